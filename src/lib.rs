@@ -1,0 +1,37 @@
+//! org-agent: an agent kernel for editors.
+//!
+//! The line, in reading order: a frame comes in, becomes an event, gets its context, goes to a model,
+//! is recognised byte by byte, verified, judged by the policy, and only then leaves as an actuation.
+//! The log stands beside the line and is written before anything acts.
+//!
+//! The modules below stand in the order of their layers: a module imports only what stands above it.
+//! `tests/tidy.rs` holds that rule.
+
+// Layer 0: words.
+pub mod action;
+pub mod config;
+pub mod error;
+pub mod ids;
+pub mod record;
+
+// Layer 1: pure. No input or output, no async.
+pub mod org;
+pub mod outgoing;
+pub mod policy;
+pub mod prompt;
+pub mod sexp;
+pub mod turn;
+pub mod verify;
+
+// Layer 2: ports. One vendor each.
+pub mod model;
+pub mod store;
+
+// Layer 3: the loop.
+pub mod event;
+pub mod kernel;
+
+// Layer 4: the edge.
+pub mod cli;
+pub mod logging;
+pub mod lsp;

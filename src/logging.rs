@@ -1,0 +1,1 @@
+//! Logs go to standard error or a file, never to standard output.

@@ -1,0 +1,1 @@
+//! The language server protocol edge: the only place that knows JSON-RPC.

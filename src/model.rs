@@ -1,0 +1,46 @@
+//! The model port: one trait, one vendor a file.
+//!
+//! A model turns a prompt into a stream of text. The stream is cancelled by dropping it. Only
+//! [`Piece::End`] makes a reply complete: a stream that just stops was cut.
+
+pub mod offline;
+pub mod openai;
+pub mod replay;
+
+use futures::stream::BoxStream;
+
+use crate::prompt::Message;
+use crate::record::Usage;
+
+/// A piece of a reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// Some text; never empty.
+    Text(String),
+    /// The reply is complete.
+    End(Option<Usage>),
+}
+
+/// Why a model gave no complete reply.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// What happened, in one line, without secrets.
+    pub message: String,
+    /// What to do about it. May be empty.
+    pub hint: String,
+    /// Whether the same request may succeed if it is sent again soon.
+    pub transient: bool,
+}
+
+/// The stream of one reply.
+pub type Reply = BoxStream<'static, Result<Piece, Failure>>;
+
+/// A language model, or what stands in for one.
+pub trait Model: Send + Sync + std::fmt::Debug {
+    /// The name that the log and `why` show.
+    fn name(&self) -> &str;
+
+    /// Asks for a reply to `messages`. Nothing is sent before the stream is first polled.
+    fn reply(&self, messages: Vec<Message>) -> Reply;
+}

@@ -1,0 +1,1 @@
+//! Recorded replies, for tests.

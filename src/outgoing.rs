@@ -1,0 +1,185 @@
+//! Everything that may be sent to a client unasked: one closed enum.
+//!
+//! An [`Actuation`] can only be made from a [`Permit`], so nothing that a model wrote can leave as an
+//! action without having been verified and permitted.
+
+use crate::action::Action;
+use crate::ids::{ActuationId, SessionId, TurnId};
+use crate::policy::Permit;
+use crate::record::Decision;
+
+/// A message to the client.
+#[derive(Clone, Debug)]
+pub enum Outgoing {
+    /// A turn changed its state.
+    Turn(TurnState),
+    /// A piece of preview.
+    Delta(Delta),
+    /// What an attempt's deltas showed has to go.
+    Retract(Retract),
+    /// An action to carry out, or to ask the user about.
+    Actuate(Box<Actuation>),
+    /// A running command is to be stopped.
+    Abort(ActuationId),
+}
+
+/// Where a turn stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Recorded, waiting for its session.
+    Accepted,
+    /// The model was asked.
+    Thinking,
+    /// Text of a reply is coming.
+    Streaming,
+    /// A reply was rejected; the model is asked again.
+    Repairing,
+    /// The user has to decide.
+    AwaitingApproval,
+    /// An action is being carried out.
+    Acting,
+    /// Over, as it should be.
+    Done,
+    /// Over, with an error that the user was shown.
+    Failed,
+    /// Over, by the user's wish.
+    Cancelled,
+}
+
+impl State {
+    /// The name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Thinking => "thinking",
+            Self::Streaming => "streaming",
+            Self::Repairing => "repairing",
+            Self::AwaitingApproval => "awaitingApproval",
+            Self::Acting => "acting",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether a turn ends with it.
+    #[must_use]
+    pub const fn is_end(self) -> bool {
+        matches!(self, Self::Done | Self::Failed | Self::Cancelled)
+    }
+}
+
+/// A turn's new state.
+#[derive(Clone, Debug)]
+pub struct TurnState {
+    /// Which turn.
+    pub turn: TurnId,
+    /// Of which session.
+    pub session: SessionId,
+    /// The turn's message number, from 1.
+    pub seq: u64,
+    /// The state.
+    pub state: State,
+    /// Why, unless it is plain.
+    pub reason: Option<String>,
+}
+
+/// A piece of preview.
+#[derive(Clone, Debug)]
+pub struct Delta {
+    /// Which turn.
+    pub turn: TurnId,
+    /// Which model call of it, from 1.
+    pub attempt: u32,
+    /// The turn's message number.
+    pub seq: u64,
+    /// The text; never empty.
+    pub text: String,
+}
+
+/// The end of an attempt's preview.
+#[derive(Clone, Debug)]
+pub struct Retract {
+    /// Which turn.
+    pub turn: TurnId,
+    /// Which model call of it.
+    pub attempt: u32,
+    /// The turn's message number.
+    pub seq: u64,
+    /// Why.
+    pub reason: String,
+}
+
+/// Where an actuation belongs.
+#[derive(Clone, Debug)]
+pub struct Address {
+    /// The actuation's own identifier.
+    pub actuation: ActuationId,
+    /// Which turn.
+    pub turn: TurnId,
+    /// Of which session.
+    pub session: SessionId,
+    /// Which model call of the turn; 0 for the kernel's own message before any.
+    pub attempt: u32,
+    /// The turn's message number.
+    pub seq: u64,
+}
+
+/// An action on its way to a client.
+#[derive(Clone, Debug)]
+pub struct Actuation {
+    address: Address,
+    permit: Permit,
+    /// What the client is to carry out: a response as the insert it becomes.
+    delivered: Action,
+    sexp: String,
+}
+
+impl Actuation {
+    /// The only way from an action to a message: through a permit.
+    #[must_use]
+    pub fn new(address: Address, permit: Permit) -> Self {
+        let action = permit.action();
+        let delivered = match (action.kind(), action.text("text")) {
+            (crate::action::Kind::Response, Some(text)) => {
+                let mut insert = Action::insert(crate::action::CHAT_BUFFER, text);
+                insert.explain(action.explanation().map(str::to_owned));
+                insert
+            }
+            _ => action.clone(),
+        };
+        let sexp = crate::sexp::printer::print(&delivered);
+        Self { address, permit, delivered, sexp }
+    }
+
+    /// Where it belongs.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// What the client is to carry out.
+    #[must_use]
+    pub fn action(&self) -> &Action {
+        &self.delivered
+    }
+
+    /// The canonical print of [`Self::action`].
+    #[must_use]
+    pub fn sexp(&self) -> &str {
+        &self.sexp
+    }
+
+    /// Whether it may be carried out or has to be asked.
+    #[must_use]
+    pub fn decision(&self) -> Decision {
+        self.permit.decision()
+    }
+
+    /// The rule that decided.
+    #[must_use]
+    pub fn rule(&self) -> &'static str {
+        self.permit.rule()
+    }
+}

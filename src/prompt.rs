@@ -1,0 +1,33 @@
+//! The prompt: persona, mandate, history and data, as the messages that a model is sent.
+
+/// Who speaks in a prompt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The kernel.
+    System,
+    /// The user, and data that is labelled as such.
+    User,
+    /// The model, as the canonical actions its replies were.
+    Assistant,
+}
+
+impl Role {
+    /// The name that OpenAI-compatible servers use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::User => "user",
+            Self::Assistant => "assistant",
+        }
+    }
+}
+
+/// One message of a prompt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Who speaks.
+    pub role: Role,
+    /// What is said.
+    pub text: String,
+}

@@ -1,0 +1,324 @@
+//! What the log can hold: one closed enum, a variant per event type, each with its version.
+//!
+//! A record is the *body* of a logged event; `store::envelope` gives it identity, order and signature.
+//! Records are only ever added to: a changed shape is a new version beside the old one.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::ids::{ActuationId, EventId, TurnId};
+
+/// The body of one logged event.
+///
+/// Serialised as `{"type": …, …fields}`; the type is also a column of its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+pub enum Record {
+    /// A session began.
+    #[serde(rename = "chat.session.created")]
+    SessionCreated {
+        /// Whose session it is.
+        user: String,
+        /// A title for lists; taken from the first message.
+        title: String,
+        /// The buffer it belongs to.
+        buffer: String,
+    },
+    /// The user said something. This is the start of a turn.
+    #[serde(rename = "chat.message.sent")]
+    MessageSent {
+        /// The turn this message starts.
+        turn: TurnId,
+        /// The client's own identifier; (author, this) is sent at most once.
+        client_id: String,
+        /// The user's words.
+        text: String,
+        /// The level of the prompt's heading, at least 1.
+        level: u32,
+        /// What the user attached: data, not words.
+        context: Vec<Attachment>,
+    },
+    /// Work on a turn began.
+    #[serde(rename = "turn.started")]
+    TurnStarted {
+        /// Which one.
+        turn: TurnId,
+    },
+    /// A prompt is about to be sent to a model.
+    #[serde(rename = "turn.prompted")]
+    Prompted {
+        /// Whose prompt.
+        turn: TurnId,
+        /// The number of the model call within the turn, from 1.
+        attempt: u32,
+        /// The model asked.
+        model: String,
+        /// The messages, each by role and the SHA-256 of its text (the texts are blobs).
+        messages: Vec<MessageRef>,
+    },
+    /// A model's reply ended, one way or another.
+    #[serde(rename = "turn.replied")]
+    Replied {
+        /// Whose reply.
+        turn: TurnId,
+        /// Which model call.
+        attempt: u32,
+        /// The reply as far as it came, byte for byte (invalid UTF-8 replaced), at most the grammar's limit.
+        raw: String,
+        /// What the verifier or the model port said of it.
+        verdict: Verdict,
+        /// Tokens, if the model reported them.
+        usage: Option<Usage>,
+        /// Milliseconds from the request to the first byte and to the end.
+        latency: Latency,
+    },
+    /// An action was verified.
+    #[serde(rename = "chat.action.proposed")]
+    ActionProposed {
+        /// Its identifier from here on.
+        actuation: ActuationId,
+        /// The turn it belongs to.
+        turn: TurnId,
+        /// Which model call proposed it; 0 for the kernel's own system error.
+        attempt: u32,
+        /// The JSON form, after the Org contract.
+        action: Value,
+        /// The canonical print of the same.
+        sexp: String,
+        /// Whether the kernel wrote it (a system error) and no model did.
+        system: bool,
+    },
+    /// An action may be carried out, or the user is to be asked, or it was denied.
+    #[serde(rename = "chat.action.permitted")]
+    ActionPermitted {
+        /// Which one.
+        actuation: ActuationId,
+        /// `allow`, `ask` or `deny`.
+        decision: Decision,
+        /// The rule that decided.
+        rule: String,
+        /// Who decided.
+        by: Decider,
+        /// The command as the user edited it, if they did.
+        command: Option<String>,
+    },
+    /// An action was carried out, or failed, or its outcome is unknown.
+    #[serde(rename = "chat.action.executed")]
+    ActionExecuted {
+        /// Which one.
+        actuation: ActuationId,
+        /// What came of it.
+        outcome: Outcome,
+    },
+    /// A turn is over.
+    #[serde(rename = "turn.ended")]
+    TurnEnded {
+        /// Which one.
+        turn: TurnId,
+        /// How.
+        state: EndState,
+        /// Why, unless it is plain.
+        reason: Option<String>,
+    },
+    /// A turn that was interrupted goes on as another one.
+    #[serde(rename = "turn.resumed")]
+    TurnResumed {
+        /// The new turn.
+        turn: TurnId,
+        /// The one that was interrupted.
+        from: TurnId,
+        /// The message that both answer.
+        message: EventId,
+    },
+}
+
+impl Record {
+    /// The event type.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::SessionCreated { .. } => "chat.session.created",
+            Self::MessageSent { .. } => "chat.message.sent",
+            Self::TurnStarted { .. } => "turn.started",
+            Self::Prompted { .. } => "turn.prompted",
+            Self::Replied { .. } => "turn.replied",
+            Self::ActionProposed { .. } => "chat.action.proposed",
+            Self::ActionPermitted { .. } => "chat.action.permitted",
+            Self::ActionExecuted { .. } => "chat.action.executed",
+            Self::TurnEnded { .. } => "turn.ended",
+            Self::TurnResumed { .. } => "turn.resumed",
+        }
+    }
+
+    /// The version of the event type's shape.
+    #[must_use]
+    pub const fn version(&self) -> u32 {
+        1
+    }
+}
+
+/// Something the user attached to a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// Where it comes from.
+    pub kind: AttachmentKind,
+    /// Its name: a buffer, a path, a title.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// Where an attachment comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AttachmentKind {
+    /// A part of a buffer.
+    Region,
+    /// A whole buffer.
+    Buffer,
+    /// A file.
+    File,
+    /// An Org note.
+    Note,
+}
+
+/// A prompt message by reference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageRef {
+    /// `system`, `user` or `assistant`.
+    pub role: String,
+    /// The SHA-256 of the text, in hexadecimal.
+    pub sha256: String,
+}
+
+/// What became of a reply.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "lowercase")]
+pub enum Verdict {
+    /// It was verified.
+    Accept,
+    /// It broke the grammar.
+    Reject {
+        /// The kind of the rejection.
+        kind: String,
+        /// The byte at which it could no longer become valid.
+        offset: usize,
+        /// The rule it broke, in words.
+        message: String,
+    },
+    /// The model or the connection failed; a reply that was cut is never complete.
+    Broken {
+        /// What happened.
+        message: String,
+    },
+    /// The user cancelled.
+    Cancelled,
+}
+
+/// Tokens as the model's server counted them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// In the prompt.
+    pub prompt_tokens: u64,
+    /// In the reply.
+    pub completion_tokens: u64,
+}
+
+/// Times of a model call, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Latency {
+    /// To the first byte of text; absent if none came.
+    pub first_ms: Option<u64>,
+    /// To the end.
+    pub total_ms: u64,
+}
+
+/// What may be done with an action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decision {
+    /// It may be carried out.
+    Allow,
+    /// The user has to be asked.
+    Ask,
+    /// It must not be carried out.
+    Deny,
+}
+
+/// Who took a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Decider {
+    /// The policy, by a rule.
+    Policy,
+    /// The user, through `orgAgent/decide`.
+    User,
+    /// The client reported an outcome without having asked to decide.
+    Client,
+}
+
+/// What came of an action.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// How it ended.
+    pub status: Status,
+    /// The exit code of a command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i64>,
+    /// What the command wrote to standard output, bounded.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub stdout: String,
+    /// What the command wrote to standard error, bounded.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub stderr: String,
+    /// Whether any of the two was cut.
+    #[serde(default)]
+    pub truncated: bool,
+    /// The client's or the user's own words about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// How an action ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Carried out.
+    #[default]
+    Done,
+    /// Refused by the user.
+    Denied,
+    /// Tried, and failed.
+    Failed,
+    /// Sent to a client that never reported back; never sent again.
+    Unknown,
+}
+
+/// How a turn ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EndState {
+    /// As it should.
+    Done,
+    /// With an error that the user was shown.
+    Failed,
+    /// By the user's wish.
+    Cancelled,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tag_is_the_kind() {
+        let record = Record::TurnEnded {
+            turn: "t".into(),
+            state: EndState::Failed,
+            reason: Some("interrupted".into()),
+        };
+        let json = serde_json::to_value(&record).unwrap();
+        assert_eq!(json["type"], record.kind());
+        assert_eq!(serde_json::from_value::<Record>(json).unwrap(), record);
+    }
+}
