@@ -44,3 +44,18 @@ pub trait Model: Send + Sync + std::fmt::Debug {
     /// Asks for a reply to `messages`. Nothing is sent before the stream is first polled.
     fn reply(&self, messages: Vec<Message>) -> Reply;
 }
+
+/// `text` as one line of at most `most` characters: for words of a stranger in a message.
+fn one_line(text: &str, most: usize) -> String {
+    let mut line = String::new();
+    for (count, c) in text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).enumerate() {
+        if count == most {
+            line.push('…');
+            break;
+        }
+        if c != ' ' || !line.ends_with(' ') {
+            line.push(c);
+        }
+    }
+    line
+}
