@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::ids::{ActuationId, EventId, SessionId, TurnId};
 use crate::model::{Failure, Piece};
+use crate::outgoing::Actuation;
 use crate::record::{Attachment, Decision, Outcome};
 
 /// What the kernel's loop is woken by.
@@ -32,7 +33,7 @@ pub enum Event {
     /// A client wants to read something.
     Read(Query, Reply<Value>),
     /// A client comes back and says what it has.
-    Resume(Resume, Reply<Value>),
+    Resume(Resume, Reply<Resumed>),
     /// A model wrote something, or ended. `None`: the stream stopped without its end mark.
     Model {
         /// For which turn.
@@ -42,6 +43,10 @@ pub enum Event {
         /// What came.
         piece: Option<Result<Piece, Failure>>,
     },
+    /// The time has come to make a failed model call again.
+    Retry(TurnId),
+    /// Preview text is due.
+    Tick,
     /// The store wrote everything up to this ticket to disk, or could not.
     Committed(Result<u64>),
     /// The line is closing: commit what is pending and stop.
@@ -180,6 +185,21 @@ pub struct Resume {
     pub applied: Vec<ActuationId>,
     /// Interrupted turns to run again, each as a new turn.
     pub turns: Vec<TurnId>,
+}
+
+/// What a client that comes back lacks.
+#[derive(Clone, Debug)]
+pub struct Resumed {
+    /// The session.
+    pub session: SessionId,
+    /// Inserts that are permitted and not reported as applied, oldest first.
+    pub actuations: Vec<Actuation>,
+    /// Turns that were cut off and are not resumed, with the message each should have answered.
+    pub interrupted: Vec<(TurnId, EventId)>,
+    /// Turns that run again: the interrupted one and the new one.
+    pub resumed: Vec<(TurnId, TurnId)>,
+    /// Turns that wait or are under way.
+    pub live: Vec<TurnId>,
 }
 
 /// A question about what is recorded. Answers are JSON in the shape of the wire protocol: they are
