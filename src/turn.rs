@@ -21,13 +21,13 @@ use std::time::Duration;
 use preview::Preview;
 
 use crate::action::{Action, CHAT_BUFFER, Kind};
-use crate::event::{Choice, Decided};
 use crate::ids::{ActuationId, SessionId, TurnId};
-use crate::model::{Failure, Piece};
 use crate::outgoing::{Actuation, Address, Delta, Outgoing, Retract, State, TurnState};
 use crate::policy::{self, Permit};
 use crate::prompt::HistoryItem;
 use crate::record::{Decider, Decision, EndState, Latency, Outcome, Record, Status, Usage, Verdict};
+use crate::reply::{Failure, Piece};
+use crate::request::{Choice, Decided};
 use crate::sexp::Rejection;
 use crate::verify::{self, Reading, Verified};
 
