@@ -654,3 +654,6 @@ fn command_of(action: &Action) -> String {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod tests;
