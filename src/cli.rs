@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// The agent that Emacs users trust with their notes and their shell.
 ///
@@ -66,4 +66,12 @@ pub fn main() -> ExitCode {
 /// The configuration of this process's environment.
 fn config() -> Result<Config> {
     Config::load(|name| std::env::var(name).ok())
+}
+
+/// The runtime of a command: one thread. See `docs/architecture.md` for why.
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::internal("the runtime could not be started").because(error))
 }

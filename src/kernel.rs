@@ -12,20 +12,20 @@ mod outbox;
 mod recovery;
 mod session;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::config::Config;
+use crate::config::{Config, Secrets};
 use crate::error::{Code, Error, Result};
 use crate::event::{Event, Query, Reply};
 use crate::ids::{ActuationId, SessionId, TurnId};
 use crate::model::{self, Model};
 use crate::outgoing::Outgoing;
-use crate::prompt;
+use crate::prompt::{self, Persona};
 use crate::record::{MessageRef, Record};
 use crate::store::{Appended, Store};
 use crate::turn::{Effect, Effects, Turn};
@@ -78,9 +78,10 @@ impl Handle {
 /// The owner of all state.
 pub struct Kernel {
     config: Config,
+    persona: Persona,
     store: Store,
     /// From the client, never written anywhere.
-    secrets: BTreeMap<String, String>,
+    secrets: Secrets,
     model: Option<Arc<dyn Model>>,
     began: Instant,
     /// The last thing appended.
@@ -112,12 +113,17 @@ impl Kernel {
     pub fn open(config: Config) -> Result<Self> {
         let (committed, commits) = mpsc::unbounded_channel();
         // The receiver lives as long as the kernel; after it nobody needs to know.
-        let store = Store::open(&config.data_dir, move |result| drop(committed.send(result)))?;
+        let store = Store::open(&config.paths.data, move |result| drop(committed.send(result)))?;
         let (internal, reports) = mpsc::channel(QUEUE);
+        let persona = Persona {
+            user: config.persona.user.value.clone(),
+            assistant: config.persona.assistant.value.clone(),
+        };
         Ok(Self {
             config,
+            persona,
             store,
-            secrets: BTreeMap::new(),
+            secrets: Secrets::new(),
             model: None,
             began: Instant::now(),
             ticket: 0,
@@ -287,7 +293,7 @@ impl Kernel {
             Err(error) => return self.advance(id, |turn| turn.fail(&error.one_line())),
         };
         let history = self.sessions.get_mut(&session).map(Session::history).unwrap_or_default();
-        let messages = prompt::build(&self.config.persona, history, repair);
+        let messages = prompt::build(&self.persona, history, repair);
         let references = messages
             .iter()
             .map(|message| MessageRef {
@@ -308,7 +314,7 @@ impl Kernel {
             return Ok(Arc::clone(model));
         }
         let choice = self.config.choose_model(&self.secrets)?;
-        let model: Arc<dyn Model> = model::open(&choice, &self.config.persona).into();
+        let model: Arc<dyn Model> = model::open(&choice, &self.persona).into();
         self.model = Some(Arc::clone(&model));
         Ok(model)
     }

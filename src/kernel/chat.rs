@@ -151,7 +151,7 @@ impl Kernel {
         let lease = self.store.lease(&id)?.ok_or_else(|| Error::internal("a fresh session is already held"))?;
         let title = text.lines().next().unwrap_or_default().chars().take(TITLE).collect();
         let record =
-            Record::SessionCreated { user: self.config.persona.user.clone(), title, buffer: buffer.to_owned() };
+            Record::SessionCreated { user: self.persona.user.clone(), title, buffer: buffer.to_owned() };
         self.append(&id, &record)?;
         self.sessions.insert(id.clone(), Session::new(buffer.to_owned(), Vec::new(), lease));
         Ok(id)

@@ -4,9 +4,8 @@
 //! again only if a client says so, as a new turn. A command that had been sent is reported as unknown and
 //! never sent again. Text that was permitted and not reported as inserted is offered again.
 
-use std::collections::BTreeMap;
-
 use super::Kernel;
+use crate::config::Secrets;
 use crate::error::{Code, Error, Result};
 use crate::event::{Reply, Resume, Resumed};
 use crate::ids::{SessionId, TurnId};
@@ -20,7 +19,7 @@ use crate::verify::Reading;
 
 impl Kernel {
     /// A client is there: from now on messages may leave.
-    pub(super) fn hello(&mut self, secrets: BTreeMap<String, String>) {
+    pub(super) fn hello(&mut self, secrets: Secrets) {
         self.secrets = secrets;
         self.model = None;
         if std::mem::replace(&mut self.recovered, true) {
