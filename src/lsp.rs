@@ -1,1 +1,6 @@
 //! The language server protocol edge: the only place that knows JSON-RPC.
+//!
+//! In reading order: bytes become frames, frames become messages, requests become events for
+//! the kernel, and what the kernel sends becomes frames again.
+
+pub mod framing;

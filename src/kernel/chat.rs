@@ -1,0 +1,174 @@
+//! Chat messages: to which session one belongs, whether it was sent before, and how it becomes a turn.
+
+use std::collections::{HashMap, VecDeque};
+
+use sha2::{Digest, Sha256};
+
+use super::session::Session;
+use super::Kernel;
+use crate::action::CHAT_BUFFER;
+use crate::error::{Code, Error, Result};
+use crate::event::{ChatMessage, Receipt, Reply};
+use crate::ids::{SessionId, TurnId, hex};
+use crate::prompt::{HistoryItem, MESSAGES};
+use crate::record::Record;
+use crate::turn::{Subject, Turn};
+
+/// How many receipts are kept in memory: more than can wait to become durable.
+const RECEIPTS: usize = 4096;
+
+/// The longest title, in characters.
+const TITLE: usize = 60;
+
+/// Receipts of messages that may not be durable yet; older ones are looked up in the store.
+#[derive(Debug, Default)]
+pub(super) struct Sent {
+    receipts: HashMap<String, (String, Receipt)>,
+    order: VecDeque<String>,
+}
+
+impl Sent {
+    fn keep(&mut self, client_id: String, hash: String, receipt: Receipt) {
+        if self.order.len() >= RECEIPTS
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.receipts.remove(&oldest);
+        }
+        self.order.push_back(client_id.clone());
+        self.receipts.insert(client_id, (hash, receipt));
+    }
+}
+
+/// The hash that tells whether two messages of one client identifier are the same message.
+pub(super) fn fingerprint(message: &ChatMessage) -> Result<String> {
+    let body = serde_json::to_vec(&(&message.text, message.level, &message.context))
+        .map_err(|error| Error::internal("a message could not be hashed").because(error))?;
+    Ok(hex(&Sha256::digest(body)))
+}
+
+impl Kernel {
+    /// Takes a chat message. The answer leaves once the message is durable.
+    pub(super) fn chat(&mut self, message: ChatMessage, reply: Reply<Receipt>) {
+        match self.admit(message) {
+            Ok((receipt, subject)) => {
+                let session = receipt.session.clone();
+                self.answer(reply, Ok(receipt));
+                if let Some(subject) = subject {
+                    self.queue(subject);
+                    self.start_next(&session);
+                }
+            }
+            Err(error) => self.answer(reply, Err(error)),
+        }
+    }
+
+    /// Makes a waiting turn.
+    pub(super) fn queue(&mut self, subject: Subject) {
+        let (id, session) = (subject.turn.clone(), subject.session.clone());
+        self.turns.insert(id.clone(), Turn::new(subject));
+        if let Some(session) = self.sessions.get_mut(&session) {
+            session.enqueue(id.clone());
+        }
+        self.advance(&id, Turn::accepted);
+    }
+
+    fn admit(&mut self, message: ChatMessage) -> Result<(Receipt, Option<Subject>)> {
+        let hash = fingerprint(&message)?;
+        if let Some((earlier, receipt)) = self.earlier(&message.client_id)? {
+            if earlier == hash {
+                return Ok((Receipt { duplicate: true, ..receipt }, None));
+            }
+            return Err(Error::new(Code::Conflict, "this clientId was used for another message")
+                .hint("use a fresh clientId for each message"));
+        }
+        // A message that no model can answer is refused while it is still in the editor.
+        self.model()?;
+        let session = self.session_for(&message)?;
+        let Some(held) = self.sessions.get(&session) else {
+            return Err(Error::internal("the session vanished"));
+        };
+        if !held.has_room() {
+            return Err(Error::new(Code::Overloaded, "too many messages wait in this session")
+                .hint("wait for an answer, or cancel a turn"));
+        }
+        let buffer = held.buffer.clone();
+        let turn = TurnId::random()?;
+        let record = Record::MessageSent {
+            turn: turn.clone(),
+            client_id: message.client_id.clone(),
+            text: message.text.clone(),
+            level: message.level,
+            context: message.context.clone(),
+        };
+        let appended = self.append(&session, &record)?;
+        let receipt = Receipt {
+            event: appended.event,
+            session: session.clone(),
+            turn: turn.clone(),
+            lamport: appended.lamport,
+            duplicate: false,
+        };
+        self.sent.keep(message.client_id, hash, receipt.clone());
+        let said = HistoryItem::User { text: message.text, context: message.context };
+        Ok((receipt, Some(Subject { turn, session, buffer, level: message.level, said })))
+    }
+
+    fn earlier(&self, client_id: &str) -> Result<Option<(String, Receipt)>> {
+        if let Some(found) = self.sent.receipts.get(client_id) {
+            return Ok(Some(found.clone()));
+        }
+        self.store.client_message(client_id)
+    }
+
+    fn session_for(&mut self, message: &ChatMessage) -> Result<SessionId> {
+        if let Some(id) = &message.session {
+            self.hold(id)?;
+            return Ok(id.clone());
+        }
+        let buffer = message.buffer.as_deref().unwrap_or(CHAT_BUFFER);
+        let mut candidates: Vec<SessionId> = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| session.buffer == buffer)
+            .map(|(id, _)| id.clone())
+            .collect();
+        if candidates.is_empty() {
+            candidates = self.store.newest_active(buffer)?;
+        }
+        for id in candidates {
+            match self.hold(&id) {
+                Ok(()) => return Ok(id),
+                // Another server has it: this client gets a session of its own.
+                Err(error) if error.code == Code::Conflict => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.create(buffer, &message.text)
+    }
+
+    fn create(&mut self, buffer: &str, text: &str) -> Result<SessionId> {
+        let id = SessionId::random()?;
+        let lease = self.store.lease(&id)?.ok_or_else(|| Error::internal("a fresh session is already held"))?;
+        let title = text.lines().next().unwrap_or_default().chars().take(TITLE).collect();
+        let record =
+            Record::SessionCreated { user: self.persona.user.clone(), title, buffer: buffer.to_owned() };
+        self.append(&id, &record)?;
+        self.sessions.insert(id.clone(), Session::new(buffer.to_owned(), Vec::new(), lease));
+        Ok(id)
+    }
+
+    /// Makes a recorded session ours, unless another server holds it.
+    pub(super) fn hold(&mut self, id: &SessionId) -> Result<()> {
+        if self.sessions.contains_key(id) {
+            return Ok(());
+        }
+        let buffer = self.store.session_buffer(id)?;
+        let lease = self.store.lease(id)?.ok_or_else(|| {
+            Error::new(Code::Conflict, format!("session {id} is open in another server"))
+                .hint("close it there, or start a new session")
+        })?;
+        let history = self.store.history(id, MESSAGES)?;
+        self.sessions.insert(id.clone(), Session::new(buffer, history, lease));
+        Ok(())
+    }
+}
