@@ -23,34 +23,6 @@ pub const BUDGET: usize = 24_000;
 /// How much of one command's output stream a prompt holds, in bytes; the rest is cut out of the middle.
 const OUTPUT: usize = 16_384;
 
-use serde::Serialize;
-
-use crate::record::{Attachment, Outcome};
-
-/// One thing that happened earlier in a session, as the store recalls it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub enum HistoryItem {
-    /// The user said something.
-    User {
-        /// The words.
-        text: String,
-        /// What was attached.
-        context: Vec<Attachment>,
-    },
-    /// The model answered with an action.
-    Assistant {
-        /// Its canonical print.
-        sexp: String,
-    },
-    /// A command that the model asked for was run, or was denied.
-    CommandResult {
-        /// The command, as the user may have edited it.
-        command: String,
-        /// What came of it.
-        outcome: Outcome,
-    },
-}
-
 /// Who speaks in a prompt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {

@@ -108,9 +108,8 @@ pub struct Actuation {
 
 const TURN: &str = "SELECT session, message, level, state, reason, resumes FROM turns";
 
-const UNFINISHED: &str = "SELECT t.id, t.session, s.buffer, t.message, t.level, t.state, t.resumes, l.body
-     FROM turns t JOIN chat_sessions s ON s.id = t.session JOIN log l ON l.id = t.message
-     WHERE t.state IN ('queued', 'started') ORDER BY t.position";
+const TURN_AND_MESSAGE: &str = "SELECT t.id, t.session, s.buffer, t.message, t.level, t.state, t.resumes, l.body
+     FROM turns t JOIN chat_sessions s ON s.id = t.session JOIN log l ON l.id = t.message";
 
 const ACTUATION: &str =
     "SELECT a.id, a.session, a.turn, a.attempt, a.module, a.status, a.decision, a.rule, a.input,
@@ -222,7 +221,25 @@ impl Store {
     /// # Errors
     /// `internal` if the database fails or is damaged.
     pub fn unfinished_turns(&self) -> Result<Vec<UnfinishedTurn>> {
-        let rows = self.all(UNFINISHED, [], |row| {
+        self.turns("t.state IN ('queued', 'started') ORDER BY t.position", [])
+    }
+
+    /// The turns of `session` that were cut off and that no other turn has resumed, in the order in which they came.
+    ///
+    /// # Errors
+    /// `internal` if the database fails or is damaged.
+    pub fn interrupted_turns(&self, session: &SessionId) -> Result<Vec<UnfinishedTurn>> {
+        self.turns(
+            "t.session = ?1 AND t.state = 'failed' AND t.reason = 'interrupted'
+                AND NOT EXISTS (SELECT 1 FROM turns r WHERE r.session = ?1 AND r.resumes = t.id)
+             ORDER BY t.position",
+            [session.as_str()],
+        )
+    }
+
+    /// The turns for which `condition` holds, with the messages that they answer.
+    fn turns(&self, condition: &str, params: impl Params) -> Result<Vec<UnfinishedTurn>> {
+        let rows = self.all(&format!("{TURN_AND_MESSAGE} WHERE {condition}"), params, |row| {
             let turn = UnfinishedTurn {
                 turn: TurnId(row.get(0)?),
                 session: SessionId(row.get(1)?),
