@@ -6,3 +6,7 @@
 mod cases;
 #[path = "verifier/check_command.rs"]
 mod check_command;
+#[path = "verifier/properties.rs"]
+mod properties;
+#[path = "verifier/reference.rs"]
+mod reference;
