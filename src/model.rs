@@ -7,9 +7,15 @@ pub mod offline;
 pub mod openai;
 pub mod replay;
 
+use std::time::Duration;
+
 use futures::stream::BoxStream;
 
-use crate::prompt::Message;
+use crate::config::Choice;
+use crate::prompt::{Message, Persona};
+use offline::Offline;
+use openai::OpenAi;
+use replay::Replay;
 
 pub use crate::reply::{Failure, Piece};
 
@@ -23,6 +29,19 @@ pub trait Model: Send + Sync + std::fmt::Debug {
 
     /// Asks for a reply to `messages`. Nothing is sent before the stream is first polled.
     fn reply(&self, messages: Vec<Message>) -> Reply;
+}
+
+/// How fast the built-in responder answers a user: some 2,000 bytes a second.
+const PACE: Duration = Duration::from_millis(5);
+
+/// The model of `choice`, speaking for `persona`. Nothing is connected yet.
+#[must_use]
+pub fn open(choice: &Choice, persona: &Persona) -> Box<dyn Model> {
+    match choice {
+        Choice::Offline => Box::new(Offline::new(&persona.user, &persona.assistant).pace(PACE)),
+        Choice::Remote(remote) => Box::new(OpenAi::new(remote.as_ref().clone())),
+        Choice::Replay(path) => Box::new(Replay::open(path)),
+    }
 }
 
 /// `text` as one line of at most `most` characters: for words of a stranger in a message.

@@ -243,12 +243,13 @@ impl Turn {
     #[must_use]
     pub fn cancel(&mut self, now: Duration) -> Option<Effects> {
         let mut effects = Vec::new();
-        let stopped = |actuation: &ActuationId, command: String, status, message: &str, effects: &mut Effects| {
-            let outcome = Outcome { status, message: Some(message.to_owned()), ..Outcome::default() };
-            let actuation = actuation.clone();
-            effects.push(Effect::Record(Record::ActionExecuted { actuation, outcome: outcome.clone() }));
-            effects.push(Effect::Remember(HistoryItem::CommandResult { command, outcome }));
-        };
+        let stopped =
+            |actuation: &ActuationId, command: String, status, message: &str, effects: &mut Effects| {
+                let outcome = Outcome { status, message: Some(message.to_owned()), ..Outcome::default() };
+                let actuation = actuation.clone();
+                effects.push(Effect::Record(Record::ActionExecuted { actuation, outcome: outcome.clone() }));
+                effects.push(Effect::Remember(HistoryItem::CommandResult { command, outcome }));
+            };
         match &self.phase {
             Phase::Ended | Phase::Inserting { .. } => return None,
             Phase::Queued | Phase::BackingOff => {}
@@ -258,7 +259,13 @@ impl Turn {
                 self.replied(Verdict::Cancelled, None, now, &mut effects);
             }
             Phase::Asking { actuation, action } => {
-                effects.push(permitted(actuation, Decision::Deny, "the user cancelled the turn", Decider::User, None));
+                effects.push(permitted(
+                    actuation,
+                    Decision::Deny,
+                    "the user cancelled the turn",
+                    Decider::User,
+                    None,
+                ));
                 let command = command_of(action.action());
                 stopped(actuation, command, Status::Denied, "cancelled before it ran", &mut effects);
             }
@@ -294,7 +301,9 @@ impl Turn {
             return Ok((Decided { decision: Decision::Deny, token: None, rule: rule.to_owned() }, effects));
         }
         let permit = match command {
-            Some(command) => policy::judge(verify::with_command(action, command).map_err(DecideError::Rejected)?),
+            Some(command) => {
+                policy::judge(verify::with_command(action, command).map_err(DecideError::Rejected)?)
+            }
             None => policy::judge(action.clone()),
         };
         let rule = match choice {
@@ -302,14 +311,25 @@ impl Turn {
             Choice::Run | Choice::Deny => format!("the user said run: {}", permit.rule()),
         };
         let shown = command_of(permit.action());
-        effects.push(permitted(&actuation, Decision::Allow, &rule, Decider::User, command.map(str::to_owned)));
+        effects.push(permitted(
+            &actuation,
+            Decision::Allow,
+            &rule,
+            Decider::User,
+            command.map(str::to_owned),
+        ));
         effects.push(self.state(State::Acting, None));
         self.phase = Phase::Running { actuation, command: shown, token: Some(token.clone()) };
         Ok((Decided { decision: Decision::Allow, token: Some(token), rule }, effects))
     }
 
     /// Takes the client's report about the action that is under way.
-    pub fn actuated(&mut self, token: Option<&str>, outcome: Outcome, now: Duration) -> Result<Effects, Refusal> {
+    pub fn actuated(
+        &mut self,
+        token: Option<&str>,
+        outcome: Outcome,
+        now: Duration,
+    ) -> Result<Effects, Refusal> {
         let mut effects = Vec::new();
         match &self.phase {
             Phase::Inserting { actuation, end, reason } => {
@@ -320,12 +340,14 @@ impl Turn {
                         (EndState::Failed, Some(format!("the client could not insert the text: {why}")))
                     }
                 };
-                effects.push(Effect::Record(Record::ActionExecuted { actuation: actuation.clone(), outcome }));
+                effects
+                    .push(Effect::Record(Record::ActionExecuted { actuation: actuation.clone(), outcome }));
                 self.end(end, reason, &mut effects);
             }
             Phase::Asking { actuation, action } => {
                 let (actuation, shown) = (actuation.clone(), command_of(action.action()));
-                let decision = if outcome.status == Status::Denied { Decision::Deny } else { Decision::Allow };
+                let decision =
+                    if outcome.status == Status::Denied { Decision::Deny } else { Decision::Allow };
                 let rule = "the client reported an outcome without a decision";
                 effects.push(permitted(&actuation, decision, rule, Decider::Client, None));
                 self.executed(&actuation, shown, outcome, now, &mut effects);
@@ -337,7 +359,9 @@ impl Turn {
                 let (actuation, shown) = (actuation.clone(), command.clone());
                 self.executed(&actuation, shown, outcome, now, &mut effects);
             }
-            Phase::Queued | Phase::Reading(_) | Phase::BackingOff | Phase::Ended => return Err(Refusal::NotNow),
+            Phase::Queued | Phase::Reading(_) | Phase::BackingOff | Phase::Ended => {
+                return Err(Refusal::NotNow);
+            }
         }
         Ok(effects)
     }
@@ -388,7 +412,13 @@ impl Turn {
         }
     }
 
-    fn rejected(&mut self, rejection: &Rejection, usage: Option<Usage>, now: Duration, effects: &mut Effects) {
+    fn rejected(
+        &mut self,
+        rejection: &Rejection,
+        usage: Option<Usage>,
+        now: Duration,
+        effects: &mut Effects,
+    ) {
         let Phase::Reading(reply) = &self.phase else { return };
         let raw = String::from_utf8_lossy(&reply.raw).into_owned();
         self.retract(&rejection.message, effects);
@@ -429,7 +459,9 @@ impl Turn {
 
     fn replied(&mut self, verdict: Verdict, usage: Option<Usage>, now: Duration, effects: &mut Effects) {
         let Phase::Reading(reply) = &self.phase else { return };
-        let millis = |time: Duration| u64::try_from((time.saturating_sub(reply.asked)).as_millis()).unwrap_or(u64::MAX);
+        let millis = |time: Duration| {
+            u64::try_from((time.saturating_sub(reply.asked)).as_millis()).unwrap_or(u64::MAX)
+        };
         effects.push(Effect::Record(Record::Replied {
             turn: self.subject.turn.clone(),
             attempt: self.attempt,
@@ -456,7 +488,8 @@ impl Turn {
             }
             Kind::Log => {
                 tracing::info!(turn = %self.subject.turn, "the model logged a note");
-                effects.push(Effect::Record(Record::ActionExecuted { actuation, outcome: Outcome::default() }));
+                effects
+                    .push(Effect::Record(Record::ActionExecuted { actuation, outcome: Outcome::default() }));
                 self.end(EndState::Done, None, effects);
             }
             Kind::Skill => {
@@ -505,7 +538,12 @@ impl Turn {
 
     /// Records an action and what the policy said. Without random bytes there is no identifier, and then
     /// nothing can be carried out: the turn ends.
-    fn record_proposal(&mut self, permit: &Permit, system: bool, effects: &mut Effects) -> Option<ActuationId> {
+    fn record_proposal(
+        &mut self,
+        permit: &Permit,
+        system: bool,
+        effects: &mut Effects,
+    ) -> Option<ActuationId> {
         let actuation = match ActuationId::random() {
             Ok(actuation) => actuation,
             Err(error) => {
@@ -552,7 +590,14 @@ impl Turn {
         }
     }
 
-    fn ask(&mut self, repair: Option<String>, state: State, reason: Option<String>, now: Duration, effects: &mut Effects) {
+    fn ask(
+        &mut self,
+        repair: Option<String>,
+        state: State,
+        reason: Option<String>,
+        now: Duration,
+        effects: &mut Effects,
+    ) {
         self.attempt += 1;
         self.preview = Preview::default();
         self.phase = Phase::Reading(Box::new(Reply {
@@ -596,12 +641,8 @@ impl Turn {
     }
 
     fn delta(&mut self, text: String, effects: &mut Effects) {
-        let delta = Delta {
-            turn: self.subject.turn.clone(),
-            attempt: self.attempt,
-            seq: self.next_seq(),
-            text,
-        };
+        let delta =
+            Delta { turn: self.subject.turn.clone(), attempt: self.attempt, seq: self.next_seq(), text };
         effects.push(Effect::Send(Outgoing::Delta(delta)));
     }
 
@@ -649,9 +690,6 @@ fn permitted(
 fn command_of(action: &Action) -> String {
     action.text("cmd").unwrap_or_default().to_owned()
 }
-
-#[cfg(test)]
-mod tests;
 
 #[cfg(test)]
 mod tests;
