@@ -1,9 +1,9 @@
 //! The store: one SQLite file with an append-only log and the views folded from it.
 //!
 //! [`Store::append`] gives an event its final envelope at once and queues it; the writer thread puts
-//! everything that waits on disk in one transaction and reports the highest ticket. Nothing that depends on an
-//! event may leave the process before its ticket was reported. Reads see what is on disk, and only that, except for
-//! [`Store::client_message`] and [`Store::newest_active`], which also look at what waits.
+//! everything that waits on disk in one transaction and reports the highest ticket. Nothing that depends on
+//! an event may leave the process before its ticket was reported. Reads see what is on disk, and only that,
+//! except for [`Store::client_message`] and [`Store::newest_active`], which also look at what waits.
 //!
 //! It knows how events are kept and found, not what a turn is or who may ask. Several processes may have one
 //! file open; the [`Lease`] of a session sees to it that only one of them appends to it.
@@ -123,9 +123,9 @@ enum Waiting {
 impl Store {
     /// Opens the store in `dir`; makes the directory, the database and the key on the first run.
     ///
-    /// `committed` is called on the writer's thread, in order, with the highest ticket that is on disk, or once with
-    /// the error after which nothing more is written. It must not wait for the thread that owns the store: dropping a
-    /// store waits for the writer.
+    /// `committed` is called on the writer's thread, in order, with the highest ticket that is on disk, or
+    /// once with the error after which nothing more is written. It must not wait for the thread that owns the
+    /// store: dropping a store waits for the writer.
     ///
     /// # Errors
     /// `internal` if a file cannot be used, is damaged, or belongs to a newer version.
@@ -194,8 +194,8 @@ impl Store {
     /// Appends one event to `session`.
     ///
     /// # Errors
-    /// `overloaded` if too much waits for the disk: nothing was appended, the same may succeed later. `internal` if
-    /// the writer has stopped.
+    /// `overloaded` if too much waits for the disk: nothing was appended, the same may succeed later.
+    /// `internal` if the writer has stopped.
     pub fn append(&mut self, session: &SessionId, record: &Record) -> Result<Appended> {
         let appended = self.append_all(session, std::slice::from_ref(record))?;
         appended.into_iter().next().ok_or_else(|| Error::internal("an append without a result"))
@@ -257,15 +257,16 @@ impl Store {
         hash
     }
 
-    /// Forgets where the chain of `session` ends, to be called when its lease was given up: another process may
-    /// append to it from then on.
+    /// Forgets where the chain of `session` ends, to be called when its lease is given up: another process may
+    /// append to it from then on. Give a lease up only when nothing of its session waits any more.
     pub fn forget(&mut self, session: &SessionId) {
         if let Some(head) = self.heads.get_mut(session) {
             head.stale = true;
         }
     }
 
-    /// Takes the lease of `session` for this process; `None` if another holder has it. Dropping it gives it back.
+    /// Takes the lease of `session` for this process; `None` if another holder has it. Dropping it gives it
+    /// back.
     ///
     /// # Errors
     /// `internal` if the lock file cannot be made.

@@ -20,8 +20,8 @@ pub struct Finding {
 }
 
 impl Store {
-    /// Checks the events of `session`: identity, signature, and that each follows the one before. An end that was
-    /// cut off whole cannot be seen here.
+    /// Checks the events of `session`: identity, signature, and that each follows the one before. An end that
+    /// was cut off whole cannot be seen here.
     ///
     /// # Errors
     /// `internal` if the database cannot be read.

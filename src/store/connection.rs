@@ -38,6 +38,8 @@ fn open(path: &Path, flags: OpenFlags, busy: Duration) -> Result<Connection> {
     let busy = i64::try_from(busy.as_millis()).unwrap_or(i64::MAX);
     set(&db, "busy_timeout", busy, &busy)?;
     set(&db, "foreign_keys", 1, &1_i64)?;
+    // The fold alone has more statements than the cache has places by default.
+    db.set_prepared_statement_cache_capacity(48);
     // A file that is no database is told from the first read on.
     db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?;
     Ok(db)

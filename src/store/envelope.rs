@@ -7,10 +7,10 @@
 //! ["org-agent-event-1",type,version,session,seq,prev,lamport,author,time,body]
 //! ```
 //!
-//! `version`, `seq`, `lamport` and `time` are whole numbers, the others strings, written as RFC 8785
-//! writes them: only `"`, `\` and the C0 controls are escaped, as `\" \\ \b \t \n \f \r` or else `\u00xx` in
-//! lower case. `body` is a string that holds the JSON text of the record: its bytes are what counts, so nobody
-//! has to print JSON again to check an event.
+//! `version`, `seq`, `lamport` and `time` are whole numbers, the others strings, written as RFC 8785 writes
+//! them: only `"`, `\` and the C0 controls are escaped, as `\" \\ \b \t \n \f \r` or else `\u00xx` in lower
+//! case. `body` is a string that holds the JSON text of the record: its bytes are what counts, so nobody has
+//! to print JSON again to check an event.
 //!
 //! **Identity** is the SHA-256 of the canonical bytes as 64 lower-case hexadecimal digits. **Order**: `seq`
 //! counts a session's events from 1, `prev` is the identity of the one before (empty for the first), and

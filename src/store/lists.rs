@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::Store;
 use super::recall::parse;
+use super::why::camel_case;
 use crate::error::{Error, Result};
 use crate::ids::SessionId;
 
@@ -34,8 +35,8 @@ const ACTIONS: &str = "SELECT position, id, message_id, module, action, input, o
      FROM chat_actions WHERE position > ?1 AND session = ?2 ORDER BY position LIMIT ?3";
 
 impl Store {
-    /// Sessions, the last made first: `{items: [{id, title, status, buffer, createdAt, updatedAt}], nextCursor}`.
-    /// Times are Unix milliseconds.
+    /// Sessions, the last made first: `{items: [{id, title, status, buffer, createdAt, updatedAt}],
+    /// nextCursor}`. Times are Unix milliseconds.
     ///
     /// # Errors
     /// `bad_request` for a cursor that no such list gave.
@@ -87,8 +88,9 @@ impl Store {
         })
     }
 
-    /// The actions of a session, oldest first: `{items: [{id, messageId, module, action, input, output, status,
-    /// executedAt, decision, rule, createdAt}], nextCursor}`. `output` and `executedAt` are null without an outcome.
+    /// The actions of a session, oldest first: `{items: [{id, messageId, module, action, input, output,
+    /// status, executedAt, decision, rule, createdAt}], nextCursor}`. `output` and `executedAt` are null
+    /// without an outcome.
     ///
     /// # Errors
     /// `not_found` if there is no such session, `bad_request` for a cursor that no such list gave.
@@ -104,7 +106,7 @@ impl Store {
                 "module": row.get::<_, String>(3)?,
                 "action": row.get::<_, String>(4)?,
                 "input": parse::<Value>(&input)?,
-                "output": output.as_deref().map(parse::<Value>).transpose()?,
+                "output": output.as_deref().map(parse).transpose()?.map(camel_case),
                 "status": row.get::<_, String>(7)?,
                 "executedAt": row.get::<_, Option<i64>>(8)?,
                 "decision": row.get::<_, Option<String>>(9)?,

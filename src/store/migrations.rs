@@ -32,8 +32,8 @@ pub const LATEST: usize = STEPS.len();
 const VIEWS: usize = 2;
 
 /// Brings the database at `path`, open as `db`, to version `target`; does nothing if it is there. The log is
-/// kept, the views are made anew from it. Before the first step on a database that holds events, a copy is made:
-/// `<path>.bak-<version>`. Processes that race take turns.
+/// kept, the views are made anew from it. Before the first step on a database that holds events, a copy is
+/// made: `<path>.bak-<version>`. Processes that race take turns.
 ///
 /// # Errors
 /// `internal` if the database is newer than this program or a step fails: then nothing has changed.

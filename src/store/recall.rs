@@ -178,10 +178,10 @@ impl Store {
         Ok(sessions)
     }
 
-    /// The last `limit` things said and done in `session` before `turn`, oldest first, and not what belongs to
-    /// `turn` itself. They stand in the order of the buffer: turn by turn. A turn that is not on disk yet comes after all
-    /// others; one that resumes another sees what that one did, its message included. What the kernel says
-    /// itself is left out, and so is the oldest part of a history of more than 4 MiB.
+    /// The last `limit` things said and done in `session` before `turn`, oldest first, and not what belongs
+    /// to `turn` itself. They stand in the order of the buffer: turn by turn. A turn that is not on disk yet
+    /// comes after all others; one that resumes another sees what that one did, its message included. What
+    /// the kernel says itself is left out, and so is the oldest part of a history of more than 4 MiB.
     ///
     /// # Errors
     /// `internal` if the database fails or is damaged.

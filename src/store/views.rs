@@ -1,5 +1,6 @@
 //! The views: what sessions, messages, actions and turns are, as a fold over the log. It only writes views
-//! and only reads what it is given and earlier rows of views, so that the same log always gives the same rows.
+//! and only reads what it is given and earlier rows of views, so that the same log always gives the same
+//! rows.
 //!
 //! The fold is total: an event that does not fit what came before changes nothing but its session's time.
 //!

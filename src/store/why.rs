@@ -13,9 +13,9 @@ use crate::ids::{ActuationId, TurnId};
 const TEXT_BYTES: usize = 8 << 20;
 
 impl Store {
-    /// What is behind `turn`, oldest first:
-    /// `{turnId, sessionId, state, reason, resumes, events: [{eventId, seq, lamport, author, time, type, …}]}`.
-    /// An event has the fields of its record in camelCase; a prompt's messages are `{role, sha256, text|null}`.
+    /// What is behind `turn`, oldest first: `{turnId, sessionId, state, reason, resumes, events: [{eventId,
+    /// seq, lamport, author, time, type, …}]}`. An event has the fields of its record in camelCase; a
+    /// prompt's messages are `{role, sha256, text|null}`.
     ///
     /// # Errors
     /// `not_found` if there is no such turn.
@@ -90,7 +90,7 @@ impl Store {
 }
 
 /// The same with the wire's spelling of keys. As deep as JSON was read: at most 128 levels.
-fn camel_case(value: Value) -> Value {
+pub(super) fn camel_case(value: Value) -> Value {
     match value {
         Value::Object(map) => Value::Object(
             map.into_iter()

@@ -221,6 +221,11 @@ mod tests {
         Job { ticket, blobs: Vec::new(), events: vec![Envelope::seal(&record, place, &key).unwrap()] }
     }
 
+    /// Needs no signature.
+    fn text(ticket: u64, size: usize) -> Job {
+        Job { ticket, blobs: vec![(format!("sha {ticket}"), "x".repeat(size))], events: Vec::new() }
+    }
+
     fn database(dir: &std::path::Path) -> Connection {
         let path = dir.join("agent.db");
         let mut db = connection::writer(&path, Duration::from_millis(10)).unwrap();
@@ -269,15 +274,15 @@ mod tests {
         writer.send(job(1, 10)).unwrap();
         assert_eq!(hear.recv().unwrap().unwrap(), 1);
         // Larger than the bound, but nothing else waits.
-        writer.send(job(2, MAX_BYTES + 1)).unwrap();
+        writer.send(text(2, MAX_BYTES + 1)).unwrap();
         let (error, back) = *writer.send(job(3, 10)).unwrap_err();
         assert_eq!((error.code, back.ticket), (Code::Overloaded, 3));
         go.send(()).unwrap();
         assert_eq!(hear.recv().unwrap().unwrap(), 2);
         for ticket in 3..3 + MAX_JOBS as u64 {
-            writer.send(job(ticket, 10)).unwrap();
+            writer.send(text(ticket, 10)).unwrap();
         }
-        assert_eq!(writer.send(job(0, 10)).unwrap_err().0.code, Code::Overloaded);
+        assert_eq!(writer.send(text(0, 10)).unwrap_err().0.code, Code::Overloaded);
         drop(go);
         let last = 2 + MAX_JOBS as u64;
         while hear.recv().unwrap().unwrap() < last {}

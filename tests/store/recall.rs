@@ -1,139 +1,6 @@
-//! The store over its public interface, on real files. What needs its insides is tested beside them.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers included")]
+//! What the store tells back: messages, actions, history, duplicates, lists.
 
-use std::path::Path;
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
-
-use org_agent::error::{Code, Result};
-use org_agent::ids::EventId;
-use org_agent::prompt::HistoryItem;
-use org_agent::record::{
-    Attachment, AttachmentKind, Decider, Decision, EndState, Latency, MessageRef, Outcome, Record, Status,
-    Usage, Verdict,
-};
-use org_agent::store::{Options, Store, body_hash};
-use rusqlite::Connection;
-use serde_json::{Value, json};
-use tempfile::TempDir;
-
-/// A store in a directory of its own, and what it reported.
-struct Home {
-    store: Store,
-    hear: Receiver<Result<u64>>,
-    dir: TempDir,
-}
-
-impl Home {
-    fn new() -> Self {
-        Self::in_dir(tempfile::tempdir().unwrap())
-    }
-
-    fn in_dir(dir: TempDir) -> Self {
-        let (store, hear) = open(dir.path());
-        Self { store, hear, dir }
-    }
-
-    /// Appends and waits until it is on disk.
-    fn append(&mut self, session: &str, records: &[Record]) -> Vec<EventId> {
-        let appended = self.store.append_all(&session.into(), records).unwrap();
-        self.wait(appended.last().unwrap().ticket);
-        appended.into_iter().map(|appended| appended.event).collect()
-    }
-
-    fn wait(&self, ticket: u64) {
-        while self.store.committed() < ticket {
-            self.hear.recv_timeout(Duration::from_secs(60)).unwrap().unwrap();
-        }
-    }
-
-    fn reopen(self) -> Self {
-        let Self { store, hear, dir } = self;
-        drop(store);
-        drop(hear);
-        Self::in_dir(dir)
-    }
-
-    /// A connection of one's own, beside the store's.
-    fn raw(&self) -> Connection {
-        raw(self.dir.path())
-    }
-}
-
-fn raw(dir: &Path) -> Connection {
-    let db = Connection::open(dir.join("agent.db")).unwrap();
-    db.busy_timeout(Duration::from_secs(60)).unwrap();
-    db
-}
-
-fn open(dir: &Path) -> (Store, Receiver<Result<u64>>) {
-    let (said, hear) = channel();
-    let ticks = std::cell::Cell::new(1_000);
-    let clock = Box::new(move || {
-        ticks.set(ticks.get() + 1);
-        ticks.get()
-    });
-    let options = Options { clock, busy: Duration::from_secs(60) };
-    (Store::open_with(dir, options, move |result| drop(said.send(result))).unwrap(), hear)
-}
-
-fn created(buffer: &str) -> Record {
-    Record::SessionCreated { user: "User".into(), title: "A title".into(), buffer: buffer.into() }
-}
-
-fn sent(turn: &str, text: &str) -> Record {
-    Record::MessageSent {
-        turn: turn.into(),
-        client_id: format!("client-{turn}"),
-        text: text.into(),
-        level: 1,
-        context: Vec::new(),
-    }
-}
-
-fn started(turn: &str) -> Record {
-    Record::TurnStarted { turn: turn.into() }
-}
-
-fn ended(turn: &str, state: EndState) -> Record {
-    Record::TurnEnded { turn: turn.into(), state, reason: None }
-}
-
-fn proposed(actuation: &str, turn: &str, action: Value) -> Record {
-    let sexp = format!("({actuation})");
-    Record::ActionProposed {
-        actuation: actuation.into(),
-        turn: turn.into(),
-        attempt: 1,
-        action,
-        sexp,
-        system: false,
-    }
-}
-
-fn insert(text: &str) -> Value {
-    json!({"type": "request", "target": "emacs",
-           "payload": {"action": "insert-at-end", "buffer": "*org-agent-chat*", "text": text}})
-}
-
-fn shell(cmd: &str) -> Value {
-    json!({"type": "request", "target": "shell", "payload": {"cmd": cmd}})
-}
-
-fn permitted(actuation: &str, decision: Decision) -> Record {
-    Record::ActionPermitted {
-        actuation: actuation.into(),
-        decision,
-        rule: "a rule".into(),
-        by: Decider::Policy,
-        command: None,
-    }
-}
-
-fn executed(actuation: &str, status: Status) -> Record {
-    let outcome = Outcome { status, exit_code: Some(0), stdout: "out".into(), ..Outcome::default() };
-    Record::ActionExecuted { actuation: actuation.into(), outcome }
-}
+use super::*;
 
 #[test]
 fn a_turn_is_told_back() {
@@ -223,7 +90,7 @@ fn a_turn_is_told_back() {
     assert_eq!(
         *first,
         json!({"id": "a", "messageId": events[5], "module": "shell", "action": "run", "input": {"cmd": "ls -l"},
-               "output": {"status": "done", "exit_code": 0, "stdout": "out", "truncated": false},
+               "output": {"status": "done", "exitCode": 0, "stdout": "out", "truncated": false},
                "status": "done", "executedAt": 1009, "decision": "allow", "rule": "the user said so",
                "createdAt": 1006})
     );
@@ -422,29 +289,67 @@ fn a_message_sent_again_is_found_before_and_after_it_is_on_disk() {
 }
 
 #[test]
-fn chains_go_on_where_they_were() {
+fn lists_come_whole_and_in_order_page_by_page() {
     let mut home = Home::new();
-    let first = home.append("s", &[created("b")]);
-    home.append("other", &[created("b"), created("b")]);
-    let mut home = home.reopen();
-    let next = home.store.append(&"s".into(), &created("b")).unwrap();
-    assert_eq!((next.seq, next.lamport, next.ticket), (2, 4, 1));
-    home.wait(1);
-    // Another process takes the session over, then it comes back.
-    let (mut there, reports) = open(home.dir.path());
-    home.store.forget(&"s".into());
-    assert_eq!(there.append(&"s".into(), &created("b")).unwrap().seq, 3);
-    reports.recv().unwrap().unwrap();
-    assert_eq!(home.store.append(&"s".into(), &created("b")).unwrap().seq, 4);
-    home.wait(2);
-    assert_eq!(home.store.verify_all().unwrap(), []);
-    let chain: Vec<String> = home
-        .raw()
-        .prepare("SELECT prev FROM log WHERE session = 's' ORDER BY seq")
-        .unwrap()
-        .query_map([], |row| row.get(0))
-        .unwrap()
-        .map(std::result::Result::unwrap)
-        .collect();
-    assert_eq!((chain[0].as_str(), chain[1].as_str(), chain.len()), ("", first[0].as_str(), 4));
+    for number in 0..23 {
+        home.append(&format!("s{number}"), &[created(if number % 2 == 0 { "even" } else { "odd" })]);
+    }
+    let walk =
+        |home: &mut Home, buffer: Option<&str>, limit: u32, between: &dyn Fn(&mut Home)| -> Vec<String> {
+            let (mut all, mut cursor): (Vec<String>, Option<String>) = (Vec::new(), None);
+            loop {
+                let page =
+                    home.store.sessions(Some("active"), buffer, Some(limit), cursor.as_deref()).unwrap();
+                assert!(ids(&page).len() <= limit as usize);
+                all.extend(ids(&page).into_iter().map(str::to_owned));
+                match page["nextCursor"].as_str() {
+                    Some(next) => cursor = Some(next.to_owned()),
+                    None => return all,
+                }
+                between(home);
+            }
+        };
+    let newest_first: Vec<String> = (0..23).rev().map(|number| format!("s{number}")).collect();
+    for limit in [1, 2, 22, 23, 24, 500] {
+        assert_eq!(walk(&mut home, None, limit, &|_| ()), newest_first, "{limit}");
+    }
+    let odd: Vec<String> = (0..23).rev().filter(|n| n % 2 == 1).map(|n| format!("s{n}")).collect();
+    assert_eq!(walk(&mut home, Some("odd"), 3, &|_| ()), odd);
+    assert_eq!(walk(&mut home, Some("neither"), 3, &|_| ()), [""; 0]);
+    // What is made or changed meanwhile moves nothing.
+    let stable = walk(&mut home, None, 5, &|home| {
+        home.append("s3", &[created("odd")]);
+        let new = SessionId::random().unwrap();
+        home.append(new.as_str(), &[created("even")]);
+    });
+    assert_eq!(stable, newest_first);
+
+    let turns: Vec<Record> = (0..120).map(|n| sent(&format!("t{n}"), &format!("q{n}"))).collect();
+    home.append("m", &turns);
+    let first = home.store.messages(&"m".into(), None, None).unwrap();
+    assert_eq!(ids(&first).len(), 50);
+    let second = home.store.messages(&"m".into(), Some(500), first["nextCursor"].as_str()).unwrap();
+    assert_eq!((ids(&second).len(), &second["nextCursor"]), (70, &Value::Null));
+    assert_eq!(first["items"][49]["content"], "q49");
+    assert_eq!(second["items"][0]["content"], "q50");
+    // Zero is raised to one, and no page is larger than 500.
+    assert_eq!(ids(&home.store.messages(&"m".into(), Some(0), None).unwrap()).len(), 1);
+    let more: Vec<Record> = (120..620).map(|n| sent(&format!("t{n}"), "q")).collect();
+    home.append("m", &more);
+    assert_eq!(ids(&home.store.messages(&"m".into(), Some(u32::MAX), None).unwrap()).len(), 500);
+    // Large texts end a page early.
+    let large: Vec<Record> = (0..6).map(|n| sent(&format!("l{n}"), &"x".repeat(1 << 20))).collect();
+    home.append("large", &large);
+    let page = home.store.messages(&"large".into(), None, None).unwrap();
+    assert_eq!(ids(&page).len(), 4);
+    let rest = home.store.messages(&"large".into(), None, page["nextCursor"].as_str()).unwrap();
+    assert_eq!((ids(&rest).len(), &rest["nextCursor"]), (2, &Value::Null));
+
+    let cursor = first["nextCursor"].as_str().unwrap();
+    for garbage in ["", "x", "m", "m-1", "m+1", "m1 ", " m1", "mg", "m11111111111111111", "ä", "s1", "a1"] {
+        let error = home.store.messages(&"m".into(), None, Some(garbage)).unwrap_err();
+        assert_eq!(error.code, Code::BadRequest, "{garbage:?}");
+    }
+    assert_eq!(home.store.sessions(None, None, None, Some(cursor)).unwrap_err().code, Code::BadRequest);
+    assert_eq!(home.store.actions(&"m".into(), None, Some(cursor)).unwrap_err().code, Code::BadRequest);
 }
