@@ -68,7 +68,7 @@ bench: ## measure; prints a table, ratios within one run
 fuzz: ## fuzz every parser for MINUTES each (default 1)
 	@command -v cargo-fuzz >/dev/null 2>&1 || $(CARGO) install --locked cargo-fuzz
 	@for target in $$(ls fuzz/fuzz_targets | sed 's/\.rs$$//'); do \
-	  RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --fuzz-dir fuzz $$target -- -max_total_time=$$(( $(MINUTES) * 60 )); \
+	  mkdir -p fuzz/corpus/$$target; RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --fuzz-dir fuzz --sanitizer none $$target fuzz/corpus/$$target fuzz/seeds/$$target -- -max_len=16384 -max_total_time=$$(( $(MINUTES) * 60 )); \
 	done
 
 .PHONY: clean

@@ -6,6 +6,7 @@
 mod chat;
 mod check;
 mod doctor;
+mod jsonl;
 mod serve;
 
 use std::io::{self, Write};
@@ -50,7 +51,9 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Serve(args) => serve::main(&args),
         Command::Chat(args) => chat::main(&args),
-        Command::Check(args) => check::main(&args),
+        Command::Check(args) => {
+            check::run(&args, &mut io::stdin().lock(), &mut io::stdout().lock()).map(|good| u8::from(!good))
+        }
         Command::Doctor(args) => doctor::main(&args),
     };
     match result {

@@ -9,6 +9,7 @@ mod actions;
 mod call;
 mod chat;
 mod outbox;
+mod reads;
 mod recovery;
 mod session;
 
@@ -94,7 +95,6 @@ pub struct Kernel {
     actuations: HashMap<ActuationId, TurnId>,
     settled: VecDeque<ActuationId>,
     outputs: actions::Outputs,
-    sent: chat::Sent,
     /// Where model calls and timers report to.
     internal: mpsc::Sender<Event>,
     reports: mpsc::Receiver<Event>,
@@ -134,7 +134,6 @@ impl Kernel {
             actuations: HashMap::new(),
             settled: VecDeque::new(),
             outputs: actions::Outputs::default(),
-            sent: chat::Sent::default(),
             internal,
             reports,
             commits,
@@ -361,6 +360,6 @@ impl Kernel {
     }
 
     fn read(&mut self, query: Query, reply: Reply<serde_json::Value>) {
-        self.outbox.answer(self.ticket, move |store| reply.send(store.read(&query)));
+        self.outbox.answer(self.ticket, move |store| reply.send(reads::read(store, &query)));
     }
 }

@@ -73,8 +73,8 @@ pub struct Subject {
     pub buffer: String,
     /// The level of the prompt's heading.
     pub level: u32,
-    /// What the user said.
-    pub said: HistoryItem,
+    /// What the user said; `None` if the session's history has it already.
+    pub said: Option<HistoryItem>,
 }
 
 /// A turn.
@@ -181,10 +181,8 @@ impl Turn {
     /// Begins.
     #[must_use]
     pub fn start(&mut self, now: Duration) -> Effects {
-        let mut effects = vec![
-            Effect::Record(Record::TurnStarted { turn: self.subject.turn.clone() }),
-            Effect::Remember(self.subject.said.clone()),
-        ];
+        let mut effects = vec![Effect::Record(Record::TurnStarted { turn: self.subject.turn.clone() })];
+        effects.extend(self.subject.said.take().map(Effect::Remember));
         self.next_step(now, &mut effects);
         effects
     }

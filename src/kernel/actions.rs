@@ -29,19 +29,19 @@ impl Kernel {
     /// Stops a turn.
     pub(super) fn cancel(&mut self, id: &TurnId, reply: Reply<bool>) {
         let now = self.now();
-        let result = match self.turns.get_mut(id) {
-            Some(turn) => {
-                let effects = turn.cancel(now);
-                let cancelled = effects.is_some();
-                self.carry_out(id, effects.unwrap_or_default());
-                Ok(cancelled)
-            }
-            None => self.store.knows_turn(id).and_then(|known| {
-                // A turn that ended a moment ago may not be readable yet; that it is over is the answer anyway.
-                if known { Ok(false) } else { Err(Error::not_found(format!("no turn {id}"))) }
-            }),
-        };
-        self.answer(reply, result);
+        if let Some(turn) = self.turns.get_mut(id) {
+            let effects = turn.cancel(now);
+            let cancelled = effects.is_some();
+            self.carry_out(id, effects.unwrap_or_default());
+            return self.answer(reply, Ok(cancelled));
+        }
+        let id = id.clone();
+        self.outbox.answer(self.ticket, move |store| {
+            reply.send(store.find_turn(&id).and_then(|turn| match turn {
+                Some(_) => Ok(false),
+                None => Err(Error::not_found(format!("no turn {id}"))),
+            }));
+        });
     }
 
     /// Takes the user's decision about a command.
@@ -127,13 +127,13 @@ impl Kernel {
 
     /// A report about an action of an earlier server: an insert that is now in the buffer.
     fn late_report(&mut self, actuation: &ActuationId, outcome: Outcome) -> Result<()> {
-        let Some(found) = self.store.actuation(actuation)? else {
+        let Some(found) = self.store.find_actuation(actuation)? else {
             return Err(Error::not_found(format!("no actuation {actuation}")));
         };
-        if found.executed {
+        if found.outcome.is_some() {
             return Ok(());
         }
-        self.hold(&found.session)?;
+        self.hold(&found.session, None)?;
         let outcome = self.complete(actuation, outcome);
         self.record(&found.session, &Record::ActionExecuted { actuation: actuation.clone(), outcome });
         self.actuations.insert(actuation.clone(), found.turn);

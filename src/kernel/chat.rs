@@ -1,50 +1,18 @@
 //! Chat messages: to which session one belongs, whether it was sent before, and how it becomes a turn.
 
-use std::collections::{HashMap, VecDeque};
-
-use sha2::{Digest, Sha256};
-
 use super::session::Session;
 use super::Kernel;
 use crate::action::CHAT_BUFFER;
 use crate::error::{Code, Error, Result};
 use crate::event::{ChatMessage, Receipt, Reply};
-use crate::ids::{SessionId, TurnId, hex};
+use crate::ids::{SessionId, TurnId};
 use crate::prompt::{HistoryItem, MESSAGES};
 use crate::record::Record;
+use crate::store::body_hash;
 use crate::turn::{Subject, Turn};
-
-/// How many receipts are kept in memory: more than can wait to become durable.
-const RECEIPTS: usize = 4096;
 
 /// The longest title, in characters.
 const TITLE: usize = 60;
-
-/// Receipts of messages that may not be durable yet; older ones are looked up in the store.
-#[derive(Debug, Default)]
-pub(super) struct Sent {
-    receipts: HashMap<String, (String, Receipt)>,
-    order: VecDeque<String>,
-}
-
-impl Sent {
-    fn keep(&mut self, client_id: String, hash: String, receipt: Receipt) {
-        if self.order.len() >= RECEIPTS
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.receipts.remove(&oldest);
-        }
-        self.order.push_back(client_id.clone());
-        self.receipts.insert(client_id, (hash, receipt));
-    }
-}
-
-/// The hash that tells whether two messages of one client identifier are the same message.
-pub(super) fn fingerprint(message: &ChatMessage) -> Result<String> {
-    let body = serde_json::to_vec(&(&message.text, message.level, &message.context))
-        .map_err(|error| Error::internal("a message could not be hashed").because(error))?;
-    Ok(hex(&Sha256::digest(body)))
-}
 
 impl Kernel {
     /// Takes a chat message. The answer leaves once the message is durable.
@@ -73,10 +41,16 @@ impl Kernel {
     }
 
     fn admit(&mut self, message: ChatMessage) -> Result<(Receipt, Option<Subject>)> {
-        let hash = fingerprint(&message)?;
-        if let Some((earlier, receipt)) = self.earlier(&message.client_id)? {
-            if earlier == hash {
-                return Ok((Receipt { duplicate: true, ..receipt }, None));
+        if let Some(earlier) = self.store.client_message(self.store.author(), &message.client_id)? {
+            if earlier.body_hash == body_hash(&message.text, &message.context) {
+                let receipt = Receipt {
+                    event: earlier.event,
+                    session: earlier.session,
+                    turn: earlier.turn,
+                    lamport: earlier.lamport,
+                    duplicate: true,
+                };
+                return Ok((receipt, None));
             }
             return Err(Error::new(Code::Conflict, "this clientId was used for another message")
                 .hint("use a fresh clientId for each message"));
@@ -95,7 +69,7 @@ impl Kernel {
         let turn = TurnId::random()?;
         let record = Record::MessageSent {
             turn: turn.clone(),
-            client_id: message.client_id.clone(),
+            client_id: message.client_id,
             text: message.text.clone(),
             level: message.level,
             context: message.context.clone(),
@@ -108,21 +82,13 @@ impl Kernel {
             lamport: appended.lamport,
             duplicate: false,
         };
-        self.sent.keep(message.client_id, hash, receipt.clone());
-        let said = HistoryItem::User { text: message.text, context: message.context };
+        let said = Some(HistoryItem::User { text: message.text, context: message.context });
         Ok((receipt, Some(Subject { turn, session, buffer, level: message.level, said })))
-    }
-
-    fn earlier(&self, client_id: &str) -> Result<Option<(String, Receipt)>> {
-        if let Some(found) = self.sent.receipts.get(client_id) {
-            return Ok(Some(found.clone()));
-        }
-        self.store.client_message(client_id)
     }
 
     fn session_for(&mut self, message: &ChatMessage) -> Result<SessionId> {
         if let Some(id) = &message.session {
-            self.hold(id)?;
+            self.hold(id, None)?;
             return Ok(id.clone());
         }
         let buffer = message.buffer.as_deref().unwrap_or(CHAT_BUFFER);
@@ -136,7 +102,7 @@ impl Kernel {
             candidates = self.store.newest_active(buffer)?;
         }
         for id in candidates {
-            match self.hold(&id) {
+            match self.hold(&id, None) {
                 Ok(()) => return Ok(id),
                 // Another server has it: this client gets a session of its own.
                 Err(error) if error.code == Code::Conflict => {}
@@ -157,17 +123,19 @@ impl Kernel {
         Ok(id)
     }
 
-    /// Makes a recorded session ours, unless another server holds it.
-    pub(super) fn hold(&mut self, id: &SessionId) -> Result<()> {
+    /// Makes a recorded session ours, unless another server holds it. Its history ends before the turn
+    /// `waiting`, if there is one that has not begun.
+    pub(super) fn hold(&mut self, id: &SessionId, waiting: Option<&TurnId>) -> Result<()> {
         if self.sessions.contains_key(id) {
             return Ok(());
         }
-        let buffer = self.store.session_buffer(id)?;
+        let buffer = self.store.session(id)?["buffer"].as_str().unwrap_or(CHAT_BUFFER).to_owned();
         let lease = self.store.lease(id)?.ok_or_else(|| {
             Error::new(Code::Conflict, format!("session {id} is open in another server"))
                 .hint("close it there, or start a new session")
         })?;
-        let history = self.store.history(id, MESSAGES)?;
+        let next = TurnId::from("");
+        let history = self.store.history(id, waiting.unwrap_or(&next), MESSAGES as u32)?;
         self.sessions.insert(id.clone(), Session::new(buffer, history, lease));
         Ok(())
     }

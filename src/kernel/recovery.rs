@@ -13,8 +13,9 @@ use crate::outgoing::{Actuation, Address};
 use crate::policy;
 use crate::prompt::HistoryItem;
 use crate::record::{EndState, Outcome, Record, Status};
-use crate::store::{PendingInsert, UnfinishedTurn};
-use crate::turn::Subject;
+use crate::store::{self, UnfinishedTurn};
+use crate::sexp::Rejection;
+use crate::turn::{Subject, Turn};
 use crate::verify::Reading;
 
 impl Kernel {
@@ -31,21 +32,28 @@ impl Kernel {
     }
 
     fn recover(&mut self) -> Result<()> {
+        let unfinished = self.store.unfinished_turns()?;
         let mut waiting: Vec<SessionId> = Vec::new();
-        for turn in self.store.unfinished_turns()? {
-            match self.hold(&turn.session) {
+        for turn in &unfinished {
+            let first = unfinished.iter().find(|other| other.session == turn.session && !other.started);
+            match self.hold(&turn.session, first.map(|turn| &turn.turn)) {
                 Ok(()) => {}
                 // Another server is at work on it.
                 Err(error) if error.code == Code::Conflict => continue,
                 Err(error) => return Err(error),
             }
             if turn.started {
-                self.interrupted(&turn)?;
+                self.interrupted(turn)?;
             } else {
                 if !waiting.contains(&turn.session) {
                     waiting.push(turn.session.clone());
                 }
-                let subject = self.subject_of(turn)?;
+                // The message of a turn that resumes another one is in the history already.
+                let said = turn.resumes.is_none().then(|| HistoryItem::User {
+                    text: turn.text.clone(),
+                    context: turn.context.clone(),
+                });
+                let subject = Self::subject(turn, turn.turn.clone(), said);
                 self.queue(subject);
             }
         }
@@ -56,7 +64,11 @@ impl Kernel {
     }
 
     fn interrupted(&mut self, turn: &UnfinishedTurn) -> Result<()> {
-        for actuation in self.store.pending_commands(&turn.turn)? {
+        for command in self.store.pending_shell(&turn.session)? {
+            if command.turn != turn.turn {
+                continue;
+            }
+            let actuation = command.actuation;
             let message = Some("the server went away before the outcome was reported".to_owned());
             let outcome = Outcome { status: Status::Unknown, message, ..Outcome::default() };
             self.record(&turn.session, &Record::ActionExecuted { actuation, outcome });
@@ -67,15 +79,14 @@ impl Kernel {
         Ok(())
     }
 
-    fn subject_of(&self, turn: UnfinishedTurn) -> Result<Subject> {
-        let session = self.sessions.get(&turn.session).ok_or_else(|| Error::internal("a session is not held"))?;
-        Ok(Subject {
-            turn: turn.turn,
-            buffer: session.buffer.clone(),
-            session: turn.session,
-            level: turn.level,
-            said: HistoryItem::User { text: turn.text, context: turn.context },
-        })
+    fn subject(found: &UnfinishedTurn, turn: TurnId, said: Option<HistoryItem>) -> Subject {
+        Subject {
+            turn,
+            session: found.session.clone(),
+            buffer: found.buffer.clone(),
+            level: found.level,
+            said,
+        }
     }
 
     /// Brings a client up to date.
@@ -86,7 +97,7 @@ impl Kernel {
                 self.answer(reply, Ok(resumed));
                 // Like an event's answer, this one precedes the messages of the turns it started.
                 for turn in &fresh {
-                    self.advance(turn, crate::turn::Turn::accepted);
+                    self.advance(turn, Turn::accepted);
                 }
                 self.start_next(&resume.session);
             }
@@ -95,10 +106,9 @@ impl Kernel {
     }
 
     fn resumed(&mut self, resume: &Resume) -> Result<Resumed> {
-        self.hold(&resume.session)?;
+        self.hold(&resume.session, None)?;
         let mut actuations = Vec::new();
         for pending in self.store.pending_inserts(&resume.session)? {
-            let ours = self.actuations.contains_key(&pending.actuation);
             if resume.applied.contains(&pending.actuation) {
                 let report = crate::event::Actuated {
                     actuation: pending.actuation,
@@ -106,14 +116,14 @@ impl Kernel {
                     outcome: Outcome::default(),
                 };
                 self.report(report)?;
-            } else if !ours {
-                actuations.push(self.again(&resume.session, pending)?);
+            } else {
+                actuations.push(self.again(pending)?);
             }
         }
         let (mut interrupted, mut resumed) = (Vec::new(), Vec::new());
         for found in self.store.interrupted_turns(&resume.session)? {
             if resume.turns.contains(&found.turn) {
-                resumed.push(self.run_again(found)?);
+                resumed.push(self.run_again(&found)?);
             } else {
                 interrupted.push((found.turn, found.message));
             }
@@ -129,31 +139,34 @@ impl Kernel {
     }
 
     /// A recorded insert, read and judged again: the log is a file, and files can be touched.
-    fn again(&self, session: &SessionId, pending: PendingInsert) -> Result<Actuation> {
-        let buffer = self.sessions.get(session).map(|session| session.buffer.clone()).unwrap_or_default();
-        let broken = || Error::internal(format!("the recorded text of {} does not verify", pending.actuation));
-        let mut reading = Reading::new(&buffer, pending.level as usize + 1);
-        reading.feed(pending.sexp.as_bytes()).map_err(|rejection| broken().because(rejection.message))?;
-        let accepted = reading.finish().map_err(|rejection| broken().because(rejection.message))?;
+    fn again(&self, pending: store::Actuation) -> Result<Actuation> {
+        let broken = |rejection: Rejection| {
+            Error::internal(format!("the recorded text of {} does not verify", pending.actuation))
+                .because(rejection.message)
+        };
+        let buffer = self.sessions.get(&pending.session).map(|session| session.buffer.clone());
+        let level = self.store.find_turn(&pending.turn)?.map_or(1, |turn| turn.level);
+        let mut reading = Reading::new(&buffer.unwrap_or_default(), level as usize + 1);
+        reading.feed(pending.sexp.as_bytes()).map_err(broken)?;
+        let accepted = reading.finish().map_err(broken)?;
         let address = Address {
-            actuation: pending.actuation.clone(),
+            actuation: pending.actuation,
             turn: pending.turn,
-            session: session.clone(),
+            session: pending.session,
             attempt: pending.attempt,
             seq: 0,
         };
         Ok(Actuation::new(address, policy::judge(accepted.action)))
     }
 
-    fn run_again(&mut self, found: UnfinishedTurn) -> Result<(TurnId, TurnId)> {
+    fn run_again(&mut self, found: &UnfinishedTurn) -> Result<(TurnId, TurnId)> {
         let (from, turn) = (found.turn.clone(), TurnId::random()?);
         let record =
             Record::TurnResumed { turn: turn.clone(), from: from.clone(), message: found.message.clone() };
         self.append(&found.session, &record)?;
-        let session = found.session.clone();
-        let subject = Subject { turn: turn.clone(), ..self.subject_of(found)? };
-        self.turns.insert(turn.clone(), crate::turn::Turn::new(subject));
-        if let Some(session) = self.sessions.get_mut(&session) {
+        let subject = Self::subject(found, turn.clone(), None);
+        self.turns.insert(turn.clone(), Turn::new(subject));
+        if let Some(session) = self.sessions.get_mut(&found.session) {
             session.enqueue(turn.clone());
         }
         Ok((from, turn))

@@ -21,7 +21,7 @@ impl Driver {
             session: "s".into(),
             buffer: "*notes*".into(),
             level: 1,
-            said: HistoryItem::User { text: "hi".into(), context: Vec::new() },
+            said: Some(HistoryItem::User { text: "hi".into(), context: Vec::new() }),
         };
         Self { turn: Turn::new(subject), now: Duration::from_secs(1), seqs: Vec::new() }
     }
