@@ -4,7 +4,7 @@
 //! to do.
 
 mod chat;
-mod check;
+pub mod check;
 mod doctor;
 mod jsonl;
 mod serve;
@@ -22,7 +22,12 @@ use crate::error::{Error, Result};
 /// The model proposes, the verifier disposes: nothing a model wrote reaches a buffer or a shell before it
 /// was parsed, checked and permitted.
 #[derive(Debug, Parser)]
-#[command(name = "org-agent", version, propagate_version = true, after_help = "Example:\n  org-agent chat \"Hello\"")]
+#[command(
+    name = "org-agent",
+    version,
+    propagate_version = true,
+    after_help = "Example:\n  org-agent chat \"Hello\""
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

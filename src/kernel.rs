@@ -67,8 +67,10 @@ impl Handle {
     /// `overloaded` if the queue is full, `internal` if the kernel is gone.
     pub fn send(&self, event: Event) -> Result<()> {
         self.events.try_send(event).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => Error::new(Code::Overloaded, "the server has too much to do")
-                .hint("send the same request again later"),
+            mpsc::error::TrySendError::Full(_) => {
+                Error::new(Code::Overloaded, "the server has too much to do")
+                    .hint("send the same request again later")
+            }
             mpsc::error::TrySendError::Closed(_) => {
                 Error::internal("the kernel has stopped").hint("restart the server")
             }
@@ -148,7 +150,11 @@ impl Kernel {
     /// # Errors
     /// If the log cannot be written any more: then nothing may be done, and what was not acknowledged is
     /// sent again by the client to the next server.
-    pub async fn run(mut self, mut events: mpsc::Receiver<Event>, client: mpsc::Sender<Outgoing>) -> Result<()> {
+    pub async fn run(
+        mut self,
+        mut events: mpsc::Receiver<Event>,
+        client: mpsc::Sender<Outgoing>,
+    ) -> Result<()> {
         loop {
             let deadline = self.deadline();
             let may_send = self.outbox.ready(&self.store);
@@ -266,7 +272,9 @@ impl Kernel {
     fn ended(&mut self, id: &TurnId, session: &SessionId) {
         self.calls.remove(id);
         self.turns.remove(id);
-        for actuation in self.actuations.iter().filter(|(_, turn)| *turn == id).map(|(actuation, _)| actuation) {
+        for actuation in
+            self.actuations.iter().filter(|(_, turn)| *turn == id).map(|(actuation, _)| actuation)
+        {
             self.outputs.forget(actuation);
             if !self.settled.contains(actuation) {
                 self.settled.push_back(actuation.clone());
@@ -300,8 +308,12 @@ impl Kernel {
                 sha256: self.store.blob(&message.text),
             })
             .collect();
-        let record =
-            Record::Prompted { turn: id.clone(), attempt, model: model.name().to_owned(), messages: references };
+        let record = Record::Prompted {
+            turn: id.clone(),
+            attempt,
+            model: model.name().to_owned(),
+            messages: references,
+        };
         self.record(&session, &record);
         let call = call::start(model, messages, (id.clone(), attempt), self.internal.clone());
         self.calls.insert(id.clone(), call);

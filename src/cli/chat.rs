@@ -45,7 +45,7 @@ pub(super) struct Args {
 
 /// Runs the command; 0 if every turn ended as it should, else 1.
 pub(super) fn main(args: &Args) -> Result<u8> {
-    crate::logging::quiet();
+    crate::logging::start_quiet()?;
     let runtime = super::runtime()?;
     runtime.block_on(run(args))
 }

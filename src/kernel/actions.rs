@@ -50,7 +50,10 @@ impl Kernel {
         match result {
             Ok((turn, decided, effects)) => {
                 // The answer stands before the messages that follow from it, and both after the record.
-                let at = effects.iter().take_while(|effect| matches!(effect, crate::turn::Effect::Record(_))).count();
+                let at = effects
+                    .iter()
+                    .take_while(|effect| matches!(effect, crate::turn::Effect::Record(_)))
+                    .count();
                 let mut effects = effects;
                 let rest = effects.split_off(at);
                 self.carry_out(&turn, effects);
@@ -73,9 +76,11 @@ impl Kernel {
         match turn.decide(decide.choice, decide.command.as_deref(), message, token, now) {
             Ok((decided, effects)) => Ok((id, decided, effects)),
             Err(DecideError::NotNow) => Err(over()),
-            Err(DecideError::Rejected(rejection)) => Err(Error::bad_request("the edited command is not allowed")
-                .because(rejection.message)
-                .hint(rejection.hint)),
+            Err(DecideError::Rejected(rejection)) => {
+                Err(Error::bad_request("the edited command is not allowed")
+                    .because(rejection.message)
+                    .hint(rejection.hint))
+            }
         }
     }
 
@@ -156,10 +161,9 @@ impl Kernel {
     }
 
     fn turn_of(&self, actuation: &ActuationId) -> Result<TurnId> {
-        self.actuations
-            .get(actuation)
-            .cloned()
-            .ok_or_else(|| Error::not_found(format!("no actuation {actuation}")).hint("it may belong to an earlier server"))
+        self.actuations.get(actuation).cloned().ok_or_else(|| {
+            Error::not_found(format!("no actuation {actuation}")).hint("it may belong to an earlier server")
+        })
     }
 
     /// The outcome within its bounds, with the live output if the report had none.

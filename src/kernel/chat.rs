@@ -1,7 +1,7 @@
 //! Chat messages: to which session one belongs, whether it was sent before, and how it becomes a turn.
 
-use super::session::Session;
 use super::Kernel;
+use super::session::Session;
 use crate::action::CHAT_BUFFER;
 use crate::error::{Code, Error, Result};
 use crate::event::{ChatMessage, Receipt, Reply};
@@ -114,7 +114,8 @@ impl Kernel {
 
     fn create(&mut self, buffer: &str, text: &str) -> Result<SessionId> {
         let id = SessionId::random()?;
-        let lease = self.store.lease(&id)?.ok_or_else(|| Error::internal("a fresh session is already held"))?;
+        let lease =
+            self.store.lease(&id)?.ok_or_else(|| Error::internal("a fresh session is already held"))?;
         let title = text.lines().next().unwrap_or_default().chars().take(TITLE).collect();
         let record =
             Record::SessionCreated { user: self.persona.user.clone(), title, buffer: buffer.to_owned() };

@@ -13,8 +13,8 @@ use crate::outgoing::{Actuation, Address};
 use crate::policy;
 use crate::prompt::HistoryItem;
 use crate::record::{EndState, Outcome, Record, Status};
-use crate::store::{self, UnfinishedTurn};
 use crate::sexp::Rejection;
+use crate::store::{self, UnfinishedTurn};
 use crate::turn::{Subject, Turn};
 use crate::verify::Reading;
 
@@ -49,10 +49,10 @@ impl Kernel {
                     waiting.push(turn.session.clone());
                 }
                 // The message of a turn that resumes another one is in the history already.
-                let said = turn.resumes.is_none().then(|| HistoryItem::User {
-                    text: turn.text.clone(),
-                    context: turn.context.clone(),
-                });
+                let said = turn
+                    .resumes
+                    .is_none()
+                    .then(|| HistoryItem::User { text: turn.text.clone(), context: turn.context.clone() });
                 let subject = Self::subject(turn, turn.turn.clone(), said);
                 self.queue(subject);
             }

@@ -108,7 +108,8 @@ pub struct Actuation {
 
 const TURN: &str = "SELECT session, message, level, state, reason, resumes FROM turns";
 
-const TURN_AND_MESSAGE: &str = "SELECT t.id, t.session, s.buffer, t.message, t.level, t.state, t.resumes, l.body
+const TURN_AND_MESSAGE: &str =
+    "SELECT t.id, t.session, s.buffer, t.message, t.level, t.state, t.resumes, l.body
      FROM turns t JOIN chat_sessions s ON s.id = t.session JOIN log l ON l.id = t.message";
 
 const ACTUATION: &str =

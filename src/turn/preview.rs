@@ -24,7 +24,11 @@ impl Preview {
 
     /// When there will be something to send.
     pub(super) fn deadline(&self) -> Option<Duration> {
-        if self.pending.is_empty() { None } else { Some(self.sent.map_or(Duration::ZERO, |sent| sent + INTERVAL)) }
+        if self.pending.is_empty() {
+            None
+        } else {
+            Some(self.sent.map_or(Duration::ZERO, |sent| sent + INTERVAL))
+        }
     }
 
     /// The text to send now, if it is time.

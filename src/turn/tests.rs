@@ -69,7 +69,10 @@ impl Driver {
             Outgoing::Actuate(actuation) => {
                 let text = actuation.action().text("text").unwrap_or_default();
                 let kind = if text.starts_with("*System Error:*") { "system error" } else { "" };
-                (actuation.address().seq, format!("actuate {:?} {kind}", actuation.decision()).trim_end().to_lowercase())
+                (
+                    actuation.address().seq,
+                    format!("actuate {:?} {kind}", actuation.decision()).trim_end().to_lowercase(),
+                )
             }
             Outgoing::Abort(_) => return "abort".into(),
         };
@@ -132,7 +135,8 @@ fn previews_are_paced_and_complete() {
     let mut driver = Driver::started();
     let mut shown = String::new();
     let mut collect = |lines: Vec<String>| {
-        let deltas: Vec<String> = lines.iter().filter_map(|line| line.strip_prefix("delta ")).map(str::to_owned).collect();
+        let deltas: Vec<String> =
+            lines.iter().filter_map(|line| line.strip_prefix("delta ")).map(str::to_owned).collect();
         shown.push_str(&deltas.concat());
         deltas.len()
     };
@@ -236,7 +240,8 @@ fn a_command_is_asked_run_and_its_result_goes_back_to_the_model() {
 fn a_denial_goes_back_to_the_model_too() {
     let mut driver = Driver::started();
     driver.reply(SHELL);
-    let (decided, effects) = driver.turn.decide(Choice::Deny, None, None, "token".into(), driver.now).unwrap();
+    let (decided, effects) =
+        driver.turn.decide(Choice::Deny, None, None, "token".into(), driver.now).unwrap();
     assert_eq!((decided.decision, decided.token), (Decision::Deny, None));
     assert_eq!(
         driver.show(effects),
@@ -264,7 +269,8 @@ fn an_edited_command_is_verified_again() {
     driver.reply(SHELL);
     let bad = driver.turn.decide(Choice::Run, Some("ls \u{202e}"), None, "token".into(), driver.now);
     assert!(matches!(bad, Err(DecideError::Rejected(_))), "{bad:?}");
-    let (_, effects) = driver.turn.decide(Choice::Run, Some("ls -a"), None, "token".into(), driver.now).unwrap();
+    let (_, effects) =
+        driver.turn.decide(Choice::Run, Some("ls -a"), None, "token".into(), driver.now).unwrap();
     assert!(effects.iter().any(|effect| matches!(
         effect,
         Effect::Record(Record::ActionPermitted { command: Some(command), .. }) if command == "ls -a"
@@ -317,7 +323,14 @@ fn cancelling_depends_on_the_phase() {
     asking.reply(SHELL);
     assert_eq!(
         cancel(&mut asking).unwrap(),
-        ["+chat.action.permitted", "+chat.action.executed", "remember denied", "+turn.ended", "cancelled", "ended"]
+        [
+            "+chat.action.permitted",
+            "+chat.action.executed",
+            "remember denied",
+            "+turn.ended",
+            "cancelled",
+            "ended"
+        ]
     );
 
     let mut running = Driver::started();

@@ -17,7 +17,8 @@ const OUTPUT: usize = 65_536;
 
 /// Runs the command of `action`; `wrote` gets each piece of output, and whether it was standard error.
 pub(super) async fn run(action: &Action, mut wrote: impl FnMut(bool, &str)) -> Outcome {
-    let failed = |message: String| Outcome { status: Status::Failed, message: Some(message), ..Outcome::default() };
+    let failed =
+        |message: String| Outcome { status: Status::Failed, message: Some(message), ..Outcome::default() };
     let mut command = Command::new("sh");
     command.arg("-c").arg(action.text("cmd").unwrap_or_default());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Write};
 
 use super::{broken_pipe, flush};
 use crate::action::Action;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::outgoing::{Outgoing, State};
 
 /// Standard output and standard error, and how much of a reply is already on the screen.
@@ -37,7 +37,12 @@ impl Screen {
     /// Shows a command and asks about it.
     pub(super) fn question(&mut self, action: &Action, rule: &str) -> Result<()> {
         let mut stderr = io::stderr();
-        let line = |name: &str, text: &str| format!("  {name}: {}\n", text.escape_debug().to_string().replace("\\\"", "\"").replace("\\'", "'"));
+        let line = |name: &str, text: &str| {
+            format!(
+                "  {name}: {}\n",
+                text.escape_debug().to_string().replace("\\\"", "\"").replace("\\'", "'")
+            )
+        };
         let mut text = String::from("The assistant wants to run a command.\n");
         text.push_str(&line("command", action.text("cmd").unwrap_or_default()));
         if let Some(cwd) = action.text("cwd") {
@@ -63,7 +68,8 @@ impl Screen {
     pub(super) fn show(&mut self, message: &Outgoing) -> Result<()> {
         let mut stdout = io::stdout();
         if self.json {
-            let (method, params) = crate::lsp::wire::outgoing(message);
+            let (method, params) = crate::lsp::wire::convert::outgoing(message)
+                .map_err(|error| Error::internal("a message has no JSON form").because(error))?;
             let line = serde_json::json!({ "method": method, "params": params });
             writeln!(stdout, "{line}").map_err(broken_pipe)?;
             return flush(&mut stdout);
