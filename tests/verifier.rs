@@ -6,7 +6,11 @@
 mod cases;
 #[path = "verifier/check_command.rs"]
 mod check_command;
+#[path = "verifier/hostile.rs"]
+mod hostile;
 #[path = "verifier/properties.rs"]
 mod properties;
+#[path = "verifier/reading.rs"]
+mod reading;
 #[path = "verifier/reference.rs"]
 mod reference;

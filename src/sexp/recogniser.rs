@@ -14,7 +14,7 @@ use crate::action::{Action, Field, GRAMMAR, MAX_REPLY, Row, Shape, Value};
 #[derive(Debug)]
 pub struct Recogniser {
     table: &'static [Row],
-    /// The rows that the reply can still become; never empty.
+    /// The rows that the reply can still become; never empty. A word counts once it is complete.
     rows: Rows,
     state: State,
     /// How many bytes were read.
@@ -117,7 +117,15 @@ impl Recogniser {
 
     /// The rows that the reply can still become.
     pub fn viable(&self) -> impl Iterator<Item = &'static Row> {
-        self.each_row().map(|(_, row)| row)
+        let rows = match self.state {
+            // The rest of the word may decide; what it may still be is known before it ends.
+            State::Word(slot, word, length) => {
+                let possible = self.words(slot).filter(|(_, other)| other.starts_with(&word[..length]));
+                possible.fold(0, |rows, (bits, _)| rows | bits)
+            }
+            _ => self.rows,
+        };
+        self.each_row().filter(move |(bit, _)| rows & bit != 0).map(|(_, row)| row)
     }
 
     /// What has been decoded of the payload's `:text` so far.
@@ -379,4 +387,71 @@ fn is_end(byte: u8) -> bool {
 
 fn shape(row: &Row, key: &str) -> Option<Shape> {
     row.payload.iter().find(|field| field.key == key).map(|field| field.shape)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::Kind;
+
+    const fn field(key: &'static str, required: bool, shape: Shape) -> Field {
+        Field { key, required, shape }
+    }
+
+    const fn row(target: Option<&'static str>, payload: &'static [Field]) -> Row {
+        Row { kind: Kind::Log, type_: "do", target, payload, purpose: "" }
+    }
+
+    /// A table with rows that share keys but not what the keys may be.
+    static TABLE: [Row; 5] = [
+        row(Some("a"), &[field("x", true, Shape::Text), field("n", false, Shape::Seconds(20))]),
+        row(Some("ab"), &[field("x", true, Shape::Command), field("n", false, Shape::Seconds(200))]),
+        row(Some("c"), &[field("x", true, Shape::Keyword(&["in", "into"])), field("y", false, Shape::Name)]),
+        row(Some("d"), &[field("x", true, Shape::Buffer)]),
+        row(None, &[field("z", false, Shape::Path)]),
+    ];
+
+    /// `|` stands before the byte that is rejected.
+    fn check(fixture: &str, accepted: Option<usize>) {
+        let reply = fixture.replacen('|', "", 1);
+        let expected = accepted.ok_or_else(|| fixture.find('|').unwrap());
+        for size in [1, 2, reply.len()] {
+            let mut recogniser = Recogniser::of(&TABLE, "notes");
+            let fed = reply.as_bytes().chunks(size).try_for_each(|chunk| recogniser.feed(chunk));
+            let outcome = fed.and_then(|()| recogniser.finish());
+            let found = outcome
+                .map_err(|rejection| rejection.offset)
+                .map(|action| TABLE.iter().position(|row| std::ptr::eq(row, action.row())).unwrap());
+            assert_eq!(found, expected, "{fixture}");
+        }
+    }
+
+    #[test]
+    fn what_the_table_says_is_all_there_is_to_a_form() {
+        for (fixture, accepted) in [
+            ("(:type :do :target :a :payload (:x \"\"))", Some(0)),
+            ("(:type :do :target :ab :payload (:x \"|\"))", None),
+            ("(:payload (:x \"\") :type :do :target :a|b)", None),
+            ("(:payload (:x \"q\") :type :do :target :ab)", Some(1)),
+            ("(:payload (:x \"\u{200B}\") :type :do :target :a)", Some(0)),
+            ("(:payload (:x \"\u{200B}\") :type :do :target :a|b)", None),
+            ("(:payload (:x \"\\u200b\" :n 2|1", None),
+            ("(:payload (:x \"q\" :n 21) :type :do :target :a|)", None),
+            ("(:payload (:x \"q\" :n 200) :type :do :target :ab)", Some(1)),
+            ("(:payload (:x \"q\" :n 20|1", None),
+            ("(:type :do :target :c :payload (:x :in :y \"\"))", Some(2)),
+            ("(:type :do :target :c :payload (:x :into))", Some(2)),
+            ("(:type :do :target :c :payload (:x :int|))", None),
+            ("(:payload (:x :into) :target :|d", None),
+            ("(:payload (:x \"notes\") :type :do :target :d)", Some(3)),
+            ("(:payload (:x \"note\") :type :do :target :|d)", None),
+            ("(:payload (:x \"not\\u0065s\") :type :do :target :d)", Some(3)),
+            ("(:target :d :type :do :payload (:x \"not|\\n", None),
+            ("(:type :do :payload ())", Some(4)),
+            ("(:type :do :payload () :|t", None),
+            ("(:type :do :payload (:z \"\"))", Some(4)),
+        ] {
+            check(fixture, accepted);
+        }
+    }
 }

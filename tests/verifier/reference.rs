@@ -42,7 +42,10 @@ enum Fate {
 use Fate::{Accepted, Fails, Short};
 
 /// The reference for one buffer.
-pub struct Reference(Vec<Vec<Token>>);
+pub struct Reference(Vec<Way>);
+
+/// The name of a form, and one way to write it.
+type Way = (&'static str, Vec<Token>);
 
 impl Reference {
     pub fn new(buffer: &str) -> Self {
@@ -52,7 +55,7 @@ impl Reference {
         let (kind, target) = (|value| word("type", value), |value| word("target", value));
         let text = string("text", Rule::Any);
         let mut ways = Vec::new();
-        let mut form = |head: Vec<Vec<Token>>, payload: Vec<Vec<Token>>| {
+        let mut form = |form, head: Vec<Vec<Token>>, payload: Vec<Vec<Token>>| {
             for payload in orders(&payload) {
                 let mut list = vec![Word("payload"), Token::Open];
                 list.extend(payload.into_iter().flatten());
@@ -65,7 +68,8 @@ impl Reference {
                     }
                     for members in orders(&members) {
                         let inner = members.into_iter().flatten();
-                        ways.push([Token::Open].into_iter().chain(inner).chain([Token::Close]).collect());
+                        let way = [Token::Open].into_iter().chain(inner).chain([Token::Close]);
+                        ways.push((form, way.collect()));
                     }
                 }
             }
@@ -77,20 +81,20 @@ impl Reference {
         for name in names {
             let name = string("buffer", Rule::Exactly(name.to_owned()));
             let action = word("action", "insert-at-end");
-            form(vec![kind("request"), target("emacs")], vec![action, name, text.clone()]);
+            form("Insert", vec![kind("request"), target("emacs")], vec![action, name, text.clone()]);
         }
         let cmd = string("cmd", Rule::Command);
         let cwd = string("cwd", Rule::Clear);
         let timeout = vec![Word("timeout"), Number("timeout")];
         for options in [vec![], vec![cwd.clone()], vec![timeout.clone()], vec![cwd, timeout]] {
             let payload = [vec![cmd.clone()], options].concat();
-            form(vec![kind("request"), target("shell")], payload);
+            form("Shell", vec![kind("request"), target("shell")], payload);
         }
-        form(vec![kind("request"), target("skill")], vec![string("name", Rule::Any)]);
-        form(vec![kind("response")], vec![text.clone()]);
-        form(vec![kind("log")], vec![text.clone()]);
+        form("Skill", vec![kind("request"), target("skill")], vec![string("name", Rule::Any)]);
+        form("Response", vec![kind("response")], vec![text.clone()]);
+        form("Log", vec![kind("log")], vec![text.clone()]);
         for level in ["debug", "info", "warn", "error"] {
-            form(vec![kind("log")], vec![text.clone(), word("level", level)]);
+            form("Log", vec![kind("log")], vec![text.clone(), word("level", level)]);
         }
         Self(ways)
     }
@@ -99,7 +103,7 @@ impl Reference {
         let whole = &reply[..reply.len().min(MAX_REPLY)];
         let (mut short, mut last) = (false, (0, 0));
         let mut accepted = None;
-        for way in &self.0 {
+        for (_, way) in &self.0 {
             match follow(way, whole) {
                 Accepted(values) => accepted = Some(values),
                 Short => short = true,
@@ -112,6 +116,14 @@ impl Reference {
             None if short => Err(reply.len()),
             None => Err(last.1),
         }
+    }
+
+    /// The forms that a reply beginning like this can become.
+    pub fn viable(&self, beginning: &[u8]) -> Vec<&'static str> {
+        let possible = self.0.iter().filter(|(_, way)| !matches!(follow(way, beginning), Fails(..)));
+        let mut forms: Vec<_> = possible.map(|(form, _)| *form).collect();
+        forms.dedup();
+        forms
     }
 }
 
