@@ -201,11 +201,16 @@ async fn a_broken_reply_is_a_failure_and_is_asked_for_once() {
         (moved, "308", "redirects to http://127.0.0.1:1/elsewhere", false),
         (
             Reply::page(200, "text/html; charset=utf-8", "<p>Log in"),
-            "else than a stream: <p>Log in",
+            "an unexpected answer: <p>Log in",
             "OpenAI-compatible",
             false,
         ),
-        (Reply::page(200, "application/json", "{\"error\":{\"message\":\"no\"}}"), "a stream: no", "", false),
+        (
+            Reply::page(200, "application/json", "{\"error\":{\"message\":\"no\"}}"),
+            "an unexpected answer: no",
+            "",
+            false,
+        ),
         (text().flood(vec![b'x'; 65_536]), "a line of more than 4 MiB", "", false),
         (text().flood("data: \n".repeat(9000)), "an event of more than 4 MiB", "", false),
         (text().flood(format!(":{}\n", "x".repeat(65_536))), "a reply of more than 64 MiB", "", false),

@@ -169,6 +169,18 @@ impl Config {
     }
 }
 
+impl Config {
+    /// Whether `OPENAI_API_KEY` is in the environment but belongs to another server than that of the file.
+    #[must_use]
+    pub fn withholds_key(&self) -> bool {
+        let without = |entry: &Model| {
+            entry.base_url.is_some() && entry.api_key_env.is_none() && entry.api_key_command.is_none()
+        };
+        let at_other = self.models.first().is_some_and(without);
+        at_other && self.variables.key.is_some() && self.variables.base_url.is_none()
+    }
+}
+
 /// A partial configuration: `what` is there, and `missing` is not.
 fn partial(what: &str, missing: &str) -> Error {
     let hint = match missing {

@@ -112,9 +112,10 @@ fn explain(error: &toml::de::Error, text: &str, path: &Path) -> Error {
         ),
         Some(key) => {
             let known: Vec<&str> = names.collect();
-            let near = known.iter().map(|name| (strsim::osa_distance(key, name), name)).min();
+            let near = known.iter().map(|name| (strsim::jaro_winkler(key, name), *name));
+            let near = near.max_by(|one, other| one.0.total_cmp(&other.0));
             let hint = match near {
-                Some((distance, name)) if distance <= 3 => format!("did you mean `{name}`?"),
+                Some((likeness, name)) if likeness > 0.75 => format!("did you mean `{name}`?"),
                 _ => format!("known here: {}", known.join(", ")),
             };
             (format!("there is no key `{key}`"), hint)

@@ -4,14 +4,17 @@ use super::*;
 
 const SECRET: &str = "sk-Secret0123456789";
 
-fn config(file: &str, env: &[(&str, &str)]) -> Result<Config> {
+/// Names and values.
+type Pairs<'a> = &'a [(&'a str, &'a str)];
+
+fn config(file: &str, env: Pairs<'_>) -> Result<Config> {
     let env = |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
     Config::new(Paths { config: "/c".into(), data: "/d".into() }, Some(file), env)
 }
 
 #[test]
 fn paths_follow_the_environment() {
-    let cases: &[(&[(&str, &str)], &str, &str)] = &[
+    let cases: &[(Pairs<'_>, &str, &str)] = &[
         (&[("ORG_AGENT_HOME", "/x"), ("HOME", "/h")], "/x/config.toml", "/x/agent.db"),
         (&[("HOME", "/h")], "/h/.config/org-agent/config.toml", "/h/.local/share/org-agent/agent.db"),
         (
@@ -81,7 +84,7 @@ fn a_wrong_file_is_explained_without_its_values() {
 }
 
 /// What was chosen, in one line; of an error, what it says.
-fn choose(file: &str, env: &[(&str, &str)], client: &[(&str, &str)]) -> String {
+fn choose(file: &str, env: Pairs<'_>, client: Pairs<'_>) -> String {
     use secrecy::ExposeSecret;
 
     let secrets = client.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -119,7 +122,7 @@ fn the_model_is_chosen_and_never_guessed() {
     let command = "[[models]]\nmodel = 'f'\napi_key_command = ['pass', 'x']\n";
     let no_model = "but no model | set ORG_AGENT_MODEL";
     #[rustfmt::skip]
-    let cases: Vec<(&str, &[(&str, &str)], &[(&str, &str)], &str)> = vec![
+    let cases: Vec<(&str, Pairs<'_>, Pairs<'_>, &str)> = vec![
         ("", &[], &[], "offline"),
         ("", &[("ORG_AGENT_MODEL", " "), ("OPENAI_API_KEY", "")], &[("OPENAI_API_KEY", " ")], "offline"),
         ("", &[M, K], &[], "m at https://api.openai.com/v1 key SECRET"),

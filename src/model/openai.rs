@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use async_openai::error::OpenAIError;
 use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::OnceCell;
@@ -66,6 +67,26 @@ impl OpenAi {
     pub fn with_limits(remote: Remote, limits: Limits) -> Self {
         let key = key::Keeper::new(remote.key.clone());
         Self { server: Arc::new(Server { remote, limits, key, http: OnceCell::new() }) }
+    }
+}
+
+/// What a server says about its models.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listing {
+    /// It has these, one line each.
+    Models(Vec<String>),
+    /// It answers, but keeps no list.
+    None,
+}
+
+impl OpenAi {
+    /// Asks the server which models it has: the cheapest question that shows whether it is there and takes the
+    /// key. Has no time limit of its own but that for the first byte.
+    ///
+    /// # Errors
+    /// As for a reply.
+    pub async fn models(&self) -> Result<Listing, Failure> {
+        transport::models(Arc::clone(&self.server)).await
     }
 }
 
@@ -159,6 +180,15 @@ struct Server {
     http: OnceCell<reqwest::Client>,
 }
 
+impl Server {
+    /// What a request needs; made at the first one.
+    async fn ready(&self) -> Result<(reqwest::Client, Option<SecretString>), Failure> {
+        let key = self.key.get().await?;
+        let http = self.http.get_or_try_init(|| transport::client(&self.remote, self.limits)).await?;
+        Ok((http.clone(), key))
+    }
+}
+
 /// A reply while it comes.
 struct Incoming {
     exchange: Arc<Exchange>,
@@ -173,8 +203,7 @@ async fn ask(
     server: Arc<Server>,
     messages: Vec<Message>,
 ) -> Result<impl Stream<Item = Result<Piece, Failure>>, Failure> {
-    let key = server.key.get().await?;
-    let http = server.http.get_or_try_init(|| transport::client(&server.remote, server.limits)).await?;
+    let (http, key) = server.ready().await?;
     let exchange = Arc::new(Exchange::new(Arc::clone(&server), key.clone()));
     // A service of our own also turns off the library's silent retries.
     let client = async_openai::Client::build(http.clone(), Endpoint::new(&server.remote, key)?)

@@ -90,29 +90,34 @@ impl Replay {
         Ok(Self { replies: Mutex::new(replies) })
     }
 
-    /// The recording in `path`. If it cannot be read, every reply is a failure that says so.
+    /// Reads the recording in `path`.
+    ///
+    /// # Errors
+    /// It cannot be read, or is none.
+    pub fn load(path: &Path) -> Result<Self, Error> {
+        let failed = |why: &dyn std::fmt::Display| {
+            Error::bad_request(format!("cannot read the recording {}", path.display()))
+                .because(why)
+                .hint("correct ORG_AGENT_MODEL=replay:FILE")
+        };
+        let mut text = String::new();
+        let file = std::fs::File::open(path).map_err(|error| failed(&error))?;
+        let length = file.take(MAX + 1).read_to_string(&mut text).map_err(|error| failed(&error))?;
+        if length as u64 > MAX {
+            return Err(failed(&"it has more than 64 MiB"));
+        }
+        Self::parse(&text)
+    }
+
+    /// The recording in `path`. If it cannot be read, the first reply is a failure that says so.
     #[must_use]
     pub fn open(path: &Path) -> Self {
-        read(path).unwrap_or_else(|error| {
-            let message = one_line(&error.to_string(), 300);
-            let failure =
-                Failure { message, hint: "correct ORG_AGENT_MODEL=replay:FILE".to_owned(), transient: false };
+        Self::load(path).unwrap_or_else(|error| {
+            let message = one_line(&format!("{}: {}", error.what, error.why), 300);
+            let failure = Failure { message, hint: error.hint, transient: false };
             Self { replies: Mutex::new(VecDeque::from([vec![(0, Some(Err(failure)))]])) }
         })
     }
-}
-
-fn read(path: &Path) -> Result<Replay, Error> {
-    let failed = |why: &dyn std::fmt::Display| {
-        Error::bad_request(format!("cannot read the recording {}", path.display())).because(why)
-    };
-    let mut text = String::new();
-    let file = std::fs::File::open(path).map_err(|error| failed(&error))?;
-    let length = file.take(MAX + 1).read_to_string(&mut text).map_err(|error| failed(&error))?;
-    if length as u64 > MAX {
-        return Err(failed(&"it has more than 64 MiB"));
-    }
-    Replay::parse(&text)
 }
 
 impl Tokens {

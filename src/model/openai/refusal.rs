@@ -124,7 +124,7 @@ impl Exchange {
         let base = &remote.base_url;
         let (hint, transient) = match status.as_u16() {
             200..=299 => (
-                format!("is {} ({}) the API of an OpenAI-compatible server that can stream?", base.value, base.source),
+                format!("is {} ({}) the API of an OpenAI-compatible server that streams?", base.value, base.source),
                 false,
             ),
             300..=399 => {
@@ -155,7 +155,7 @@ impl Exchange {
             _ => ("the server does not take this request; often the prompt is too long for the model".to_owned(), false),
         };
         let message = if status.is_success() {
-            format!("the model's server answered with something else than a stream: {words}")
+            format!("the model's server gave an unexpected answer: {words}")
         } else {
             format!("the model's server refused: {status}: {words}")
         };

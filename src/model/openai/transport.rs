@@ -17,12 +17,13 @@ use memchr::memchr;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Body, Response, redirect};
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::{Limits, Server};
+use super::{Limits, Listing, Server};
 use crate::config::Remote;
-use crate::model::Failure;
+use crate::model::{Failure, one_line};
 
 /// The most bytes of a reply on the wire. A chunk carries a token in some 300 bytes.
 const MAX_BODY: usize = 64 << 20;
@@ -32,6 +33,9 @@ const MAX_EVENT: usize = 4 << 20;
 
 /// The most bytes of a refusal that are read.
 const MAX_REFUSAL: usize = 64 << 10;
+
+/// The most bytes of a list of models that are read.
+const MAX_LISTING: usize = 4 << 20;
 
 /// How many events may wait to be taken.
 const AHEAD: usize = 1024;
@@ -176,7 +180,7 @@ impl Service {
             exchange.server.key.forget().await;
         }
         let headers = response.headers().clone();
-        let body = timeout(exchange.limits().connect, some(response)).await.unwrap_or_default();
+        let body = timeout(exchange.limits().connect, some(response, MAX_REFUSAL)).await.unwrap_or_default();
         Err(exchange.refused(status, &headers, &String::from_utf8_lossy(&body)))
     }
 }
@@ -199,13 +203,41 @@ impl tower_service::Service<HttpRequestFactory> for Service {
     }
 }
 
+/// Asks for the list of models.
+pub(super) async fn models(server: Arc<Server>) -> Result<Listing, Failure> {
+    let (http, key) = server.ready().await?;
+    let url = server.remote.url("/models");
+    let endpoint = Endpoint::new(&server.remote, key.clone())?;
+    let exchange = Exchange::new(server, key);
+    let response = http
+        .get(url)
+        .headers(endpoint.headers)
+        .timeout(exchange.limits().first_byte)
+        .send()
+        .await
+        .map_err(|error| exchange.broken(&error))?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = some(response, MAX_LISTING).await;
+    if matches!(status.as_u16(), 404 | 405) {
+        return Ok(Listing::None);
+    }
+    let body = String::from_utf8_lossy(&body);
+    if !status.is_success() {
+        return Err(exchange.refused(status, &headers, &body));
+    }
+    let list: Value = serde_json::from_str(&body).map_err(|_| exchange.refused(status, &headers, &body))?;
+    let Some(models) = list.get("data").and_then(Value::as_array) else { return Ok(Listing::None) };
+    let name = |model: &Value| Some(one_line(model.get("id")?.as_str()?, 100));
+    Ok(Listing::Models(models.iter().filter_map(name).collect()))
+}
+
 /// The beginning of a body.
-async fn some(mut response: Response) -> Vec<u8> {
+async fn some(mut response: Response, most: usize) -> Vec<u8> {
     let mut body = Vec::new();
     while let Ok(Some(bytes)) = response.chunk().await {
         body.extend_from_slice(&bytes);
-        if body.len() > MAX_REFUSAL {
-            body.truncate(MAX_REFUSAL);
+        if body.len() > most {
+            body.truncate(most);
             break;
         }
     }
