@@ -241,8 +241,7 @@ impl Recogniser {
                 }
                 self.rows = rows;
                 let shapes = self.each_row().filter_map(|(bit, row)| Some((bit, shape(row, key)?)));
-                let shapes: Vec<_> = shapes.collect();
-                self.strings.begin(shapes.into_iter());
+                self.strings.begin(shapes);
                 Ok(State::Text(slot))
             }
             (Slot::Top(TYPE | TARGET) | Slot::Field(_), b':') => match self.words(slot).next() {
@@ -276,7 +275,10 @@ impl Recogniser {
     /// A byte in a keyword whose first `length` bytes are those of `word`.
     fn letter(&self, slot: Slot, word: &'static str, length: usize, byte: u8) -> Result<State, Rejection> {
         let (prefix, lower) = (&word[..length], byte.to_ascii_lowercase());
-        let goes_on = |other: &str| other.starts_with(prefix) && other.as_bytes().get(length) == Some(&lower);
+        let goes_on = |other: &str| other.as_bytes().get(length) == Some(&lower) && other.starts_with(prefix);
+        if goes_on(word) {
+            return Ok(State::Word(slot, word, length + 1));
+        }
         match self.words(slot).find(|(_, other)| goes_on(other)) {
             Some((_, word)) => Ok(State::Word(slot, word, length + 1)),
             None => Err(self.unexpected(slot, prefix, byte)),

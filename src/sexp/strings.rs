@@ -4,8 +4,11 @@
 //! restrict the string and how; a row whose restriction is broken drops out, and the string is refused
 //! once no row is left. Between two chunks it holds at most one unfinished character or escape.
 
+mod names;
+
+use self::names::Names;
 use super::{Rejection, kind};
-use crate::action::Shape;
+use crate::action::{CHAT_BUFFER, Shape};
 
 /// A set of rows of the grammar table, by their position in it.
 pub(super) type Rows = u64;
@@ -122,6 +125,14 @@ impl Strings {
                         return Ok(Step::Closed(at + 1));
                     }
                     b'\\' => {
+                        // The most frequent escapes, if they are whole and nothing is to be compared.
+                        let short = rest.get(1).and_then(|letter| short_escape(*letter));
+                        if let (Some(c), true) = (short, self.named & *rows == 0) {
+                            out.push(c);
+                            self.empty = false;
+                            at += 2;
+                            continue;
+                        }
                         if self.named & *rows != 0 && !self.names.more() {
                             self.drop_named(here, rows)?;
                         }
@@ -201,9 +212,14 @@ impl Strings {
 
     /// Refuses C1 control characters and, where they matter, invisible ones.
     fn check_characters(&self, text: &str, start: usize, rows: &mut Rows) -> Result<(), Rejection> {
-        // All C1 control characters begin with this byte.
-        if self.strict & *rows == 0 && memchr::memchr(0xC2, text.as_bytes()).is_none() {
-            return Ok(());
+        if self.strict & *rows == 0 {
+            // All C1 control characters begin with this byte.
+            let bytes = text.as_bytes();
+            let mut some = memchr::memchr_iter(0xC2, bytes);
+            return match some.find(|at| bytes.get(at + 1).is_some_and(|second| *second < 0xA0)) {
+                Some(at) => Err(forbidden(char::from(bytes[at + 1]), start + at)),
+                None => Ok(()),
+            };
         }
         for (at, c) in text.char_indices() {
             if is_control(u32::from(c)) {
@@ -250,14 +266,7 @@ impl Strings {
             (Part::Backslash, _) if byte == b'\\' => escape.part = Part::Letter,
             (Part::Letter, _) if byte == b'u' => escape.part = Part::Digit(0, 0),
             (Part::Letter, None) => {
-                let c = match byte {
-                    b'\\' => '\\',
-                    b'"' => '"',
-                    b'n' => '\n',
-                    b't' => '\t',
-                    b'r' => '\r',
-                    _ => return Err(bad_escape(escape, byte)),
-                };
+                let c = short_escape(byte).ok_or_else(|| bad_escape(escape, byte))?;
                 self.character(c, escape.start, rows, out)?;
                 return Ok(None);
             }
@@ -337,89 +346,38 @@ impl Strings {
             kind: kind::BAD_BUFFER,
             offset: at,
             message: "the buffer is not that of this session".into(),
-            hint: format!(
-                "Write :buffer \"{}\", which always means this session.",
-                crate::action::CHAT_BUFFER
-            ),
+            hint: format!("Write :buffer \"{CHAT_BUFFER}\", which always means this session."),
         })
-    }
-}
-
-/// The allowed buffer names, compared with a string that is being read.
-#[derive(Debug)]
-struct Names {
-    names: Vec<Box<str>>,
-    /// Which of them have the string as a prefix so far.
-    alive: [bool; 2],
-    /// The bytes of the string so far.
-    at: usize,
-}
-
-impl Names {
-    fn new(buffer: &str) -> Self {
-        let mut names = vec![Box::from(crate::action::CHAT_BUFFER)];
-        // A name with a control character can not be written in this grammar, so it is no choice.
-        if buffer != crate::action::CHAT_BUFFER && !buffer.chars().any(|c| is_control(u32::from(c))) {
-            names.push(buffer.into());
-        }
-        Self { names, alive: [true; 2], at: 0 }
-    }
-
-    fn restart(&mut self) {
-        self.alive = [true; 2];
-        self.at = 0;
-    }
-
-    /// What is left of the names that are still possible; with whose.
-    fn rest(&self) -> impl Iterator<Item = (usize, &str)> {
-        let alive = self.names.iter().enumerate().filter(|(which, _)| self.alive[*which]);
-        alive.filter_map(|(which, name)| Some((which, name.get(self.at..)?)))
-    }
-
-    /// Appends `bytes`; returns the position of the first that no name has, if there is one.
-    fn differ(&mut self, bytes: &[u8]) -> Option<usize> {
-        for (position, byte) in bytes.iter().enumerate() {
-            let mut any = false;
-            for (name, alive) in self.names.iter().zip(&mut self.alive) {
-                *alive = *alive && name.as_bytes().get(self.at) == Some(byte);
-                any |= *alive;
-            }
-            if !any {
-                return Some(position);
-            }
-            self.at += 1;
-        }
-        None
-    }
-
-    /// Whether some name goes on.
-    fn more(&self) -> bool {
-        self.rest().any(|(_, rest)| !rest.is_empty())
-    }
-
-    /// Whether the string is one of the names.
-    fn complete(&self) -> bool {
-        self.rest().any(|(_, rest)| rest.is_empty())
-    }
-
-    /// Whether some name goes on with a character whose UTF-16 unit, the `second` or else the first, is in
-    /// `least..=most`. Names for which it is not are ruled out.
-    fn unit(&mut self, least: u32, most: u32, second: bool) -> bool {
-        let mut alive = [false; 2];
-        for (which, rest) in self.rest() {
-            let mut units = [0; 2];
-            let units = rest.chars().next().map(|c| c.encode_utf16(&mut units));
-            let unit = units.and_then(|units| units.get(usize::from(second)).copied());
-            alive[which] = unit.is_some_and(|unit| (least..=most).contains(&u32::from(unit)));
-        }
-        self.alive = alive;
-        alive != [false; 2]
     }
 }
 
 /// How many bytes at the beginning of `bytes` are neither quote, backslash nor forbidden control character.
 fn plain(bytes: &[u8]) -> usize {
-    bytes.iter().position(|&byte| SPECIAL[usize::from(byte)]).unwrap_or(bytes.len())
+    const fn all(byte: u8) -> u64 {
+        u64::from_ne_bytes([byte; 8])
+    }
+    /// Whether one of the eight bytes is less than `limit`, which is at most 0x80.
+    const fn any_below(word: u64, limit: u8) -> bool {
+        word.wrapping_sub(all(limit)) & !word & all(0x80) != 0
+    }
+    let mut at = 0;
+    loop {
+        // Eight bytes at a time, as long as none of them needs a look.
+        while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+            let word = u64::from_ne_bytes(*eight);
+            let quote = any_below(word ^ all(b'"'), 1) || any_below(word ^ all(b'\\'), 1);
+            if quote || any_below(word, b' ') || any_below(word ^ all(0x7F), 1) {
+                break;
+            }
+            at += 8;
+        }
+        let near = bytes.len().min(at + 8);
+        match bytes[at..near].iter().position(|&byte| SPECIAL[usize::from(byte)]) {
+            Some(more) => return at + more,
+            None if near == bytes.len() => return near,
+            None => at = near,
+        }
+    }
 }
 
 static SPECIAL: [bool; 256] = {
@@ -431,6 +389,18 @@ static SPECIAL: [bool; 256] = {
     }
     special
 };
+
+/// What a backslash and this letter stand for. None of these is invisible.
+const fn short_escape(letter: u8) -> Option<char> {
+    match letter {
+        b'\\' => Some('\\'),
+        b'"' => Some('"'),
+        b'n' => Some('\n'),
+        b't' => Some('\t'),
+        b'r' => Some('\r'),
+        _ => None,
+    }
+}
 
 /// C0, DEL and C1 but for the three that a string may hold.
 const fn is_control(number: u32) -> bool {
