@@ -43,10 +43,11 @@
 
 ;;;; Options
 
-(defcustom org-agent-program "org-agent"
+(defcustom org-agent-program (or (getenv "ORG_AGENT_PROGRAM") "org-agent")
   "The org-agent server: a program's name, or a file name.
 A plain name is looked up in `exec-path', and then, for those who work
-on org-agent itself, among what Cargo built beside this file.
+on org-agent itself, among what Cargo built beside this file.  The
+environment variable ORG_AGENT_PROGRAM is the default if it is set.
 
 For example \"~/.cargo/bin/org-agent\"."
   :type 'string
@@ -74,7 +75,7 @@ Each element is a function of no arguments.")
 (defvar org-agent--inbox-timer nil
   "The timer that empties `org-agent--inbox', or nil.")
 
-(defvar org-agent--stderr nil
+(defvar org-agent--stderr ""
   "The end of what the server wrote to its standard error.")
 
 (defconst org-agent--stderr-limit 20000
