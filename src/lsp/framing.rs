@@ -245,9 +245,9 @@ fn parse_length(digits: &[u8]) -> Result<usize, Fault> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err(Fault::BadLength);
     }
-    let length = digits.iter().fold(0usize, |sum, digit| {
-        sum.saturating_mul(10).saturating_add(usize::from(digit - b'0'))
-    });
+    let length = digits
+        .iter()
+        .fold(0usize, |sum, digit| sum.saturating_mul(10).saturating_add(usize::from(digit - b'0')));
     if length > MAX_BODY { Err(Fault::TooLong) } else { Ok(length) }
 }
 
