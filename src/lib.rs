@@ -13,6 +13,8 @@ pub mod config;
 pub mod error;
 pub mod ids;
 pub mod record;
+pub mod reply;
+pub mod request;
 
 // Layer 1: pure. No input or output, no async.
 pub mod org;

@@ -24,8 +24,21 @@ const DEFAULT: &str = "warn,org_agent=info";
 /// `bad_request` if the filter cannot be understood or the file not opened, `internal` if logging was
 /// started before.
 pub fn start(file: Option<&Path>) -> Result<()> {
+    start_with(file, DEFAULT)
+}
+
+/// Starts logging to standard error for a command that people look at: only what went wrong, unless
+/// `ORG_AGENT_LOG` says otherwise.
+///
+/// # Errors
+/// Those of [`start`].
+pub fn start_quiet() -> Result<()> {
+    start_with(None, "error")
+}
+
+fn start_with(file: Option<&Path>, default: &str) -> Result<()> {
     let wanted = std::env::var(VARIABLE).ok().filter(|wanted| !wanted.trim().is_empty());
-    let filter = filter(wanted.as_deref().unwrap_or(DEFAULT))?;
+    let filter = filter(wanted.as_deref().unwrap_or(default))?;
     match file {
         Some(path) => start_on(filter, Mutex::new(open(path)?)),
         None => start_on(filter, stderr),

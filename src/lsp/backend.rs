@@ -124,9 +124,9 @@ impl Backend {
         self.ask(|reply| Event::Actuated(actuated, reply)).await.map(wire::ActuatedResult::to_wire)
     }
 
-    async fn resume(&self, params: Params) -> RpcResult<Value> {
+    async fn resume(&self, params: Params) -> RpcResult<impl Serialize + use<>> {
         let resume = convert::read::<wire::ResumeParams>(&params.0)?.from_wire()?;
-        self.ask(|reply| Event::Resume(resume, reply)).await
+        self.ask(|reply| Event::Resume(resume, reply)).await.map(wire::ResumeResult::to_wire)
     }
 
     async fn why(&self, params: Params) -> RpcResult<Value> {

@@ -304,6 +304,42 @@ pub struct ResumeParams {
     pub turns: Option<Vec<String>>,
 }
 
+/// The answer to [`RESUME`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResumeResult {
+    /// Which session.
+    pub session_id: String,
+    /// Inserts that are permitted and not reported as applied, oldest first; their `seq` is 0.
+    pub actuations: Vec<ActuateParams>,
+    /// Turns that were cut off and are not run again.
+    pub interrupted: Vec<InterruptedTurn>,
+    /// Turns that run again.
+    pub resumed: Vec<ResumedTurn>,
+    /// Turns that wait or are under way, in their order.
+    pub live: Vec<String>,
+}
+
+/// A turn that was cut off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InterruptedTurn {
+    /// Which one.
+    pub turn_id: String,
+    /// The message that it should have answered.
+    pub event_id: String,
+}
+
+/// A turn that runs again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResumedTurn {
+    /// The turn that was cut off.
+    pub from: String,
+    /// The turn that runs in its place.
+    pub turn_id: String,
+}
+
 /// [`TURN`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

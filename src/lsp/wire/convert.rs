@@ -5,19 +5,23 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{
     AbortParams, ActuateParams, ActuateResult, ActuatedParams, ActuatedResult, ActuatedStatus, Announcement,
     CHAT_MESSAGE, CancelParams, CancelResult, Choice, DecideParams, DecideResult, DeltaParams, EventParams,
-    EventResult, GetParams, ItemsParams, ListParams, METHODS, Offer, OutputParams, ResumeParams,
-    RetractParams, Stream, TurnParams, TurnStateName, VERSION, WhyParams,
+    EventResult, GetParams, InterruptedTurn, ItemsParams, ListParams, METHODS, Offer, OutputParams,
+    ResumeParams, ResumeResult, ResumedTurn, RetractParams, Stream, TurnParams, TurnStateName, VERSION,
+    WhyParams,
 };
 use crate::action::MAX_REPLY;
 use crate::error::{Error, Result};
-use crate::event::{self, Actuated, ChatMessage, Decide, Decided, Output, Page, Query, Receipt, Resume};
+use crate::event::{
+    self, Actuated, ChatMessage, Decide, Decided, Output, Page, Query, Receipt, Resume, Resumed,
+};
 use crate::ids::{ActuationId, SessionId, TurnId};
-use crate::outgoing::{Actuation, Delta, Retract, TurnState};
+use crate::outgoing::{Actuation, Delta, Outgoing, Retract, TurnState};
 use crate::record::{Outcome, Status};
 
 const KIB: usize = 1024;
@@ -384,6 +388,42 @@ impl ResumeParams {
             turns: identifiers("turns", self.turns)?.map(TurnId).collect(),
         })
     }
+}
+
+impl ResumeResult {
+    /// The answer.
+    #[must_use]
+    pub fn to_wire(resumed: Resumed) -> Self {
+        let interrupted = resumed.interrupted.into_iter();
+        let again = resumed.resumed.into_iter();
+        Self {
+            session_id: resumed.session.0,
+            actuations: resumed.actuations.iter().map(ActuateParams::to_wire).collect(),
+            interrupted: interrupted
+                .map(|(turn, event)| InterruptedTurn { turn_id: turn.0, event_id: event.0 })
+                .collect(),
+            resumed: again.map(|(from, turn)| ResumedTurn { from: from.0, turn_id: turn.0 }).collect(),
+            live: resumed.live.into_iter().map(|turn| turn.0).collect(),
+        }
+    }
+}
+
+/// A message to the client as its method and its parameters.
+///
+/// # Errors
+/// If a shape has no JSON form; all have one.
+pub fn outgoing(message: &Outgoing) -> serde_json::Result<(&'static str, Value)> {
+    Ok(match message.clone() {
+        Outgoing::Turn(turn) => (super::TURN, serde_json::to_value(TurnParams::to_wire(turn))?),
+        Outgoing::Delta(delta) => (super::DELTA, serde_json::to_value(DeltaParams::to_wire(delta))?),
+        Outgoing::Retract(retract) => {
+            (super::RETRACT, serde_json::to_value(RetractParams::to_wire(retract))?)
+        }
+        Outgoing::Actuate(actuation) => {
+            (super::ACTUATE, serde_json::to_value(ActuateParams::to_wire(&actuation))?)
+        }
+        Outgoing::Abort(actuation) => (super::ABORT, serde_json::to_value(AbortParams::to_wire(actuation))?),
+    })
 }
 
 impl TurnParams {

@@ -1,0 +1,74 @@
+//! A session in memory: its history as prompts need it, its queue, and the lease that makes it ours.
+
+use std::collections::VecDeque;
+
+use crate::ids::TurnId;
+use crate::prompt::{HistoryItem, MESSAGES};
+use crate::store::Lease;
+
+/// How many turns may wait in one session.
+const QUEUE: usize = 64;
+
+/// A session that this server holds.
+#[derive(Debug)]
+pub(super) struct Session {
+    /// The buffer it belongs to.
+    pub(super) buffer: String,
+    history: VecDeque<HistoryItem>,
+    queue: VecDeque<TurnId>,
+    /// The turn that runs.
+    pub(super) running: Option<TurnId>,
+    _lease: Lease,
+}
+
+impl Session {
+    /// A session with what was said in it so far, oldest first.
+    pub(super) fn new(buffer: String, history: Vec<HistoryItem>, lease: Lease) -> Self {
+        Self { buffer, history: history.into(), queue: VecDeque::new(), running: None, _lease: lease }
+    }
+
+    /// Keeps `item` for the prompts to come.
+    pub(super) fn remember(&mut self, item: HistoryItem) {
+        if self.history.len() >= MESSAGES {
+            self.history.pop_front();
+        }
+        self.history.push_back(item);
+    }
+
+    /// What was said, oldest first.
+    pub(super) fn history(&mut self) -> &[HistoryItem] {
+        self.history.make_contiguous()
+    }
+
+    /// Whether another turn may wait.
+    pub(super) fn has_room(&self) -> bool {
+        self.queue.len() < QUEUE
+    }
+
+    /// Puts a turn at the end of the queue.
+    pub(super) fn enqueue(&mut self, turn: TurnId) {
+        self.queue.push_back(turn);
+    }
+
+    /// The next turn, if none runs; it runs from now on.
+    pub(super) fn next(&mut self) -> Option<TurnId> {
+        if self.running.is_some() {
+            return None;
+        }
+        self.running = self.queue.pop_front();
+        self.running.clone()
+    }
+
+    /// Forgets a turn that ended.
+    pub(super) fn ended(&mut self, turn: &TurnId) {
+        if self.running.as_ref() == Some(turn) {
+            self.running = None;
+        }
+        self.queue.retain(|waiting| waiting != turn);
+    }
+
+    /// The turns that run or wait, in their order.
+    pub(super) fn live(&self) -> impl Iterator<Item = &TurnId> {
+        self.running.iter().chain(&self.queue)
+    }
+}
