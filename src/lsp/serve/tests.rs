@@ -1,5 +1,7 @@
 //! The loop against a small kernel of the test's own, over pipes and in one process.
 
+#![expect(clippy::needless_pass_by_value, reason = "calls with `json!` read better without a reference")]
+
 use std::io::{PipeReader, PipeWriter, pipe};
 
 use super::*;
@@ -10,7 +12,7 @@ use crate::outgoing::{Address, State, TurnState};
 /// A client on the other side of the pipes; `None` is the end of the server's output.
 struct Peer {
     input: Option<PipeWriter>,
-    output: mpsc::Receiver<Option<Value>>,
+    output: std::sync::mpsc::Receiver<Option<Value>>,
     server: std::thread::JoinHandle<u8>,
 }
 
@@ -46,14 +48,18 @@ impl Peer {
     }
 
     fn receive(&mut self) -> Value {
-        self.output.blocking_recv().flatten().expect("the server ended its output")
+        self.next().expect("the server ended its output")
+    }
+
+    fn next(&mut self) -> Option<Value> {
+        self.output.recv_timeout(Duration::from_secs(60)).expect("the server says nothing")
     }
 
     /// Sends no more; the exit status, and what was left unread.
     fn end(mut self) -> (u8, Vec<Value>) {
         drop(self.input.take());
         let mut rest = Vec::new();
-        while let Some(Some(message)) = self.output.blocking_recv() {
+        while let Some(message) = self.next() {
             rest.push(message);
         }
         (self.server.join().unwrap(), rest)
@@ -82,21 +88,21 @@ fn run_server(input: PipeReader, output: PipeWriter, kernel: Kernel) -> u8 {
     })
 }
 
-fn read_all(mut output: PipeReader) -> mpsc::Receiver<Option<Value>> {
-    let (sender, receiver) = mpsc::channel(100_000);
+fn read_all(mut output: PipeReader) -> std::sync::mpsc::Receiver<Option<Value>> {
+    let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let mut framing = Framing::new();
         let mut chunk = [0; 4096];
         while let Ok(length @ 1..) = output.read(&mut chunk) {
             framing.push(&chunk[..length], |found| match found {
                 Found::Body(body) => {
-                    sender.try_send(Some(serde_json::from_slice(&body).unwrap())).unwrap();
+                    sender.send(Some(serde_json::from_slice(&body).unwrap())).unwrap();
                 }
                 Found::Fault(fault) => panic!("the server wrote a bad frame: {fault}"),
             });
         }
         assert_eq!(framing.finish(), None);
-        sender.try_send(None).unwrap();
+        sender.send(None).unwrap();
     });
     receiver
 }
@@ -283,7 +289,7 @@ fn the_kernels_end_is_the_servers_end() {
         peer.request(1, wire::GET, json!({"sessionId":how}));
         let answer = peer.receive();
         assert_eq!(answer["error"]["data"]["code"], "internal", "{how}");
-        assert_eq!(peer.output.blocking_recv(), Some(None), "{how}: the server left by itself");
+        assert_eq!(peer.next(), None, "{how}: the server left by itself");
         assert_eq!(peer.server.join().unwrap(), 1, "{how}");
     }
 }
@@ -304,7 +310,7 @@ fn the_exit_status_tells_whether_the_client_left_as_it_should() {
         }
         match methods.last() {
             // With the input still open.
-            Some(&"exit") => assert_eq!(peer.output.blocking_recv(), Some(None)),
+            Some(&"exit") => assert_eq!(peer.next(), None),
             _ => drop(peer.input.take()),
         }
         assert_eq!(peer.server.join().unwrap(), expected, "{methods:?}");

@@ -83,7 +83,7 @@ impl Introduction {
     /// # Errors
     /// `bad_request` for a version that this server does not speak, or for something of ours that is mistyped.
     pub fn from_wire(params: &str) -> Result<Self> {
-        let params: InitializeParams = serde_json::from_str(params).unwrap_or_default();
+        let params: InitializeParams = object(params);
         let capabilities: Capabilities = part(params.capabilities);
         let experimental: Experimental = part(capabilities.experimental);
         let announced =
@@ -113,7 +113,12 @@ impl Introduction {
 
 /// A part of `initialize` that need not be there, nor be an object.
 fn part<'a, T: Default + Deserialize<'a>>(value: Option<&'a RawValue>) -> T {
-    value.and_then(|value| serde_json::from_str(value.get()).ok()).unwrap_or_default()
+    object(value.map_or("null", RawValue::get))
+}
+
+fn object<'a, T: Default + Deserialize<'a>>(text: &'a str) -> T {
+    // The parser would take an array for an object without names.
+    if text.starts_with('{') { serde_json::from_str(text).unwrap_or_default() } else { T::default() }
 }
 
 #[derive(Default, Deserialize)]
