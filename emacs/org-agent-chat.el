@@ -92,7 +92,8 @@ a language for it."
   (setq org-agent--session session)
   (puthash session (current-buffer) org-agent--buffers)
   (org-agent--release session)
-  (mapc #'org-agent--show (org-agent--turns-here)))
+  (mapc #'org-agent--show (org-agent--turns-here))
+  (org-agent--show-state))
 
 (defun org-agent--leave ()
   "Forget this buffer; what comes for its session waits."
@@ -275,6 +276,9 @@ So the key falls through to Org."
               (org-agent--turn-seq turn) 0
               (org-agent--turn-attempt turn) 0)
         (org-agent--show turn)))
+    (dolist (buffer (org-agent--chats))
+      (with-current-buffer buffer
+        (org-agent--show-state)))
     (message "org-agent: %s" reason)))
 
 (cl-defmethod org-agent--handle ((_ (eql :ready)) _params)

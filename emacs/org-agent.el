@@ -91,9 +91,12 @@ the same chat is shown if the buffer was closed since."
         (org-agent-chat-mode)
         (goto-char (point-max))
         (unless org-agent--session
-          (org-agent--reopen)))
+          (org-agent--reopen))
+        (message "Write under the last heading; %s sends it"
+                 (substitute-command-keys
+                  "\\<org-mode-map>\\[org-ctrl-c-ctrl-c]")))
       (org-agent--ensure-input))
-    (pop-to-buffer buffer)))
+    (pop-to-buffer-same-window buffer)))
 
 ;;;###autoload
 (defun org-agent-send-region (beg end)
