@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::config::{Config, Secrets};
 use crate::error::{Code, Error, Result};
-use crate::event::{Event, Query, Reply};
+use crate::event::{Event, Query, Reply, Resume, Resumed};
 use crate::ids::{ActuationId, SessionId, TurnId};
 use crate::model::{self, Model};
 use crate::outgoing::Outgoing;
@@ -102,6 +102,8 @@ pub struct Kernel {
     reports: mpsc::Receiver<Event>,
     commits: mpsc::UnboundedReceiver<Result<u64>>,
     recovered: bool,
+    /// Clients that come back, each waiting until what it asks about is durable up to a ticket.
+    returning: VecDeque<(u64, Resume, Reply<Resumed>)>,
     /// Why the log takes no more.
     broken: Option<Error>,
     stopping: Vec<Reply<()>>,
@@ -140,6 +142,7 @@ impl Kernel {
             reports,
             commits,
             recovered: false,
+            returning: VecDeque::new(),
             broken: None,
             stopping: Vec::new(),
         })
@@ -196,7 +199,10 @@ impl Kernel {
             Event::Actuated(actuated, reply) => self.actuated(actuated, reply),
             Event::Refused(actuation, message) => self.refused(&actuation, message),
             Event::Read(query, reply) => self.read(query, reply),
-            Event::Resume(resume, reply) => self.resume(&resume, reply),
+            Event::Resume(resume, reply) => {
+                self.returning.push_back((self.ticket, resume, reply));
+                self.returned();
+            }
             Event::Model { turn, attempt, piece } => {
                 let now = self.now();
                 self.advance(&turn, |turn| turn.piece(attempt, piece, now));
@@ -206,7 +212,10 @@ impl Kernel {
                 self.advance(&turn, |turn| turn.retry(now));
             }
             Event::Tick => self.tick(),
-            Event::Committed(result) => self.outbox.committed(result?),
+            Event::Committed(result) => {
+                self.outbox.committed(result?);
+                self.returned();
+            }
             Event::Stop(reply) => {
                 self.calls.clear();
                 self.stopping.push(reply);

@@ -89,8 +89,18 @@ impl Kernel {
         }
     }
 
+    /// Answers the clients whose turn has come. What they are told is read from the views, and those show only
+    /// what is durable: above all, which turns were found interrupted a moment ago.
+    pub(super) fn returned(&mut self) {
+        while self.returning.front().is_some_and(|(ticket, ..)| self.outbox.is_durable(*ticket)) {
+            if let Some((_, resume, reply)) = self.returning.pop_front() {
+                self.resume(&resume, reply);
+            }
+        }
+    }
+
     /// Brings a client up to date.
-    pub(super) fn resume(&mut self, resume: &Resume, reply: Reply<Resumed>) {
+    fn resume(&mut self, resume: &Resume, reply: Reply<Resumed>) {
         match self.resumed(resume) {
             Ok(resumed) => {
                 let fresh: Vec<TurnId> = resumed.resumed.iter().map(|(_, turn)| turn.clone()).collect();
