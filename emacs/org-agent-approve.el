@@ -196,7 +196,7 @@ COMMAND is the command as edited, MESSAGE what to tell the model."
      (message "org-agent: not decided: %s" words))))
 
 (defun org-agent--decided (card command result)
-  "Go on with CARD as RESULT of the server says.
+  "Go on with CARD according to RESULT, the answer of the server.
 COMMAND is the command as edited, or nil."
   (let ((decision (plist-get result :decision))
         (token (plist-get result :token)))
@@ -219,7 +219,7 @@ COMMAND is the command as edited, or nil."
 ;;;; Running
 
 (defun org-agent--card-base (card)
-  "Return the directory that the command of CARD starts from."
+  "Return the directory in which the command of CARD would start."
   (buffer-local-value 'default-directory
                       (or (org-agent--card-buffer card) (current-buffer))))
 
@@ -262,7 +262,7 @@ COMMAND is the command as edited, or nil."
   (org-agent--card-drop card))
 
 (defun org-agent--card-drop (card)
-  "Take CARD away, and end its command if it still runs."
+  "Take CARD away, and end its command unless that has ended."
   (unless (eq (org-agent--card-state card) 'over)
     (setf (org-agent--card-state card) 'over)
     (when-let ((job (org-agent--card-job card)))
@@ -333,7 +333,7 @@ COMMAND is the command as edited, or nil."
           "\n"))
 
 (defun org-agent--button (label key function card)
-  "Return a button with LABEL that calls FUNCTION with CARD; KEY does it, too."
+  "Return a button with LABEL to call FUNCTION with CARD, like KEY."
   (let ((map (make-sparse-keymap)))
     (define-key map [mouse-1] (lambda ()
                                 (interactive)

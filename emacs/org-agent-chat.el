@@ -136,6 +136,9 @@ It stays there until the server has it for good."
         (context (vconcat (reverse org-agent--context))))
     (when (and (string-empty-p text) (equal context []))
       (user-error "Write something under the last heading first"))
+    (when (string-match org-agent--insane text)
+      (user-error "Your text has a byte that is no character, after `%s'"
+                  (org-agent--tail (substring text 0 (match-beginning 0)) 20)))
     (unless (and org-agent--pending
                  (equal text (org-agent--pending-text org-agent--pending))
                  (equal context (org-agent--pending-context org-agent--pending)))
@@ -211,7 +214,8 @@ CODE is the server's, or nil if it never answered."
 
 (defun org-agent--add-context (kind name text)
   "Let TEXT, of KIND and NAME, go with the next prompt of this buffer."
-  (push (list :kind kind :name name :text text) org-agent--context)
+  (push (list :kind kind :name name :text (org-agent--sane text))
+        org-agent--context)
   (let* ((place (car (org-agent--ensure-input)))
          (names (mapconcat (lambda (part)
                              (format "%s (%d characters)" (plist-get part :name)
@@ -238,7 +242,7 @@ So the key falls through to Org."
   (and (org-agent--live-turn) command))
 
 (defun org-agent-cancel ()
-  "Cancel the turn that runs in this buffer."
+  "Cancel what is under way in this buffer."
   (interactive nil org-agent-chat-mode)
   (let ((turn (or (org-agent--live-turn)
                   (user-error "Nothing runs in this chat"))))
@@ -287,7 +291,7 @@ So the key falls through to Org."
 (defun org-agent--resume (&optional turns then)
   "Ask the server for what this buffer lacks.
 Let it run TURNS, a list of identifiers, again.  THEN is called in
-this buffer when all is done, with nil, or words if it failed."
+this buffer afterwards with the turns that are still interrupted."
   (let ((buffer (current-buffer)))
     (org-agent--request
      'orgAgent/sessions/resume
@@ -297,11 +301,11 @@ this buffer when all is done, with nil, or words if it failed."
      (lambda (result)
        (org-agent--resumed result)
        (when (and then (buffer-live-p buffer))
-         (with-current-buffer buffer (funcall then nil))))
+         (with-current-buffer buffer
+           (funcall then (seq-map (lambda (item) (plist-get item :turnId))
+                                  (plist-get result :interrupted))))))
      (lambda (words _code)
-       (message "org-agent: the chat is not up to date: %s" words)
-       (when (and then (buffer-live-p buffer))
-         (with-current-buffer buffer (funcall then words)))))))
+       (message "org-agent: the chat is not up to date: %s" words)))))
 
 (defun org-agent--have ()
   "Return the actuations that this buffer has had.
@@ -309,7 +313,7 @@ The server asks for those of unfinished turns; the last ones do."
   (last (seq-uniq (append (org-agent--all "OA_ACT") org-agent--applied)) 1000))
 
 (defun org-agent--resumed (result)
-  "Bring the turns of a session up to date with RESULT."
+  "Bring a session up to date with RESULT."
   (let ((session (plist-get result :sessionId)))
     (seq-doseq (item (plist-get result :resumed))
       (let ((from (org-agent--turn (plist-get item :from) session))
@@ -340,14 +344,9 @@ The server asks for those of unfinished turns; the last ones do."
   ;; The server says what was interrupted; then it is asked to go on.
   (org-agent--resume
    nil
-   (lambda (problem)
-     (let ((turns (seq-filter
-                   (lambda (turn) (and (equal (org-agent--turn-state turn) "failed")
-                                       (org-agent--turn-notice turn)))
-                   (org-agent--turns-here))))
-       (cond (problem nil)
-             (turns (org-agent--resume (mapcar #'org-agent--turn-id turns)))
-             (t (message "org-agent: nothing was interrupted")))))))
+   (lambda (turns)
+     (if turns (org-agent--resume turns)
+       (message "org-agent: nothing was interrupted")))))
 
 (provide 'org-agent-chat)
 ;;; org-agent-chat.el ends here

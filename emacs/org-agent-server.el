@@ -45,7 +45,7 @@
 
 (defcustom org-agent-program (or (getenv "ORG_AGENT_PROGRAM") "org-agent")
   "The org-agent server: a program's name, or a file name.
-A plain name is looked up in `exec-path', and then, for those who work
+A plain name is looked up in variable `exec-path', and then, for those who work
 on org-agent itself, among what Cargo built beside this file.  The
 environment variable ORG_AGENT_PROGRAM is the default if it is set.
 
@@ -115,7 +115,7 @@ and `:drained' after each burst.")
     (org-agent--guarded (lambda () (org-agent--handle :drained nil)))))
 
 (defun org-agent--guarded (function)
-  "Call FUNCTION; an error is reported and goes no further."
+  "Call FUNCTION, and report an error instead of passing it on."
   (condition-case problem
       (funcall function)
     (error (message "org-agent: a message of the server was not handled: %s"
@@ -183,6 +183,14 @@ the server's messages.  Nothing is waited for."
   "Send the notification METHOD with PARAMS, if there is a server."
   (when org-agent--ready
     (ignore-errors (jsonrpc-notify org-agent--connection method params))))
+
+(defconst org-agent--insane "[^\1-\x10FFFF]\\|[\xD800-\xDFFF]"
+  "A regexp for the characters that cannot go through JSON.
+The null character could, but Emacs cannot read it in JSON.")
+
+(defun org-agent--sane (text)
+  "Return TEXT with U+FFFD for each character that cannot go through JSON."
+  (replace-regexp-in-string org-agent--insane "\xFFFD" text t t))
 
 (defun org-agent--true-p (value)
   "Return non-nil if VALUE, read from JSON, is true."
@@ -287,11 +295,11 @@ changed in version 1.0.24."
       (jsonrpc-notify org-agent--connection 'initialized
                       (make-hash-table))
       (setq org-agent--ready t)
-      (org-agent--handle :ready nil)
       (let ((waiting (nreverse org-agent--waiting)))
         (setq org-agent--waiting nil)
         (dolist (request waiting)
-          (apply #'org-agent--send request)))))))
+          (apply #'org-agent--send request)))
+      (org-agent--handle :ready nil)))))
 
 (defun org-agent--give-up (words)
   "Answer every request that waits for the server with the error WORDS."

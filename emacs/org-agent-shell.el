@@ -21,17 +21,16 @@
 
 ;; Runs a shell command without waiting for it, keeps a bounded part of
 ;; what it writes, and reports once when it is over.  Whether a command
-;; may run is decided elsewhere; this file knows neither the server nor
-;; buffers.
+;; may run is decided elsewhere; this file knows no protocol, no turns
+;; and no chat buffer.
 ;;
 ;; Output is collected as bytes.  It becomes text only when it leaves,
-;; and every byte that is no valid UTF-8 becomes U+FFFD, because JSON
-;; can carry nothing else.
+;; and what JSON cannot carry, or Emacs cannot read in JSON, becomes
+;; U+FFFD: bytes that are not valid UTF-8, and the null character.
 
 ;;; Code:
 
-(require 'cl-lib)
-(require 'subr-x)
+(require 'org-agent-server)
 
 ;;;; Limits
 
@@ -119,9 +118,7 @@ Unless ALL, a character whose last bytes are still to come stays."
 
 (defun org-agent--decode (bytes)
   "Return BYTES, taken as UTF-8, as text that JSON can carry."
-  (replace-regexp-in-string
-   "[^\0-\x10FFFF]\\|[\xD800-\xDFFF]" "\xFFFD"
-   (decode-coding-string bytes 'utf-8-unix t) t t))
+  (org-agent--sane (decode-coding-string bytes 'utf-8-unix t)))
 
 ;;;; A job
 

@@ -117,14 +117,14 @@ A session's buffer may be gone, or its prompt not acknowledged yet.")
   (member (org-agent--turn-state turn) '("done" "failed" "cancelled")))
 
 (defun org-agent--turns-here ()
-  "Return the turns of this buffer's session."
+  "Return each turn of this buffer's session."
   (and org-agent--session
        (seq-filter (lambda (turn)
                      (equal (org-agent--turn-session turn) org-agent--session))
                    (hash-table-values org-agent--turns))))
 
 (defun org-agent--live-turn ()
-  "Return the turn of this buffer that runs, or waits longest, or nil."
+  "Return the turn under way in this buffer, else the next one, or nil."
   (let ((live (seq-filter #'org-agent--live-p (org-agent--turns-here))))
     (or (seq-find (lambda (turn)
                     (not (equal (org-agent--turn-state turn) "accepted")))
@@ -185,14 +185,15 @@ A session's buffer may be gone, or its prompt not acknowledged yet.")
   (org-agent--actuate params))
 
 (cl-defmethod org-agent--handle ((_ (eql :drained)) _params)
-  "Show the turns that changed in this burst."
+  "Show each turn that changed in this burst."
   (let ((changed org-agent--changed))
     (setq org-agent--changed nil)
     (mapc #'org-agent--show changed)))
 
 (defun org-agent--set-state (turn state &optional reason)
-  "Give TURN the STATE; REASON says why."
-  (setf (org-agent--turn-state turn) state)
+  "Give TURN the STATE, because of REASON."
+  (setf (org-agent--turn-state turn) state
+        (org-agent--turn-notice turn) nil)
   (when (org-agent--over-p turn)
     (org-agent--stop turn)
     (org-agent--clear-preview turn)

@@ -242,7 +242,7 @@ What it had accepted is not lost; what was running is interrupted."
      (lambda (words _code) (message "org-agent: %s" words)))))
 
 (defun org-agent--outline (value depth)
-  "Return VALUE, read from JSON, as text that is indented by DEPTH steps."
+  "Return VALUE, read from JSON, as text with an indentation of DEPTH."
   (let ((indent (make-string (* 2 depth) ?\s)))
     (cond
      ((null value) "-\n")

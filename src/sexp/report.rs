@@ -70,13 +70,13 @@ impl Rejection {
         let whole = before.iter().position(|byte| byte & 0xC0 != 0x80).unwrap_or(0);
         let quoted = |bytes: &[u8]| clip(&visible(&String::from_utf8_lossy(bytes)), 2 * AROUND).to_owned();
         let near = quoted(&before[whole..]);
-        let found = characters(&behind[..behind.len().min(4)]).next().map(String::from);
-        let at = match found {
-            Some(c) => format!("after «{near}», at «{}»", visible(&c)),
-            None => format!("after «{near}», at its end"),
+        let near = if near.is_empty() { "at the beginning".into() } else { format!("after «{near}»") };
+        let found = match characters(&behind[..behind.len().min(4)]).next() {
+            Some(c) => format!("«{}»", visible(&c.to_string())),
+            None => "the end".to_owned(),
         };
         let text = format!(
-            "Your reply was rejected: {}. Line {line}, column {column}, {at}. {}",
+            "Your reply was rejected: {}. Line {line}, column {column}, {near}: {found}. {}",
             visible(&self.message),
             visible(&self.hint)
         );
@@ -166,4 +166,55 @@ fn is_unseen(c: char) -> bool {
     c.is_control()
         || strings::is_invisible(c)
         || matches!(c, '\u{200C}'..='\u{200F}' | '\u{2028}' | '\u{2029}')
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::sexp::recogniser::Recogniser;
+
+    fn check(reply: &[u8], expected: &str) {
+        let mut recogniser = Recogniser::new("notes");
+        let rejection = recogniser.feed(reply).and_then(|()| recogniser.finish()).unwrap_err();
+        assert_eq!(rejection.for_model(reply), expected);
+    }
+
+    #[test]
+    fn the_model_is_told_what_is_wrong_where_and_what_to_do() {
+        let far = format!("(:type :log :payload (:text \"{}\u{7}", "é".repeat(100));
+        let near = format!("«{}»", "é".repeat(30));
+        for (reply, expected) in [
+            (
+                &b"Sure!"[..],
+                "Your reply was rejected: found `S` before the property list, expected `(`. Line 1, column 1, at the \
+                 beginning: «S». Begin the reply with `(`: no words, no quote and no code fence before it.",
+            ),
+            (
+                b"(:type :log\n\t:pay\x1B",
+                "Your reply was rejected: found `:pay` and then the control character U+001B, expected :explanation or \
+                 :payload. Line 2, column 6, after «(:type :log\\n\\t:pay»: «\\u{1b}». Each key once, and only the keys \
+                 of one form; here may stand :explanation or :payload.",
+            ),
+            (
+                b"(:type :response :payload (:text \"a\" :x",
+                "Your reply was rejected: found another key, expected `)`. Line 1, column 38, after «(:type :response \
+                 :payload (:text \"a\" »: «:». Each key once, and only the keys of one form; here may stand `)`.",
+            ),
+            (
+                b"(:payload (:text \"",
+                "Your reply was rejected: the reply ends inside a string that is the value of :text. Line 1, column 19, \
+                 after «(:payload (:text \"»: the end. Write one whole property list; close every string and every \
+                 parenthesis.",
+            ),
+            (
+                far.as_bytes(),
+                &format!(
+                    "Your reply was rejected: found the control character U+0007 in a string. Line 1, column 130, after \
+                     {near}: «\\u{{7}}». In strings only line feed, TAB and carriage return are allowed of the control \
+                     characters."
+                ),
+            ),
+        ] {
+            check(reply, expected);
+        }
+    }
 }

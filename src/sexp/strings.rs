@@ -109,12 +109,12 @@ impl Strings {
                 self.holding += 1;
                 let held = self.held;
                 let held = &held[..std::mem::take(&mut self.holding)];
-                self.literal(held, held.len() - 1, here + 1 - held.len(), true, rows, out)?;
+                self.literal(held, held.len() - 1, here + 1 - held.len(), rows, out)?;
             } else {
                 let rest = &chunk[at..];
                 let length = plain(rest);
                 if length > 0 {
-                    self.literal(&rest[..length], 0, here, length == rest.len(), rows, out)?;
+                    self.literal(&rest[..length], 0, here, rows, out)?;
                     self.empty = false;
                     at += length;
                     continue;
@@ -158,15 +158,13 @@ impl Strings {
         }
     }
 
-    /// Reads `run`, which has no quote, backslash or control character in it. Its first `known` bytes
-    /// were already compared with the names; it begins at byte `start` of the reply. With `open`, a
-    /// character cut off at its end may go on in the next chunk.
+    /// Reads `run`, which has no quote, backslash or control character in it, or is a character held back.
+    /// Its first `known` bytes were already compared with the names; it begins at byte `start` of the reply.
     fn literal(
         &mut self,
         mut run: &[u8],
         known: usize,
         start: usize,
-        mut open: bool,
         rows: &mut Rows,
         out: &mut String,
     ) -> Result<(), Rejection> {
@@ -179,30 +177,28 @@ impl Strings {
                 // Nothing behind that byte counts; but if the byte makes its own character ill-formed or
                 // forbidden, that is what is wrong, and where that character begins.
                 run = &run[..=known + same];
-                open = true;
             }
         }
-        let (text, bad) = match std::str::from_utf8(run) {
+        let (text, cut) = match std::str::from_utf8(run) {
             Ok(text) => (text, None),
             Err(error) => {
-                let good = error.valid_up_to();
-                let cut = open && error.error_len().is_none();
+                let (good, bad) = run.split_at(error.valid_up_to());
                 // The prefix was just found to be valid.
-                (std::str::from_utf8(&run[..good]).unwrap_or_default(), Some((good, cut)))
+                (std::str::from_utf8(good).unwrap_or_default(), Some((bad, error.error_len())))
             }
         };
         if !text.is_ascii() {
             self.check_characters(text, start, rows)?;
         }
         out.push_str(text);
-        match bad {
-            Some((good, false)) => return Err(ill_formed(run[good], start + good)),
-            Some((good, true)) => {
-                let cut = &run[good..];
-                self.held[..cut.len()].copy_from_slice(cut);
-                self.holding = cut.len();
-            }
+        match cut {
             None => {}
+            // What comes next completes it or makes it ill-formed.
+            Some((bad, None)) => {
+                self.held[..bad.len()].copy_from_slice(bad);
+                self.holding = bad.len();
+            }
+            Some((bad, Some(_))) => return Err(ill_formed(bad[0], start + text.len())),
         }
         match differs {
             Some(at) => self.drop_named(at, rows),

@@ -32,6 +32,17 @@
 (defvar org-agent-fake-directory nil)
 (defvar org-agent-fake-count 0)
 
+;; The generic functions of jsonrpc are the place to fall silent.
+(defclass org-agent-fake-endpoint (jsonrpc-process-connection) ())
+
+(defvar org-agent-fake-mute nil
+  "Non-nil if the fake server says nothing.")
+
+(cl-defmethod jsonrpc-connection-send :around
+  ((_connection org-agent-fake-endpoint) &rest _)
+  "Send nothing if `org-agent-fake-mute'."
+  (unless org-agent-fake-mute (cl-call-next-method)))
+
 (defun org-agent-fake-default (method params)
   "Answer METHOD with PARAMS as a well-behaved server would."
   (pcase method
@@ -71,7 +82,7 @@
                   (set-process-query-on-exit-flag process nil)
                   (setq org-agent-fake-connection
                         (make-instance
-                         'jsonrpc-process-connection
+                         'org-agent-fake-endpoint
                          :name "fake" :process process
                          :request-dispatcher #'org-agent-fake-answer
                          :notification-dispatcher
@@ -148,6 +159,7 @@ Its car becomes the client's answer."
          (org-agent--held (make-hash-table :test #'equal))
          (org-agent--cards (make-hash-table :test #'equal))
          (org-agent-fake-errors nil)
+         (org-agent-fake-mute nil)
          (inhibit-message t))
      (cl-letf (((symbol-function 'org-agent--spawn) #'org-agent-fake-spawn)
                ((symbol-function 'org-agent--guarded)

@@ -124,7 +124,8 @@
 
 (ert-deftest org-agent-empty-input-is-not-sent ()
   (org-agent-fake-with
-    (dolist (text '("" "\n \n"))
+    (dolist (text '("" "\n \n" "a null \0" "a byte \x3FFF80"))
+      (goto-char (point-max))
       (insert text)
       (should-error (org-agent-send) :type 'user-error))
     (should-not (org-agent-fake-sent 'orgAgent/event))))

@@ -283,6 +283,7 @@ fn strings_are_rejected_where_the_character_or_its_escape_begins() {
         (TEXT, "⟦\\ud83d\\u0", kind::BAD_ESCAPE),
         (TEXT, "⟦\\ud83d\\ud8", kind::BAD_ESCAPE),
         (TEXT, "⟦\\ud83d\\ue", kind::BAD_ESCAPE),
+        (TEXT, "⟦\\ud83d\\udb", kind::BAD_ESCAPE),
         (TEXT, "\\ud83d\\ude00⟦\\ude00", kind::BAD_ESCAPE),
         (CMD, "ls ⟦\\u200b", kind::BAD_ESCAPE),
         (CMD, "⟦\\u2060", kind::BAD_ESCAPE),
@@ -396,7 +397,9 @@ fn bytes_that_are_not_utf8_are_rejected_where_the_ill_formed_sequence_begins() {
     }
     // A buffer whose name is not ASCII: the byte that differs, unless it makes its own character ill-formed.
     for (name, good, bad, expected) in [
-        ("é", &b"\xC3"[..], &b"\xA8"[..], kind::BAD_BUFFER),
+        ("*org-agent", &b"*org-agent"[..], &b"\\u1"[..], kind::BAD_BUFFER),
+        ("*org-agent", b"*org-agent", b"\\u003", kind::BAD_BUFFER),
+        ("é", b"\xC3", b"\xA8", kind::BAD_BUFFER),
         ("é", b"", b"\xC3(", kind::BAD_UTF8),
         ("é", b"", b"\xC3\"", kind::BAD_UTF8),
         ("\u{A0}", b"", b"\xC2\x85", kind::BAD_CHARACTER),

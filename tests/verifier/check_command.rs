@@ -36,7 +36,7 @@ fn a_reply_is_printed_or_its_fault_is_shown() {
             &[],
             b"(:type :response\n :payload (:txt \"hi\"))",
             false,
-            "rejected (bad-key): found a keyword that begins with `:t` and `x`, expected :text\n \
+            "rejected (bad-key): found a keyword that begins with `:tx`, expected :text\n \
              --> line 2, column 14 (byte 30)\n  |\n2 |  :payload (:txt \"hi\"))\n  |              ^\n  \
              = hint: Each key once, and only the keys of one form; here may stand :text.\n",
         ),

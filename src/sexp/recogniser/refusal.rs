@@ -32,7 +32,11 @@ impl Recogniser {
 
     pub(super) fn expected_key(&self, level: Level, byte: u8) -> Rejection {
         let message = format!("found {}, expected {}", report::found(byte), self.expected(Slot::Key(level)));
-        self.reject(kind::EXPECTED_KEY, message, "Write keys and values in turn, each key with its colon.")
+        self.reject(
+            kind::EXPECTED_KEY,
+            message,
+            "Write keys and values in turn, each key with its colon; a quote inside a string is \\\".",
+        )
     }
 
     /// A keyword that is none of those possible: `prefix` may be the beginning of one, but not with `byte`.
@@ -40,10 +44,12 @@ impl Recogniser {
         let expected = self.expected(slot);
         let found = match byte {
             // The colon itself is what is too much.
-            b':' if prefix.is_empty() => "another key".to_owned(),
+            b':' if self.words(slot).next().is_none() => "another key".to_owned(),
             _ if is_end(byte) => format!("the keyword `:{prefix}`"),
-            _ if prefix.is_empty() => format!("a keyword that begins with {}", report::found(byte)),
-            _ => format!("a keyword that begins with `:{prefix}` and {}", report::found(byte)),
+            _ if byte.is_ascii_graphic() => {
+                format!("a keyword that begins with `:{prefix}{}`", char::from(byte))
+            }
+            _ => format!("`:{prefix}` and then {}", report::found(byte)),
         };
         match slot {
             Slot::Key(_) => self.reject(
