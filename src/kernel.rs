@@ -181,6 +181,7 @@ impl Kernel {
                 return Err(error);
             }
             if !self.stopping.is_empty() && self.outbox.is_durable(self.ticket) {
+                self.outbox.close(&self.store);
                 for reply in self.stopping.drain(..) {
                     reply.send(Ok(()));
                 }
