@@ -101,7 +101,6 @@ pub struct Kernel {
     internal: mpsc::Sender<Event>,
     reports: mpsc::Receiver<Event>,
     commits: mpsc::UnboundedReceiver<Result<u64>>,
-    recovered: bool,
     /// Clients that come back, each waiting until what it asks about is durable up to a ticket.
     returning: VecDeque<(u64, Resume, Reply<Resumed>)>,
     /// Why the log takes no more.
@@ -141,7 +140,6 @@ impl Kernel {
             internal,
             reports,
             commits,
-            recovered: false,
             returning: VecDeque::new(),
             broken: None,
             stopping: Vec::new(),
@@ -192,7 +190,7 @@ impl Kernel {
 
     fn handle(&mut self, event: Event) -> Result<()> {
         match event {
-            Event::Hello(secrets) => self.hello(secrets),
+            Event::Hello { secrets, recover } => self.hello(secrets, recover),
             Event::Chat(message, reply) => self.chat(message, reply),
             Event::Cancel(turn, reply) => self.cancel(&turn, reply),
             Event::Decide(decide, reply) => self.decide(&decide, reply),
@@ -200,10 +198,7 @@ impl Kernel {
             Event::Actuated(actuated, reply) => self.actuated(actuated, reply),
             Event::Refused(actuation, message) => self.refused(&actuation, message),
             Event::Read(query, reply) => self.read(query, reply),
-            Event::Resume(resume, reply) => {
-                self.returning.push_back((self.ticket, resume, reply));
-                self.returned();
-            }
+            Event::Resume(resume, reply) => self.returns(resume, reply),
             Event::Model { turn, attempt, piece } => {
                 let now = self.now();
                 self.advance(&turn, |turn| turn.piece(attempt, piece, now));
