@@ -18,27 +18,23 @@
                      '(initialized initialize))))))
 
 (ert-deftest org-agent-loading-does-nothing ()
-  (let* ((directory (file-name-directory (locate-library "org-agent")))
-         (report (shell-command-to-string
-                  (mapconcat
-                   #'shell-quote-argument
-                   (list (expand-file-name invocation-name invocation-directory)
-                         "-Q" "--batch" "-L" directory "--eval"
-                         (prin1-to-string
-                          '(progn
-                             (require 'org) (require 'jsonrpc)
-                             (let ((before (list (process-list) (buffer-list)
-                                                 timer-list post-command-hook
-                                                 org-mode-hook
-                                                 org-ctrl-c-ctrl-c-hook)))
-                               (require 'org-agent)
-                               (princ (equal before
-                                             (list (process-list) (buffer-list)
-                                                   timer-list post-command-hook
-                                                   org-mode-hook
-                                                   org-ctrl-c-ctrl-c-hook)))))))
-                   " "))))
-    (should (equal report "t"))))
+  (with-temp-buffer
+    (call-process
+     (or (getenv "EMACS") (expand-file-name invocation-name invocation-directory))
+     nil '(t nil) nil
+     "-Q" "--batch" "-L" (file-name-directory (locate-library "org-agent")) "--eval"
+     (prin1-to-string
+      '(progn
+         (require 'org)
+         (require 'jsonrpc)
+         (let* ((state (lambda ()
+                         (list (process-list) (buffer-list) timer-list
+                               post-command-hook org-mode-hook
+                               org-ctrl-c-ctrl-c-hook)))
+                (before (funcall state)))
+           (require 'org-agent)
+           (princ (equal before (funcall state)))))))
+    (should (equal (buffer-string) "t"))))
 
 (ert-deftest org-agent-bad-messages-do-no-harm ()
   (org-agent-fake-with
