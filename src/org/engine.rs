@@ -276,6 +276,7 @@ impl Engine {
         if self.context().opaque {
             return self.begin_text();
         }
+        self.interrupt();
         self.w.put(&self.head, Mode::Code);
         self.place = Place::Raw;
         self.note_line(false);
@@ -290,6 +291,9 @@ impl Engine {
         let code = deep && !self.context.in_list && !item && (self.blanks > 0 || self.after_code);
         if self.indent == 0 && rest.starts_with("[fn:") {
             self.footnote = true;
+        }
+        if item {
+            self.w.guard.end_paragraph();
         }
         self.context.in_list = item || self.context.in_list && self.indent > 0;
         self.inline.begin(!(opaque || code), opaque || self.continues && !item);
@@ -308,6 +312,12 @@ impl Engine {
         self.blanks = 0;
         self.after_code = false;
         self.continues = false;
+    }
+
+    /// Ends the paragraph above: no object of Org's reaches from it into this line.
+    const fn interrupt(&mut self) {
+        self.continues = false;
+        self.w.guard.end_paragraph();
     }
 
     /// Ends the line, but for its newline.
@@ -355,22 +365,25 @@ impl Engine {
     fn text_line(&mut self, line: &str) {
         let context = self.context();
         let indent = &line[..lines::indentation(line)];
-        match lines::classify(line, context) {
+        let class = lines::classify(line, context);
+        if !(context.opaque || class == Line::Text) {
+            self.interrupt();
+        }
+        match class {
             Line::Blank => {
                 self.w.put(line, Mode::Text);
                 self.blanks += 1;
                 self.footnote &= self.blanks < 2;
                 self.context.after_text = false;
                 self.context.after_heading = false;
-                self.continues = false;
-                self.w.guard.end_paragraph();
             }
             Line::Heading { level, markdown, title } => self.heading(level, markdown, title),
             Line::Keyword(keyword) => self.keyword(line, indent, keyword),
             Line::Inert(kind) => self.inert(line, kind),
+            Line::Fixed if context.opaque => self.write_text(line),
             Line::Fixed => {
-                self.head = line.to_owned();
-                self.begin_fixed();
+                self.w.put(line, Mode::Code);
+                self.note_line(false);
             }
             Line::Fence(fence) => self.open_fence(fence, indent.to_owned()),
             Line::ItemFence(bullet, fence) => {
@@ -423,7 +436,6 @@ impl Engine {
         self.inline.begin(true, false);
         title.chars().for_each(|c| self.inline.feed(c, &mut self.w));
         self.inline.end(&mut self.w);
-        self.w.guard.end_paragraph();
         self.note_line(false);
         self.context.after_heading = true;
         self.context.in_list = false;
@@ -450,7 +462,6 @@ impl Engine {
             }
         } else if word.get(..8).is_some_and(|w| w.eq_ignore_ascii_case("caption:")) && !self.context().opaque
         {
-            self.continues = false;
             self.write_text(line);
             self.note_line(false);
             return;
@@ -518,7 +529,7 @@ impl Engine {
             self.w.newline();
         }
         self.blocks.push(Block { kind, ends, indent });
-        self.w.guard.end_paragraph();
+        self.interrupt();
         self.note_line(false);
     }
 
@@ -553,8 +564,9 @@ impl Engine {
     fn table(&mut self, indent: &str, line: &str) {
         self.note_line(false);
         self.w.put(indent, Mode::Code);
-        match tables::row(line) {
-            Row::OrgRule => self.w.put(line, Mode::Code),
+        let row = line.trim_end_matches([' ', '\t']);
+        match tables::row(row) {
+            Row::OrgRule => self.w.put(row, Mode::Code),
             Row::Rule(rule) => {
                 self.w.report.note("table");
                 self.w.put(&rule, Mode::Code);
@@ -572,6 +584,7 @@ impl Engine {
                 }
             }
         }
+        self.w.put(&line[row.len()..], Mode::Code);
     }
 
     fn cell(&mut self, cell: &str) {

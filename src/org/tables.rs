@@ -2,7 +2,7 @@
 //!
 //! It knows one row at a time.
 
-/// A row with its indentation already gone, from its first `|` on.
+/// A row without the blanks around it, from its first `|` on.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Row<'a> {
     /// A rule as Org writes it.
@@ -15,7 +15,6 @@ pub(super) enum Row<'a> {
 
 /// Reads a row.
 pub(super) fn row(line: &str) -> Row<'_> {
-    let line = line.trim_end_matches([' ', '\t']);
     let body = line.strip_prefix('|').unwrap_or(line);
     if body.starts_with('-')
         && body.bytes().all(|b| matches!(b, b'-' | b'+' | b'|'))
