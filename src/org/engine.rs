@@ -296,7 +296,9 @@ impl Engine {
             self.w.guard.end_paragraph();
         }
         self.context.in_list = item || self.context.in_list && self.indent > 0;
-        self.inline.begin(!(opaque || code), opaque || self.continues && !item);
+        // Ticks that open nothing must not become a fence when code behind them loses its own.
+        let ticks = self.place == Place::Whole && lines::opens_ticks(rest);
+        self.inline.begin(!(opaque || code || ticks), opaque || self.continues && !item);
         self.w.put(blanks, Mode::Text);
         rest.chars().for_each(|c| self.inline.feed(c, &mut self.w));
         self.place = Place::Text;
@@ -433,9 +435,7 @@ impl Engine {
         }
         self.w.put(&"*".repeat(level), Mode::Code);
         self.w.put(" ", Mode::Code);
-        self.inline.begin(true, false);
-        title.chars().for_each(|c| self.inline.feed(c, &mut self.w));
-        self.inline.end(&mut self.w);
+        self.inline.whole(title, &mut self.w);
         self.note_line(false);
         self.context.after_heading = true;
         self.context.in_list = false;
@@ -588,26 +588,20 @@ impl Engine {
     }
 
     fn cell(&mut self, cell: &str) {
-        if tables::is_formula(cell) {
-            self.w.report.note("formula");
-            let inner = cell.trim();
-            let (before, after) = cell.split_once(inner).unwrap_or(("", ""));
-            self.w.put(before, Mode::Code);
-            self.w.put("~", Mode::Code);
-            Inline::put_code(inner, false, &mut self.w);
-            self.w.put("~", Mode::Code);
-            self.w.put(after, Mode::Code);
-            return;
-        }
-        self.inline.begin(true, false);
-        let mut parts = cell.split("\\|");
-        for c in parts.next().unwrap_or_default().chars() {
-            self.inline.feed(c, &mut self.w);
-        }
-        for part in parts {
+        if cell.contains("\\|") {
             self.w.report.note("table");
-            "\\vert{}".chars().chain(part.chars()).for_each(|c| self.inline.feed(c, &mut self.w));
         }
-        self.inline.end(&mut self.w);
+        let cell = cell.replace("\\|", "\\vert{}");
+        if !tables::is_formula(&cell) {
+            return self.inline.whole(&cell, &mut self.w);
+        }
+        self.w.report.note("formula");
+        let inner = cell.trim();
+        let (before, after) = cell.split_once(inner).unwrap_or(("", ""));
+        self.w.put(before, Mode::Code);
+        self.w.put("~", Mode::Code);
+        Inline::put_code(inner, false, &mut self.w);
+        self.w.put("~", Mode::Code);
+        self.w.put(after, Mode::Code);
     }
 }

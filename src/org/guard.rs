@@ -117,6 +117,11 @@ impl Guard {
         self.pend.last().or(self.tail.last()).copied()
     }
 
+    /// The byte that `next`, put as text, would follow.
+    pub(super) fn last_before(&self, next: u8) -> Option<u8> {
+        if self.breaks(next, Mode::Text).is_some() { Some(b' ') } else { self.last() }
+    }
+
     /// Bytes that are held back.
     pub(super) fn pending(&self) -> usize {
         self.pend.len()

@@ -93,6 +93,13 @@ impl Inline {
         *self = Self { markdown, risky, fresh: true, ..Self::default() };
     }
 
+    /// A heading's title or a table's cell.
+    pub(super) fn whole(&mut self, text: &str, w: &mut Writer) {
+        self.begin(true, false);
+        text.chars().for_each(|c| self.feed(c, w));
+        self.end(w);
+    }
+
     /// Whether something written may still change.
     pub(super) fn is_open(&self) -> bool {
         !self.opens.is_empty()
@@ -187,8 +194,12 @@ impl Inline {
                 '*' => self.state = State::Stars { run: 1, address: true },
                 ' ' | '\t' | '<' | '>' | '[' | ']' | '"' | '`' | ')' | '\\' => self.begin_span(c, w),
                 _ => {
+                    let before = w.end();
                     self.text(c, w);
-                    self.state = State::Address;
+                    // A blank that the guard put in ends the address.
+                    if w.end() - before == c.len_utf8() {
+                        self.state = State::Address;
+                    }
                 }
             },
             State::Escape => {
@@ -220,6 +231,10 @@ impl Inline {
                 self.begin_span(c, w);
             }
             State::Path(path) if c == ']' => self.state = State::PathEnd(path),
+            State::Path(path) if c == '[' && path.is_empty() => {
+                self.open_bracket(false, false, w);
+                self.state = State::Path(path);
+            }
             State::Path(path) if c == '[' => self.no_link(&path, "[", false, w),
             State::Path(mut path) => {
                 path.push(c);
@@ -299,7 +314,7 @@ impl Inline {
 
     /// Whether a verbatim mark may stand here.
     fn may_begin(&self, w: &Writer) -> bool {
-        self.fresh || w.guard.last().is_none_or(spans::may_precede)
+        self.fresh || w.guard.last_before(b'=').is_none_or(spans::may_precede)
     }
 
     fn end_stars(&mut self, run: usize, address: bool, next: Option<char>, w: &mut Writer) {
@@ -308,7 +323,7 @@ impl Inline {
         }
         let at = w.end();
         let fits = self.markdown && (run == 2 || run == 3);
-        let behind = !self.fresh && w.guard.last().is_some_and(|b| !matches!(b, b' ' | b'\t'));
+        let behind = !self.fresh && w.guard.last_before(b'*').is_some_and(|b| !matches!(b, b' ' | b'\t'));
         let same =
             |open: &Open| matches!(open, Open::Stars { at: from, run: r } if *r == run && from + run < at);
         let partner = if fits && behind && self.stars > 0 { self.opens.iter().rposition(same) } else { None };
@@ -344,9 +359,10 @@ impl Inline {
         let mark = if image { "![" } else { "[" };
         let before = w.end();
         self.text_all(mark, w);
-        if self.markdown && !escaped {
-            // The guard may have put something between the two.
-            let length = if w.end() - before == mark.len() { mark.len() } else { 1 };
+        // The guard may have put a blank before the bracket.
+        let apart = w.end() - before > mark.len();
+        if self.markdown && (!escaped || apart) {
+            let length = if apart { 1 } else { mark.len() };
             self.opens.push(Open::Bracket { at: w.end() - length, length });
             self.brackets += 1;
         }
@@ -424,17 +440,15 @@ impl Inline {
 
     /// `[[path]` and the character behind it.
     fn end_path(&mut self, path: &str, c: char, w: &mut Writer) {
-        if !matches!(c, ']' | '[') {
-            return self.no_link(path, &format!("]{c}"), false, w);
-        }
-        if !links::is_live(path) {
-            return self.no_link(path, &format!("]{c}"), true, w);
+        let live = links::is_live(path);
+        if !(live && matches!(c, ']' | '[')) {
+            return self.no_link(path, &format!("]{c}"), !live, w);
         }
         self.risky = true;
         self.fresh = false;
         w.put("[[", Mode::Text);
         w.put(path, Mode::Code);
-        w.put(if c == ']' { "]]" } else { "][" }, Mode::Text);
+        w.put(if c == ']' { "]]" } else { "][" }, Mode::Code);
         if c == ']' {
             self.last_link = Some(w.end());
         } else {

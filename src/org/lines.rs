@@ -91,8 +91,8 @@ pub(super) fn look(rest: &str, indent: usize, context: Context) -> Look {
         b'|' if !context.opaque => Look::Whole,
         b':' if bytes.len() == 1 => Look::More,
         b':' if bytes.len() == 2 && last == b' ' => Look::Fixed,
-        b':' if !blank => Look::More,
-        b':' if bytes.len() > 3 && bytes[bytes.len() - 2] == b':' => Look::Whole,
+        b':' if last == b':' && bytes.len() > 2 => Look::Whole,
+        b':' if is_name(last) => Look::More,
         b'%' | b'&' if indent == 0 => prefix(rest, if first == b'%' { "%%(" } else { "&%%(" }),
         b'>' if quotable => Look::Quote,
         b'`' | b'~' if last == first => {
@@ -199,10 +199,15 @@ fn heading(rest: &str, indent: usize, context: Context) -> Option<Line<'_>> {
     }
 }
 
-/// A drawer's or a property's line.
+/// A drawer's or a property's line, or one that would be if a blank followed a colon.
 fn is_drawer(rest: &str) -> bool {
-    let word = rest.split([' ', '\t']).next().unwrap_or_default();
-    word.len() > 2 && word.ends_with(':')
+    let name = rest.bytes().skip(1).take_while(|b| is_name(*b)).count();
+    name > 0 && rest.as_bytes().get(name + 1) == Some(&b':')
+}
+
+/// A byte that may stand in a drawer's name.
+const fn is_name(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || !b.is_ascii() || matches!(b, b'-' | b'_' | b'+' | b'\'')
 }
 
 /// A clock line, or a planning line: Org reads the latter without case below a heading.
@@ -239,6 +244,13 @@ fn fence(rest: &str) -> Option<Fence<'_>> {
     let info = rest.trim_start_matches(mark);
     let length = rest.len() - info.len();
     (length >= 3 && !(mark == '`' && info.contains('`'))).then(|| Fence { mark, length, info: info.trim() })
+}
+
+/// Whether `rest` begins with a run of backticks, long enough for a fence, that has no partner.
+pub(super) fn opens_ticks(rest: &str) -> bool {
+    let behind = rest.trim_start_matches('`');
+    let length = rest.len() - behind.len();
+    length >= 3 && !behind.split(|c| c != '`').any(|run| run.len() == length)
 }
 
 fn item_fence<'a>(rest: &'a str, context: Context) -> Line<'a> {

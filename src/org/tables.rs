@@ -16,24 +16,25 @@ pub(super) enum Row<'a> {
 /// Reads a row.
 pub(super) fn row(line: &str) -> Row<'_> {
     let body = line.strip_prefix('|').unwrap_or(line);
-    if body.starts_with('-')
-        && body.bytes().all(|b| matches!(b, b'-' | b'+' | b'|'))
-        && !body.trim_end_matches('|').contains('|')
-    {
+    let inner = body.trim_end_matches('|');
+    if inner.starts_with('-') && inner.bytes().all(|b| matches!(b, b'-' | b'+')) {
         return Row::OrgRule;
     }
-    if body.contains('-') && body.bytes().all(|b| matches!(b, b'-' | b':' | b'|' | b' ' | b'\t' | b'+')) {
-        return Row::Rule(rule(body));
+    if inner.split('|').all(is_delimiter) {
+        let rules: Vec<String> = inner.split('|').map(|cell| "-".repeat(cell.len())).collect();
+        return Row::Rule(format!("|{}|", rules.join("+")));
     }
     let closed = body.ends_with('|') && !body.ends_with("\\|");
     let body = if closed { &body[..body.len() - 1] } else { body };
     Row::Cells { cells: cells(body), spaced: body.starts_with('-'), closed }
 }
 
-fn rule(body: &str) -> String {
-    let inner = body.trim_end_matches('|');
-    let line: String = inner.chars().map(|c| if matches!(c, '|' | '+') { '+' } else { '-' }).collect();
-    format!("|{line}|")
+/// Dashes, with a colon at either end for the alignment.
+fn is_delimiter(cell: &str) -> bool {
+    let cell = cell.trim();
+    let dashes = cell.strip_prefix(':').unwrap_or(cell);
+    let dashes = dashes.strip_suffix(':').unwrap_or(dashes);
+    !dashes.is_empty() && dashes.bytes().all(|b| b == b'-')
 }
 
 /// Splits at every `|` that is not escaped.
