@@ -16,7 +16,8 @@ use crate::error::{Error, Result};
 /// The environment variable with the filter.
 pub const VARIABLE: &str = "ORG_AGENT_LOG";
 
-const DEFAULT: &str = "warn,org_agent=info";
+/// The HTTP library logs whole bodies of servers; what matters in them is in our own errors.
+const DEFAULT: &str = "warn,async_openai=off,org_agent=info";
 
 /// Starts logging, once for the process: to `file`, which is appended to, or to standard error.
 ///
@@ -33,7 +34,7 @@ pub fn start(file: Option<&Path>) -> Result<()> {
 /// # Errors
 /// Those of [`start`].
 pub fn start_quiet() -> Result<()> {
-    start_with(None, "error")
+    start_with(None, "error,async_openai=off")
 }
 
 fn start_with(file: Option<&Path>, default: &str) -> Result<()> {

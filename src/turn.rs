@@ -465,7 +465,8 @@ impl Turn {
         effects.push(Effect::Record(Record::Replied {
             turn: self.subject.turn.clone(),
             attempt: self.attempt,
-            raw: String::from_utf8_lossy(&reply.raw).into_owned(),
+            // No JSON string with U+0000 leaves for an editor: Emacs cannot read it.
+            raw: String::from_utf8_lossy(&reply.raw).replace('\0', "\u{fffd}"),
             verdict,
             usage,
             latency: Latency { first_ms: reply.first.map(millis), total_ms: millis(now) },

@@ -498,6 +498,8 @@ fn within(field: &str, text: &str, least: usize, most: usize) -> Result<()> {
     match text.len() {
         length if length < least => Err(Error::bad_request(format!("{field}: must not be empty"))),
         length if length > most => Err(Error::bad_request(format!("{field}: more than {most} bytes"))),
+        // Emacs cannot read a JSON string with it, and would lose the whole message that shows it again.
+        _ if text.contains('\0') => Err(Error::bad_request(format!("{field}: must not contain U+0000"))),
         _ => Ok(()),
     }
 }
@@ -517,8 +519,11 @@ fn identifiers(field: &str, ids: Option<Vec<String>>) -> Result<impl Iterator<It
     Ok(ids.into_iter())
 }
 
-/// Cuts `text` to at most `most` bytes; says whether it did.
+/// Cuts `text` to at most `most` bytes; says whether it did. U+0000 becomes U+FFFD, as in [`within`].
 fn cut(text: &mut String, most: usize) -> bool {
+    if text.contains('\0') {
+        *text = text.replace('\0', "\u{fffd}");
+    }
     let long = text.len() > most;
     if long {
         let at = (0..=most).rev().find(|&at| text.is_char_boundary(at)).unwrap_or_default();

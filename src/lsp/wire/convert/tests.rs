@@ -41,6 +41,7 @@ fn the_bounds_of_an_event() {
             ("clientId", long(258), "clientId: more than 256 bytes"),
             ("clientId", json!(7), "clientId: invalid type: integer `7`, expected a string"),
             ("text", json!(" \n"), "text: nothing to say"),
+            ("text", json!("a\0b"), "text: must not contain U+0000"),
             ("text", long(MAX_TEXT), "ok"),
             ("text", long(MAX_TEXT + 2), "text: more than 1048576 bytes"),
             ("sessionId", json!(null), "ok"),
@@ -134,6 +135,7 @@ fn outcomes_are_cut_and_never_refused_for_their_size() {
     assert_eq!(outcome.message.map(|message| message.len()), Some(MAX_REMARK));
     assert_eq!((outcome.exit_code, outcome.status), (Some(-1), Status::Failed));
     assert!(!params("a".repeat(MAX_TEXT)).truncated);
+    assert_eq!(params("a\0b".to_owned()).stdout, "a\u{fffd}b");
 }
 
 #[test]
