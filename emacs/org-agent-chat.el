@@ -92,7 +92,8 @@ a language for it."
   (setq org-agent--session session)
   (puthash session (current-buffer) org-agent--buffers)
   (org-agent--release session)
-  (mapc #'org-agent--show (org-agent--turns-here)))
+  (mapc #'org-agent--show (org-agent--turns-here))
+  (org-agent--show-state))
 
 (defun org-agent--leave ()
   "Forget this buffer; what comes for its session waits."
@@ -177,12 +178,17 @@ It stays there until the server has it for good."
 (defun org-agent--not-sent (buffer words code)
   "Tell that the prompt of BUFFER was not sent; WORDS say why.
 CODE is the server's, or nil if it never answered."
-  (message "org-agent: not sent, your text is still there: %s" words)
+  (message "org-agent: not sent, your text is still there: %s%s" words
+           (if (equal code "not_found")
+               "; sent again, it begins a new session" ""))
   (when (buffer-live-p buffer)
     (with-current-buffer buffer
       (setq org-agent--sending nil)
       ;; What the server refused is another message when it is tried again.
       (when code (setq org-agent--pending nil))
+      (when (equal code "not_found")
+        (org-agent--leave)
+        (setq org-agent--session nil))
       (org-agent--show-state)
       (when org-agent--session
         (org-agent--release org-agent--session)))))
@@ -200,11 +206,11 @@ CODE is the server's, or nil if it never answered."
       (with-current-buffer buffer
         (setq org-agent--sending nil
               org-agent--pending nil)
-        (org-agent--clear-context)
         (unless (org-agent--find "OA_EVENT" event)
           (setf (org-agent--turn-place turn)
                 (org-agent--write-prompt session event
                                          (org-agent--pending-text pending))))
+        (org-agent--clear-context (org-agent--pending-context pending))
         (org-agent--join session)
         (dolist (turn (org-agent--turns-here))
           (setf (org-agent--turn-notice turn) nil)
@@ -216,23 +222,31 @@ CODE is the server's, or nil if it never answered."
   "Let TEXT, of KIND and NAME, go with the next prompt of this buffer."
   (push (list :kind kind :name name :text (org-agent--sane text))
         org-agent--context)
+  (org-agent--show-context))
+
+(defun org-agent--show-context ()
+  "Show what this buffer has for its next prompt."
   (let* ((place (car (org-agent--ensure-input)))
          (names (mapconcat (lambda (part)
                              (format "%s (%d characters)" (plist-get part :name)
                                      (length (plist-get part :text))))
                            (reverse org-agent--context) ", ")))
     (unless org-agent--context-overlay
-      (setq org-agent--context-overlay (make-overlay place place)))
+      ;; It moves with the heading of the input when a reply comes above it.
+      (setq org-agent--context-overlay (make-overlay place place nil t t)))
     (move-overlay org-agent--context-overlay place place)
     (overlay-put org-agent--context-overlay 'before-string
                  (propertize (format "Sent along with your message: %s\n" names)
                              'face 'org-agent-notice))))
 
-(defun org-agent--clear-context ()
-  "Let nothing go with the next prompt of this buffer."
-  (setq org-agent--context nil)
-  (when org-agent--context-overlay
-    (delete-overlay org-agent--context-overlay)))
+(defun org-agent--clear-context (&optional parts)
+  "Let nothing, or nothing of PARTS, go with the next prompt of this buffer."
+  (setq org-agent--context
+        (and parts (seq-remove (lambda (part) (seq-contains-p parts part #'eq))
+                               org-agent--context)))
+  (cond (org-agent--context (org-agent--show-context))
+        (org-agent--context-overlay
+         (delete-overlay org-agent--context-overlay))))
 
 ;;;; Cancelling
 
@@ -275,6 +289,9 @@ So the key falls through to Org."
               (org-agent--turn-seq turn) 0
               (org-agent--turn-attempt turn) 0)
         (org-agent--show turn)))
+    (dolist (buffer (org-agent--chats))
+      (with-current-buffer buffer
+        (org-agent--show-state)))
     (message "org-agent: %s" reason)))
 
 (cl-defmethod org-agent--handle ((_ (eql :ready)) _params)

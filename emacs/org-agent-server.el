@@ -43,7 +43,9 @@
 
 ;;;; Options
 
-(defcustom org-agent-program (or (getenv "ORG_AGENT_PROGRAM") "org-agent")
+(defcustom org-agent-program
+  (let ((program (getenv "ORG_AGENT_PROGRAM")))
+    (if (member program '(nil "")) "org-agent" program))
   "The org-agent server: a program's name, or a file name.
 A plain name is looked up in variable `exec-path', and then, for those who work
 on org-agent itself, among what Cargo built beside this file.  The

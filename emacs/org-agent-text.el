@@ -86,10 +86,12 @@ next command may take away to amalgamate what the user types."
        (let ((case-fold-search nil))
          ,@body))))
 
-(defun org-agent--find (key value)
-  "Return the position after the line that gives KEY the VALUE, or nil."
+(defun org-agent--find (key value &optional regexp)
+  "Return the position after the line that gives KEY the VALUE, or nil.
+VALUE is a regular expression if REGEXP is non-nil."
   (org-agent--at-start
-    (re-search-forward (format "^:%s: %s[ \t]*$" key (regexp-quote value))
+    (re-search-forward (format "^:%s: +%s[ \t]*$" key
+                               (if regexp value (regexp-quote value)))
                        nil t)))
 
 (defun org-agent--all (key)
@@ -105,12 +107,17 @@ next command may take away to amalgamate what the user types."
   (unless (equal (car (org-agent--all "OA_SESSION")) session)
     (save-excursion
       (goto-char (point-min))
-      (if (looking-at ":PROPERTIES:[ \t]*\n")
-          (progn
-            (goto-char (match-end 0))
-            (insert (format ":OA_SESSION: %s\n" session)))
+      (cond
+       ((org-agent--find "OA_SESSION" "\\S-+" t)
+        (goto-char (org-agent--find "OA_SESSION" "\\S-+" t))
+        (delete-region (line-beginning-position) (point))
+        (insert ":OA_SESSION: " session))
+       ((looking-at ":PROPERTIES:[ \t]*\n")
+        (goto-char (match-end 0))
+        (insert (format ":OA_SESSION: %s\n" session)))
+       (t
         (insert (org-agent--drawer "OA_SESSION" session))
-        (org-agent--fold (point-min) (point))))))
+        (org-agent--fold (point-min) (point)))))))
 
 ;;;; The input area
 

@@ -202,7 +202,10 @@ A session's buffer may be gone, or its prompt not acknowledged yet.")
       (unless (org-agent--turn-replied turn)
         (setf (org-agent--turn-notice turn) (or reason "it failed")))
       (message "org-agent: the turn failed: %s" (or reason "no reason given"))))
-  (cl-pushnew turn org-agent--changed))
+  (cl-pushnew turn org-agent--changed)
+  (when-let ((buffer (org-agent--buffer (org-agent--turn-session turn))))
+    (with-current-buffer buffer
+      (org-agent--show-state))))
 
 (defun org-agent--stop (turn)
   "Stop what was started for TURN, and take its card away."
@@ -351,11 +354,16 @@ A row has WIDTH columns, taken as characters."
     (and at (< at (length text)) at)))
 
 (defun org-agent--last-rows (text rows width)
-  "Return the last ROWS rows of TEXT, each of WIDTH columns."
-  (let ((text (org-agent--tail text (* rows width))))
-    (while (org-agent--row-end text rows width)
-      (setq text (substring text (org-agent--row-end text 1 width))))
-    text))
+  "Return the last ROWS rows of TEXT, each of WIDTH columns.
+A line that does not begin there is left out if there is another."
+  (let ((last (org-agent--tail text (* rows width))))
+    (while (org-agent--row-end last rows width)
+      (setq last (substring last (org-agent--row-end last 1 width))))
+    (let ((newline (string-search "\n" last)))
+      (if (and newline (< (length last) (length text))
+               (< (1+ newline) (length last)))
+          (substring last (1+ newline))
+        last))))
 
 ;;;; Showing
 
@@ -363,20 +371,19 @@ A row has WIDTH columns, taken as characters."
   "Show TURN as it is now."
   (when-let ((buffer (org-agent--buffer (org-agent--turn-session turn))))
     (with-current-buffer buffer
-      (org-agent--show-state)
       (let ((string (org-agent--turn-string turn))
             (overlay (org-agent--turn-overlay turn)))
         (cond
          ((string-empty-p string)
           (when overlay (delete-overlay overlay)))
          (t
-          (let ((place (org-agent--place (org-agent--turn-place turn)
-                                         (org-agent--turn-event turn))))
-            (if overlay
-                (move-overlay overlay place place buffer)
+          ;; Once it is in the buffer it keeps its place by itself.
+          (unless (and overlay (eq (overlay-buffer overlay) buffer))
+            (let ((place (org-agent--place (org-agent--turn-place turn)
+                                           (org-agent--turn-event turn))))
               (setq overlay (make-overlay place place))
-              (setf (org-agent--turn-overlay turn) overlay))
-            (overlay-put overlay 'before-string string))))))))
+              (setf (org-agent--turn-overlay turn) overlay)))
+          (overlay-put overlay 'before-string string)))))))
 
 (defun org-agent--turn-string (turn)
   "Return what is shown of TURN."

@@ -80,20 +80,26 @@
 ;;;###autoload
 (defun org-agent-chat (&optional new)
   "Open the chat with org-agent.
-With prefix argument NEW, open another chat.  What was said earlier in
-the same chat is shown if the buffer was closed since."
+With prefix argument NEW, begin another chat.  What was said earlier
+in the same chat is shown if the buffer was closed since."
   (interactive "P")
   (let ((buffer (get-buffer-create
-                 (if new (generate-new-buffer-name org-agent--chat-name)
+                 ;; The server finds a chat by its name, so a new one needs
+                 ;; a name that never was.
+                 (if new (generate-new-buffer-name
+                          (format-time-string "*org-agent-chat %F %T*"))
                    org-agent--chat-name))))
     (with-current-buffer buffer
       (unless (derived-mode-p 'org-agent-chat-mode)
         (org-agent-chat-mode)
         (goto-char (point-max))
-        (unless org-agent--session
-          (org-agent--reopen)))
+        (unless (or new org-agent--session)
+          (org-agent--reopen))
+        (message "Write under the last heading; %s sends it"
+                 (substitute-command-keys
+                  "\\<org-mode-map>\\[org-ctrl-c-ctrl-c]")))
       (org-agent--ensure-input))
-    (pop-to-buffer buffer)))
+    (pop-to-buffer-same-window buffer)))
 
 ;;;###autoload
 (defun org-agent-send-region (beg end)
@@ -119,9 +125,19 @@ Then write the message in the chat."
      (list :status "active" :buffer (buffer-name) :limit 1)
      (lambda (result)
        (seq-doseq (item (plist-get result :items))
-         (org-agent--read-messages buffer (plist-get item :id) nil nil)))
+         (org-agent--take buffer (plist-get item :id))))
      (lambda (words _code)
        (message "org-agent: %s" words)))))
+
+(defun org-agent--take (buffer session)
+  "Fill BUFFER with SESSION unless another Emacs has it."
+  (org-agent--request
+   'orgAgent/sessions/resume
+   (list :sessionId session :applied [] :turns [])
+   (lambda (_result) (org-agent--read-messages buffer session nil nil))
+   (lambda (words code)
+     (unless (equal code "conflict")
+       (message "org-agent: what was said is not shown: %s" words)))))
 
 (defun org-agent--read-messages (buffer session cursor before)
   "Read the messages of SESSION from CURSOR on into BUFFER.

@@ -19,8 +19,13 @@ pub use crate::request::{
 /// What the kernel's loop is woken by.
 #[derive(Debug)]
 pub enum Event {
-    /// A client introduced itself. Its secrets live in memory only.
-    Hello(BTreeMap<String, String>),
+    /// A client introduced itself.
+    Hello {
+        /// What it knows and the environment does not; kept in memory only.
+        secrets: BTreeMap<String, String>,
+        /// Whether it takes over what an earlier server left unfinished.
+        recover: bool,
+    },
     /// The user said something.
     Chat(ChatMessage, Reply<Receipt>),
     /// A turn is to stop. The answer says whether it was still running or queued.

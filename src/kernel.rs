@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::config::{Config, Secrets};
 use crate::error::{Code, Error, Result};
-use crate::event::{Event, Query, Reply};
+use crate::event::{Event, Query, Reply, Resume, Resumed};
 use crate::ids::{ActuationId, SessionId, TurnId};
 use crate::model::{self, Model};
 use crate::outgoing::Outgoing;
@@ -101,7 +101,8 @@ pub struct Kernel {
     internal: mpsc::Sender<Event>,
     reports: mpsc::Receiver<Event>,
     commits: mpsc::UnboundedReceiver<Result<u64>>,
-    recovered: bool,
+    /// Clients that come back, each waiting until what it asks about is durable up to a ticket.
+    returning: VecDeque<(u64, Resume, Reply<Resumed>)>,
     /// Why the log takes no more.
     broken: Option<Error>,
     stopping: Vec<Reply<()>>,
@@ -139,7 +140,7 @@ impl Kernel {
             internal,
             reports,
             commits,
-            recovered: false,
+            returning: VecDeque::new(),
             broken: None,
             stopping: Vec::new(),
         })
@@ -178,6 +179,7 @@ impl Kernel {
                 return Err(error);
             }
             if !self.stopping.is_empty() && self.outbox.is_durable(self.ticket) {
+                self.outbox.close(&self.store);
                 for reply in self.stopping.drain(..) {
                     reply.send(Ok(()));
                 }
@@ -188,7 +190,7 @@ impl Kernel {
 
     fn handle(&mut self, event: Event) -> Result<()> {
         match event {
-            Event::Hello(secrets) => self.hello(secrets),
+            Event::Hello { secrets, recover } => self.hello(secrets, recover),
             Event::Chat(message, reply) => self.chat(message, reply),
             Event::Cancel(turn, reply) => self.cancel(&turn, reply),
             Event::Decide(decide, reply) => self.decide(&decide, reply),
@@ -196,7 +198,7 @@ impl Kernel {
             Event::Actuated(actuated, reply) => self.actuated(actuated, reply),
             Event::Refused(actuation, message) => self.refused(&actuation, message),
             Event::Read(query, reply) => self.read(query, reply),
-            Event::Resume(resume, reply) => self.resume(&resume, reply),
+            Event::Resume(resume, reply) => self.returns(resume, reply),
             Event::Model { turn, attempt, piece } => {
                 let now = self.now();
                 self.advance(&turn, |turn| turn.piece(attempt, piece, now));
@@ -206,7 +208,10 @@ impl Kernel {
                 self.advance(&turn, |turn| turn.retry(now));
             }
             Event::Tick => self.tick(),
-            Event::Committed(result) => self.outbox.committed(result?),
+            Event::Committed(result) => {
+                self.outbox.committed(result?);
+                self.returned();
+            }
             Event::Stop(reply) => {
                 self.calls.clear();
                 self.stopping.push(reply);

@@ -1,5 +1,7 @@
 //! House rules that a compiler does not hold: layers, heads of files, sizes, silence on standard output.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

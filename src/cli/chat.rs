@@ -55,7 +55,7 @@ async fn run(args: &Args) -> Result<u8> {
     let (handle, queue) = Handle::new();
     let (client, messages) = mpsc::channel(256);
     let kernel = tokio::spawn(kernel.run(queue, client));
-    handle.send(Event::Hello(std::collections::BTreeMap::new()))?;
+    handle.send(Event::Hello { secrets: std::collections::BTreeMap::new(), recover: false })?;
     let buffer = if args.new { format!("{BUFFER} {}", crate::ids::token()?) } else { BUFFER.to_owned() };
     let mut chat = Chat {
         handle: handle.clone(),

@@ -138,7 +138,7 @@ impl Kernel {
         if found.outcome.is_some() {
             return Ok(());
         }
-        self.hold(&found.session, None)?;
+        self.hold(&found.session)?;
         let outcome = self.complete(actuation, outcome);
         self.record(&found.session, &Record::ActionExecuted { actuation: actuation.clone(), outcome });
         self.actuations.insert(actuation.clone(), found.turn);

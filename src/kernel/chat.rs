@@ -6,7 +6,7 @@ use crate::action::CHAT_BUFFER;
 use crate::error::{Code, Error, Result};
 use crate::event::{ChatMessage, Receipt, Reply};
 use crate::ids::{SessionId, TurnId};
-use crate::prompt::{HistoryItem, MESSAGES};
+use crate::prompt::HistoryItem;
 use crate::record::Record;
 use crate::store::body_hash;
 use crate::turn::{Subject, Turn};
@@ -88,21 +88,12 @@ impl Kernel {
 
     fn session_for(&mut self, message: &ChatMessage) -> Result<SessionId> {
         if let Some(id) = &message.session {
-            self.hold(id, None)?;
+            self.hold(id)?;
             return Ok(id.clone());
         }
         let buffer = message.buffer.as_deref().unwrap_or(CHAT_BUFFER);
-        let mut candidates: Vec<SessionId> = self
-            .sessions
-            .iter()
-            .filter(|(_, session)| session.buffer == buffer)
-            .map(|(id, _)| id.clone())
-            .collect();
-        if candidates.is_empty() {
-            candidates = self.store.newest_active(buffer)?;
-        }
-        for id in candidates {
-            match self.hold(&id, None) {
+        for id in self.store.newest_active(buffer)? {
+            match self.hold(&id) {
                 Ok(()) => return Ok(id),
                 // Another server has it: this client gets a session of its own.
                 Err(error) if error.code == Code::Conflict => {}
@@ -122,22 +113,5 @@ impl Kernel {
         self.append(&id, &record)?;
         self.sessions.insert(id.clone(), Session::new(buffer.to_owned(), Vec::new(), lease));
         Ok(id)
-    }
-
-    /// Makes a recorded session ours, unless another server holds it. Its history ends before the turn
-    /// `waiting`, if there is one that has not begun.
-    pub(super) fn hold(&mut self, id: &SessionId, waiting: Option<&TurnId>) -> Result<()> {
-        if self.sessions.contains_key(id) {
-            return Ok(());
-        }
-        let buffer = self.store.session(id)?["buffer"].as_str().unwrap_or(CHAT_BUFFER).to_owned();
-        let lease = self.store.lease(id)?.ok_or_else(|| {
-            Error::new(Code::Conflict, format!("session {id} is open in another server"))
-                .hint("close it there, or start a new session")
-        })?;
-        let next = TurnId::from("");
-        let history = self.store.history(id, waiting.unwrap_or(&next), MESSAGES as u32)?;
-        self.sessions.insert(id.clone(), Session::new(buffer, history, lease));
-        Ok(())
     }
 }

@@ -67,6 +67,17 @@ impl Outbox {
         false
     }
 
+    /// Gives every answer that may be given, for the end: no message leaves any more.
+    pub(super) fn close(&mut self, store: &Store) {
+        for (ticket, item) in self.queue.drain(..) {
+            if let Item::Answer(answer) = item
+                && ticket <= self.durable
+            {
+                answer(store);
+            }
+        }
+    }
+
     /// The next message, if one may leave.
     pub(super) fn next(&mut self) -> Option<Outgoing> {
         match self.queue.pop_front() {

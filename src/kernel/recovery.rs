@@ -5,13 +5,15 @@
 //! never sent again. Text that was permitted and not reported as inserted is offered again.
 
 use super::Kernel;
+use super::session::Session;
+use crate::action::CHAT_BUFFER;
 use crate::config::Secrets;
 use crate::error::{Code, Error, Result};
 use crate::event::{Reply, Resume, Resumed};
 use crate::ids::{SessionId, TurnId};
 use crate::outgoing::{Actuation, Address};
 use crate::policy;
-use crate::prompt::HistoryItem;
+use crate::prompt::{HistoryItem, MESSAGES};
 use crate::record::{EndState, Outcome, Record, Status};
 use crate::sexp::Rejection;
 use crate::store::{self, UnfinishedTurn};
@@ -19,47 +21,59 @@ use crate::turn::{Subject, Turn};
 use crate::verify::Reading;
 
 impl Kernel {
-    /// A client is there: from now on messages may leave.
-    pub(super) fn hello(&mut self, secrets: Secrets) {
+    /// A client is there: from now on messages may leave. If it is one of ours, what waited runs on; a plain
+    /// editor, or a terminal that is there for one question, does not take over the chats of others.
+    pub(super) fn hello(&mut self, secrets: Secrets, recover: bool) {
         self.secrets = secrets;
         self.model = None;
-        if std::mem::replace(&mut self.recovered, true) {
-            return;
-        }
-        if let Err(error) = self.recover() {
+        if recover && let Err(error) = self.recover() {
             tracing::error!(%error, "what an earlier server left could not be read");
         }
     }
 
     fn recover(&mut self) -> Result<()> {
-        let unfinished = self.store.unfinished_turns()?;
-        let mut waiting: Vec<SessionId> = Vec::new();
-        for turn in &unfinished {
-            let first = unfinished.iter().find(|other| other.session == turn.session && !other.started);
-            match self.hold(&turn.session, first.map(|turn| &turn.turn)) {
-                Ok(()) => {}
+        for turn in self.store.unfinished_turns()? {
+            match self.hold(&turn.session) {
                 // Another server is at work on it.
-                Err(error) if error.code == Code::Conflict => continue,
-                Err(error) => return Err(error),
+                Err(error) if error.code != Code::Conflict => return Err(error),
+                Ok(()) | Err(_) => {}
             }
+        }
+        Ok(())
+    }
+
+    /// Makes a recorded session ours, unless another server holds it, and settles what an earlier server left
+    /// in it.
+    pub(super) fn hold(&mut self, id: &SessionId) -> Result<()> {
+        if self.sessions.contains_key(id) {
+            return Ok(());
+        }
+        let buffer = self.store.session(id)?["buffer"].as_str().unwrap_or(CHAT_BUFFER).to_owned();
+        let lease = self.store.lease(id)?.ok_or_else(|| {
+            Error::new(Code::Conflict, format!("session {id} is open in another server"))
+                .hint("close it there, or start a new session")
+        })?;
+        let mut unfinished = self.store.unfinished_turns()?;
+        unfinished.retain(|turn| turn.session == *id);
+        // The history that the first waiting turn has to see; a turn that is not there sees all.
+        let first =
+            unfinished.iter().find(|turn| !turn.started).map_or_else(|| "".into(), |turn| turn.turn.clone());
+        let history = self.store.history(id, &first, MESSAGES as u32)?;
+        self.sessions.insert(id.clone(), Session::new(buffer, history, lease));
+        for turn in unfinished {
             if turn.started {
-                self.interrupted(turn)?;
+                self.interrupted(&turn)?;
             } else {
-                if !waiting.contains(&turn.session) {
-                    waiting.push(turn.session.clone());
-                }
                 // The message of a turn that resumes another one is in the history already.
                 let said = turn
                     .resumes
                     .is_none()
                     .then(|| HistoryItem::User { text: turn.text.clone(), context: turn.context.clone() });
-                let subject = Self::subject(turn, turn.turn.clone(), said);
+                let subject = Self::subject(&turn, turn.turn.clone(), said);
                 self.queue(subject);
             }
         }
-        for session in waiting {
-            self.start_next(&session);
-        }
+        self.start_next(id);
         Ok(())
     }
 
@@ -89,8 +103,29 @@ impl Kernel {
         }
     }
 
+    /// Takes note of a client that comes back.
+    pub(super) fn returns(&mut self, resume: Resume, reply: Reply<Resumed>) {
+        match self.hold(&resume.session) {
+            Ok(()) => {
+                self.returning.push_back((self.ticket, resume, reply));
+                self.returned();
+            }
+            Err(error) => self.answer(reply, Err(error)),
+        }
+    }
+
+    /// Answers the clients whose turn has come. What they are told is read from the views, and those show only
+    /// what is durable: above all, which turns were found interrupted a moment ago.
+    pub(super) fn returned(&mut self) {
+        while self.returning.front().is_some_and(|(ticket, ..)| self.outbox.is_durable(*ticket)) {
+            if let Some((_, resume, reply)) = self.returning.pop_front() {
+                self.resume(&resume, reply);
+            }
+        }
+    }
+
     /// Brings a client up to date.
-    pub(super) fn resume(&mut self, resume: &Resume, reply: Reply<Resumed>) {
+    fn resume(&mut self, resume: &Resume, reply: Reply<Resumed>) {
         match self.resumed(resume) {
             Ok(resumed) => {
                 let fresh: Vec<TurnId> = resumed.resumed.iter().map(|(_, turn)| turn.clone()).collect();
@@ -106,7 +141,6 @@ impl Kernel {
     }
 
     fn resumed(&mut self, resume: &Resume) -> Result<Resumed> {
-        self.hold(&resume.session, None)?;
         let mut actuations = Vec::new();
         for pending in self.store.pending_inserts(&resume.session)? {
             if resume.applied.contains(&pending.actuation) {

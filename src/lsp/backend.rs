@@ -72,7 +72,8 @@ impl LanguageServer for Backend {
     async fn initialize(&self, params: InitializeParams) -> RpcResult<InitializeResult> {
         let text = params.initialization_options.as_ref().and_then(Value::as_str).unwrap_or_default();
         let introduction = Introduction::from_wire(text)?;
-        self.kernel.send(Event::Hello(introduction.secrets))?;
+        let recover = introduction.announced.is_some();
+        self.kernel.send(Event::Hello { secrets: introduction.secrets, recover })?;
         if let Some(announced) = introduction.announced {
             // A second `initialize` never gets here.
             self.client.announced.get_or_init(|| announced);

@@ -5,8 +5,9 @@ use std::io::{ErrorKind, Read, Write};
 use std::thread;
 
 use tokio::sync::{mpsc, oneshot};
+use tower_lsp_server::jsonrpc::Id;
 
-use super::framing::{Found, Framing};
+use super::framing::{Fault, Found, Framing};
 use super::rpc::{self, Incoming};
 use crate::error::{Error, Result};
 
@@ -60,8 +61,6 @@ pub fn read(mut input: impl Read + Send + 'static) -> Result<mpsc::Receiver<Vec<
 }
 
 fn parse(found: Found) -> Input {
-    use super::framing::Fault;
-    use tower_lsp_server::jsonrpc::Id;
     match found {
         Found::Body(body) => Input::Message(rpc::read(&body)),
         Found::Fault(Fault::Garbage) => Input::Garbage,

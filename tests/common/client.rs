@@ -1,16 +1,16 @@
 //! A client for tests: drives the real binary over its standard input and output, blocking, with a guard
 //! against hanging on every wait. It knows frames and JSON-RPC, and that an insert is reported as done.
-//!
-//! Every test file uses a part of it only.
-#![allow(dead_code)]
+
+#![allow(dead_code, reason = "every test file includes this module and uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -190,6 +190,11 @@ impl Client {
         self.stdin.take().expect("the input was closed")
     }
 
+    /// Gives it back.
+    pub fn give_input(&mut self, input: ChildStdin) {
+        self.stdin = Some(input);
+    }
+
     // Receiving
 
     /// Waits for the answer to the request `id`.
@@ -240,14 +245,16 @@ impl Client {
         Some(message)
     }
 
-    /// As long as the guard lives, nothing that the server writes is read.
-    pub fn pause_reading(lock: &Mutex<()>) -> MutexGuard<'_, ()> {
-        lock.lock().unwrap()
-    }
-
-    /// For [`Self::pause_reading`].
+    /// As long as a test holds this lock, nothing that the server writes is read.
     pub fn reading(&self) -> Arc<Mutex<()>> {
         Arc::clone(&self.reading)
+    }
+
+    /// Reads no more: what the server writes from now on fails.
+    pub fn close_output(&mut self) {
+        // The thread that reads ends when nobody takes what it read.
+        self.frames = channel().1;
+        self.ask("no/such/method", &Value::Null);
     }
 
     // Turns

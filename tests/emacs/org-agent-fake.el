@@ -32,6 +32,9 @@
 (defvar org-agent-fake-directory nil)
 (defvar org-agent-fake-count 0)
 
+(defvar org-agent-fake-code nil
+  "The code of the last refusal.")
+
 ;; The generic functions of jsonrpc are the place to fall silent.
 (defclass org-agent-fake-endpoint (jsonrpc-process-connection) ())
 
@@ -39,9 +42,21 @@
   "Non-nil if the fake server says nothing.")
 
 (cl-defmethod jsonrpc-connection-send :around
-  ((_connection org-agent-fake-endpoint) &rest _)
-  "Send nothing if `org-agent-fake-mute'."
-  (unless org-agent-fake-mute (cl-call-next-method)))
+  ((connection org-agent-fake-endpoint) &rest args)
+  "Send ARGS to CONNECTION, with an error's data, unless `org-agent-fake-mute'."
+  (unless org-agent-fake-mute
+    (when-let ((problem (plist-get args :error)))
+      (setq args (plist-put args :error
+                            (append problem
+                                    (list :data (list :code org-agent-fake-code
+                                                      :hint "a hint"))))))
+    (apply #'cl-call-next-method connection args)))
+
+(defun org-agent-fake-refuse (code)
+  "Answer a request with an error of CODE."
+  ;; jsonrpc drops the data of an error that a dispatcher signals.
+  (setq org-agent-fake-code code)
+  (jsonrpc-error :code -32000 :message "refused"))
 
 (defun org-agent-fake-default (method params)
   "Answer METHOD with PARAMS as a well-behaved server would."

@@ -18,27 +18,23 @@
                      '(initialized initialize))))))
 
 (ert-deftest org-agent-loading-does-nothing ()
-  (let* ((directory (file-name-directory (locate-library "org-agent")))
-         (report (shell-command-to-string
-                  (mapconcat
-                   #'shell-quote-argument
-                   (list (expand-file-name invocation-name invocation-directory)
-                         "-Q" "--batch" "-L" directory "--eval"
-                         (prin1-to-string
-                          '(progn
-                             (require 'org) (require 'jsonrpc)
-                             (let ((before (list (process-list) (buffer-list)
-                                                 timer-list post-command-hook
-                                                 org-mode-hook
-                                                 org-ctrl-c-ctrl-c-hook)))
-                               (require 'org-agent)
-                               (princ (equal before
-                                             (list (process-list) (buffer-list)
-                                                   timer-list post-command-hook
-                                                   org-mode-hook
-                                                   org-ctrl-c-ctrl-c-hook)))))))
-                   " "))))
-    (should (equal report "t"))))
+  (with-temp-buffer
+    (call-process
+     (or (getenv "EMACS") (expand-file-name invocation-name invocation-directory))
+     nil '(t nil) nil
+     "-Q" "--batch" "-L" (file-name-directory (locate-library "org-agent")) "--eval"
+     (prin1-to-string
+      '(progn
+         (require 'org)
+         (require 'jsonrpc)
+         (let* ((state (lambda ()
+                         (list (process-list) (buffer-list) timer-list
+                               post-command-hook org-mode-hook
+                               org-ctrl-c-ctrl-c-hook)))
+                (before (funcall state)))
+           (require 'org-agent)
+           (princ (equal before (funcall state)))))))
+    (should (equal (buffer-string) "t"))))
 
 (ert-deftest org-agent-bad-messages-do-no-harm ()
   (org-agent-fake-with
@@ -123,13 +119,16 @@
 
 (ert-deftest org-agent-refused-prompt-stays ()
   (org-agent-fake-with
-    (let ((refuse (lambda (_)
-                    (jsonrpc-error :code -32000 :message "too much"
-                                   :data '(:code "overloaded" :hint "later")))))
+    (let ((refuse (lambda (_) (org-agent-fake-refuse "overloaded"))))
       (push (cons 'orgAgent/event refuse) org-agent-fake-answers)
       (org-agent-fake-send "question")
       (should (equal (buffer-string) "* USER\nquestion"))
       (should-not mode-line-process)
+      ;; What was refused is another message when it is sent again.
+      (org-agent-fake-send "")
+      (let ((ids (mapcar (lambda (params) (plist-get params :clientId))
+                         (org-agent-fake-sent 'orgAgent/event))))
+        (should (= 2 (length ids) (length (seq-uniq ids)))))
       (setq org-agent-fake-answers nil)
       (org-agent-fake-send " again")
       (should (equal (buffer-string)
@@ -178,6 +177,26 @@
         (should (string-match-p "protocol" problem))
         (should-not org-agent--connection)
         (setq org-agent-fake-connection nil)))))
+
+(ert-deftest org-agent-lost-session-is-begun-anew ()
+  (org-agent-fake-with
+    (org-agent-fake-send "question")
+    (push (cons 'orgAgent/event
+                (lambda (params)
+                  (if (plist-get params :sessionId)
+                      (org-agent-fake-refuse "not_found")
+                    '( :eventId "event-2" :sessionId "session-2" :turnId "turn-2"
+                       :lamport 1 :duplicate :json-false))))
+          org-agent-fake-answers)
+    (org-agent-fake-send "second")
+    (should (equal (org-agent--prompt) "second"))
+    (org-agent-fake-send "")
+    (should (equal (buffer-string)
+                   (replace-regexp-in-string
+                    "session-1" "session-2"
+                    (org-agent-fake-layout '(1 "question") '(2 "second")))))
+    (org-agent-fake-insert "turn-2" 1 "reply" nil "session-2")
+    (should (string-search "second\n** ASSISTANT" (buffer-string)))))
 
 ;;;; Death
 

@@ -168,7 +168,18 @@
     (should (equal (mapcar (lambda (params) (plist-get params :context))
                            (org-agent-fake-sent 'orgAgent/event))
                    '([(:kind "region" :name "notes" :text "some text")] nil)))
-    (should-not (overlay-buffer org-agent--context-overlay))))
+    (should-not (overlay-buffer org-agent--context-overlay))
+    ;; What is added while a message is on its way goes with the next one.
+    (goto-char (point-max))
+    (insert "third")
+    (org-agent-send)
+    (org-agent--add-context "region" "later" "more")
+    (org-agent-fake-settle)
+    (should (equal (mapcar (lambda (part) (plist-get part :name))
+                           org-agent--context)
+                   '("later")))
+    (should (= (overlay-start org-agent--context-overlay)
+               (car (org-agent--input))))))
 
 (ert-deftest org-agent-nothing-in-the-buffer-acts ()
   (org-agent-fake-with
@@ -283,8 +294,9 @@ TURN runs, and its last message was SEQ.  Return non-nil if it ends."
                      (setq state (mod (+ (* state 1103515245) 12345) 2147483648))
                      (mod (/ state 65536) n))))
       (org-agent-fake-with
-        (setq buffer-undo-list nil
-              org-agent-fake-answers nil)
+        (setq buffer-undo-list nil)
+        ;; Typing in a folded drawer is not what is tested.
+        (set (make-local-variable 'org-fold-catch-invisible-edits) nil)
         (let ((first (buffer-string)) (seq 0) last)
           (dotimes (_ 3)
             (org-agent-fake-send "question")

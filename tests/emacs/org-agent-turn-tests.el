@@ -283,17 +283,35 @@
                        :nextCursor "c"))))))
     (org-agent-chat)
     (insert "draft")
-    (org-agent-fake-settle)
-    (org-agent-fake-settle)
-    (org-agent-fake-settle)
+    (dotimes (_ 5) (org-agent-fake-settle))
     (should (equal (buffer-string)
                    (concat (org-agent-fake-layout '(1 "first" "one")
                                                   '(2 "second" "two"))
                            "draft")))
     (should (= (point) (point-max)))
-    (should (equal (plist-get (car (org-agent-fake-sent 'orgAgent/sessions/resume))
+    (should (equal (plist-get (cadr (org-agent-fake-sent 'orgAgent/sessions/resume))
                               :applied)
                    ["act-turn-1" "act-turn-2"]))))
+
+(ert-deftest org-agent-chat-of-another-emacs-is-left-alone ()
+  (org-agent-fake-with
+    (kill-buffer)
+    (setq org-agent-fake-answers
+          `((orgAgent/sessions/list
+             . ,(lambda (_) '(:items [(:id "session-1")] :nextCursor nil)))
+            (orgAgent/sessions/resume
+             . ,(lambda (_)
+                  (org-agent-fake-refuse "conflict")))))
+    (org-agent-chat)
+    (dotimes (_ 3) (org-agent-fake-settle))
+    (should (equal (buffer-string) "* USER\n"))
+    (should-not (org-agent-fake-sent 'orgAgent/sessions/messages))
+    (setq org-agent-fake-answers nil
+          org-agent-fake-log nil)
+    ;; And a new chat asks for nothing.
+    (org-agent-chat t)
+    (dotimes (_ 3) (org-agent-fake-settle))
+    (should-not (org-agent-fake-sent 'orgAgent/sessions/list))))
 
 (ert-deftest org-agent-cancel-leaves-the-buffer-clean ()
   (org-agent-fake-with

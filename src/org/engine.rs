@@ -1,0 +1,607 @@
+//! The machine over lines: it decides what each line is as early as it can, and writes it.
+//!
+//! It sees characters that were made visible before, and writes through the guard. It knows no chunks: it
+//! is fed one character at a time, or a run of ordinary ones.
+
+use super::blocks::{Block, Ends, Kind, end_name};
+use super::guard::Mode;
+use super::inline::Inline;
+use super::languages;
+use super::lines::{self, Context, Fence, Line, Look};
+use super::report::{Change, Report};
+use super::tables::{self, Row};
+use super::writer::Writer;
+
+/// Where in a line the stream stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Inside an open quote, before the mark that continues it.
+    Mark,
+    /// Behind the mark: one blank belongs to it.
+    BehindMark,
+    /// At the beginning: still open what the line is.
+    Head,
+    /// The line is needed as a whole.
+    Whole,
+    /// Inside a line of text.
+    Text,
+    /// Inside a line that passes as it is.
+    Raw,
+}
+
+/// The state of a stream between two characters.
+#[derive(Debug)]
+pub(super) struct Engine {
+    level: usize,
+    /// What is added to every heading's level, once the first was seen.
+    shift: Option<usize>,
+    place: Place,
+    /// The line so far, as long as it is undecided; its blanks in front.
+    head: String,
+    indent: usize,
+    blocks: Vec<Block>,
+    context: Context,
+    /// The line above is text that may go on in this one.
+    continues: bool,
+    /// Inside a footnote definition.
+    footnote: bool,
+    /// Blank lines just above, or an indented code block.
+    blanks: usize,
+    after_code: bool,
+    inline: Inline,
+    w: Writer,
+}
+
+impl Engine {
+    pub(super) fn new(level: usize) -> Self {
+        let context = Context { after_heading: true, may_quote: true, ..Context::default() };
+        Self {
+            level,
+            shift: None,
+            place: Place::Head,
+            head: String::new(),
+            indent: 0,
+            blocks: Vec::new(),
+            context,
+            continues: false,
+            footnote: false,
+            blanks: 1,
+            after_code: false,
+            inline: Inline::default(),
+            w: Writer::new(),
+        }
+    }
+
+    pub(super) const fn report(&mut self) -> &mut Report {
+        &mut self.w.report
+    }
+
+    /// Moves what is final to `out`.
+    pub(super) fn flush(&mut self, out: &mut String) {
+        if !self.inline.is_open() {
+            self.w.flush(out);
+        }
+    }
+
+    /// Takes the ordinary characters at the beginning of `text`, if the line is past all decisions; returns
+    /// how many bytes it took.
+    pub(super) fn take_words(&mut self, text: &str) -> usize {
+        let mode = match self.place {
+            Place::Text if self.inline.is_idle() => Mode::Text,
+            Place::Raw => Mode::Code,
+            _ => return 0,
+        };
+        let raw = self.place != Place::Text;
+        let ordinary = |b: &u8| matches!(b, b' '..=b'~') && (raw || Inline::passes(*b));
+        let length = text.bytes().take_while(ordinary).count();
+        if length > 0 {
+            self.w.put(&text[..length], mode);
+            if !raw {
+                self.inline.passed(&text[..length]);
+            }
+        }
+        length
+    }
+
+    pub(super) fn feed(&mut self, c: char) {
+        if c == '\n' {
+            self.end_line();
+            self.w.newline();
+            self.w.report.line += 1;
+            self.begin_line();
+            return;
+        }
+        match self.place {
+            Place::Mark => {
+                self.head.push(c);
+                match c {
+                    ' ' | '\t' => {}
+                    '>' => self.pass_mark(),
+                    _ => {
+                        self.close_quote();
+                        self.reread_head();
+                    }
+                }
+            }
+            Place::BehindMark => {
+                self.place = Place::Head;
+                if c != ' ' && c != '\t' {
+                    self.feed(c);
+                }
+            }
+            Place::Head => {
+                self.head.push(c);
+                if self.indent + c.len_utf8() == self.head.len() && matches!(c, ' ' | '\t') {
+                    self.indent += 1;
+                } else {
+                    self.look();
+                }
+            }
+            Place::Whole => self.head.push(c),
+            Place::Text => self.inline.feed(c, &mut self.w),
+            Place::Raw => self.w.put_char(c, Mode::Code),
+        }
+    }
+
+    /// Ends the text; blocks that are still open are closed.
+    pub(super) fn finish(mut self, out: &mut String) -> Vec<Change> {
+        if !(self.head.is_empty() && matches!(self.place, Place::Mark | Place::Head)) {
+            self.end_line();
+        }
+        let ended = self.w.guard.at_line_start();
+        if !self.blocks.is_empty() {
+            if !ended {
+                self.w.newline();
+            }
+            while let Some(block) = self.blocks.pop() {
+                self.note_close(&block);
+                self.w.put(&block.end_line(), Mode::Code);
+                if ended || !self.blocks.is_empty() {
+                    self.w.newline();
+                }
+            }
+        }
+        self.w.finish(out)
+    }
+
+    fn begin_line(&mut self) {
+        let quote = self.blocks.iter().any(|b| b.ends == Ends::Marks);
+        self.place = if quote { Place::Mark } else { Place::Head };
+        self.head.clear();
+        self.indent = 0;
+    }
+
+    fn top(&self) -> Option<&Block> {
+        self.blocks.last()
+    }
+
+    fn in_code(&self) -> bool {
+        self.top().is_some_and(|b| b.kind.is_code())
+    }
+
+    fn is_open(&self, kind: Kind) -> bool {
+        self.blocks.iter().any(|b| b.kind == kind)
+    }
+
+    /// What the lines above say about the next one.
+    fn context(&self) -> Context {
+        let opaque = self.top().is_some_and(|b| matches!(b.kind, Kind::Verse | Kind::Environment));
+        let quoted = self.is_open(Kind::Quote) && !self.blocks.iter().any(|b| b.ends == Ends::Marks);
+        Context { opaque, may_quote: !(opaque || quoted), ..self.context }
+    }
+
+    /// Drops a quote's mark; a mark inside a quote is dropped, too, as Org cannot nest them.
+    fn pass_mark(&mut self) {
+        self.w.report.note("quote");
+        self.head.clear();
+        self.indent = 0;
+        self.place = Place::BehindMark;
+    }
+
+    /// Closes the quote that marks keep open, with everything in it.
+    fn close_quote(&mut self) {
+        if let Some(at) = self.blocks.iter().position(|b| b.ends == Ends::Marks) {
+            self.close_from(at);
+        }
+        self.place = Place::Head;
+    }
+
+    /// Takes the head again, one character after the other, as the beginning of a line.
+    fn reread_head(&mut self) {
+        let head = std::mem::take(&mut self.head);
+        self.indent = 0;
+        head.chars().for_each(|c| self.feed(c));
+    }
+
+    fn look(&mut self) {
+        if self.in_code() {
+            return self.look_code();
+        }
+        if self.top().is_some_and(|b| b.kind == Kind::Environment) {
+            self.place = Place::Whole;
+            return;
+        }
+        let context = self.context();
+        match lines::look(&self.head[self.indent..], self.indent, context) {
+            Look::More => {}
+            Look::Whole => self.place = Place::Whole,
+            Look::Fixed => self.begin_fixed(),
+            Look::Text => self.begin_text(),
+            Look::Quote => {
+                if !self.blocks.iter().any(|b| b.ends == Ends::Marks) {
+                    let indent = self.head[..self.indent].to_owned();
+                    self.open(Kind::Quote, Ends::Marks, indent, "#+begin_quote", "");
+                }
+                self.pass_mark();
+            }
+        }
+    }
+
+    /// The beginning of a line of code: it may end the block, or need a comma.
+    fn look_code(&mut self) {
+        let rest = &self.head[self.indent..];
+        let fence = match self.top().map(|b| &b.ends) {
+            Some(Ends::Fence(mark, _)) => Some(*mark),
+            _ => None,
+        };
+        let comma = match rest.as_bytes() {
+            [b'#'] => return,
+            [b'#', b'+'] if fence.is_none() => {
+                self.place = Place::Whole;
+                return;
+            }
+            [b'#', b'+'] => true,
+            [b'*'] => self.indent == 0,
+            _ => false,
+        };
+        if !comma && fence.is_some_and(|mark| rest.trim_end_matches([' ', '\t']).chars().all(|c| c == mark)) {
+            self.place = Place::Whole;
+            return;
+        }
+        self.write_code(comma);
+        self.place = Place::Raw;
+    }
+
+    fn write_code(&mut self, comma: bool) {
+        let (blanks, rest) = self.head.split_at(self.indent);
+        self.w.put(blanks, Mode::Code);
+        if comma {
+            self.w.report.note("comma");
+            self.w.put(",", Mode::Code);
+        }
+        self.w.put(rest, Mode::Code);
+    }
+
+    fn begin_fixed(&mut self) {
+        if self.context().opaque {
+            return self.begin_text();
+        }
+        self.interrupt();
+        self.w.put(&self.head, Mode::Code);
+        self.place = Place::Raw;
+        self.note_line(false);
+    }
+
+    /// Lets the head go as text; the rest of the line follows it.
+    fn begin_text(&mut self) {
+        let (blanks, rest) = self.head.split_at(self.indent);
+        let opaque = self.context().opaque;
+        let item = !opaque && lines::item(rest).is_some();
+        let deep = self.indent >= 4 || blanks.contains('\t');
+        let code = deep && !self.context.in_list && !item && (self.blanks > 0 || self.after_code);
+        if self.indent == 0 && rest.starts_with("[fn:") {
+            self.footnote = true;
+        }
+        if item {
+            self.w.guard.end_paragraph();
+        }
+        self.context.in_list = item || self.context.in_list && self.indent > 0;
+        // Ticks that open nothing must not become a fence when code behind them loses its own.
+        let ticks = self.place == Place::Whole && lines::opens_ticks(rest);
+        self.inline.begin(!(opaque || code || ticks), opaque || self.continues && !item);
+        self.w.put(blanks, Mode::Text);
+        rest.chars().for_each(|c| self.inline.feed(c, &mut self.w));
+        self.place = Place::Text;
+        self.note_line(!item && !code);
+        self.after_code = code;
+        self.continues = true;
+    }
+
+    /// Notes for the lines below that this one is not blank, and whether it is a paragraph's.
+    const fn note_line(&mut self, text: bool) {
+        self.context.after_text = text;
+        self.context.after_heading = false;
+        self.blanks = 0;
+        self.after_code = false;
+        self.continues = false;
+    }
+
+    /// Ends the paragraph above: no object of Org's reaches from it into this line.
+    const fn interrupt(&mut self) {
+        self.continues = false;
+        self.w.guard.end_paragraph();
+    }
+
+    /// Ends the line, but for its newline.
+    fn end_line(&mut self) {
+        match self.place {
+            Place::Mark => {
+                self.close_quote();
+                self.write_line();
+            }
+            Place::BehindMark | Place::Head | Place::Whole => self.write_line(),
+            Place::Text => self.inline.end(&mut self.w),
+            Place::Raw => {}
+        }
+    }
+
+    /// Writes a line that is known as a whole.
+    fn write_line(&mut self) {
+        let line = std::mem::take(&mut self.head);
+        if self.in_code() {
+            self.code_line(&line);
+        } else if self.top().is_some_and(|b| b.kind == Kind::Environment && b.is_ended_by(&line)) {
+            self.write_text(&line);
+            self.blocks.pop();
+        } else {
+            self.text_line(&line);
+        }
+        self.head = line;
+    }
+
+    fn code_line(&mut self, line: &str) {
+        let Some(block) = self.blocks.pop_if(|block| block.is_ended_by(line)) else {
+            let rest = &line[lines::indentation(line)..];
+            let comma = rest.starts_with("#+");
+            self.head = line.to_owned();
+            self.write_code(comma);
+            return;
+        };
+        match block.ends {
+            Ends::Org(kind) if kind == block.kind => self.w.put(line, Mode::Code),
+            _ => self.w.put(&block.end_line(), Mode::Code),
+        }
+        self.note_line(false);
+    }
+
+    fn text_line(&mut self, line: &str) {
+        let context = self.context();
+        let indent = &line[..lines::indentation(line)];
+        let class = lines::classify(line, context);
+        if !(context.opaque || class == Line::Text) {
+            self.interrupt();
+        }
+        match class {
+            Line::Blank => {
+                self.w.put(line, Mode::Text);
+                self.blanks += 1;
+                self.footnote &= self.blanks < 2;
+                self.context.after_text = false;
+                self.context.after_heading = false;
+            }
+            Line::Heading { level, markdown, title } => self.heading(level, markdown, title),
+            Line::Keyword(keyword) => self.keyword(line, indent, keyword),
+            Line::Inert(kind) => self.inert(line, kind),
+            Line::Fixed if context.opaque => self.write_text(line),
+            Line::Fixed => {
+                self.w.put(line, Mode::Code);
+                self.note_line(false);
+            }
+            Line::Fence(fence) => self.open_fence(fence, indent.to_owned()),
+            Line::ItemFence(bullet, fence) => {
+                self.context.in_list = true;
+                self.w.put(indent, Mode::Code);
+                self.w.line(bullet);
+                let width = indent.len() + bullet.len();
+                self.open_fence(fence, " ".repeat(width));
+            }
+            Line::Table => self.table(indent, &line[indent.len()..]),
+            Line::Rule => {
+                self.w.report.note("rule");
+                self.w.put(indent, Mode::Code);
+                self.w.put("-----", Mode::Code);
+                self.note_line(false);
+            }
+            Line::Environment(name) => {
+                if !context.opaque {
+                    let ends = Ends::Environment(name.to_owned());
+                    self.end_footnote();
+                    self.blocks.push(Block { kind: Kind::Environment, ends, indent: indent.to_owned() });
+                }
+                self.write_text(line);
+                self.blocks.pop_if(|b| b.kind == Kind::Environment && b.is_ended_by(line));
+            }
+            Line::Text => self.write_text(line),
+        }
+    }
+
+    /// Writes a whole line as text.
+    fn write_text(&mut self, line: &str) {
+        self.indent = lines::indentation(line);
+        self.head = line.to_owned();
+        self.begin_text();
+        self.inline.end(&mut self.w);
+    }
+
+    fn heading(&mut self, own: usize, markdown: bool, title: &str) {
+        self.close_from(0);
+        let floor = self.level + 1;
+        let shift = *self.shift.get_or_insert(floor.saturating_sub(own));
+        let level = (own + shift).max(floor);
+        if markdown {
+            self.w.report.note("heading");
+        } else if level != own {
+            self.w.report.note("level");
+        }
+        self.w.put(&"*".repeat(level), Mode::Code);
+        self.w.put(" ", Mode::Code);
+        self.inline.whole(title, &mut self.w);
+        self.note_line(false);
+        self.context.after_heading = true;
+        self.context.in_list = false;
+        self.footnote = false;
+    }
+
+    /// A line that begins with `#+`.
+    fn keyword(&mut self, line: &str, indent: &str, keyword: &str) {
+        let (word, args) = keyword.split_once([' ', '\t']).unwrap_or((keyword, ""));
+        let begins = word.split_at_checked(6).filter(|(begin, _)| begin.eq_ignore_ascii_case("begin_"));
+        if let Some(kind) = begins.and_then(|(_, name)| Kind::from_name(name)) {
+            if !(self.is_open(Kind::Verse) || self.is_open(kind)) {
+                self.open(kind, Ends::Org(kind), indent.to_owned(), &format!("#+{word}"), args);
+                return;
+            }
+        } else if let Some(kind) = end_name(line[indent.len()..].trim_end()).and_then(Kind::from_name) {
+            let ends = Ends::Org(kind);
+            if let Some(at) = self.blocks.iter().rposition(|b| b.ends == ends) {
+                self.close_from(at + 1);
+                self.blocks.pop();
+                self.w.put(line, Mode::Code);
+                self.note_line(false);
+                return;
+            }
+        } else if word.get(..8).is_some_and(|w| w.eq_ignore_ascii_case("caption:")) && !self.context().opaque
+        {
+            self.write_text(line);
+            self.note_line(false);
+            return;
+        }
+        self.inert(line, "keyword");
+    }
+
+    /// Writes a line as fixed-width.
+    fn inert(&mut self, line: &str, kind: &'static str) {
+        let (blanks, rest) = line.split_at(lines::indentation(line));
+        let line = format!("{blanks}: {rest}");
+        self.w.report.note(kind);
+        if self.context().opaque {
+            return self.write_text(&line);
+        }
+        self.w.put(&line, Mode::Code);
+        self.note_line(false);
+    }
+
+    fn open_fence(&mut self, fence: Fence<'_>, indent: String) {
+        self.w.report.note("fence");
+        let ends = Ends::Fence(fence.mark, fence.length);
+        self.open(Kind::Src, ends, indent, "#+begin_src", fence.info);
+    }
+
+    /// Opens a block with a line like `begin`; what may not stand behind it goes above it.
+    fn open(&mut self, kind: Kind, ends: Ends, indent: String, begin: &str, args: &str) {
+        if self.top().is_some_and(|b| b.kind == Kind::Environment) {
+            self.close_from(self.blocks.len() - 1);
+        }
+        self.end_footnote();
+        let mut rest = args.trim();
+        let mut kind = kind;
+        let mut begin = begin.to_owned();
+        if kind == Kind::Src {
+            let end = rest.find([' ', '\t', ',', '{', ':', ';']).unwrap_or(rest.len());
+            let (name, more) = rest.split_at(end);
+            let more = more.trim_start_matches([' ', '\t', ',']);
+            if let Some(language) = languages::lookup(name) {
+                rest = more;
+                begin = format!("{begin} {language}");
+                if language != args && ends == Ends::Org(kind) {
+                    self.w.report.note("language");
+                }
+            } else {
+                if languages::is_plain(name) {
+                    rest = more;
+                }
+                kind = Kind::Example;
+                "#+begin_example".clone_into(&mut begin);
+                if ends == Ends::Org(Kind::Src) {
+                    self.w.report.note("language");
+                }
+            }
+        }
+        if !rest.is_empty() || kind != Kind::Src && !args.is_empty() && ends == Ends::Org(kind) {
+            self.w.report.note("header-arguments");
+        }
+        if !rest.is_empty() {
+            self.w.line(&format!("{indent}: {rest}"));
+        }
+        self.w.put(&indent, Mode::Code);
+        self.w.put(&begin, Mode::Code);
+        if ends == Ends::Marks {
+            self.w.newline();
+        }
+        self.blocks.push(Block { kind, ends, indent });
+        self.interrupt();
+        self.note_line(false);
+    }
+
+    /// Ends a footnote's definition, which takes two blank lines: one that holds a block would end at two
+    /// blank lines inside it, and the rest of the block would be read as text.
+    fn end_footnote(&mut self) {
+        if std::mem::take(&mut self.footnote) {
+            self.w.report.note("footnote");
+            for _ in self.blanks..2 {
+                self.w.newline();
+            }
+        }
+    }
+
+    /// Closes the blocks from number `at` on, innermost first.
+    fn close_from(&mut self, at: usize) {
+        while self.blocks.len() > at {
+            if let Some(block) = self.blocks.pop() {
+                self.note_close(&block);
+                self.w.line(&block.end_line());
+                self.note_line(false);
+            }
+        }
+    }
+
+    fn note_close(&mut self, block: &Block) {
+        if block.ends != Ends::Marks {
+            self.w.report.note("closed");
+        }
+    }
+
+    fn table(&mut self, indent: &str, line: &str) {
+        self.note_line(false);
+        self.w.put(indent, Mode::Code);
+        let row = line.trim_end_matches([' ', '\t']);
+        match tables::row(row) {
+            Row::OrgRule => self.w.put(row, Mode::Code),
+            Row::Rule(rule) => {
+                self.w.report.note("table");
+                self.w.put(&rule, Mode::Code);
+            }
+            Row::Cells { cells, spaced, closed } => {
+                if spaced {
+                    self.w.report.note("table");
+                }
+                for (number, cell) in cells.iter().enumerate() {
+                    self.w.put(if number == 0 && spaced { "| " } else { "|" }, Mode::Code);
+                    self.cell(cell);
+                }
+                if closed {
+                    self.w.put("|", Mode::Code);
+                }
+            }
+        }
+        self.w.put(&line[row.len()..], Mode::Code);
+    }
+
+    fn cell(&mut self, cell: &str) {
+        if cell.contains("\\|") {
+            self.w.report.note("table");
+        }
+        let cell = cell.replace("\\|", "\\vert{}");
+        if !tables::is_formula(&cell) {
+            return self.inline.whole(&cell, &mut self.w);
+        }
+        self.w.report.note("formula");
+        let inner = cell.trim();
+        let (before, after) = cell.split_once(inner).unwrap_or(("", ""));
+        self.w.put(before, Mode::Code);
+        self.w.put("~", Mode::Code);
+        Inline::put_code(inner, false, &mut self.w);
+        self.w.put("~", Mode::Code);
+        self.w.put(after, Mode::Code);
+    }
+}

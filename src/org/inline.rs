@@ -1,0 +1,501 @@
+//! What stands inside a line: Markdown's emphasis, code, links and images become Org, and bracket links
+//! that may not be live are broken up.
+//!
+//! It is fed one character at a time and knows no lines but the end of its own. What may still change is
+//! marked in the writer, never scanned again; a span that turns out to have no end is fed once more, and
+//! then known to have none, so that the work stays linear in the length of the line.
+
+use std::collections::VecDeque;
+
+use super::guard::Mode;
+use super::links;
+use super::spans::{self, Code, Target, Verbatim};
+use super::writer::Writer;
+
+/// The longest run of backticks that may open code.
+const LONGEST_RUN: usize = 8;
+
+/// A mark in the held text that becomes something else when its partner comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Open {
+    /// A run of two or three stars at this place.
+    Stars { at: usize, run: usize },
+    /// `[` or `![`, of so many bytes.
+    Bracket { at: usize, length: usize },
+    /// An Org link's `[[path][`.
+    Description,
+}
+
+/// What the characters just before may still become.
+#[derive(Debug, Default)]
+enum State {
+    #[default]
+    Text,
+    /// Inside a plain web address: nothing of Markdown's begins here.
+    Address,
+    /// A backslash.
+    Escape,
+    /// A run of stars, and whether an address goes on behind it.
+    Stars {
+        run: usize,
+        address: bool,
+    },
+    Bang,
+    /// `[`, whether as an image, whether escaped.
+    Bracket {
+        image: bool,
+        escaped: bool,
+    },
+    /// Behind `[[`.
+    Path(String),
+    /// Behind `[[path]`.
+    PathEnd(String),
+    /// `]`, where a bracket is open.
+    Close,
+    /// Behind `](`.
+    Target(Target),
+    /// A run of backticks.
+    Ticks(usize),
+    Code(Code),
+    /// A `=` or `~` that may begin Org's verbatim.
+    Mark(char),
+    Verbatim(Verbatim),
+}
+
+/// The state inside a line.
+#[derive(Debug, Default)]
+pub(super) struct Inline {
+    /// Whether Markdown's habits are looked for.
+    markdown: bool,
+    /// Whether nothing was written yet.
+    fresh: bool,
+    /// Whether an object of Org's may have begun in this paragraph that could reach over a verbatim mark:
+    /// then code in a line may be text to Org.
+    risky: bool,
+    after_colon: bool,
+    state: State,
+    opens: Vec<Open>,
+    /// How many of `opens` are stars, and brackets.
+    stars: usize,
+    brackets: usize,
+    /// Where the last link was written.
+    last_link: Option<usize>,
+    /// What has no end in this line: runs of backticks by length, `=`, `~`, titles.
+    endless: [bool; LONGEST_RUN + 4],
+    /// Characters to be fed, the next one first.
+    queue: VecDeque<char>,
+}
+
+impl Inline {
+    /// Begins a line or a table cell; `continues` if a paragraph of the line above goes on in it.
+    pub(super) fn begin(&mut self, markdown: bool, continues: bool) {
+        let risky = self.risky && continues;
+        *self = Self { markdown, risky, fresh: true, ..Self::default() };
+    }
+
+    /// A heading's title or a table's cell.
+    pub(super) fn whole(&mut self, text: &str, w: &mut Writer) {
+        self.begin(true, false);
+        text.chars().for_each(|c| self.feed(c, w));
+        self.end(w);
+    }
+
+    /// Whether something written may still change.
+    pub(super) fn is_open(&self) -> bool {
+        !self.opens.is_empty()
+    }
+
+    /// Whether ordinary characters may go by.
+    pub(super) const fn is_idle(&self) -> bool {
+        matches!(self.state, State::Text)
+    }
+
+    /// Whether `b` is ordinary: nothing begins with it.
+    pub(super) const fn passes(b: u8) -> bool {
+        !matches!(b, b'*' | b'`' | b'[' | b']' | b'!' | b'=' | b'~' | b'\\' | b':')
+    }
+
+    /// Notes that ordinary characters went by.
+    pub(super) fn passed(&mut self, text: &str) {
+        self.fresh = false;
+        self.risky |= std::mem::take(&mut self.after_colon) && !text.starts_with(' ');
+        self.risky = self.risky || text.bytes().any(|b| spans::begins_object(b as char));
+    }
+
+    pub(super) fn feed(&mut self, c: char, w: &mut Writer) {
+        self.step(c, w);
+        self.drain(w);
+    }
+
+    /// Ends the line: whatever is undecided is text.
+    pub(super) fn end(&mut self, w: &mut Writer) {
+        loop {
+            match std::mem::take(&mut self.state) {
+                State::Text | State::Address => break,
+                State::Escape => self.text('\\', w),
+                State::Stars { run, address } => self.end_stars(run, address, None, w),
+                State::Bang => self.text('!', w),
+                State::Bracket { image, escaped } => self.open_bracket(image, escaped, w),
+                State::Path(path) => self.no_link(&path, "", true, w),
+                State::PathEnd(path) => self.no_link(&path, "]", true, w),
+                State::Close => self.close_bracket(w),
+                State::Target(target) => {
+                    if target.in_title() {
+                        self.endless[LONGEST_RUN + 3] = true;
+                    }
+                    self.no_target(&target.text(), w);
+                }
+                State::Ticks(run) => self.literal('`', run, w),
+                State::Code(code) if code.is_closed() => self.end_code(&code, None, w),
+                State::Code(code) => {
+                    self.endless[code.run] = true;
+                    self.literal('`', code.run, w);
+                    self.requeue(&code.text());
+                }
+                State::Mark(mark) => self.text(mark, w),
+                State::Verbatim(v) if v.closing => self.end_verbatim(&v, None, w),
+                State::Verbatim(v) => {
+                    self.endless[LONGEST_RUN + 1 + usize::from(v.mark == '~')] = true;
+                    self.text(v.mark, w);
+                    self.requeue(&v.raw);
+                }
+            }
+            self.drain(w);
+        }
+        self.opens.clear();
+        (self.stars, self.brackets) = (0, 0);
+    }
+
+    /// Writes what the author marked as code, without its marks; `sure` if Org will read it as such.
+    pub(super) fn put_code(code: &str, sure: bool, w: &mut Writer) {
+        if sure {
+            w.put(code, Mode::Code);
+        } else {
+            let text = links::defuse(code, &mut w.report);
+            w.put(&text, Mode::Text);
+        }
+    }
+
+    fn drain(&mut self, w: &mut Writer) {
+        while let Some(c) = self.queue.pop_front() {
+            self.step(c, w);
+        }
+    }
+
+    /// Feeds `text` again, before anything else.
+    fn requeue(&mut self, text: &str) {
+        text.chars().rev().for_each(|c| self.queue.push_front(c));
+    }
+
+    fn step(&mut self, c: char, w: &mut Writer) {
+        match std::mem::take(&mut self.state) {
+            State::Text => self.begin_span(c, w),
+            State::Address => match c {
+                '*' => self.state = State::Stars { run: 1, address: true },
+                ' ' | '\t' | '<' | '>' | '[' | ']' | '"' | '`' | ')' | '\\' => self.begin_span(c, w),
+                _ => {
+                    let before = w.end();
+                    self.text(c, w);
+                    // A blank that the guard put in ends the address.
+                    if w.end() - before == c.len_utf8() {
+                        self.state = State::Address;
+                    }
+                }
+            },
+            State::Escape => {
+                self.text('\\', w);
+                match c {
+                    '[' => self.state = State::Bracket { image: false, escaped: true },
+                    _ if c.is_ascii_punctuation() => self.text(c, w),
+                    _ => self.begin_span(c, w),
+                }
+            }
+            State::Stars { run, address } if c == '*' => self.state = State::Stars { run: run + 1, address },
+            State::Stars { run, address } => {
+                self.end_stars(run, address, Some(c), w);
+                self.step(c, w);
+            }
+            State::Bang if c == '[' => self.state = State::Bracket { image: true, escaped: false },
+            State::Bang => {
+                self.text('!', w);
+                self.begin_span(c, w);
+            }
+            State::Bracket { image, .. } if c == '[' => {
+                if image {
+                    self.text('!', w);
+                }
+                self.state = State::Path(String::new());
+            }
+            State::Bracket { image, escaped } => {
+                self.open_bracket(image, escaped, w);
+                self.begin_span(c, w);
+            }
+            State::Path(path) if c == ']' => self.state = State::PathEnd(path),
+            State::Path(path) if c == '[' && path.is_empty() => {
+                self.open_bracket(false, false, w);
+                self.state = State::Path(path);
+            }
+            State::Path(path) if c == '[' => self.no_link(&path, "[", false, w),
+            State::Path(mut path) => {
+                path.push(c);
+                self.state = State::Path(path);
+            }
+            State::PathEnd(path) => self.end_path(&path, c, w),
+            State::Close => self.after_close(c, w),
+            State::Target(mut target) => match target.feed(c) {
+                None => self.state = State::Target(target),
+                Some(true) => self.link(&target, w),
+                Some(false) => self.no_target(&target.text(), w),
+            },
+            State::Ticks(run) if c == '`' => self.state = State::Ticks(run + 1),
+            State::Ticks(run) => {
+                if run > LONGEST_RUN || self.endless[run] {
+                    self.literal('`', run, w);
+                    self.begin_span(c, w);
+                } else {
+                    self.state = State::Code(Code::new(run, c));
+                }
+            }
+            State::Code(mut code) => {
+                if code.feed(c) {
+                    self.end_code(&code, Some(c), w);
+                    self.begin_span(c, w);
+                } else {
+                    self.state = State::Code(code);
+                }
+            }
+            State::Mark(mark) if spans::is_blank(c) => {
+                self.text(mark, w);
+                self.begin_span(c, w);
+            }
+            State::Mark(mark) => self.state = State::Verbatim(Verbatim::new(mark, c)),
+            State::Verbatim(mut v) => {
+                if v.feed(c) {
+                    self.end_verbatim(&v, Some(c), w);
+                    self.begin_span(c, w);
+                } else {
+                    self.state = State::Verbatim(v);
+                }
+            }
+        }
+    }
+
+    /// Takes a character where nothing is undecided.
+    fn begin_span(&mut self, c: char, w: &mut Writer) {
+        match c {
+            '[' => self.state = State::Bracket { image: false, escaped: false },
+            ']' if self.brackets > 0 => self.state = State::Close,
+            '=' | '~' if self.may_begin(w) && !self.endless[LONGEST_RUN + 1 + usize::from(c == '~')] => {
+                self.state = State::Mark(c);
+            }
+            ':' if links::ends_with_web(w.guard.tail()) => {
+                self.text(c, w);
+                self.state = State::Address;
+            }
+            '*' if self.markdown => self.state = State::Stars { run: 1, address: false },
+            '!' if self.markdown => self.state = State::Bang,
+            '`' if self.markdown => self.state = State::Ticks(1),
+            '\\' if self.markdown => self.state = State::Escape,
+            _ => self.text(c, w),
+        }
+    }
+
+    /// Writes a character as text.
+    fn text(&mut self, c: char, w: &mut Writer) {
+        self.fresh = false;
+        self.risky |= spans::begins_object(c) || self.after_colon && !spans::is_blank(c);
+        self.after_colon = c == ':';
+        w.put_char(c, Mode::Text);
+    }
+
+    fn literal(&mut self, c: char, run: usize, w: &mut Writer) {
+        (0..run).for_each(|_| self.text(c, w));
+    }
+
+    /// Whether a verbatim mark may stand here.
+    fn may_begin(&self, w: &Writer) -> bool {
+        self.fresh || w.guard.last_before(b'=').is_none_or(spans::may_precede)
+    }
+
+    fn end_stars(&mut self, run: usize, address: bool, next: Option<char>, w: &mut Writer) {
+        if address {
+            self.state = State::Address;
+        }
+        let at = w.end();
+        let fits = self.markdown && (run == 2 || run == 3);
+        let behind = !self.fresh && w.guard.last_before(b'*').is_some_and(|b| !matches!(b, b' ' | b'\t'));
+        let same =
+            |open: &Open| matches!(open, Open::Stars { at: from, run: r } if *r == run && from + run < at);
+        let partner = if fits && behind && self.stars > 0 { self.opens.iter().rposition(same) } else { None };
+        if let Some((index, Open::Stars { at: from, .. })) = partner.map(|index| (index, self.opens[index])) {
+            w.patch(from, run, if run == 2 { "*" } else { "*/" });
+            self.truncate(index);
+            w.report.note("bold");
+            self.text_all(if run == 2 { "*" } else { "/*" }, w);
+            return;
+        }
+        self.literal('*', run, w);
+        if fits && !address && next.is_some_and(|c| !spans::is_blank(c)) {
+            self.opens.push(Open::Stars { at: w.end() - run, run });
+            self.stars += 1;
+        }
+    }
+
+    fn text_all(&mut self, text: &str, w: &mut Writer) {
+        text.chars().for_each(|c| self.text(c, w));
+    }
+
+    /// Forgets the marks from number `index` on.
+    fn truncate(&mut self, index: usize) {
+        for open in self.opens.drain(index..) {
+            match open {
+                Open::Stars { .. } => self.stars -= 1,
+                Open::Bracket { .. } | Open::Description => self.brackets -= 1,
+            }
+        }
+    }
+
+    fn open_bracket(&mut self, image: bool, escaped: bool, w: &mut Writer) {
+        let mark = if image { "![" } else { "[" };
+        let before = w.end();
+        self.text_all(mark, w);
+        // The guard may have put a blank before the bracket.
+        let apart = w.end() - before > mark.len();
+        if self.markdown && (!escaped || apart) {
+            let length = if apart { 1 } else { mark.len() };
+            self.opens.push(Open::Bracket { at: w.end() - length, length });
+            self.brackets += 1;
+        }
+    }
+
+    /// The innermost open bracket.
+    fn bracket(&self) -> Option<(usize, Open)> {
+        let index = self.opens.iter().rposition(|open| !matches!(open, Open::Stars { .. }))?;
+        Some((index, self.opens[index]))
+    }
+
+    /// `]`, and what follows it.
+    fn after_close(&mut self, c: char, w: &mut Writer) {
+        match self.bracket() {
+            Some((_, Open::Bracket { .. })) if c == '(' => {
+                self.state = State::Target(Target::new(!self.endless[LONGEST_RUN + 3]));
+            }
+            Some((index, Open::Description)) if c == ']' => {
+                self.truncate(index);
+                self.text_all("]]", w);
+                self.last_link = Some(w.end());
+            }
+            Some((_, Open::Description)) => {
+                self.text(']', w);
+                self.begin_span(c, w);
+            }
+            _ => {
+                self.close_bracket(w);
+                self.begin_span(c, w);
+            }
+        }
+    }
+
+    /// Writes a `]` that ends no link.
+    fn close_bracket(&mut self, w: &mut Writer) {
+        if let Some((index, _)) = self.bracket() {
+            self.truncate(index);
+        }
+        self.text(']', w);
+    }
+
+    /// `](`, and then no target: both are text.
+    fn no_target(&mut self, text: &str, w: &mut Writer) {
+        self.close_bracket(w);
+        self.requeue(text);
+    }
+
+    /// `[text](target)`, complete.
+    fn link(&mut self, target: &Target, w: &mut Writer) {
+        let (Some(path), Some((index, Open::Bracket { at, length }))) =
+            (links::from_markdown(&target.path), self.bracket())
+        else {
+            return self.no_target(&target.text(), w);
+        };
+        self.truncate(index);
+        w.report.note(if length == 2 { "image" } else { "link-markdown" });
+        let place = w.end();
+        if self.last_link.is_some_and(|link| link > at) {
+            // Links cannot be nested: the inner one goes first.
+            w.patch(at, length, "");
+            w.put(&format!(" [[{path}]]"), Mode::Code);
+        } else if place == at + length {
+            w.patch(at, length, "");
+            w.put(&format!("[[{path}]]"), Mode::Code);
+        } else {
+            w.patch(at, length, format!("[[{path}]["));
+            w.put(if w.guard.last() == Some(b']') { " ]]" } else { "]]" }, Mode::Code);
+        }
+        self.fresh = false;
+        self.last_link = Some(w.end());
+        if let Some(title) = target.title() {
+            self.requeue(&format!(" ({title})"));
+        }
+    }
+
+    /// `[[path]` and the character behind it.
+    fn end_path(&mut self, path: &str, c: char, w: &mut Writer) {
+        let live = links::is_live(path);
+        if !(live && matches!(c, ']' | '[')) {
+            return self.no_link(path, &format!("]{c}"), !live, w);
+        }
+        self.risky = true;
+        self.fresh = false;
+        w.put("[[", Mode::Text);
+        w.put(path, Mode::Code);
+        w.put(if c == ']' { "]]" } else { "][" }, Mode::Code);
+        if c == ']' {
+            self.last_link = Some(w.end());
+        } else {
+            self.opens.push(Open::Description);
+            self.brackets += 1;
+        }
+    }
+
+    /// `[[path` is text, broken up if Org might see a link.
+    fn no_link(&mut self, path: &str, behind: &str, broken: bool, w: &mut Writer) {
+        self.open_bracket(false, false, w);
+        if broken {
+            w.report.note("link");
+            self.text(' ', w);
+        }
+        self.open_bracket(false, false, w);
+        self.requeue(behind);
+        self.requeue(path);
+    }
+
+    fn end_code(&mut self, code: &Code, next: Option<char>, w: &mut Writer) {
+        let fits = self.may_begin(w) && next.is_none_or(spans::may_follow);
+        match code.marked().filter(|_| fits) {
+            Some((mark, content)) => {
+                w.report.note("code");
+                self.put_verbatim(mark, content, next, w);
+            }
+            None => {
+                self.literal('`', code.run, w);
+                Self::put_code(&code.raw, false, w);
+                self.risky = true;
+                self.literal('`', code.run, w);
+            }
+        }
+    }
+
+    fn end_verbatim(&mut self, v: &Verbatim, next: Option<char>, w: &mut Writer) {
+        self.put_verbatim(v.mark, &v.raw, next, w);
+    }
+
+    fn put_verbatim(&mut self, mark: char, content: &str, next: Option<char>, w: &mut Writer) {
+        let sure = !self.risky && next.is_none_or(spans::ends_verbatim);
+        w.put_char(mark, Mode::Text);
+        Self::put_code(content, sure, w);
+        w.put_char(mark, Mode::Text);
+        self.fresh = false;
+        self.after_colon = false;
+        self.risky |= !sure;
+    }
+}

@@ -1,0 +1,265 @@
+//! The Org contract, case by case and by property.
+
+use org_agent::org::{Change, Stream, apply};
+use proptest::prelude::*;
+
+/// Applies the contract at level 1, checks that a second pass changes nothing, and compares.
+fn check(cases: &[(&str, &str)]) {
+    for (input, expected) in cases {
+        let (out, changes) = apply(input, 1);
+        assert_eq!(out, *expected, "for {input:?}");
+        assert_eq!(changes.is_empty(), input == expected, "{input:?} {changes:?}");
+        assert_eq!(apply(&out, 1), (out.clone(), Vec::new()), "second pass over {input:?}");
+    }
+}
+
+/// What a stream at level 1 has given after each of `parts`.
+fn stream(parts: &[&str]) -> (Vec<String>, Vec<Change>) {
+    let mut stream = Stream::new(1);
+    let mut out = String::new();
+    let mut seen = Vec::new();
+    for part in parts {
+        stream.push(part, &mut out);
+        seen.push(out.clone());
+    }
+    let changes = stream.finish(&mut out);
+    seen.push(out);
+    (seen, changes)
+}
+
+#[test]
+fn ordinary_text_stays() {
+    check(&[
+        ("", ""),
+        ("Just words.", "Just words."),
+        (
+            "A line\n\nanother, with *bold*, /italic/, _under_, =verb=, ~code~ and +gone+.\n",
+            "A line\n\nanother, with *bold*, /italic/, _under_, =verb=, ~code~ and +gone+.\n",
+        ),
+        (
+            "- item\n  - inner\n+ plus\n1. one\n2) two\n- [ ] box\n- term :: what\n",
+            "- item\n  - inner\n+ plus\n1. one\n2) two\n- [ ] box\n- term :: what\n",
+        ),
+        (": fixed\n:\n", ": fixed\n:\n"),
+        ("a_b c^d x = y, 2 * 3 ~ 6, [x] {y} <z> @w", "a_b c^d x = y, 2 * 3 ~ 6, [x] {y} <z> @w"),
+        ("<2024-01-01 Mon> and [2024-01-01 Mon]", "<2024-01-01 Mon> and [2024-01-01 Mon]"),
+        (
+            "Deadline: Friday is prose.\nDeadline: here, too.",
+            ": Deadline: Friday is prose.\nDeadline: here, too.",
+        ),
+    ]);
+}
+
+#[test]
+fn headings_stand_below_the_prompt() {
+    check(&[
+        ("* A\n** B\n* C\n", "** A\n*** B\n** C\n"),
+        ("*** A\n* B\n", "*** A\n** B\n"),
+        ("** A\n", "** A\n"),
+        ("# A\n## B\n### C ###\n", "** A\n*** B\n**** C\n"),
+        ("## A\n# B\n", "** A\n** B\n"),
+        ("#tag and #\n####### x", "#tag and #\n####### x"),
+        ("text\n* A **b** =c=\n", "text\n** A *b* =c=\n"),
+        ("*bold* at the start\n**x** too\n *not* heading", "*bold* at the start\n*x* too\n *not* heading"),
+        ("* \n", "** \n"),
+        ("Title\n=====\nOther\n---\n", "Title\n=====\nOther\n---\n"),
+    ]);
+    assert_eq!(apply("* A\n** B", 4).0, "***** A\n****** B");
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn cuts_change_nothing(text in text(), cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12)) {
+        let whole = apply(&text, 1);
+        let mut at: Vec<usize> = cuts.iter().map(|i| i.index(text.len() + 1)).filter(|i| text.is_char_boundary(*i)).collect();
+        at.extend([0, text.len()]);
+        at.sort_unstable();
+        let parts: Vec<&str> = at.windows(2).map(|w| &text[w[0]..w[1]]).collect();
+        let (seen, changes) = stream(&parts);
+        prop_assert_eq!((seen.last().unwrap().clone(), changes), whole.clone());
+        // What left is final.
+        for part in &seen {
+            prop_assert!(whole.0.starts_with(part.as_str()), "{:?} is no beginning of {:?}", part, whole.0);
+        }
+    }
+
+    #[test]
+    fn a_second_pass_changes_nothing(text in text(), level in 1_usize..4) {
+        let (out, changes) = apply(&text, level);
+        prop_assert_eq!(apply(&out, level), (out.clone(), Vec::new()), "first pass gave {:?}", out);
+        prop_assert_eq!(changes.is_empty(), out == text, "{:?} became {:?}: {:?}", text, out, changes);
+    }
+}
+
+/// `PROPTEST_CASES` asks for more.
+fn config() -> ProptestConfig {
+    let asked = ProptestConfig::default();
+    ProptestConfig { cases: asked.cases.max(2000), failure_persistence: None, ..asked }
+}
+
+/// Text made of what the contract looks at.
+fn text() -> impl Strategy<Value = String> {
+    prop::collection::vec(token(), 0..24).prop_map(|tokens| tokens.concat())
+}
+
+fn token() -> impl Strategy<Value = String> {
+    let structure = prop::sample::select(vec![
+        "\n",
+        "\n",
+        "\n",
+        "\n\n",
+        "\n\n\n",
+        "\r\n",
+        "\r",
+        " ",
+        "  ",
+        "    ",
+        "\t",
+        "* ",
+        "** ",
+        "# ",
+        "## ",
+        "#",
+        "#+",
+        "- ",
+        "+ ",
+        "1. ",
+        "> ",
+        ">",
+        ">> ",
+        "```",
+        "```py",
+        "````",
+        "~~~",
+        "~~~sh x",
+        "---",
+        "***",
+        "___",
+        "* * *",
+        "-----",
+        "|",
+        "| a | b |\n|---|:-:|\n",
+        "|-",
+        "| =a=b |",
+        "| :=x+1 |",
+        "\\|",
+        "#+begin_src",
+        "#+begin_src python",
+        "#+BEGIN_SRC sh :var x=1",
+        "#+end_src",
+        "#+begin_example",
+        "#+end_example",
+        "#+begin_quote",
+        "#+end_quote",
+        "#+begin_verse",
+        "#+end_verse",
+        "#+begin_center",
+        "#+end_center",
+        "#+begin_export html",
+        "#+caption: ",
+        "#+call: f()",
+        "#+begin: x",
+        ":END:",
+        ":PROPERTIES:",
+        ":ID: x",
+        ": ",
+        ":",
+        "CLOCK: ",
+        "SCHEDULED:",
+        "DEADLINE: ",
+        "%%(",
+        "&%%(",
+        "[fn:1] ",
+        "\\begin{x}",
+        "\\end{x}",
+        ",",
+        ",*",
+        ",#+",
+    ]);
+    let inline = prop::sample::select(vec![
+        "*",
+        "**",
+        "***",
+        "****",
+        "_",
+        "__",
+        "=",
+        "~",
+        "`",
+        "``",
+        "```",
+        "/",
+        "+",
+        "^",
+        "^^",
+        "[",
+        "]",
+        "[[",
+        "]]",
+        "][",
+        "](",
+        "(",
+        ")",
+        "!",
+        "![",
+        "\\",
+        "\"",
+        "'",
+        "<",
+        ">",
+        "<<<",
+        ">>>",
+        "{",
+        "}",
+        "{{{",
+        "}}}",
+        "@",
+        "@@",
+        ":",
+        "::",
+        "$",
+        "%",
+        "-",
+        "-*-",
+        "|",
+        ".",
+        ",",
+        ";",
+        "src_",
+        "src_sh{",
+        "call_",
+        "call_f(",
+        "elisp:",
+        "file:",
+        "shell:x",
+        "https://a.b",
+        "https:",
+        "file:/ssh:h:/x",
+        "mailto:a@b",
+        "id:x",
+        "<%%(",
+        "Local ",
+        "Variables",
+        "local variables:",
+        "[a](b)",
+        "[a](https://x.y/z)",
+        "![a](b.png \"t\")",
+        "[[https://x][d]]",
+        "[[elisp:(f)][d]]",
+        "[[*x]]",
+        "\\input",
+        "\\href{",
+        "\u{200b}",
+        "\u{fe0f}",
+        "\u{200d}",
+        "❤",
+        "é",
+        "日本",
+        "\u{202e}",
+        "\0",
+    ]);
+    let word = prop::sample::select(vec!["a", "b", "word", "x1", "Z", "0", "py", "t", "two words"]);
+    prop_oneof![3 => structure, 4 => inline, 3 => word].prop_map(str::to_owned)
+}
