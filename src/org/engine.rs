@@ -591,17 +591,12 @@ impl Engine {
         if cell.contains("\\|") {
             self.w.report.note("table");
         }
-        let cell = cell.replace("\\|", "\\vert{}");
-        if !tables::is_formula(&cell) {
-            return self.inline.whole(&cell, &mut self.w);
+        let mut cell = cell.replace("\\|", "\\vert{}");
+        if tables::is_formula(&cell) {
+            self.w.report.note("formula");
+            let inner = cell.trim();
+            cell = cell.replacen(inner, &format!("~{inner}~"), 1);
         }
-        self.w.report.note("formula");
-        let inner = cell.trim();
-        let (before, after) = cell.split_once(inner).unwrap_or(("", ""));
-        self.w.put(before, Mode::Code);
-        self.w.put("~", Mode::Code);
-        Inline::put_code(inner, false, &mut self.w);
-        self.w.put("~", Mode::Code);
-        self.w.put(after, Mode::Code);
+        self.inline.whole(&cell, &mut self.w);
     }
 }

@@ -75,7 +75,7 @@ enum File {
 }
 
 /// The state between two bytes of output.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Guard {
     /// The last bytes of the line.
     tail: Vec<u8>,

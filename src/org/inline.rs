@@ -15,13 +15,11 @@ use super::writer::Writer;
 /// The longest run of backticks that may open code.
 const LONGEST_RUN: usize = 8;
 
-/// A mark in the held text that becomes something else when its partner comes.
+/// A bracket whose partner decides what both become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Open {
-    /// A run of two or three stars at this place.
-    Stars { at: usize, run: usize },
-    /// `[` or `![`, of so many bytes.
-    Bracket { at: usize, length: usize },
+enum Bracket {
+    /// `[` or `![`: where it was written, its bytes, and whether it follows a `]`.
+    Markdown { at: usize, length: usize, behind: bool },
     /// An Org link's `[[path][`.
     Description,
 }
@@ -74,10 +72,9 @@ pub(super) struct Inline {
     risky: bool,
     after_colon: bool,
     state: State,
-    opens: Vec<Open>,
-    /// How many of `opens` are stars, and brackets.
-    stars: usize,
-    brackets: usize,
+    /// Where runs of two, and of three, stars were written that may open emphasis.
+    stars: [Vec<usize>; 2],
+    brackets: Vec<Bracket>,
     /// Where the last link was written.
     last_link: Option<usize>,
     /// What has no end in this line: runs of backticks by length, `=`, `~`, titles.
@@ -102,7 +99,7 @@ impl Inline {
 
     /// Whether something written may still change.
     pub(super) fn is_open(&self) -> bool {
-        !self.opens.is_empty()
+        !(self.brackets.is_empty() && self.stars.iter().all(Vec::is_empty))
     }
 
     /// Whether ordinary characters may go by.
@@ -162,8 +159,8 @@ impl Inline {
             }
             self.drain(w);
         }
-        self.opens.clear();
-        (self.stars, self.brackets) = (0, 0);
+        self.brackets.clear();
+        self.stars.iter_mut().for_each(Vec::clear);
     }
 
     /// Writes what the author marked as code, without its marks; `sure` if Org will read it as such.
@@ -193,14 +190,7 @@ impl Inline {
             State::Address => match c {
                 '*' => self.state = State::Stars { run: 1, address: true },
                 ' ' | '\t' | '<' | '>' | '[' | ']' | '"' | '`' | ')' | '\\' => self.begin_span(c, w),
-                _ => {
-                    let before = w.end();
-                    self.text(c, w);
-                    // A blank that the guard put in ends the address.
-                    if w.end() - before == c.len_utf8() {
-                        self.state = State::Address;
-                    }
-                }
+                _ => self.address(c, w),
             },
             State::Escape => {
                 self.text('\\', w);
@@ -284,14 +274,11 @@ impl Inline {
     fn begin_span(&mut self, c: char, w: &mut Writer) {
         match c {
             '[' => self.state = State::Bracket { image: false, escaped: false },
-            ']' if self.brackets > 0 => self.state = State::Close,
+            ']' if !self.brackets.is_empty() => self.state = State::Close,
             '=' | '~' if self.may_begin(w) && !self.endless[LONGEST_RUN + 1 + usize::from(c == '~')] => {
                 self.state = State::Mark(c);
             }
-            ':' if links::ends_with_web(w.guard.tail()) => {
-                self.text(c, w);
-                self.state = State::Address;
-            }
+            ':' if links::ends_with_web(w.guard.tail()) => self.address(c, w),
             '*' if self.markdown => self.state = State::Stars { run: 1, address: false },
             '!' if self.markdown => self.state = State::Bang,
             '`' if self.markdown => self.state = State::Ticks(1),
@@ -308,6 +295,15 @@ impl Inline {
         w.put_char(c, Mode::Text);
     }
 
+    /// Writes a character of an address, which goes on unless the guard puts a blank before it.
+    fn address(&mut self, c: char, w: &mut Writer) {
+        let before = w.end();
+        self.text(c, w);
+        if w.end() - before == c.len_utf8() {
+            self.state = State::Address;
+        }
+    }
+
     fn literal(&mut self, c: char, run: usize, w: &mut Writer) {
         (0..run).for_each(|_| self.text(c, w));
     }
@@ -321,23 +317,19 @@ impl Inline {
         if address {
             self.state = State::Address;
         }
-        let at = w.end();
         let fits = self.markdown && (run == 2 || run == 3);
         let behind = !self.fresh && w.guard.last_before(b'*').is_some_and(|b| !matches!(b, b' ' | b'\t'));
-        let same =
-            |open: &Open| matches!(open, Open::Stars { at: from, run: r } if *r == run && from + run < at);
-        let partner = if fits && behind && self.stars > 0 { self.opens.iter().rposition(same) } else { None };
-        if let Some((index, Open::Stars { at: from, .. })) = partner.map(|index| (index, self.opens[index])) {
-            w.patch(from, run, if run == 2 { "*" } else { "*/" });
-            self.truncate(index);
+        let stars = &mut self.stars[usize::from(run == 3)];
+        if let Some(from) = if fits && behind { stars.pop() } else { None } {
+            let (open, close) = if run == 2 { ("*", "*") } else { ("*/", "/*") };
             w.report.note("bold");
-            self.text_all(if run == 2 { "*" } else { "/*" }, w);
+            w.patch(from, run, open);
+            self.text_all(close, w);
             return;
         }
         self.literal('*', run, w);
         if fits && !address && next.is_some_and(|c| !spans::is_blank(c)) {
-            self.opens.push(Open::Stars { at: w.end() - run, run });
-            self.stars += 1;
+            self.stars[usize::from(run == 3)].push(w.end() - run);
         }
     }
 
@@ -345,47 +337,31 @@ impl Inline {
         text.chars().for_each(|c| self.text(c, w));
     }
 
-    /// Forgets the marks from number `index` on.
-    fn truncate(&mut self, index: usize) {
-        for open in self.opens.drain(index..) {
-            match open {
-                Open::Stars { .. } => self.stars -= 1,
-                Open::Bracket { .. } | Open::Description => self.brackets -= 1,
-            }
-        }
-    }
-
     fn open_bracket(&mut self, image: bool, escaped: bool, w: &mut Writer) {
         let mark = if image { "![" } else { "[" };
         let before = w.end();
+        let behind = w.guard.last() == Some(b']');
         self.text_all(mark, w);
         // The guard may have put a blank before the bracket.
         let apart = w.end() - before > mark.len();
         if self.markdown && (!escaped || apart) {
             let length = if apart { 1 } else { mark.len() };
-            self.opens.push(Open::Bracket { at: w.end() - length, length });
-            self.brackets += 1;
+            self.brackets.push(Bracket::Markdown { at: w.end() - length, length, behind });
         }
-    }
-
-    /// The innermost open bracket.
-    fn bracket(&self) -> Option<(usize, Open)> {
-        let index = self.opens.iter().rposition(|open| !matches!(open, Open::Stars { .. }))?;
-        Some((index, self.opens[index]))
     }
 
     /// `]`, and what follows it.
     fn after_close(&mut self, c: char, w: &mut Writer) {
-        match self.bracket() {
-            Some((_, Open::Bracket { .. })) if c == '(' => {
+        match self.brackets.last() {
+            Some(Bracket::Markdown { .. }) if c == '(' => {
                 self.state = State::Target(Target::new(!self.endless[LONGEST_RUN + 3]));
             }
-            Some((index, Open::Description)) if c == ']' => {
-                self.truncate(index);
+            Some(Bracket::Description) if c == ']' => {
+                self.brackets.pop();
                 self.text_all("]]", w);
                 self.last_link = Some(w.end());
             }
-            Some((_, Open::Description)) => {
+            Some(Bracket::Description) => {
                 self.text(']', w);
                 self.begin_span(c, w);
             }
@@ -398,9 +374,7 @@ impl Inline {
 
     /// Writes a `]` that ends no link.
     fn close_bracket(&mut self, w: &mut Writer) {
-        if let Some((index, _)) = self.bracket() {
-            self.truncate(index);
-        }
+        self.brackets.pop_if(|bracket| *bracket != Bracket::Description);
         self.text(']', w);
     }
 
@@ -412,23 +386,25 @@ impl Inline {
 
     /// `[text](target)`, complete.
     fn link(&mut self, target: &Target, w: &mut Writer) {
-        let (Some(path), Some((index, Open::Bracket { at, length }))) =
-            (links::from_markdown(&target.path), self.bracket())
+        let (Some(path), Some(Bracket::Markdown { at, length, behind })) =
+            (links::from_markdown(&target.path), self.brackets.last().copied())
         else {
             return self.no_target(&target.text(), w);
         };
-        self.truncate(index);
+        self.brackets.pop();
         w.report.note(if length == 2 { "image" } else { "link-markdown" });
         let place = w.end();
+        // Without its `!`, an image could join what is before it to a link.
+        let open = if behind && length == 2 { " " } else { "" };
         if self.last_link.is_some_and(|link| link > at) {
             // Links cannot be nested: the inner one goes first.
-            w.patch(at, length, "");
+            w.patch(at, length, open);
             w.put(&format!(" [[{path}]]"), Mode::Code);
         } else if place == at + length {
-            w.patch(at, length, "");
+            w.patch(at, length, open);
             w.put(&format!("[[{path}]]"), Mode::Code);
         } else {
-            w.patch(at, length, format!("[[{path}]["));
+            w.patch(at, length, format!("{open}[[{path}]["));
             w.put(if w.guard.last() == Some(b']') { " ]]" } else { "]]" }, Mode::Code);
         }
         self.fresh = false;
@@ -440,9 +416,11 @@ impl Inline {
 
     /// `[[path]` and the character behind it.
     fn end_path(&mut self, path: &str, c: char, w: &mut Writer) {
-        let live = links::is_live(path);
-        if !(live && matches!(c, ']' | '[')) {
-            return self.no_link(path, &format!("]{c}"), !live, w);
+        if !matches!(c, ']' | '[') {
+            return self.no_link(path, &format!("]{c}"), path.contains(':'), w);
+        }
+        if !links::is_live(path) {
+            return self.no_link(path, &format!("]{c}"), true, w);
         }
         self.risky = true;
         self.fresh = false;
@@ -452,8 +430,7 @@ impl Inline {
         if c == ']' {
             self.last_link = Some(w.end());
         } else {
-            self.opens.push(Open::Description);
-            self.brackets += 1;
+            self.brackets.push(Bracket::Description);
         }
     }
 
@@ -470,11 +447,12 @@ impl Inline {
     }
 
     fn end_code(&mut self, code: &Code, next: Option<char>, w: &mut Writer) {
-        let fits = self.may_begin(w) && next.is_none_or(spans::may_follow);
+        let parted = |c| matches!(c, '(' | '{') && w.would_part(&format!("{}`", code.raw), c as u8);
+        let fits = self.may_begin(w) && next.is_none_or(|c| spans::may_follow(c) || parted(c));
         match code.marked().filter(|_| fits) {
             Some((mark, content)) => {
                 w.report.note("code");
-                self.put_verbatim(mark, content, next, w);
+                self.put_verbatim(mark, content, self.is_sure(next), w);
             }
             None => {
                 self.literal('`', code.run, w);
@@ -486,16 +464,20 @@ impl Inline {
     }
 
     fn end_verbatim(&mut self, v: &Verbatim, next: Option<char>, w: &mut Writer) {
-        self.put_verbatim(v.mark, &v.raw, next, w);
+        self.put_verbatim(v.mark, &v.raw, self.is_sure(next) && !v.parted, w);
     }
 
-    fn put_verbatim(&mut self, mark: char, content: &str, next: Option<char>, w: &mut Writer) {
-        let sure = !self.risky && next.is_none_or(spans::ends_verbatim);
+    /// Writes code with Org's marks around it; `sure` if Org can only read it as such.
+    fn put_verbatim(&mut self, mark: char, content: &str, sure: bool, w: &mut Writer) {
         w.put_char(mark, Mode::Text);
         Self::put_code(content, sure, w);
-        w.put_char(mark, Mode::Text);
+        w.put_char(mark, if sure { Mode::Code } else { Mode::Text });
         self.fresh = false;
         self.after_colon = false;
         self.risky |= !sure;
+    }
+
+    fn is_sure(&self, next: Option<char>) -> bool {
+        !self.risky && next.is_none_or(spans::ends_verbatim)
     }
 }

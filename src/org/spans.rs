@@ -68,7 +68,9 @@ impl Code {
     pub(super) fn marked(&self) -> Option<(char, &str)> {
         let inner = self.raw.strip_prefix(' ').and_then(|raw| raw.strip_suffix(' '));
         let content = inner.filter(|inner| !inner.trim().is_empty()).unwrap_or(&self.raw);
-        let edges = !content.starts_with(is_blank) && !content.ends_with(is_blank);
+        // Behind `<<<` the guard would put a blank before the mark.
+        let edges =
+            !content.starts_with(is_blank) && !content.ends_with(is_blank) && !content.ends_with("<<<");
         let mark = ['~', '='].into_iter().find(|mark| !content.contains(*mark))?;
         (edges && !content.is_empty()).then_some((mark, content))
     }
@@ -81,11 +83,13 @@ pub(super) struct Verbatim {
     pub(super) raw: String,
     /// A mark that ends it if the next character allows it.
     pub(super) closing: bool,
+    /// Org would have seen its end before, where the guard puts a blank.
+    pub(super) parted: bool,
 }
 
 impl Verbatim {
     pub(super) fn new(mark: char, first: char) -> Self {
-        Self { mark, raw: first.to_string(), closing: false }
+        Self { mark, raw: first.to_string(), closing: false, parted: false }
     }
 
     /// Takes `c`; true if the verbatim ended before it.
@@ -97,9 +101,11 @@ impl Verbatim {
             self.raw.push(self.mark);
             self.closing = false;
         }
-        if c == self.mark && !self.raw.ends_with(is_blank) {
+        let ends = c == self.mark && !self.raw.ends_with(is_blank);
+        if ends && !self.raw.ends_with("<<<") {
             self.closing = true;
         } else {
+            self.parted |= ends;
             self.raw.push(c);
         }
         false

@@ -53,6 +53,13 @@ impl Writer {
         self.gone + self.held.len() + self.guard.pending()
     }
 
+    /// Whether the guard would put a blank between `text` and `next`.
+    pub(super) fn would_part(&self, text: &str, next: u8) -> bool {
+        let mut guard = self.guard.clone();
+        guard.put(text, Mode::Text, &mut String::new(), &mut Report::new());
+        guard.last_before(next) == Some(b' ')
+    }
+
     /// Replaces the `length` bytes at `at`, which must still be held, by `with`.
     pub(super) fn patch(&mut self, at: usize, length: usize, with: impl Into<String>) {
         self.patches.push(Patch { at: at - self.gone, length, with: with.into() });
