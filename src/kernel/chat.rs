@@ -82,27 +82,18 @@ impl Kernel {
             lamport: appended.lamport,
             duplicate: false,
         };
-        let said = Some(HistoryItem::User { text: message.text, context: message.context });
-        Ok((receipt, Some(Subject { turn, session, buffer, level: message.level, said })))
+        let said = HistoryItem::User { text: message.text, context: message.context };
+        Ok((receipt, Some(Subject { turn, session, buffer, level: message.level, said, again: false })))
     }
 
     fn session_for(&mut self, message: &ChatMessage) -> Result<SessionId> {
         if let Some(id) = &message.session {
-            self.hold(id, None)?;
+            self.hold(id)?;
             return Ok(id.clone());
         }
         let buffer = message.buffer.as_deref().unwrap_or(CHAT_BUFFER);
-        let mut candidates: Vec<SessionId> = self
-            .sessions
-            .iter()
-            .filter(|(_, session)| session.buffer == buffer)
-            .map(|(id, _)| id.clone())
-            .collect();
-        if candidates.is_empty() {
-            candidates = self.store.newest_active(buffer)?;
-        }
-        for id in candidates {
-            match self.hold(&id, None) {
+        for id in self.store.newest_active(buffer)? {
+            match self.hold(&id) {
                 Ok(()) => return Ok(id),
                 // Another server has it: this client gets a session of its own.
                 Err(error) if error.code == Code::Conflict => {}
@@ -124,9 +115,8 @@ impl Kernel {
         Ok(id)
     }
 
-    /// Makes a recorded session ours, unless another server holds it. Its history ends before the turn
-    /// `waiting`, if there is one that has not begun.
-    pub(super) fn hold(&mut self, id: &SessionId, waiting: Option<&TurnId>) -> Result<()> {
+    /// Makes a recorded session ours, unless another server holds it, with what a dead one left unfinished.
+    pub(super) fn hold(&mut self, id: &SessionId) -> Result<()> {
         if self.sessions.contains_key(id) {
             return Ok(());
         }
@@ -135,9 +125,13 @@ impl Kernel {
             Error::new(Code::Conflict, format!("session {id} is open in another server"))
                 .hint("close it there, or start a new session")
         })?;
-        let next = TurnId::from("");
-        let history = self.store.history(id, waiting.unwrap_or(&next), MESSAGES as u32)?;
+        let mut unfinished = self.store.unfinished_turns()?;
+        unfinished.retain(|turn| turn.session == *id);
+        // What was said and not begun yet is no history. A turn that resumes another one said nothing.
+        let waiting = unfinished.iter().find(|turn| !turn.started && turn.resumes.is_none());
+        let before = waiting.map_or_else(|| TurnId::from(""), |turn| turn.turn.clone());
+        let history = self.store.history(id, &before, MESSAGES as u32)?;
         self.sessions.insert(id.clone(), Session::new(buffer, history, lease));
-        Ok(())
+        self.take_over(id, &unfinished)
     }
 }

@@ -32,34 +32,27 @@ impl Kernel {
     }
 
     fn recover(&mut self) -> Result<()> {
-        let unfinished = self.store.unfinished_turns()?;
-        let mut waiting: Vec<SessionId> = Vec::new();
-        for turn in &unfinished {
-            let first = unfinished.iter().find(|other| other.session == turn.session && !other.started);
-            match self.hold(&turn.session, first.map(|turn| &turn.turn)) {
+        for turn in self.store.unfinished_turns()? {
+            match self.hold(&turn.session) {
                 Ok(()) => {}
-                // Another server is at work on it.
-                Err(error) if error.code == Code::Conflict => continue,
+                // Another server is at work on it. If that dies, whoever takes the session finds the rest.
+                Err(error) if error.code == Code::Conflict => {}
                 Err(error) => return Err(error),
             }
+        }
+        Ok(())
+    }
+
+    /// Goes on with a session that was just taken: `unfinished` are its turns that have not ended, in their order.
+    pub(super) fn take_over(&mut self, session: &SessionId, unfinished: &[UnfinishedTurn]) -> Result<()> {
+        for turn in unfinished {
             if turn.started {
                 self.interrupted(turn)?;
             } else {
-                if !waiting.contains(&turn.session) {
-                    waiting.push(turn.session.clone());
-                }
-                // The message of a turn that resumes another one is in the history already.
-                let said = turn
-                    .resumes
-                    .is_none()
-                    .then(|| HistoryItem::User { text: turn.text.clone(), context: turn.context.clone() });
-                let subject = Self::subject(turn, turn.turn.clone(), said);
-                self.queue(subject);
+                self.queue(Self::subject(turn, turn.turn.clone(), turn.resumes.is_some()));
             }
         }
-        for session in waiting {
-            self.start_next(&session);
-        }
+        self.start_next(session);
         Ok(())
     }
 
@@ -71,7 +64,12 @@ impl Kernel {
             let actuation = command.actuation;
             let message = Some("the server went away before the outcome was reported".to_owned());
             let outcome = Outcome { status: Status::Unknown, message, ..Outcome::default() };
-            self.record(&turn.session, &Record::ActionExecuted { actuation, outcome });
+            let executed = Record::ActionExecuted { actuation, outcome: outcome.clone() };
+            self.record(&turn.session, &executed);
+            if let Some(session) = self.sessions.get_mut(&turn.session) {
+                let command = command.command.unwrap_or_default();
+                session.remember(HistoryItem::CommandResult { command, outcome });
+            }
         }
         let reason = Some("interrupted".to_owned());
         let record = Record::TurnEnded { turn: turn.turn.clone(), state: EndState::Failed, reason };
@@ -79,22 +77,35 @@ impl Kernel {
         Ok(())
     }
 
-    fn subject(found: &UnfinishedTurn, turn: TurnId, said: Option<HistoryItem>) -> Subject {
+    fn subject(found: &UnfinishedTurn, turn: TurnId, again: bool) -> Subject {
         Subject {
             turn,
             session: found.session.clone(),
             buffer: found.buffer.clone(),
             level: found.level,
-            said,
+            said: HistoryItem::User { text: found.text.clone(), context: found.context.clone() },
+            again,
         }
     }
 
-    /// Answers the clients whose turn has come. What they are told is read from the views, and those show only
-    /// what is durable: above all, which turns were found interrupted a moment ago.
+    /// Lets a client wait until what it asks about is durable. What it is told is read from the views, and those
+    /// show only that: above all, which turns were found interrupted a moment ago.
+    pub(super) fn come_back(&mut self, resume: Resume, reply: Reply<Resumed>) {
+        if let Err(error) = self.hold(&resume.session) {
+            return self.answer(reply, Err(error));
+        }
+        self.returning.push_back((self.ticket, resume, reply));
+        self.returned();
+    }
+
+    /// Answers the clients whose turn has come.
     pub(super) fn returned(&mut self) {
         while self.returning.front().is_some_and(|(ticket, ..)| self.outbox.is_durable(*ticket)) {
-            if let Some((_, resume, reply)) = self.returning.pop_front() {
-                self.resume(&resume, reply);
+            let Some((_, resume, reply)) = self.returning.pop_front() else { return };
+            self.resume(&resume, reply);
+            // What the next one is told depends on what this one did.
+            for (ticket, ..) in &mut self.returning {
+                *ticket = self.ticket;
             }
         }
     }
@@ -116,7 +127,6 @@ impl Kernel {
     }
 
     fn resumed(&mut self, resume: &Resume) -> Result<Resumed> {
-        self.hold(&resume.session, None)?;
         let mut actuations = Vec::new();
         for pending in self.store.pending_inserts(&resume.session)? {
             if resume.applied.contains(&pending.actuation) {
@@ -174,7 +184,7 @@ impl Kernel {
         let record =
             Record::TurnResumed { turn: turn.clone(), from: from.clone(), message: found.message.clone() };
         self.append(&found.session, &record)?;
-        let subject = Self::subject(found, turn.clone(), None);
+        let subject = Self::subject(found, turn.clone(), true);
         self.turns.insert(turn.clone(), Turn::new(subject));
         if let Some(session) = self.sessions.get_mut(&found.session) {
             session.enqueue(turn.clone());
