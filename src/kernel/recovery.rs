@@ -125,6 +125,7 @@ impl Kernel {
     }
 
     fn resumed(&mut self, resume: &Resume) -> Result<Resumed> {
+        self.hold(&resume.session)?;
         let mut actuations = Vec::new();
         for pending in self.store.pending_inserts(&resume.session)? {
             if resume.applied.contains(&pending.actuation) {
