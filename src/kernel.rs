@@ -198,7 +198,7 @@ impl Kernel {
             Event::Actuated(actuated, reply) => self.actuated(actuated, reply),
             Event::Refused(actuation, message) => self.refused(&actuation, message),
             Event::Read(query, reply) => self.read(query, reply),
-            Event::Resume(resume, reply) => self.returns(resume, reply),
+            Event::Resume(resume, reply) => self.come_back(resume, reply),
             Event::Model { turn, attempt, piece } => {
                 let now = self.now();
                 self.advance(&turn, |turn| turn.piece(attempt, piece, now));
@@ -242,6 +242,11 @@ impl Kernel {
                 Effect::Remember(item) => {
                     if let Some(session) = self.sessions.get_mut(&session) {
                         session.remember(item);
+                    }
+                }
+                Effect::Recall(item) => {
+                    if let Some(session) = self.sessions.get_mut(&session) {
+                        session.recall(item);
                     }
                 }
                 Effect::Ask(repair) => self.ask(id, repair.as_deref()),

@@ -47,6 +47,8 @@ pub enum Effect {
     Record(Record),
     /// Keep for the prompts to come.
     Remember(HistoryItem),
+    /// The same for the message of a turn that runs again: the history may end with it already.
+    Recall(HistoryItem),
     /// Ask the model, with this message after the history if the last reply was rejected.
     Ask(Option<String>),
     /// Let go of the running model call.
@@ -73,8 +75,10 @@ pub struct Subject {
     pub buffer: String,
     /// The level of the prompt's heading.
     pub level: u32,
-    /// What the user said; `None` if the session's history has it already.
-    pub said: Option<HistoryItem>,
+    /// What the user said.
+    pub said: HistoryItem,
+    /// Whether it runs again: then the user said it before.
+    pub again: bool,
 }
 
 /// A turn.
@@ -181,8 +185,11 @@ impl Turn {
     /// Begins.
     #[must_use]
     pub fn start(&mut self, now: Duration) -> Effects {
-        let mut effects = vec![Effect::Record(Record::TurnStarted { turn: self.subject.turn.clone() })];
-        effects.extend(self.subject.said.take().map(Effect::Remember));
+        let said = self.subject.said.clone();
+        let mut effects = vec![
+            Effect::Record(Record::TurnStarted { turn: self.subject.turn.clone() }),
+            if self.subject.again { Effect::Recall(said) } else { Effect::Remember(said) },
+        ];
         self.next_step(now, &mut effects);
         effects
     }

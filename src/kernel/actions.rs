@@ -130,16 +130,20 @@ impl Kernel {
         }
     }
 
-    /// A report about an action of an earlier server: an insert that is now in the buffer.
+    /// A report about an action of an earlier server: an insert that is now in the buffer, or a command whose
+    /// outcome is known after all.
     fn late_report(&mut self, actuation: &ActuationId, outcome: Outcome) -> Result<()> {
         let Some(found) = self.store.find_actuation(actuation)? else {
             return Err(Error::not_found(format!("no actuation {actuation}")));
         };
-        if found.outcome.is_some() {
+        if found.outcome.is_some_and(|outcome| outcome.status != Status::Unknown) {
             return Ok(());
         }
         self.hold(&found.session)?;
         let outcome = self.complete(actuation, outcome);
+        if let (Some(session), Some(command)) = (self.sessions.get_mut(&found.session), &found.command) {
+            session.learn(command, &outcome);
+        }
         self.record(&found.session, &Record::ActionExecuted { actuation: actuation.clone(), outcome });
         self.actuations.insert(actuation.clone(), found.turn);
         self.settled.push_back(actuation.clone());

@@ -6,7 +6,7 @@ use crate::action::CHAT_BUFFER;
 use crate::error::{Code, Error, Result};
 use crate::event::{ChatMessage, Receipt, Reply};
 use crate::ids::{SessionId, TurnId};
-use crate::prompt::HistoryItem;
+use crate::prompt::{HistoryItem, MESSAGES};
 use crate::record::Record;
 use crate::store::body_hash;
 use crate::turn::{Subject, Turn};
@@ -82,8 +82,8 @@ impl Kernel {
             lamport: appended.lamport,
             duplicate: false,
         };
-        let said = Some(HistoryItem::User { text: message.text, context: message.context });
-        Ok((receipt, Some(Subject { turn, session, buffer, level: message.level, said })))
+        let said = HistoryItem::User { text: message.text, context: message.context };
+        Ok((receipt, Some(Subject { turn, session, buffer, level: message.level, said, again: false })))
     }
 
     fn session_for(&mut self, message: &ChatMessage) -> Result<SessionId> {
@@ -113,5 +113,25 @@ impl Kernel {
         self.append(&id, &record)?;
         self.sessions.insert(id.clone(), Session::new(buffer.to_owned(), Vec::new(), lease));
         Ok(id)
+    }
+
+    /// Makes a recorded session ours, unless another server holds it, with what a dead one left unfinished.
+    pub(super) fn hold(&mut self, id: &SessionId) -> Result<()> {
+        if self.sessions.contains_key(id) {
+            return Ok(());
+        }
+        let buffer = self.store.session(id)?["buffer"].as_str().unwrap_or(CHAT_BUFFER).to_owned();
+        let lease = self.store.lease(id)?.ok_or_else(|| {
+            Error::new(Code::Conflict, format!("session {id} is open in another server"))
+                .hint("close it there, or start a new session")
+        })?;
+        let mut unfinished = self.store.unfinished_turns()?;
+        unfinished.retain(|turn| turn.session == *id);
+        // What was said and not begun yet is no history. A turn that resumes another one said nothing.
+        let waiting = unfinished.iter().find(|turn| !turn.started && turn.resumes.is_none());
+        let before = waiting.map_or_else(|| TurnId::from(""), |turn| turn.turn.clone());
+        let history = self.store.history(id, &before, MESSAGES as u32)?;
+        self.sessions.insert(id.clone(), Session::new(buffer, history, lease));
+        self.take_over(id, &unfinished)
     }
 }

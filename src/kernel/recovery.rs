@@ -5,15 +5,13 @@
 //! never sent again. Text that was permitted and not reported as inserted is offered again.
 
 use super::Kernel;
-use super::session::Session;
-use crate::action::CHAT_BUFFER;
 use crate::config::Secrets;
 use crate::error::{Code, Error, Result};
 use crate::event::{Reply, Resume, Resumed};
 use crate::ids::{SessionId, TurnId};
 use crate::outgoing::{Actuation, Address};
 use crate::policy;
-use crate::prompt::{HistoryItem, MESSAGES};
+use crate::prompt::HistoryItem;
 use crate::record::{EndState, Outcome, Record, Status};
 use crate::sexp::Rejection;
 use crate::store::{self, UnfinishedTurn};
@@ -34,46 +32,25 @@ impl Kernel {
     fn recover(&mut self) -> Result<()> {
         for turn in self.store.unfinished_turns()? {
             match self.hold(&turn.session) {
-                // Another server is at work on it.
-                Err(error) if error.code != Code::Conflict => return Err(error),
-                Ok(()) | Err(_) => {}
+                Ok(()) => {}
+                // Another server is at work on it. If that dies, whoever takes the session finds the rest.
+                Err(error) if error.code == Code::Conflict => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(())
     }
 
-    /// Makes a recorded session ours, unless another server holds it, and settles what an earlier server left
-    /// in it.
-    pub(super) fn hold(&mut self, id: &SessionId) -> Result<()> {
-        if self.sessions.contains_key(id) {
-            return Ok(());
-        }
-        let buffer = self.store.session(id)?["buffer"].as_str().unwrap_or(CHAT_BUFFER).to_owned();
-        let lease = self.store.lease(id)?.ok_or_else(|| {
-            Error::new(Code::Conflict, format!("session {id} is open in another server"))
-                .hint("close it there, or start a new session")
-        })?;
-        let mut unfinished = self.store.unfinished_turns()?;
-        unfinished.retain(|turn| turn.session == *id);
-        // The history that the first waiting turn has to see; a turn that is not there sees all.
-        let first =
-            unfinished.iter().find(|turn| !turn.started).map_or_else(|| "".into(), |turn| turn.turn.clone());
-        let history = self.store.history(id, &first, MESSAGES as u32)?;
-        self.sessions.insert(id.clone(), Session::new(buffer, history, lease));
+    /// Goes on with a session that was just taken: `unfinished` are its turns that have not ended, in their order.
+    pub(super) fn take_over(&mut self, session: &SessionId, unfinished: &[UnfinishedTurn]) -> Result<()> {
         for turn in unfinished {
             if turn.started {
-                self.interrupted(&turn)?;
+                self.interrupted(turn)?;
             } else {
-                // The message of a turn that resumes another one is in the history already.
-                let said = turn
-                    .resumes
-                    .is_none()
-                    .then(|| HistoryItem::User { text: turn.text.clone(), context: turn.context.clone() });
-                let subject = Self::subject(&turn, turn.turn.clone(), said);
-                self.queue(subject);
+                self.queue(Self::subject(turn, turn.turn.clone(), turn.resumes.is_some()));
             }
         }
-        self.start_next(id);
+        self.start_next(session);
         Ok(())
     }
 
@@ -85,7 +62,12 @@ impl Kernel {
             let actuation = command.actuation;
             let message = Some("the server went away before the outcome was reported".to_owned());
             let outcome = Outcome { status: Status::Unknown, message, ..Outcome::default() };
-            self.record(&turn.session, &Record::ActionExecuted { actuation, outcome });
+            let executed = Record::ActionExecuted { actuation, outcome: outcome.clone() };
+            self.record(&turn.session, &executed);
+            if let Some(session) = self.sessions.get_mut(&turn.session) {
+                let command = command.command.unwrap_or_default();
+                session.remember(HistoryItem::CommandResult { command, outcome });
+            }
         }
         let reason = Some("interrupted".to_owned());
         let record = Record::TurnEnded { turn: turn.turn.clone(), state: EndState::Failed, reason };
@@ -93,33 +75,35 @@ impl Kernel {
         Ok(())
     }
 
-    fn subject(found: &UnfinishedTurn, turn: TurnId, said: Option<HistoryItem>) -> Subject {
+    fn subject(found: &UnfinishedTurn, turn: TurnId, again: bool) -> Subject {
         Subject {
             turn,
             session: found.session.clone(),
             buffer: found.buffer.clone(),
             level: found.level,
-            said,
+            said: HistoryItem::User { text: found.text.clone(), context: found.context.clone() },
+            again,
         }
     }
 
-    /// Takes note of a client that comes back.
-    pub(super) fn returns(&mut self, resume: Resume, reply: Reply<Resumed>) {
-        match self.hold(&resume.session) {
-            Ok(()) => {
-                self.returning.push_back((self.ticket, resume, reply));
-                self.returned();
-            }
-            Err(error) => self.answer(reply, Err(error)),
+    /// Lets a client wait until what it asks about is durable. What it is told is read from the views, and those
+    /// show only that: above all, which turns were found interrupted a moment ago.
+    pub(super) fn come_back(&mut self, resume: Resume, reply: Reply<Resumed>) {
+        if let Err(error) = self.hold(&resume.session) {
+            return self.answer(reply, Err(error));
         }
+        self.returning.push_back((self.ticket, resume, reply));
+        self.returned();
     }
 
-    /// Answers the clients whose turn has come. What they are told is read from the views, and those show only
-    /// what is durable: above all, which turns were found interrupted a moment ago.
+    /// Answers the clients whose turn has come.
     pub(super) fn returned(&mut self) {
         while self.returning.front().is_some_and(|(ticket, ..)| self.outbox.is_durable(*ticket)) {
-            if let Some((_, resume, reply)) = self.returning.pop_front() {
-                self.resume(&resume, reply);
+            let Some((_, resume, reply)) = self.returning.pop_front() else { return };
+            self.resume(&resume, reply);
+            // What the next one is told depends on what this one did.
+            for (ticket, ..) in &mut self.returning {
+                *ticket = self.ticket;
             }
         }
     }
@@ -198,7 +182,7 @@ impl Kernel {
         let record =
             Record::TurnResumed { turn: turn.clone(), from: from.clone(), message: found.message.clone() };
         self.append(&found.session, &record)?;
-        let subject = Self::subject(found, turn.clone(), None);
+        let subject = Self::subject(found, turn.clone(), true);
         self.turns.insert(turn.clone(), Turn::new(subject));
         if let Some(session) = self.sessions.get_mut(&found.session) {
             session.enqueue(turn.clone());

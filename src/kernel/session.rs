@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use crate::ids::TurnId;
 use crate::prompt::{HistoryItem, MESSAGES};
+use crate::record::{Outcome, Status};
 use crate::store::Lease;
 
 /// How many turns may wait in one session.
@@ -33,6 +34,27 @@ impl Session {
             self.history.pop_front();
         }
         self.history.push_back(item);
+    }
+
+    /// Keeps `item`, which the user said before, unless the history ends with it and what came of it. It never
+    /// ends with the model's own words: there is nothing to answer to them.
+    pub(super) fn recall(&mut self, item: HistoryItem) {
+        let last = self.history.iter().rev().find(|item| matches!(item, HistoryItem::User { .. }));
+        let answered = matches!(self.history.back(), Some(HistoryItem::Assistant { .. }));
+        if answered || last != Some(&item) {
+            self.remember(item);
+        }
+    }
+
+    /// Puts the outcome of `command` in the place of the last one that was unknown.
+    pub(super) fn learn(&mut self, command: &str, outcome: &Outcome) {
+        let unknown = self.history.iter_mut().rev().find_map(|item| match item {
+            HistoryItem::CommandResult { command: own, outcome } if own == command => Some(outcome),
+            _ => None,
+        });
+        if let Some(unknown) = unknown.filter(|outcome| outcome.status == Status::Unknown) {
+            *unknown = outcome.clone();
+        }
     }
 
     /// What was said, oldest first.

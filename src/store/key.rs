@@ -44,7 +44,8 @@ pub(super) fn load(path: &Path) -> Result<SigningKey> {
     }
     let mut secret = [0; 32];
     getrandom::fill(&mut secret)?;
-    writeln!(file, "{}", hex(&secret)).map_err(fail)?;
+    // In one write: a process that is killed leaves a whole key or none.
+    file.write_all(format!("{}\n", hex(&secret)).as_bytes()).map_err(fail)?;
     file.sync_all().map_err(fail)?;
     Ok(SigningKey::from_bytes(&secret))
 }

@@ -225,7 +225,8 @@ impl Store {
         self.turns("t.state IN ('queued', 'started') ORDER BY t.position", [])
     }
 
-    /// The turns of `session` that were cut off and that no other turn has resumed, in the order in which they came.
+    /// The turns of `session` that were cut off before their text was permitted, and that no other turn has
+    /// resumed, in the order in which they came.
     ///
     /// # Errors
     /// `internal` if the database fails or is damaged.
@@ -233,6 +234,8 @@ impl Store {
         self.turns(
             "t.session = ?1 AND t.state = 'failed' AND t.reason = 'interrupted'
                 AND NOT EXISTS (SELECT 1 FROM turns r WHERE r.session = ?1 AND r.resumes = t.id)
+                AND NOT EXISTS (SELECT 1 FROM chat_actions a WHERE a.session = ?1 AND a.turn = t.id
+                    AND a.status IN ('allowed', 'done') AND a.action IN ('insert-at-end', 'response'))
              ORDER BY t.position",
             [session.as_str()],
         )

@@ -9,7 +9,7 @@
 //!   the action was permitted; a denied one is listed only if it is a command, because its denial is what the
 //!   model is told next.
 //! - A command executed, or denied as its outcome, makes a message with its result. The first outcome stands,
-//!   unless it was `unknown`.
+//!   unless it was `unknown`: then the next one takes its place.
 //! - A turn ends once; what comes later does not change how.
 
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
@@ -352,6 +352,13 @@ impl Fold<'_> {
             "status": status, "exitCode": outcome.exit_code, "truncated": outcome.truncated,
         });
         let content = result_text(outcome);
+        if action.has_outcome {
+            return self.run(
+                "UPDATE chat_messages SET content = ?1, metadata = ?2
+                 WHERE session = ?3 AND actuation = ?4 AND kind = 'command-result' AND listed = 1",
+                params![content, metadata.to_string(), self.event.session.0, actuation.0],
+            );
+        }
         self.message(&turn, ("system", "command-result"), Some(actuation), &content, &metadata, true)
     }
 

@@ -21,7 +21,8 @@ impl Driver {
             session: "s".into(),
             buffer: "*notes*".into(),
             level: 1,
-            said: Some(HistoryItem::User { text: "hi".into(), context: Vec::new() }),
+            said: HistoryItem::User { text: "hi".into(), context: Vec::new() },
+            again: false,
         };
         Self { turn: Turn::new(subject), now: Duration::from_secs(1), seqs: Vec::new() }
     }
@@ -47,6 +48,7 @@ impl Driver {
                     format!("remember {:?}", outcome.status).to_lowercase()
                 }
                 Effect::Remember(HistoryItem::NoSkill { .. }) => "remember no skill".into(),
+                Effect::Recall(_) => "recall user".into(),
                 Effect::Ask(None) => "ask".into(),
                 Effect::Ask(Some(repair)) => {
                     assert!(repair.contains("rejected"), "{repair}");

@@ -62,9 +62,14 @@ impl Client {
 
     /// Starts a server with this home, so that a second one can find what the first left; initializes it.
     pub fn new_in(home: &Path, env: &[(&str, &str)]) -> Self {
-        let mut client = Self::spawn(Home::Given(home.to_owned()), env);
+        let mut client = Self::start_in(home, env);
         client.initialize();
         client
+    }
+
+    /// Starts a server with this home.
+    pub fn start_in(home: &Path, env: &[(&str, &str)]) -> Self {
+        Self::spawn(Home::Given(home.to_owned()), env)
     }
 
     fn spawn(home: Home, env: &[(&str, &str)]) -> Self {
@@ -227,14 +232,29 @@ impl Client {
         self.unread.pop_front().or_else(|| self.receive())
     }
 
+    /// The next message that is there by then, unread ones first.
+    pub fn poll(&mut self, wait: Duration) -> Option<Value> {
+        if let Some(message) = self.unread.pop_front() {
+            return Some(message);
+        }
+        match self.frames.recv_timeout(wait) {
+            Ok(message) => Some(self.received(message)),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => panic!("the server left\n{}", self.log()),
+        }
+    }
+
     fn receive(&mut self) -> Option<Value> {
-        let message = match self.frames.recv_timeout(GUARD) {
-            Ok(message) => message,
-            Err(RecvTimeoutError::Disconnected) => return None,
+        match self.frames.recv_timeout(GUARD) {
+            Ok(message) => Some(self.received(message)),
+            Err(RecvTimeoutError::Disconnected) => None,
             Err(RecvTimeoutError::Timeout) => {
                 panic!("no message in time; unread: {:#?}\nits log:\n{}", self.unread, self.log())
             }
-        };
+        }
+    }
+
+    fn received(&mut self, message: Value) -> Value {
         if message.get("method").is_some() && message.get("id").is_some() {
             self.asked.push(message.clone());
             if self.acknowledge {
@@ -242,7 +262,7 @@ impl Client {
                 self.send(&json!({"jsonrpc": "2.0", "id": id, "result": {"accepted": true}}));
             }
         }
-        Some(message)
+        message
     }
 
     /// As long as a test holds this lock, nothing that the server writes is read.
@@ -324,10 +344,12 @@ impl Client {
         self.child.wait().unwrap()
     }
 
-    /// Kills the server as `kill -9` does.
-    pub fn kill(mut self) {
+    /// Kills the server as `kill -9` does. What it had written by then and was not asked for.
+    pub fn kill(mut self) -> Vec<Value> {
         self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.acknowledge = false;
+        self.ended();
+        self.unread.drain(..).collect()
     }
 }
 
@@ -350,17 +372,19 @@ fn read_frames(mut stdout: impl BufRead, gate: &Mutex<()>, frames: &Sender<Value
     loop {
         drop(gate.lock());
         let mut header = String::new();
-        if stdout.read_line(&mut header).unwrap_or(0) == 0 {
+        // A server that is killed may leave a part of a frame.
+        if stdout.read_line(&mut header).is_err() || !header.ends_with('\n') {
             return;
         }
         let length = header.strip_prefix("Content-Length: ").and_then(|rest| rest.strip_suffix("\r\n"));
-        let length = length.unwrap_or_else(|| panic!("on standard output: {header:?}")).parse().unwrap();
-        let mut blank = [0; 2];
-        stdout.read_exact(&mut blank).unwrap();
-        assert_eq!(&blank, b"\r\n");
-        let mut body = vec![0; length];
-        stdout.read_exact(&mut body).unwrap();
-        let message: Value = serde_json::from_slice(&body).unwrap();
+        let length = length.unwrap_or_else(|| panic!("on standard output: {header:?}"));
+        let length: usize = length.parse().unwrap();
+        let mut body = vec![0; 2 + length];
+        if stdout.read_exact(&mut body).is_err() {
+            return;
+        }
+        let body = body.strip_prefix(b"\r\n").expect("a blank line ends the header");
+        let message: Value = serde_json::from_slice(body).unwrap();
         assert_eq!(message["jsonrpc"], "2.0");
         if frames.send(message).is_err() {
             return;

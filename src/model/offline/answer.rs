@@ -41,7 +41,7 @@ pub(super) fn answer(messages: &[Message], user: &str, assistant: &str) -> Actio
     let words = said.last().copied().unwrap_or_default();
     // A message that got no answer stands before this one, without a mark between them.
     let last = words.rsplit("\n\n").next().unwrap_or_default();
-    order(words).or_else(|| order(last)).unwrap_or_else(|| {
+    order(last).or_else(|| order(words)).unwrap_or_else(|| {
         let names = (visible(user), visible(assistant));
         insert(&talk(&said, (&names.0, &names.1)))
     })
