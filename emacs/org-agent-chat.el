@@ -52,8 +52,8 @@ While it is on its way `org-agent--sending' is non-nil as well.")
   "Keys of `org-agent-chat-mode'; the rest is Org's.")
 
 (defun org-agent--bind (key name command when)
-  "Bind KEY to COMMAND, called NAME, while WHEN returns non-nil.
-Otherwise it is what it is in Org."
+  "Bind KEY to COMMAND, called NAME, as long as WHEN is true.
+WHEN is a function.  Otherwise the key is what it is in Org."
   (define-key org-agent-chat-mode-map (kbd key)
     `(menu-item ,name ,command
                 :filter ,(lambda (command)
@@ -81,6 +81,8 @@ a language for it."
               org-src-fontify-natively nil
               enable-local-variables nil
               enable-local-eval nil
+              ;; A chat that is saved as a file goes on.
+              change-major-mode-with-file-name nil
               truncate-lines nil
               word-wrap t)
   (when (file-remote-p default-directory)
