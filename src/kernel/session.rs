@@ -60,6 +60,17 @@ impl Session {
         }
     }
 
+    /// Puts what came of the action `sexp` behind it. A turn that ran again stands where its message was said, so what
+    /// came of it need not be the last thing in the history.
+    pub(super) fn conclude(&mut self, sexp: &str, item: HistoryItem) {
+        let proposed =
+            |item: &HistoryItem| matches!(item, HistoryItem::Assistant { sexp: own } if own == sexp);
+        match self.history.iter().rposition(proposed) {
+            Some(at) => self.history.insert(at + 1, item),
+            None => self.remember(item),
+        }
+    }
+
     /// Puts the outcome of `command` in the place of the last one that was unknown.
     pub(super) fn learn(&mut self, command: &str, outcome: &Outcome) {
         let unknown = self.history.iter_mut().rev().find_map(|item| match item {
