@@ -292,13 +292,14 @@ impl Engine {
         if self.indent == 0 && rest.starts_with("[fn:") {
             self.footnote = true;
         }
-        if item {
+        let continues = opaque || self.continues && !item;
+        if !continues {
             self.w.guard.end_paragraph();
         }
         self.context.in_list = item || self.context.in_list && self.indent > 0;
         // Ticks that open nothing must not become a fence when code behind them loses its own.
         let ticks = self.place == Place::Whole && lines::opens_ticks(rest);
-        self.inline.begin(!(opaque || code || ticks), opaque || self.continues && !item);
+        self.inline.begin(!(opaque || code || ticks), continues);
         self.w.put(blanks, Mode::Text);
         rest.chars().for_each(|c| self.inline.feed(c, &mut self.w));
         self.place = Place::Text;
@@ -397,6 +398,10 @@ impl Engine {
                 self.open_fence(fence, " ".repeat(width));
             }
             Line::Table => self.table(indent, &line[indent.len()..]),
+            Line::OrgRule => {
+                self.w.put(line, Mode::Code);
+                self.note_line(false);
+            }
             Line::Rule => {
                 self.w.report.note("rule");
                 self.w.put(indent, Mode::Code);

@@ -88,6 +88,8 @@ pub(super) struct Guard {
     call: Part,
     snippet: Part,
     file: File,
+    /// A LaTeX fragment may be open in this paragraph: exports would pass its tags on.
+    tex: bool,
     /// Length of the run of equal `{`, `<` or `^` that ends the output.
     run: usize,
 }
@@ -103,6 +105,7 @@ impl Guard {
             call: Part::None,
             snippet: Part::None,
             file: File::None,
+            tex: false,
             run: 0,
         }
     }
@@ -150,17 +153,20 @@ impl Guard {
         }
     }
 
-    /// Lets go of what is held back: nothing follows in this line.
-    pub(super) fn settle(&mut self, out: &mut String) {
-        if !self.pend.is_empty() {
-            let pend = std::mem::take(&mut self.pend);
-            self.plain(&String::from_utf8_lossy(&pend), out);
+    /// Lets go of what is held back: its name is complete.
+    pub(super) fn settle(&mut self, out: &mut String, report: &mut Report) {
+        if TEX.iter().any(|name| self.pend.strip_prefix(b"\\") == Some(name.as_bytes())) {
+            report.note("latex");
+            self.pend.insert(1, b' ');
         }
+        let pend = std::mem::take(&mut self.pend);
+        self.plain(&String::from_utf8_lossy(&pend), out);
     }
 
     /// Forgets what a paragraph left open.
     pub(super) const fn end_paragraph(&mut self) {
         self.file = File::None;
+        self.tex = false;
     }
 
     fn is_alert(&self) -> bool {
@@ -213,18 +219,16 @@ impl Guard {
                 report.note("link");
                 self.plain(" ", out);
             }
-        } else if self.pend.len() == 1 && b == b'\\' {
-            self.settle(out);
-            self.plain("\\", out);
-            return true;
         } else if b.is_ascii_alphabetic() && self.pend.len() <= LONGEST {
             self.pend.push(b);
             return true;
-        } else if !b.is_ascii_alphabetic() && TEX.iter().any(|name| name.as_bytes() == &self.pend[1..]) {
-            report.note("latex");
-            self.pend.insert(1, b' ');
+        } else if b.is_ascii_alphabetic() {
+            // Too long a name to be one of ours.
+            let pend = std::mem::take(&mut self.pend);
+            self.plain(&String::from_utf8_lossy(&pend), out);
+            return false;
         }
-        self.settle(out);
+        self.settle(out, report);
         false
     }
 
@@ -248,6 +252,9 @@ impl Guard {
             b':' if self.file != File::None && tail.last() != Some(&b' ') => Some("link"),
             b':' if self.angle_of_type() => Some("link"),
             _ if self.run > 0 => match tail.last() {
+                Some(b'<') if self.tex && (b.is_ascii_alphabetic() || matches!(b, b'/' | b'!' | b'?')) => {
+                    Some("latex")
+                }
                 Some(b'{') if self.run >= 3 && is_name(b) => Some("macro"),
                 Some(b'<') if self.run >= 3 && !matches!(b, b' ' | b'\t' | b'\n' | b'<' | b'>') => {
                     Some("radio-target")
@@ -283,6 +290,7 @@ impl Guard {
             b'_' if self.src == Part::None && before(b"src") => self.src = Part::Open,
             b'_' if self.call == Part::None && before(b"call") => self.call = Part::Open,
             b'@' if tail.last() == Some(&b'@') => self.snippet = Part::Open,
+            b'$' | b'\\' => self.tex = true,
             b':' if ends_with_any_case(tail, b"file") => {
                 let rest = &tail[..tail.len() - 4];
                 if rest.last() == Some(&b'<') {
@@ -326,7 +334,7 @@ fn ends_mode_line(tail: &[u8]) -> bool {
 /// The bytes at which something may begin or be completed.
 const SPECIAL: [bool; 256] = {
     let mut table = [false; 256];
-    let bytes = b"{[(:@-<_^\\\n";
+    let bytes = b"{[(:@-<_^$\\\n";
     let mut i = 0;
     while i < bytes.len() {
         table[bytes[i] as usize] = true;

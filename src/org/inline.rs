@@ -138,7 +138,7 @@ impl Inline {
                 State::Close => self.close_bracket(w),
                 State::Target(target) => {
                     if target.in_title() {
-                        self.endless[LONGEST_RUN + 3] = true;
+                        self.endless[endless('"')] = true;
                     }
                     self.no_target(&target.text(), w);
                 }
@@ -152,7 +152,7 @@ impl Inline {
                 State::Mark(mark) => self.text(mark, w),
                 State::Verbatim(v) if v.closing => self.end_verbatim(&v, None, w),
                 State::Verbatim(v) => {
-                    self.endless[LONGEST_RUN + 1 + usize::from(v.mark == '~')] = true;
+                    self.endless[endless(v.mark)] = true;
                     self.text(v.mark, w);
                     self.requeue(&v.raw);
                 }
@@ -275,7 +275,7 @@ impl Inline {
         match c {
             '[' => self.state = State::Bracket { image: false, escaped: false },
             ']' if !self.brackets.is_empty() => self.state = State::Close,
-            '=' | '~' if self.may_begin(w) && !self.endless[LONGEST_RUN + 1 + usize::from(c == '~')] => {
+            '=' | '~' if self.may_begin(w) && !self.endless[endless(c)] => {
                 self.state = State::Mark(c);
             }
             ':' if links::ends_with_web(w.guard.tail()) => self.address(c, w),
@@ -354,7 +354,7 @@ impl Inline {
     fn after_close(&mut self, c: char, w: &mut Writer) {
         match self.brackets.last() {
             Some(Bracket::Markdown { .. }) if c == '(' => {
-                self.state = State::Target(Target::new(!self.endless[LONGEST_RUN + 3]));
+                self.state = State::Target(Target::new(!self.endless[endless('"')]));
             }
             Some(Bracket::Description) if c == ']' => {
                 self.brackets.pop();
@@ -449,7 +449,9 @@ impl Inline {
     fn end_code(&mut self, code: &Code, next: Option<char>, w: &mut Writer) {
         let parted = |c| matches!(c, '(' | '{') && w.would_part(&format!("{}`", code.raw), c as u8);
         let fits = self.may_begin(w) && next.is_none_or(|c| spans::may_follow(c) || parted(c));
-        match code.marked().filter(|_| fits) {
+        // A mark that was left open before could reach into the code.
+        let marks = ['~', '='].into_iter().filter(|mark| !self.endless[endless(*mark)]);
+        match code.marked(marks).filter(|_| fits) {
             Some((mark, content)) => {
                 w.report.note("code");
                 self.put_verbatim(mark, content, self.is_sure(next), w);
@@ -480,4 +482,14 @@ impl Inline {
     fn is_sure(&self, next: Option<char>) -> bool {
         !self.risky && next.is_none_or(spans::ends_verbatim)
     }
+}
+
+/// The place in [`Inline::endless`] of a verbatim mark, or of a title's quote.
+const fn endless(mark: char) -> usize {
+    LONGEST_RUN
+        + match mark {
+            '=' => 1,
+            '~' => 2,
+            _ => 3,
+        }
 }

@@ -51,6 +51,9 @@ pub(super) enum Line<'a> {
     /// A list bullet with the blanks behind it, and the fence that follows.
     ItemFence(&'a str, Fence<'a>),
     Table,
+    /// A rule as Org writes it.
+    OrgRule,
+    /// A rule of Markdown's.
     Rule,
     /// `\begin{NAME}`
     Environment(&'a str),
@@ -224,15 +227,12 @@ fn rule_or_text<'a>(rest: &'a str, indent: usize, context: Context) -> Line<'a> 
     let marks = rest.bytes().filter(|b| *b == mark as u8).count();
     let only = rest.chars().all(|c| c == mark || c == ' ' || c == '\t');
     let bare = rest.trim_end().len() == marks;
+    if mark == '-' && bare && marks >= 5 && !context.opaque {
+        return Line::OrgRule;
+    }
     // Under a paragraph, a row of dashes is its Setext underline, which stays text.
     let setext = mark == '-' && bare && context.after_text;
-    let done = mark == '-' && bare && marks >= 5;
-    if matches!(mark, '*' | '-' | '_')
-        && only
-        && marks >= 3
-        && indent <= 3
-        && !(context.opaque || setext || done)
-    {
+    if matches!(mark, '*' | '-' | '_') && only && marks >= 3 && indent <= 3 && !(context.opaque || setext) {
         Line::Rule
     } else {
         item_fence(rest, context)

@@ -64,14 +64,14 @@ impl Code {
         format!("{}{}", self.raw, "`".repeat(self.ticks))
     }
 
-    /// The mark that Org can put around it, and its content.
-    pub(super) fn marked(&self) -> Option<(char, &str)> {
+    /// The mark that Org can put around it, out of `marks`, and its content.
+    pub(super) fn marked(&self, marks: impl IntoIterator<Item = char>) -> Option<(char, &str)> {
         let inner = self.raw.strip_prefix(' ').and_then(|raw| raw.strip_suffix(' '));
         let content = inner.filter(|inner| !inner.trim().is_empty()).unwrap_or(&self.raw);
         // Behind `<<<` the guard would put a blank before the mark.
         let edges =
             !content.starts_with(is_blank) && !content.ends_with(is_blank) && !content.ends_with("<<<");
-        let mark = ['~', '='].into_iter().find(|mark| !content.contains(*mark))?;
+        let mark = marks.into_iter().find(|mark| !content.contains(*mark))?;
         (edges && !content.is_empty()).then_some((mark, content))
     }
 }

@@ -85,7 +85,7 @@ impl Writer {
 
     /// Ends the output.
     pub(super) fn finish(mut self, out: &mut String) -> Vec<Change> {
-        self.guard.settle(&mut self.held);
+        self.guard.settle(&mut self.held, &mut self.report);
         self.flush(out);
         self.report.into_changes()
     }
