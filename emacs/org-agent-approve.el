@@ -167,7 +167,7 @@ With a prefix argument read a MESSAGE that tells the model why."
                      (org-agent--card-cut-p card)))
             (save-window-excursion
               (org-agent--show-command card)
-              (yes-or-no-p "Run this whole command? ")))
+              (yes-or-no-p "Run all of this (C-M-v scrolls)? ")))
     (org-agent--decide card (if always "always" "run"))))
 
 (defun org-agent--edit (card)
@@ -340,7 +340,7 @@ they look like the card's own."
                    ('deciding "Asking the server about this command:\n")
                    (_ "This command runs:\n"))
                  'face 'org-agent-notice)
-     (org-agent--indent (substring command 0 cut) "$ ")
+     (org-agent--indent (string-remove-suffix "\n" (substring command 0 cut)) "$ ")
      (and cut (propertize (format "[... %d of %d characters are not shown here ...]\n"
                                   (- (length command) cut) (length command))
                           'face 'org-agent-notice))
