@@ -58,11 +58,16 @@ For example 600, where builds and test suites are run."
 ;;;; State
 
 (defconst org-agent--card-rows 12
-  "How many rows of a command a card shows.")
+  "How many rows of a command a card shows at most.")
+
+(defconst org-agent--card-rest 13
+  "How many rows a card, and the input below it, have besides the command.")
 
 (cl-defstruct (org-agent--card (:copier nil))
   "A proposed command."
   id turn command cwd timeout explanation rule
+  literal ; the command as it is shown, once it was
+  cut ; non-nil if that was only a part
   state ; asking, deciding, running or over
   token job
   (seq 0) ; of the last piece of live output
@@ -157,18 +162,20 @@ With a prefix argument read a MESSAGE that tells the model why."
 
 (defun org-agent--approve (card &optional always)
   "Run the command of CARD, shown in full before; for ALWAYS see the caller."
-  (when (or (not (org-agent--card-cut-p card))
+  (when (or (not (or (org-agent--card-cut card)
+                     ;; The window may have become smaller since.
+                     (org-agent--card-cut-p card)))
             (save-window-excursion
               (org-agent--show-command card)
-              (yes-or-no-p "Run this whole command? ")))
+              (yes-or-no-p "Run all of this (C-M-v scrolls)? ")))
     (org-agent--decide card (if always "always" "run"))))
 
 (defun org-agent--edit (card)
   "Let the user change the command of CARD, and run it."
   (let ((command (read-string "Run: " (org-agent--card-command card))))
-    (org-agent--decide card "run"
-                       (unless (equal command (org-agent--card-command card))
-                         command))))
+    (if (equal command (org-agent--card-command card))
+        (org-agent--approve card)
+      (org-agent--decide card "run" command))))
 
 (defun org-agent--decide (card choice &optional command message)
   "Tell the server about CHOICE for CARD.
@@ -198,7 +205,8 @@ COMMAND is the command as edited, or nil."
      ((not (eq (org-agent--card-state card) 'deciding)) nil)
      ((and (equal decision "allow") (stringp token))
       (when command
-        (setf (org-agent--card-command card) command))
+        (setf (org-agent--card-command card) command
+              (org-agent--card-literal card) nil))
       (setf (org-agent--card-token card) token)
       (org-agent--card-run card))
      ((equal decision "ask")
@@ -273,34 +281,76 @@ COMMAND is the command as edited, or nil."
             (org-agent--card-string card)))
     (org-agent--show turn)))
 
+(defun org-agent--card-room (card)
+  "Return the rows and columns that the window has for the command of CARD."
+  (pcase-let ((`(,rows ,width)
+               (with-current-buffer (or (org-agent--card-buffer card)
+                                        (current-buffer))
+                 (org-agent--room))))
+    (list (max 1 (min org-agent--card-rows (- rows org-agent--card-rest)))
+          ;; Indented, and with room for what wraps between words.
+          (max 10 (min 70 (- width 10))))))
+
+(defun org-agent--clip (text rows width)
+  "Return where TEXT, seen in ROWS rows of WIDTH columns, is cut, or nil."
+  (org-agent--row-end
+   text rows
+   ;; Nothing must be out of sight, so that each may be as wide as the widest.
+   (if (seq-some (lambda (char) (< 1 (char-width char)))
+                 (substring text 0 (min (length text) (* rows width))))
+       (/ width 2)
+     width)))
+
+(defun org-agent--card-text (card)
+  "Return the command of CARD as it is shown."
+  (or (org-agent--card-literal card)
+      (setf (org-agent--card-literal card)
+            (org-agent--literal (org-agent--card-command card)))))
+
+(defun org-agent--card-directory (card)
+  "Return the directory of CARD as it is shown."
+  (org-agent--literal (or (org-agent--card-cwd card)
+                          (org-agent--card-base card))))
+
 (defun org-agent--card-cut-p (card)
-  "Return non-nil if the command of CARD is too long for the card."
-  (org-agent--row-end (org-agent--literal (org-agent--card-command card))
-                      org-agent--card-rows 70))
+  "Return non-nil if the command of CARD is too long for the card.
+That is so too if its directory is."
+  (pcase-let ((`(,rows ,width) (org-agent--card-room card)))
+    (or (org-agent--clip (org-agent--card-text card) rows width)
+        (org-agent--clip (org-agent--card-directory card) 2 width))))
+
+(defun org-agent--card-part (prefix text rows width &optional suffix)
+  "Return the first ROWS rows of WIDTH columns of TEXT.
+PREFIX and SUFFIX stand around it.  Its other lines are indented, lest
+they look like the card's own."
+  (let ((end (org-agent--clip text rows width)))
+    (org-agent--indent (concat (substring text 0 end) (and end "...") suffix)
+                       prefix)))
 
 (defun org-agent--card-string (card)
   "Return what is shown for CARD."
-  (let* ((command (org-agent--literal (org-agent--card-command card)))
-         (cut (org-agent--card-cut-p card))
-         (explanation (org-agent--card-explanation card)))
+  (pcase-let* ((`(,rows ,width) (org-agent--card-room card))
+               (command (org-agent--card-text card))
+               (cut (org-agent--clip command rows width))
+               (explanation (org-agent--card-explanation card)))
+    (setf (org-agent--card-cut card) (org-agent--card-cut-p card))
     (concat
      (propertize (pcase (org-agent--card-state card)
                    ('asking "The model asks to run this command:\n")
                    ('deciding "Asking the server about this command:\n")
                    (_ "This command runs:\n"))
                  'face 'org-agent-notice)
-     (org-agent--indent (substring command 0 cut) "$ ")
+     (org-agent--indent (string-remove-suffix "\n" (substring command 0 cut)) "$ ")
      (and cut (propertize (format "[... %d of %d characters are not shown here ...]\n"
                                   (- (length command) cut) (length command))
                           'face 'org-agent-notice))
-     (format "in %s, at most %d s\n"
-             (org-agent--literal (or (org-agent--card-cwd card)
-                                     (org-agent--card-base card)))
-             (org-agent--card-timeout card))
+     (org-agent--card-part "in " (org-agent--card-directory card) 2 width
+                           (format ", at most %d s"
+                                   (org-agent--card-timeout card)))
      (and (stringp explanation)
-          (format "The model says: %s\n"
-                  (org-agent--literal
-                   (truncate-string-to-width explanation 500 nil nil "..."))))
+          (org-agent--card-part "The model says: "
+                                (org-agent--literal explanation)
+                                4 (- width 8)))
      (pcase (org-agent--card-state card)
        ('asking
         (concat
@@ -340,7 +390,7 @@ COMMAND is the command as edited, or nil."
   (with-current-buffer (get-buffer-create "*org-agent command*")
     (let ((inhibit-read-only t))
       (erase-buffer)
-      (insert (org-agent--literal (org-agent--card-command card)))
+      (insert (org-agent--card-text card) "\n\nin " (org-agent--card-directory card))
       (goto-char (point-min)))
     (special-mode)
     (pop-to-buffer (current-buffer))))

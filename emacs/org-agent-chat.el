@@ -29,6 +29,8 @@
 ;;; Code:
 
 (require 'org-agent-turn)
+(require 'org-element)
+(require 'org-table)
 
 ;;;; State
 
@@ -79,6 +81,7 @@ a language for it."
               org-link-shell-confirm-function #'ignore
               org-link-shell-skip-confirm-regexp ""
               org-src-fontify-natively nil
+              org-table-allow-automatic-line-recalculation nil
               enable-local-variables nil
               enable-local-eval nil
               ;; A chat that is saved as a file goes on.
@@ -88,6 +91,7 @@ a language for it."
   (when (file-remote-p default-directory)
     (setq default-directory (expand-file-name "~/")))
   (add-hook 'org-ctrl-c-ctrl-c-hook #'org-agent--ctrl-c-ctrl-c nil t)
+  (add-hook 'org-open-at-point-functions #'org-agent--open-no-code nil t)
   (add-hook 'kill-buffer-hook #'org-agent--leave nil t)
   (add-hook 'change-major-mode-hook #'org-agent--leave nil t)
   (org-agent--ensure-input)
@@ -95,6 +99,13 @@ a language for it."
     (org-agent--join session)
     (when org-agent--ready
       (org-agent--resume))))
+
+(defun org-agent--open-no-code ()
+  "Refuse to open the result of code at point.
+For that Org runs the code, and its header arguments before it asks."
+  (when (org-element-lineage (org-element-context)
+                             '(src-block inline-src-block) t)
+    (user-error "Code in a chat has no result to open")))
 
 (defun org-agent--join (session)
   "Make this the buffer of SESSION, and take what waits for it."

@@ -63,6 +63,10 @@ For example \"~/.cargo/bin/org-agent\"."
 (defvar org-agent--process nil
   "The process behind `org-agent--connection', or nil.")
 
+(defvar org-agent--ending nil
+  "The connection to a server that was asked to end and has not yet, or nil.
+No other is started before: it could not have the sessions of this one.")
+
 (defvar org-agent--ready nil
   "Non-nil once the server answered `initialize'.")
 
@@ -79,6 +83,9 @@ Each element is a function of no arguments.")
 
 (defvar org-agent--stderr ""
   "The end of what the server wrote to its standard error.")
+
+(defconst org-agent--shutdown-time 3
+  "Seconds given to the server to end when it is asked to.")
 
 (defconst org-agent--stderr-limit 20000
   "How many characters of the server's standard error are kept.")
@@ -123,9 +130,10 @@ and `:drained' after each burst.")
     (error (message "org-agent: a message of the server was not handled: %s"
                     (error-message-string problem)))))
 
-(defun org-agent--receive (_connection method params)
-  "Enqueue METHOD with PARAMS, a message of the server."
-  (unless (keywordp method)
+(defun org-agent--receive (connection method params)
+  "Enqueue METHOD with PARAMS, a message of the server behind CONNECTION."
+  (when (and (eq connection org-agent--connection)
+             (not (keywordp method)))
     (org-agent--enqueue (lambda () (org-agent--handle method params))))
   nil)
 
@@ -134,7 +142,8 @@ and `:drained' after each burst.")
 CONNECTION is the connection it came from."
   (unless (memq method '(orgAgent/actuate orgAgent/abort))
     (jsonrpc-error :code -32601 :message (format "%s is not supported" method)))
-  (if (not (stringp (plist-get params :actuationId)))
+  (if (not (and (eq connection org-agent--connection)
+                (stringp (plist-get params :actuationId))))
       '(:accepted :json-false)
     (org-agent--receive connection method params)
     '(:accepted t)))
@@ -149,10 +158,14 @@ the server's messages.  Nothing is waited for."
   (if org-agent--ready
       (org-agent--send method params then else)
     (push (list method params then else) org-agent--waiting)
-    (unless org-agent--connection
-      (condition-case problem
-          (org-agent--connect)
-        (error (org-agent--give-up (error-message-string problem)))))))
+    (org-agent--start)))
+
+(defun org-agent--start ()
+  "Start the server unless there is one, or one that has yet to end."
+  (unless (or org-agent--connection org-agent--ending)
+    (condition-case problem
+        (org-agent--connect)
+      (error (org-agent--give-up (error-message-string problem))))))
 
 (defun org-agent--send (method params then else)
   "Send METHOD with PARAMS now; for THEN and ELSE see `org-agent--request'."
@@ -264,6 +277,7 @@ The null character could, but Emacs cannot read it in JSON.")
                  :request-dispatcher #'org-agent--receive-request
                  :on-shutdown #'org-agent--closed
                  (org-agent--no-events-buffer)))
+    (org-agent--silence process)
     (org-agent--send
      'initialize
      `( :processId ,(emacs-pid)
@@ -278,6 +292,16 @@ The null character could, but Emacs cannot read it in JSON.")
        ;; If the process is gone, `org-agent--closed' tells more.
        (when (process-live-p process)
          (org-agent--disconnect words))))))
+
+(defun org-agent--silence (process)
+  "Let the sentinel of PROCESS say nothing.
+The one of jsonrpc reports every end as if it were a failure."
+  (let ((sentinel (process-sentinel process)))
+    (set-process-sentinel process
+                          (lambda (process change)
+                            (let ((inhibit-message t)
+                                  (message-log-max nil))
+                              (funcall sentinel process change))))))
 
 (defun org-agent--no-events-buffer ()
   "Return the arguments that keep jsonrpc from logging each message.
@@ -320,11 +344,16 @@ changed in version 1.0.24."
 
 (defun org-agent--closed (connection)
   "Take notice that CONNECTION is gone."
-  ;; A connection closed by `org-agent--disconnect' was reported there.
-  (when (eq connection org-agent--connection)
+  (cond
+   ((eq connection org-agent--connection)
     (org-agent--forget
      (let ((last (car (last (split-string org-agent--stderr "\n" t "[ \t\r]+")))))
-       (concat "the server ended" (and last (format ": %s" last)))))))
+       (concat "the server ended" (and last (format ": %s" last))))))
+   ;; That was reported when it began.
+   ((eq connection org-agent--ending)
+    (setq org-agent--ending nil)
+    (when org-agent--waiting
+      (org-agent--start)))))
 
 (defun org-agent--forget (words)
   "Forget the connection; WORDS say why it is gone."
@@ -335,11 +364,34 @@ changed in version 1.0.24."
   (org-agent--give-up words))
 
 (defun org-agent--disconnect (words)
-  "End the server; WORDS say why."
+  "End the server; WORDS say why.
+It is asked to, and killed if it does not.  Nothing is waited for."
   (when org-agent--connection
-    (let ((process org-agent--process))
+    (let ((connection org-agent--connection)
+          (process org-agent--process)
+          (ready org-agent--ready))
       (org-agent--forget words)
-      (delete-process process))))
+      (setq org-agent--ending connection)
+      (if ready
+          (org-agent--shut-down connection process)
+        (delete-process process)))))
+
+(defun org-agent--shut-down (connection process)
+  "Ask the server behind CONNECTION, which is PROCESS, to end."
+  (let ((kill (lambda ()
+                (when (process-live-p process)
+                  (delete-process process)))))
+    (run-at-time org-agent--shutdown-time nil kill)
+    (condition-case nil
+        (jsonrpc-async-request
+         connection 'shutdown nil
+         :timeout nil
+         :success-fn (lambda (_result)
+                       (org-agent--enqueue
+                        (lambda ()
+                          (jsonrpc-notify connection 'exit nil))))
+         :error-fn (lambda (_problem) (org-agent--enqueue kill)))
+      (error (funcall kill)))))
 
 (provide 'org-agent-server)
 ;;; org-agent-server.el ends here

@@ -320,6 +320,7 @@ MESSAGE says more."
 Of a longer one that is the beginning, a note, and the end."
   (let* ((head (org-agent--turn-head turn))
          (tail (org-agent--turn-tail turn))
+         (width (org-agent--columns (concat head tail) width))
          (whole (= (org-agent--turn-length turn)
                    (+ (length head) (length tail))))
          (text (and whole (concat head tail))))
@@ -328,7 +329,8 @@ Of a longer one that is the beginning, a note, and the end."
       (let* ((last-rows (/ rows 3))
              (first (substring head 0 (org-agent--row-end
                                        head (- rows last-rows 1) width)))
-             (last (org-agent--last-rows (or text tail) last-rows width)))
+             (last (if (zerop last-rows) ""
+                     (org-agent--last-rows (or text tail) last-rows width))))
         (concat (org-agent--unverified first)
                 (propertize (format "[... %d characters more ...]\n"
                                     (- (org-agent--turn-length turn)
@@ -339,6 +341,13 @@ Of a longer one that is the beginning, a note, and the end."
 (defun org-agent--unverified (text)
   "Return the lines TEXT as what is not verified."
   (propertize (org-agent--line text) 'face 'org-agent-unverified))
+
+(defun org-agent--columns (text width)
+  "Return how many characters of TEXT go into WIDTH columns, on average."
+  (let ((columns (string-width text)))
+    (if (> columns (length text))
+        (max 1 (/ (* width (length text)) columns))
+      width)))
 
 (defun org-agent--row-end (text rows width)
   "Return where the first ROWS rows of TEXT end, or nil if it has no more.
@@ -385,17 +394,22 @@ A line that does not begin there is left out if there is another."
               (setf (org-agent--turn-overlay turn) overlay)))
           (overlay-put overlay 'before-string string)))))))
 
+(defun org-agent--room ()
+  "Return the rows and columns that each window on this buffer has."
+  (let ((windows (get-buffer-window-list nil nil 'visible)))
+    (list (apply #'min (or (mapcar #'window-body-height windows) '(24)))
+          (apply #'min (or (mapcar #'window-body-width windows) '(80))))))
+
 (defun org-agent--turn-string (turn)
   "Return what is shown of TURN."
-  (let* ((window (get-buffer-window nil t))
-         (rows (if window (window-body-height window) 24))
-         (width (if window (window-body-width window) 80)))
+  (pcase-let ((`(,rows ,width) (org-agent--room)))
     (concat
      (unless (zerop (org-agent--turn-length turn))
        (concat
         (propertize (format "%s (not verified)\n" org-agent--assistant)
                     'face 'org-agent-notice)
-        (org-agent--preview turn (max 6 (- rows 8)) width)))
+        ;; The user must see the line they write as well.
+        (org-agent--preview turn (max (- rows 8) (/ rows 2)) width)))
      (org-agent--turn-card turn)
      (when-let ((notice (org-agent--turn-notice turn)))
        (propertize (format "This turn ended: %s\n" notice)

@@ -51,6 +51,7 @@
 
 (let ((answered (unwind-protect (demo-turn)
                   (org-agent--disconnect "the demo is over")
+                  (demo-until (lambda () (not org-agent--ending)))
                   (when demo-home (delete-directory demo-home t)))))
   (kill-emacs (if answered 0 1)))
 

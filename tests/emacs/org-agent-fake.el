@@ -38,6 +38,9 @@
 ;; The generic functions of jsonrpc are the place to fall silent.
 (defclass org-agent-fake-endpoint (jsonrpc-process-connection) ())
 
+(defvar org-agent-fake-stubborn nil
+  "Non-nil if the fake server does not end when it is told to.")
+
 (defvar org-agent-fake-mute nil
   "Non-nil if the fake server says nothing.")
 
@@ -101,8 +104,13 @@
                          :name "fake" :process process
                          :request-dispatcher #'org-agent-fake-answer
                          :notification-dispatcher
-                         (lambda (_connection method params)
-                           (push (cons method params) org-agent-fake-log)))))))
+                         (lambda (connection method params)
+                           (push (cons method params) org-agent-fake-log)
+                           (when (and (eq method 'exit)
+                                      (not org-agent-fake-stubborn))
+                             (delete-process
+                              (jsonrpc--process connection))))))
+                  (org-agent--silence process))))
     (prog1 (make-network-process :name "client" :family 'local :service socket
                                  :noquery t :coding 'utf-8-emacs-unix)
       (org-agent-fake-until (lambda () org-agent-fake-connection)))))
@@ -167,6 +175,7 @@ Its car becomes the client's answer."
          (org-agent-fake-connection nil)
          (org-agent--connection nil)
          (org-agent--process nil)
+         (org-agent--ending nil)
          (org-agent--ready nil)
          (org-agent--waiting nil)
          (org-agent--turns (make-hash-table :test #'equal))
@@ -175,6 +184,7 @@ Its car becomes the client's answer."
          (org-agent--cards (make-hash-table :test #'equal))
          (org-agent-fake-errors nil)
          (org-agent-fake-mute nil)
+         (org-agent-fake-stubborn nil)
          (inhibit-message t))
      (cl-letf (((symbol-function 'org-agent--spawn) #'org-agent-fake-spawn)
                ((symbol-function 'org-agent--guarded)

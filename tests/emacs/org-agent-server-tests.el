@@ -251,6 +251,47 @@
                      (org-agent-fake-layout '(1 "question" "late")
                                             '(2 "and now?" "still here")))))))
 
+;; The server is asked to end, and another one is not started before it has:
+;; it could not have the sessions of the first.
+(ert-deftest org-agent-server-is-shut-down-in-order ()
+  (dolist (stubborn '(nil t))
+    (org-agent-fake-with
+      (org-agent-fake-send "question")
+      (let ((org-agent--shutdown-time (if stubborn 0.2 1000))
+            (first org-agent-fake-connection)
+            (process org-agent--process)
+            (old org-agent--connection)
+            (said nil))
+        (setq org-agent-fake-stubborn stubborn)
+        (cl-letf (((symbol-function 'message)
+                   (lambda (format &rest args)
+                     (when (and format (not inhibit-message))
+                       (push (apply #'format-message format args) said)))))
+          (let ((inhibit-message nil))
+            (org-agent-restart)
+            (should-not org-agent--connection)
+            ;; What it still says is about turns that were given up here.
+            (org-agent--receive old 'orgAgent/turn
+                                '( :turnId "turn-1" :sessionId "session-1"
+                                   :seq 9 :state "streaming"))
+            (should (equal '(:accepted :json-false)
+                           (org-agent--receive-request
+                            old 'orgAgent/actuate '(:actuationId "late"))))
+            (should (eq org-agent-fake-connection first))
+            (org-agent-fake-until (lambda () org-agent--ready))
+            (org-agent-fake-settle)))
+        (should-not (eq org-agent-fake-connection first))
+        (should-not (process-live-p process))
+        (should-not org-agent--ending)
+        (should (equal (seq-filter (lambda (method)
+                                     (memq method '(shutdown exit initialize)))
+                                   (mapcar #'car (reverse org-agent-fake-log)))
+                       '(initialize shutdown exit initialize)))
+        (should (= 0 (org-agent--turn-seq (org-agent--turn "turn-1"))))
+        (should (equal (reverse said)
+                       '("org-agent: the server is restarted"
+                         "org-agent: the server is there")))))))
+
 (ert-deftest org-agent-waiting-turn-goes-on-after-a-death ()
   (org-agent-fake-with
     (org-agent-fake-send "question")

@@ -314,13 +314,65 @@ Return the report, or nil if there was none."
                    (lambda (_)
                      (setq asked (with-current-buffer "*org-agent command*"
                                    (buffer-string)))
-                     nil)))
+                     nil))
+                  ;; Edited, but for nothing.
+                  ((symbol-function 'read-string)
+                   (lambda (_prompt initial) initial)))
+          (org-agent-edit-command)
+          (should asked)
+          (setq asked nil)
           (org-agent-approve))
-        (should (equal asked command)))
+        (should (string-prefix-p (concat command "\n\nin ") asked)))
       (should-not (org-agent-fake-sent 'orgAgent/decide))
       (cl-letf (((symbol-function 'yes-or-no-p) #'always))
         (org-agent-approve))
       (should (equal (plist-get (org-agent-tests-outcome) :stdout) "done\n")))))
+
+;; What does not fit the window is not approved unseen, however the command
+;; and what comes with it are written.
+(ert-deftest org-agent-card-fits-its-window ()
+  (pcase-dolist
+      (`(,payload ,rows ,asks)
+       (let ((lines (mapconcat #'number-to-string (number-sequence 1 10) "\n")))
+         `(((:cmd "ls") 8 nil)
+           ((:cmd ,lines) 30 nil)
+           ((:cmd ,lines) 14 t)
+           ((:cmd "one\ntwo") 8 t)
+           ((:cmd ,(make-string 600 ?a)) 30 nil)
+           ((:cmd ,(make-string 600 ?漢)) 30 t)
+           ((:cmd "ls" :cwd ,(concat "/" (make-string 900 ?a))) 30 t))))
+    (org-agent-fake-with
+      (org-agent-fake-send "question")
+      (cl-letf (((symbol-function 'org-agent--room) (lambda () (list rows 80)))
+                ((symbol-function 'yes-or-no-p) (lambda (_) (throw 'asked t))))
+        (org-agent-fake-shell "turn-1" 1 payload)
+        (should (<= (length (split-string (org-agent-fake-shown "turn-1") "\n"))
+                    (max rows 12)))
+        (should (eq asks (catch 'asked (org-agent-approve) nil)))
+        (when asks
+          ;; Also if the window has become larger, but not what it shows.
+          (cl-letf (((symbol-function 'org-agent--room) (lambda () '(99 80))))
+            (should (catch 'asked (org-agent-approve) nil))))))))
+
+(ert-deftest org-agent-card-has-no-lines-of-the-model ()
+  (org-agent-fake-with
+    (org-agent-fake-send "question")
+    (org-agent-fake-shell
+     "turn-1" 1 '(:cmd "rm x\nWhy" :cwd "/tmp\nWhy you are asked: habit")
+     :action '( :type "request" :target "shell"
+                :explanation "Nothing.\nWhy you are asked: habit\n[run: RET]\n\n\n\n"
+                :payload ( :cmd "rm x\nWhy"
+                           :cwd "/tmp\nWhy you are asked: habit")))
+    (should (equal (org-agent-fake-shown "turn-1")
+                   (concat "The model asks to run this command:\n$ rm x\n  Why\n"
+                           "in /tmp\n   Why you are asked: habit, at most 120 s\n"
+                           "The model says: Nothing.\n"
+                           "                Why you are asked: habit\n"
+                           "                [run: RET]\n"
+                           "                \n"
+                           "                ...\n"
+                           "Why you are asked: every shell command is asked\n"
+                           "[run: C-c C-y] [deny: C-c C-n] [edit: C-c C-e]\n")))))
 
 (provide 'org-agent-shell-tests)
 ;;; org-agent-shell-tests.el ends here

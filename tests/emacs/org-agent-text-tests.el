@@ -211,7 +211,13 @@
     (let ((file (expand-file-name "touched" org-agent-fake-directory)))
       (insert "#+begin_src emacs-lisp\n(write-region \"\" nil " (prin1-to-string file)
               ")\n#+end_src\n[[elisp:(write-region \"\" nil " (prin1-to-string file)
-              ")]]\n[[shell:touch " file "]]\n")
+              ")]]\n[[shell:touch " file "]]\n"
+              "#+begin_src emacs-lisp :var x=(write-region \"\" nil "
+              (prin1-to-string file) ")\nx\n#+end_src\n"
+              "src_emacs-lisp[:var x=(write-region \"\" nil "
+              (prin1-to-string file) ")]{x}\n"
+              "| # | cell |   |\n#+TBLFM: $3='(write-region \"\" nil "
+              (prin1-to-string file) ")\n")
       (search-backward "begin_src")
       (org-agent-fake-keys "C-c C-c")
       (org-agent-fake-settle)
@@ -219,6 +225,16 @@
         (goto-char (point-min))
         (search-forward link)
         (should-error (org-open-at-point)))
+      ;; For its result Org would run it, and its header before it asks.
+      (cl-letf (((symbol-function 'yes-or-no-p) #'ignore))
+        (dolist (code '("src emacs-lisp :var" "src_emacs-lisp[:var"))
+          (goto-char (point-min))
+          (search-forward code)
+          (should-error (org-agent-fake-keys "C-c C-o") :type 'user-error)))
+      (dolist (key '("C-c C-c" "TAB" "RET"))
+        (goto-char (point-min))
+        (search-forward "cell")
+        (org-agent-fake-keys key))
       (should-not (file-exists-p file)))
     (should-not org-src-fontify-natively)
     (should-not enable-local-variables)

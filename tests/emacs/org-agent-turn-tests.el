@@ -159,6 +159,32 @@
                     (should (string-prefix-p (substring shown 0 1) text)))
                 (should (equal shown (org-agent--line text)))))))))))
 
+;; Wide characters take two columns, and the user sees what they write.
+(ert-deftest org-agent-preview-leaves-room-for-the-input ()
+  (dolist (rows '(4 7 12 24 60))
+    (dolist (line (list (make-string 3000 ?x) (make-string 3000 ?漢)
+                        (concat (make-string 2000 ?x) (make-string 1000 ?漢))))
+      (org-agent-fake-with
+        (org-agent-fake-send "question")
+        (cl-letf (((symbol-function 'org-agent--room) (lambda () (list rows 80))))
+          (org-agent-fake-delta "turn-1" 1 line)
+          (should (<= (apply #'+ (mapcar (lambda (line)
+                                           (max 1 (ceiling (string-width line) 80)))
+                                         (split-string (string-trim-right
+                                                        (org-agent-fake-shown "turn-1"))
+                                                       "\n")))
+                      (- rows 1))))))))
+
+(ert-deftest org-agent-room-is-that-of-the-smallest-window ()
+  (org-agent-fake-with
+    (let ((whole (org-agent--room)))
+      (split-window nil 6)
+      (let ((part (org-agent--room)))
+        (should (< (car part) 6))
+        (should (= (cadr part) (cadr whole))))
+      (with-temp-buffer
+        (should (equal (org-agent--room) '(24 80)))))))
+
 ;;;; The user's place
 
 (ert-deftest org-agent-point-stays-or-follows ()
