@@ -1,12 +1,14 @@
 //! `org-agent chat`: a terminal over the same kernel, a client like any other.
 //!
 //! Standard output gets the conversation, or with `--json` one event per line; questions and notes go to
-//! standard error. A command runs only after a `y` at a terminal: without one the answer is no.
+//! standard error. A command runs only after a `y` at a terminal, typed after the question was asked:
+//! without one the answer is no.
 
 mod command;
+mod input;
 mod screen;
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 
 use tokio::sync::mpsc;
 
@@ -17,18 +19,19 @@ use crate::ids::{ActuationId, SessionId, TurnId};
 use crate::kernel::{Handle, Kernel};
 use crate::outgoing::{Actuation, Outgoing, State};
 use crate::record::{Decision, Outcome};
+use input::Input;
 use screen::Screen;
 
 /// The buffer that terminal sessions belong to, so that they and the editor's chats keep apart.
 const BUFFER: &str = "*org-agent-terminal*";
 
-/// The longest line that is read as a message, in bytes.
-const LINE: u64 = 1 << 20;
+/// The exit status after Ctrl-C, as shells have it.
+const INTERRUPTED: u8 = 130;
 
 /// Chat in the terminal; with TEXT, one turn and exit
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  org-agent chat\n  org-agent chat \"What is a monad?\"\n  \
-    org-agent chat --json \"Hello\" | tail -n 1\n\nEnd with Ctrl-D; Ctrl-C cancels the running turn.")]
+    org-agent chat --json \"Hello\" | tail -n 1\n\nCtrl-C cancels the running turn. At the prompt, Ctrl-D or Ctrl-C ends the chat.")]
 pub(super) struct Args {
     /// What to say; several words need no quotes
     text: Vec<String>,
@@ -43,8 +46,13 @@ pub(super) struct Args {
     new: bool,
 }
 
-/// Runs the command; 0 if every turn ended as it should, else 1.
+/// Runs the command; 0 if every turn ended as it should, else 1; 130 after Ctrl-C at the prompt.
 pub(super) fn main(args: &Args) -> Result<u8> {
+    if !args.text.is_empty() && args.text.iter().all(|word| word.trim().is_empty()) {
+        return Err(Error::bad_request("nothing to say")
+            .because("TEXT is empty")
+            .hint("write something, or leave TEXT out to chat line by line"));
+    }
     crate::logging::start_quiet()?;
     let runtime = super::runtime()?;
     runtime.block_on(run(args))
@@ -60,7 +68,7 @@ async fn run(args: &Args) -> Result<u8> {
     let mut chat = Chat {
         handle: handle.clone(),
         messages,
-        lines: lines(),
+        input: Input::default(),
         screen: Screen::new(args.json),
         session: args.session.as_deref().map(SessionId::from),
         buffer,
@@ -73,35 +81,13 @@ async fn run(args: &Args) -> Result<u8> {
     }
     drop(chat);
     kernel.await.map_err(|error| Error::internal("the kernel broke").because(error))??;
-    result.map(|good| u8::from(!good))
-}
-
-/// Lines of standard input, read on a thread of their own: a terminal cannot be waited for otherwise
-/// without holding up the end of the program.
-fn lines() -> mpsc::Receiver<String> {
-    let (sender, receiver) = mpsc::channel(1);
-    std::thread::spawn(move || {
-        let mut input = io::stdin().lock();
-        loop {
-            let mut line = Vec::new();
-            match io::Read::take(&mut input, LINE).read_until(b'\n', &mut line) {
-                Ok(0) | Err(_) => return,
-                Ok(_) => {
-                    let line = String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']).to_owned();
-                    if sender.blocking_send(line).is_err() {
-                        return;
-                    }
-                }
-            }
-        }
-    });
-    receiver
+    result
 }
 
 struct Chat {
     handle: Handle,
     messages: mpsc::Receiver<Outgoing>,
-    lines: mpsc::Receiver<String>,
+    input: Input,
     screen: Screen,
     session: Option<SessionId>,
     buffer: String,
@@ -109,24 +95,35 @@ struct Chat {
 }
 
 impl Chat {
-    /// One turn for `text`, or turns until the input ends. True if all ended as they should.
-    async fn talk(&mut self, text: &str) -> Result<bool> {
-        if !text.trim().is_empty() {
-            return self.turn(text).await;
+    /// One turn for `text`, or turns until the input ends. The exit status.
+    async fn talk(&mut self, text: &str) -> Result<u8> {
+        if !text.is_empty() {
+            return self.turn(text).await.map(|good| u8::from(!good));
         }
         let mut good = true;
         loop {
             self.screen.prompt()?;
-            let Some(line) = self.lines.recv().await else { return Ok(good) };
-            if !line.trim().is_empty() {
-                good &= match self.turn(&line).await {
-                    Ok(done) => done,
-                    Err(error) => {
-                        self.screen.note(&error.to_string())?;
-                        false
-                    }
-                };
-            }
+            let line = tokio::select! {
+                line = self.input.line() => line,
+                signal = tokio::signal::ctrl_c() => {
+                    watched(signal)?;
+                    self.screen.end_line()?;
+                    return Ok(INTERRUPTED);
+                }
+            };
+            let done = match line {
+                None => return Ok(u8::from(!good)),
+                Some(Ok(line)) if line.trim().is_empty() => continue,
+                Some(Ok(line)) => self.turn(&line).await,
+                Some(Err(error)) => Err(error),
+            };
+            good &= match done {
+                Ok(done) => done,
+                Err(error) => {
+                    self.screen.note(&error.to_string())?;
+                    false
+                }
+            };
         }
     }
 
@@ -153,7 +150,7 @@ impl Chat {
             let message = tokio::select! {
                 message = self.messages.recv() => message,
                 signal = tokio::signal::ctrl_c() => {
-                    signal.map_err(|error| Error::internal("Ctrl-C cannot be watched").because(error))?;
+                    watched(signal)?;
                     self.cancel(turn).await?;
                     continue;
                 }
@@ -181,7 +178,15 @@ impl Chat {
         if actuation.decision() == Decision::Allow {
             return self.report(id, None, Outcome::default()).await;
         }
-        let choice = if self.ask(actuation).await? { Choice::Run } else { Choice::Deny };
+        let run = tokio::select! {
+            run = self.ask(actuation) => run?,
+            signal = tokio::signal::ctrl_c() => {
+                watched(signal)?;
+                self.screen.end_line()?;
+                return self.cancel(&actuation.address().turn).await;
+            }
+        };
+        let choice = if run { Choice::Run } else { Choice::Deny };
         let (answer, decided) = reply();
         let decide = Decide { actuation: id.clone(), choice, command: None, message: None };
         self.handle.send(Event::Decide(decide, answer))?;
@@ -213,7 +218,13 @@ impl Chat {
             self.screen.note("not at a terminal, so the answer is no")?;
             return Ok(false);
         }
-        Ok(self.lines.recv().await.is_some_and(|line| matches!(line.trim(), "y" | "Y" | "yes")))
+        if self.input.discard().await? {
+            self.screen.note("what was typed before this question was discarded")?;
+        }
+        self.screen.confirm()?;
+        Ok(
+            matches!(self.input.line().await, Some(Ok(answer)) if matches!(answer.as_str(), "y" | "Y" | "yes")),
+        )
     }
 
     async fn report(&self, id: &ActuationId, token: Option<String>, outcome: Outcome) -> Result<()> {
@@ -221,6 +232,11 @@ impl Chat {
         self.handle.send(Event::Actuated(Actuated { actuation: id.clone(), token, outcome }, answer))?;
         done.get().await
     }
+}
+
+/// The error if a signal cannot be watched for.
+fn watched(signal: io::Result<()>) -> Result<()> {
+    signal.map_err(|error| Error::internal("Ctrl-C cannot be watched").because(error))
 }
 
 /// An error of writing to the terminal.
