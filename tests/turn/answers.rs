@@ -113,8 +113,7 @@ fn the_buffer_of_the_session_may_be_named() {
     let mut scene = Scene::new();
     for (buffer, text) in [("notes.org", "By its name."), (BUFFER, "By the name that always holds.")] {
         scene.model.reply_with(&insert(text).replace(BUFFER, buffer));
-        let params =
-            json!({"sensor": "chat-message", "clientId": text, "buffer": "notes.org", "text": text});
+        let params = json!({"sensor": "chat-message", "clientId": text, "buffer": "notes.org", "text": text});
         let turn = scene.event(&params)["turnId"].as_str().unwrap().to_owned();
         let actuation = scene.wait(&turn, "insert");
         assert_eq!(actuation["action"]["payload"]["buffer"], buffer);

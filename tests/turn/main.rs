@@ -16,7 +16,6 @@ mod shell;
 
 use fake_model::Request;
 use org_agent::action::GRAMMAR;
-use scene::Scene;
 
 const KEY: &str = "sk-Secret0123456789";
 const MODEL: &str = "fake-model";

@@ -44,7 +44,9 @@ impl Scene {
         let id = self.client.ask(method, params);
         loop {
             if let Some(answer) = self.answers.remove(&id) {
-                return answer.get("error").map_or_else(|| Ok(answer["result"].clone()), |no| Err(no.clone()));
+                return answer
+                    .get("error")
+                    .map_or_else(|| Ok(answer["result"].clone()), |no| Err(no.clone()));
             }
             self.pump();
         }
