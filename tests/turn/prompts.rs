@@ -44,14 +44,19 @@ fn history_is_bounded_and_a_restart_changes_nothing() {
         scene.end(&turn);
         said.push(assistant(&answer));
     }
-    // A command with its result is history; a failed turn's message is, and its system error is not.
+    // A skill that was not there is history, and so is a command with its result; a message that was taken back
+    // before the model saw it is not. A failed turn's message is, and its system error is not.
+    scene.model.reply_with(r#"(:type :request :target :skill :payload (:name "clock"))"#);
     scene.model.reply_with(&command("date"));
     scene.model.reply_with(&insert("Noon."));
     let turn = scene.say("What time is it?");
     let actuation = scene.wait(&turn, "run");
+    let back = scene.say("Never mind.");
+    scene.request("orgAgent/cancel", &json!({"turnId": back})).unwrap();
+    assert_eq!(scene.end(&back), ["accepted", "cancelled"]);
     scene.report(&actuation, &json!({"status": "done", "exitCode": 0, "stdout": "12:00"})).unwrap();
     scene.end(&turn);
-    for _ in 0..2 {
+    for _ in 0..3 {
         scene.asked();
     }
     for _ in 0..3 {
@@ -78,6 +83,8 @@ fn history_is_bounded_and_a_restart_changes_nothing() {
     assert_eq!(after, all[2..]);
     assert!(after.iter().any(|(_, text)| text.contains("12:00")), "{after:#?}");
     assert!(after.contains(&user("Fail.\n\nBefore?")), "{after:#?}");
+    let skill = after.iter().find(|(_, text)| text.starts_with("[skill] There is no skill named \"clock\""));
+    assert!(skill.is_some(), "{after:#?}");
     scene.end(&turn);
     scene.finish();
 }
