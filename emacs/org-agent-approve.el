@@ -73,17 +73,11 @@ For example 600, where builds and test suites are run."
 
 ;;;; Keys
 
-(defun org-agent--when-asking (command)
-  "Return COMMAND if something waits for a decision here, else nil.
-So the key falls through to Org."
-  (and (org-agent--card-here) command))
-
 (pcase-dolist (`(,key ,name ,command)
                '(("C-c C-y" "Run the command" org-agent-approve)
                  ("C-c C-n" "Deny the command" org-agent-deny)
                  ("C-c C-e" "Edit the command" org-agent-edit-command)))
-  (define-key org-agent-chat-mode-map (kbd key)
-              `(menu-item ,name ,command :filter org-agent--when-asking)))
+  (org-agent--bind key name command #'org-agent--card-here))
 
 ;;;; Messages
 

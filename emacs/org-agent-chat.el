@@ -48,13 +48,20 @@ While it is on its way `org-agent--sending' is non-nil as well.")
 
 ;;;; Mode
 
-(defvar org-agent-chat-mode-map
-  (let ((map (make-sparse-keymap)))
-    (define-key map (kbd "C-c C-k")
-                '(menu-item "Cancel" org-agent-cancel
-                            :filter org-agent--when-live))
-    map)
+(defvar org-agent-chat-mode-map (make-sparse-keymap)
   "Keys of `org-agent-chat-mode'; the rest is Org's.")
+
+(defun org-agent--bind (key name command when)
+  "Bind KEY to COMMAND, called NAME, as long as WHEN is true.
+WHEN is a function.  Otherwise the key is what it is in Org."
+  (define-key org-agent-chat-mode-map (kbd key)
+    `(menu-item ,name ,command
+                :filter ,(lambda (command)
+                           ;; With nil here the key would be undefined.
+                           (if (funcall when) command
+                             (lookup-key org-mode-map (kbd key)))))))
+
+(org-agent--bind "C-c C-k" "Cancel" 'org-agent-cancel #'org-agent--live-turn)
 
 (define-derived-mode org-agent-chat-mode org-mode "Org-Agent"
   "Chat with org-agent in an Org buffer.
@@ -74,6 +81,8 @@ a language for it."
               org-src-fontify-natively nil
               enable-local-variables nil
               enable-local-eval nil
+              ;; A chat that is saved as a file goes on.
+              change-major-mode-with-file-name nil
               truncate-lines nil
               word-wrap t)
   (when (file-remote-p default-directory)
@@ -249,11 +258,6 @@ CODE is the server's, or nil if it never answered."
          (delete-overlay org-agent--context-overlay))))
 
 ;;;; Cancelling
-
-(defun org-agent--when-live (command)
-  "Return COMMAND if a turn of this buffer is not over, else nil.
-So the key falls through to Org."
-  (and (org-agent--live-turn) command))
 
 (defun org-agent-cancel ()
   "Cancel what is under way in this buffer."

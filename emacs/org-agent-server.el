@@ -192,7 +192,14 @@ The null character could, but Emacs cannot read it in JSON.")
 
 (defun org-agent--sane (text)
   "Return TEXT with U+FFFD for each character that cannot go through JSON."
-  (replace-regexp-in-string org-agent--insane "\xFFFD" text t t))
+  (if (not (string-match-p org-agent--insane text)) text
+    ;; In a string, the time for this grows with the square of its length.
+    (with-temp-buffer
+      (insert text)
+      (goto-char (point-min))
+      (while (re-search-forward org-agent--insane nil t)
+        (replace-match "\xFFFD" t t))
+      (buffer-string))))
 
 (defun org-agent--true-p (value)
   "Return non-nil if VALUE, read from JSON, is true."

@@ -125,9 +125,26 @@ Then write the message in the chat."
      (list :status "active" :buffer (buffer-name) :limit 1)
      (lambda (result)
        (seq-doseq (item (plist-get result :items))
-         (org-agent--take buffer (plist-get item :id))))
+         (let* ((session (plist-get item :id))
+                (other (org-agent--buffer session)))
+           (if (and other (not (eq other buffer)))
+               (org-agent--give-way buffer other)
+             (org-agent--take buffer session)))))
      (lambda (words _code)
        (message "org-agent: %s" words)))))
+
+(defun org-agent--give-way (buffer other)
+  "Show the chat OTHER in place of BUFFER, and kill BUFFER.
+They are the same chat: OTHER was saved as a file, or renamed."
+  (when (buffer-live-p buffer)
+    (message "This chat is in `%s'" (buffer-name other))
+    (with-current-buffer buffer
+      (when (and (string-empty-p (org-agent--prompt))
+                 (not org-agent--session)
+                 (not org-agent--context))
+        (dolist (window (get-buffer-window-list buffer nil t))
+          (set-window-buffer window other))
+        (kill-buffer buffer)))))
 
 (defun org-agent--take (buffer session)
   "Fill BUFFER with SESSION unless another Emacs has it."
@@ -136,8 +153,10 @@ Then write the message in the chat."
    (list :sessionId session :applied [] :turns [])
    (lambda (_result) (org-agent--read-messages buffer session nil nil))
    (lambda (words code)
-     (unless (equal code "conflict")
-       (message "org-agent: what was said is not shown: %s" words)))))
+     (message "org-agent: %s"
+              (if (equal code "conflict")
+                  "the chat is open in another Emacs; this is a new one"
+                (concat "what was said is not shown: " words))))))
 
 (defun org-agent--read-messages (buffer session cursor before)
   "Read the messages of SESSION from CURSOR on into BUFFER.

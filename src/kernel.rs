@@ -44,6 +44,9 @@ const CONGESTED: usize = 256;
 /// How long a preview waits when the client does not keep up.
 const HOLD: Duration = Duration::from_millis(50);
 
+/// How many sessions without work are held. Each has a lease, an open file and its history.
+const IDLE: usize = 16;
+
 /// How many actuations the kernel remembers after their end, so that late reports are known.
 const SETTLED: usize = 4096;
 
@@ -91,6 +94,8 @@ pub struct Kernel {
     ticket: u64,
     outbox: Outbox,
     sessions: HashMap<SessionId, Session>,
+    /// Sessions in the order in which they were used, the busy ones among them.
+    used: VecDeque<SessionId>,
     turns: HashMap<TurnId, Turn>,
     calls: HashMap<TurnId, Call>,
     /// Whose report is whose, also for a while after the end of the turn.
@@ -132,6 +137,7 @@ impl Kernel {
             ticket: 0,
             outbox: Outbox::default(),
             sessions: HashMap::new(),
+            used: VecDeque::new(),
             turns: HashMap::new(),
             calls: HashMap::new(),
             actuations: HashMap::new(),
@@ -174,8 +180,9 @@ impl Kernel {
                 },
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => Event::Tick,
             };
-            self.handle(event)?;
-            if let Some(error) = self.broken.take() {
+            let handled = self.handle(event).and_then(|()| self.broken.take().map_or(Ok(()), Err));
+            if let Err(error) = handled {
+                self.outbox.fail(&error);
                 return Err(error);
             }
             if !self.stopping.is_empty() && self.outbox.is_durable(self.ticket) {
@@ -211,6 +218,7 @@ impl Kernel {
             Event::Committed(result) => {
                 self.outbox.committed(result?);
                 self.returned();
+                self.release();
             }
             Event::Stop(reply) => {
                 self.calls.clear();
@@ -279,7 +287,39 @@ impl Kernel {
         }
     }
 
+    /// Takes a session in.
+    fn keep(&mut self, id: &SessionId, session: Session) {
+        self.sessions.insert(id.clone(), session);
+        self.touch(id);
+    }
+
+    /// Notes that a session was used.
+    fn touch(&mut self, id: &SessionId) {
+        self.used.retain(|used| used != id);
+        self.used.push_back(id.clone());
+    }
+
+    /// Lets go of the sessions that were not used for longest, if they have nothing to do and nothing of them waits
+    /// for the disk: from then on another server may take them.
+    fn release(&mut self) {
+        if self.used.len() <= IDLE || !self.outbox.is_durable(self.ticket) {
+            return;
+        }
+        let idle: Vec<SessionId> = self
+            .used
+            .iter()
+            .filter(|id| self.sessions.get(id).is_some_and(Session::is_idle))
+            .cloned()
+            .collect();
+        for id in &idle[..idle.len().saturating_sub(IDLE)] {
+            self.sessions.remove(id);
+            self.store.forget(id);
+            self.used.retain(|used| used != id);
+        }
+    }
+
     fn ended(&mut self, id: &TurnId, session: &SessionId) {
+        self.touch(session);
         self.calls.remove(id);
         self.turns.remove(id);
         for actuation in
@@ -378,10 +418,11 @@ impl Kernel {
 
     /// Answers once everything appended so far is durable.
     fn answer<T: Send + 'static>(&mut self, reply: Reply<T>, result: Result<T>) {
-        self.outbox.answer(self.ticket, move |_| reply.send(result));
+        self.outbox.answer(self.ticket, move |durable| reply.send(durable.and(result)));
     }
 
     fn read(&mut self, query: Query, reply: Reply<serde_json::Value>) {
-        self.outbox.answer(self.ticket, move |store| reply.send(reads::read(store, &query)));
+        self.outbox
+            .answer(self.ticket, move |store| reply.send(store.and_then(|store| reads::read(store, &query))));
     }
 }

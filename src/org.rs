@@ -77,3 +77,8 @@ pub fn apply(text: &str, level: usize) -> (String, Vec<Change>) {
     let changes = stream.finish(&mut out);
     (out, changes)
 }
+
+/// The languages that a source block may name, as Org writes them.
+pub fn languages() -> impl Iterator<Item = &'static str> {
+    languages::names()
+}

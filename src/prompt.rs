@@ -20,6 +20,9 @@ pub const MESSAGES: usize = 50;
 /// The tokens that the history may take, by [`estimate`]. The newest message is always kept.
 pub const BUDGET: usize = 24_000;
 
+/// How much of a message's attachments a prompt holds, in bytes, shared among them evenly.
+const CONTEXT: usize = 2 * BUDGET;
+
 /// How much of one command's output stream a prompt holds, in bytes; the rest is cut out of the middle.
 const OUTPUT: usize = 16_384;
 
@@ -93,6 +96,22 @@ pub enum HistoryItem {
     },
 }
 
+impl HistoryItem {
+    /// How much text it has, in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        match self {
+            Self::User { text, context } => {
+                text.len() + context.iter().map(|item| item.text.len()).sum::<usize>()
+            }
+            Self::Assistant { sexp: text } | Self::NoSkill { name: text } => text.len(),
+            Self::CommandResult { command, outcome } => {
+                command.len() + outcome.stdout.len() + outcome.stderr.len()
+            }
+        }
+    }
+}
+
 /// The messages to send: the system prompt, as much of the history as fits, and a repair message if the
 /// last reply was rejected.
 ///
@@ -101,10 +120,12 @@ pub enum HistoryItem {
 pub fn build(persona: &Persona, history: &[HistoryItem], repair: Option<&str>) -> Vec<Message> {
     let mut recent: Vec<Message> = Vec::new();
     let mut spent = repair.map_or(0, estimate);
-    for item in history.iter().rev().take(MESSAGES) {
+    // What is to be answered, and all that was done about it so far, is never left out.
+    let asked = history.iter().rev().position(|item| matches!(item, HistoryItem::User { .. }));
+    for (at, item) in history.iter().rev().take(MESSAGES).enumerate() {
         let message = render(item);
         spent += estimate(&message.text);
-        if spent > BUDGET && !recent.is_empty() {
+        if spent > BUDGET && asked.is_none_or(|asked| at > asked) {
             break;
         }
         recent.push(message);
@@ -147,7 +168,8 @@ pub fn estimate(text: &str) -> usize {
 fn render(item: &HistoryItem) -> Message {
     match item {
         HistoryItem::User { text, context } => {
-            let mut parts: Vec<String> = context.iter().map(attachment).collect();
+            let share = CONTEXT / context.len().max(1);
+            let mut parts: Vec<String> = context.iter().map(|item| attachment(item, share)).collect();
             parts.push(text.clone());
             Message { role: Role::User, text: parts.join("\n\n") }
         }
@@ -162,14 +184,14 @@ fn render(item: &HistoryItem) -> Message {
     }
 }
 
-fn attachment(attachment: &Attachment) -> String {
+fn attachment(attachment: &Attachment, most: usize) -> String {
     let kind = match attachment.kind {
         AttachmentKind::Region => "region",
         AttachmentKind::Buffer => "buffer",
         AttachmentKind::File => "file",
         AttachmentKind::Note => "note",
     };
-    data(&format!("attached {kind} {:?}", attachment.name), &attachment.text)
+    data(&format!("attached {kind} {:?}", attachment.name), &clip(&attachment.text, most))
 }
 
 /// A command's outcome. The first line tells a result from a denial; the built-in responder reads it.
@@ -188,15 +210,17 @@ fn result(command: &str, outcome: &Outcome) -> String {
     for (name, output) in [("standard output", &outcome.stdout), ("standard error", &outcome.stderr)] {
         if !output.is_empty() {
             text.push('\n');
-            text.push_str(&data(name, &clip(output)));
+            text.push_str(&data(name, &clip(output, OUTPUT)));
         }
     }
     if outcome.truncated {
         text.push_str("\nThe output was longer and has been cut.");
     }
-    if let Some(message) = &outcome.message {
-        text.push('\n');
-        text.push_str(&data("message", message));
+    match (&outcome.message, outcome.status) {
+        // Who says no to a command speaks to the model.
+        (Some(message), Status::Denied) => text.push_str(&format!("\nThe user says: {message}")),
+        (Some(message), _) => text.push_str(&format!("\n{}", data("message", message))),
+        (None, _) => {}
     }
     text
 }
@@ -210,13 +234,13 @@ fn data(label: &str, text: &str) -> String {
     )
 }
 
-/// Cuts the middle out of a long text.
-fn clip(text: &str) -> String {
-    if text.len() <= OUTPUT {
+/// Cuts the middle out of a text that is longer than `most` bytes.
+fn clip(text: &str, most: usize) -> String {
+    if text.len() <= most {
         return text.to_owned();
     }
-    let head = text.floor_char_boundary(OUTPUT / 2);
-    let tail = text.ceil_char_boundary(text.len() - OUTPUT / 2);
+    let head = text.floor_char_boundary(most / 2);
+    let tail = text.ceil_char_boundary(text.len() - most / 2);
     format!("{}\n[… {} bytes left out …]\n{}", &text[..head], tail - head, &text[tail..])
 }
 

@@ -191,10 +191,15 @@ impl Store {
         self.writer.transactions()
     }
 
+    /// Whether the disk keeps up well enough for new work to begin. What has begun is recorded in any case.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.writer.has_room()
+    }
+
     /// Appends one event to `session`.
     ///
     /// # Errors
-    /// `overloaded` if too much waits for the disk: nothing was appended, the same may succeed later.
     /// `internal` if the writer has stopped.
     pub fn append(&mut self, session: &SessionId, record: &Record) -> Result<Appended> {
         let appended = self.append_all(session, std::slice::from_ref(record))?;

@@ -21,6 +21,8 @@ pub struct Server {
     turns: usize,
     /// How long it took from the start of the process to the answer to `initialize`.
     pub start: Duration,
+    /// How long to the first answer that needs the store, which opens meanwhile.
+    pub ready: Duration,
 }
 
 /// The moments of a turn.
@@ -48,8 +50,10 @@ impl Server {
         let url = model.base_url();
         let env = [("OPENAI_BASE_URL", url.as_str()), ("ORG_AGENT_MODEL", "x"), ("OPENAI_API_KEY", "x")];
         let begun = Instant::now();
-        let client = Client::new_in(home, &env);
-        Self { client, model, turns: 0, start: begun.elapsed() }
+        let mut client = Client::new_in(home, &env);
+        let start = begun.elapsed();
+        client.request("orgAgent/sessions/list", &json!({"limit": 1}));
+        Self { client, model, turns: 0, start, ready: begun.elapsed() }
     }
 
     pub fn pid(&self) -> u32 {

@@ -40,10 +40,17 @@ pub(super) fn main(args: &Args) -> Result<u8> {
 }
 
 async fn run() -> Result<u8> {
-    let kernel = Kernel::open(config()?)?;
+    let config = config()?;
     let (handle, queue) = Handle::new();
     let (client, outgoing) = mpsc::channel(OUTGOING);
-    let line = Line { kernel: handle, outgoing, task: tokio::spawn(kernel.run(queue, client)) };
+    // Beside the loop: the first start of all waits for the disk eight times, and the answer to `initialize`
+    // needs nothing from there. What else comes in waits in the queue.
+    let task = tokio::spawn(async move {
+        let kernel = tokio::task::spawn_blocking(|| Kernel::open(config)).await;
+        let kernel = kernel.map_err(|error| Error::internal("the kernel broke").because(error))??;
+        kernel.run(queue, client).await
+    });
+    let line = Line { kernel: handle, outgoing, task };
     // Not through the standard library's buffer, which looks for line ends and would write every frame in two.
     let output = stdout().as_fd().try_clone_to_owned();
     let output = output.map_err(|error| Error::internal("no standard output").because(error))?;

@@ -37,7 +37,7 @@ impl Kernel {
         }
         let id = id.clone();
         self.outbox.answer(self.ticket, move |store| {
-            reply.send(store.find_turn(&id).and_then(|turn| match turn {
+            reply.send(store.and_then(|store| store.find_turn(&id)).and_then(|turn| match turn {
                 Some(_) => Ok(false),
                 None => Err(Error::not_found(format!("no turn {id}"))),
             }));
@@ -171,12 +171,12 @@ impl Kernel {
     }
 
     /// The outcome within its bounds, with the live output if the report had none.
-    fn complete(&mut self, actuation: &ActuationId, mut outcome: Outcome) -> Outcome {
-        if let Some(live) = self.outputs.0.remove(actuation)
+    fn complete(&self, actuation: &ActuationId, mut outcome: Outcome) -> Outcome {
+        if let Some(live) = self.outputs.0.get(actuation)
             && outcome.stdout.is_empty()
             && outcome.stderr.is_empty()
         {
-            (outcome.stdout, outcome.stderr) = (live.stdout, live.stderr);
+            (outcome.stdout, outcome.stderr) = (live.stdout.clone(), live.stderr.clone());
             outcome.truncated |= live.truncated;
         }
         for stream in [&mut outcome.stdout, &mut outcome.stderr] {

@@ -55,6 +55,13 @@ impl Kernel {
             return Err(Error::new(Code::Conflict, "this clientId was used for another message")
                 .hint("use a fresh clientId for each message"));
         }
+        if !self.store.has_room() {
+            return Err(Error::new(
+                Code::Overloaded,
+                "the disk does not keep up with what is to be recorded",
+            )
+            .hint("send the same request again later"));
+        }
         // A message that no model can answer is refused while it is still in the editor.
         self.model()?;
         let session = self.session_for(&message)?;
@@ -111,7 +118,7 @@ impl Kernel {
         let record =
             Record::SessionCreated { user: self.persona.user.clone(), title, buffer: buffer.to_owned() };
         self.append(&id, &record)?;
-        self.sessions.insert(id.clone(), Session::new(buffer.to_owned(), Vec::new(), lease));
+        self.keep(&id, Session::new(buffer.to_owned(), Vec::new(), lease));
         Ok(id)
     }
 
@@ -131,7 +138,7 @@ impl Kernel {
         let waiting = unfinished.iter().find(|turn| !turn.started && turn.resumes.is_none());
         let before = waiting.map_or_else(|| TurnId::from(""), |turn| turn.turn.clone());
         let history = self.store.history(id, &before, MESSAGES as u32)?;
-        self.sessions.insert(id.clone(), Session::new(buffer, history, lease));
+        self.keep(id, Session::new(buffer, history, lease));
         self.take_over(id, &unfinished)
     }
 }

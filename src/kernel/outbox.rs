@@ -5,11 +5,12 @@
 
 use std::collections::VecDeque;
 
+use crate::error::{Error, Result};
 use crate::outgoing::Outgoing;
 use crate::store::Store;
 
 /// An answer that is made when its turn comes, from what is durable by then.
-type Answer = Box<dyn FnOnce(&Store) + Send>;
+type Answer = Box<dyn FnOnce(Result<&Store>) + Send>;
 
 enum Item {
     Send(Outgoing),
@@ -30,7 +31,7 @@ impl Outbox {
     }
 
     /// Queues an answer.
-    pub(super) fn answer(&mut self, ticket: u64, answer: impl FnOnce(&Store) + Send + 'static) {
+    pub(super) fn answer(&mut self, ticket: u64, answer: impl FnOnce(Result<&Store>) + Send + 'static) {
         self.queue.push_back((ticket, Item::Answer(Box::new(answer))));
     }
 
@@ -57,7 +58,7 @@ impl Outbox {
                 return false;
             }
             match item {
-                Item::Answer(answer) => answer(store),
+                Item::Answer(answer) => answer(Ok(store)),
                 Item::Send(message) => {
                     self.queue.push_front((ticket, Item::Send(message)));
                     return true;
@@ -73,7 +74,16 @@ impl Outbox {
             if let Item::Answer(answer) = item
                 && ticket <= self.durable
             {
-                answer(store);
+                answer(Ok(store));
+            }
+        }
+    }
+
+    /// Tells all who wait that nothing can be recorded any more.
+    pub(super) fn fail(&mut self, error: &Error) {
+        for (_, item) in self.queue.drain(..) {
+            if let Item::Answer(answer) = item {
+                answer(Err(error.clone()));
             }
         }
     }

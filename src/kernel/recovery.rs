@@ -55,18 +55,18 @@ impl Kernel {
     }
 
     fn interrupted(&mut self, turn: &UnfinishedTurn) -> Result<()> {
-        for command in self.store.pending_shell(&turn.session)? {
-            if command.turn != turn.turn {
+        for found in self.store.pending_shell(&turn.session)? {
+            if found.turn != turn.turn {
                 continue;
             }
-            let actuation = command.actuation;
+            let actuation = found.actuation;
             let message = Some("the server went away before the outcome was reported".to_owned());
             let outcome = Outcome { status: Status::Unknown, message, ..Outcome::default() };
             let executed = Record::ActionExecuted { actuation, outcome: outcome.clone() };
             self.record(&turn.session, &executed);
             if let Some(session) = self.sessions.get_mut(&turn.session) {
-                let command = command.command.unwrap_or_default();
-                session.remember(HistoryItem::CommandResult { command, outcome });
+                let command = found.command.unwrap_or_default();
+                session.conclude(&found.sexp, HistoryItem::CommandResult { command, outcome });
             }
         }
         let reason = Some("interrupted".to_owned());
@@ -125,6 +125,7 @@ impl Kernel {
     }
 
     fn resumed(&mut self, resume: &Resume) -> Result<Resumed> {
+        self.hold(&resume.session)?;
         let mut actuations = Vec::new();
         for pending in self.store.pending_inserts(&resume.session)? {
             if resume.applied.contains(&pending.actuation) {

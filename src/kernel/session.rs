@@ -10,6 +10,9 @@ use crate::store::Lease;
 /// How many turns may wait in one session.
 const QUEUE: usize = 64;
 
+/// How much history is kept in memory, in bytes; a prompt has room for less.
+const HISTORY: usize = 1 << 19;
+
 /// A session that this server holds.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -28,12 +31,23 @@ impl Session {
         Self { buffer, history: history.into(), queue: VecDeque::new(), running: None, _lease: lease }
     }
 
-    /// Keeps `item` for the prompts to come.
+    /// Keeps `item` for the prompts to come; what is too old or too much for any prompt goes, but never the last words
+    /// of the user.
     pub(super) fn remember(&mut self, item: HistoryItem) {
-        if self.history.len() >= MESSAGES {
-            self.history.pop_front();
-        }
         self.history.push_back(item);
+        let mut bytes: usize = self.history.iter().map(HistoryItem::size).sum();
+        let last = self.history.iter().rposition(|item| matches!(item, HistoryItem::User { .. }));
+        for _ in 0..last.unwrap_or_default() {
+            if self.history.len() <= MESSAGES && bytes <= HISTORY {
+                break;
+            }
+            bytes -= self.history.pop_front().as_ref().map_or(0, HistoryItem::size);
+        }
+    }
+
+    /// Whether it has nothing to do.
+    pub(super) fn is_idle(&self) -> bool {
+        self.running.is_none() && self.queue.is_empty()
     }
 
     /// Keeps `item`, which the user said before, unless the history ends with it and what came of it. It never
@@ -43,6 +57,17 @@ impl Session {
         let answered = matches!(self.history.back(), Some(HistoryItem::Assistant { .. }));
         if answered || last != Some(&item) {
             self.remember(item);
+        }
+    }
+
+    /// Puts what came of the action `sexp` behind it. A turn that ran again stands where its message was said, so what
+    /// came of it need not be the last thing in the history.
+    pub(super) fn conclude(&mut self, sexp: &str, item: HistoryItem) {
+        let proposed =
+            |item: &HistoryItem| matches!(item, HistoryItem::Assistant { sexp: own } if own == sexp);
+        match self.history.iter().rposition(proposed) {
+            Some(at) => self.history.insert(at + 1, item),
+            None => self.remember(item),
         }
     }
 

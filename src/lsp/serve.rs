@@ -68,7 +68,7 @@ pub struct Line {
 /// `shutdown`, else 1.
 ///
 /// # Errors
-/// `internal` if the system gives no threads.
+/// `internal` if the system gives no threads; what ended the kernel, if that was not the client.
 pub async fn serve(
     input: impl Read + Send + 'static,
     output: impl Write + Send + 'static,
@@ -89,7 +89,7 @@ pub async fn serve(
         broken: false,
     };
     // Unconstrained: a spent budget would make answers that are ready look as if they were not.
-    Ok(tokio::task::unconstrained(session.run(messages, writer, line.outgoing, line.task)).await)
+    tokio::task::unconstrained(session.run(messages, writer, line.outgoing, line.task)).await
 }
 
 /// Why the loop ended.
@@ -132,7 +132,7 @@ impl Session {
         writer: Writer,
         mut outgoing: mpsc::Receiver<Outgoing>,
         mut task: JoinHandle<Result<()>>,
-    ) -> u8 {
+    ) -> Result<u8> {
         let mut batch = VecDeque::new();
         let mut steps = 0;
         let end = loop {
@@ -169,17 +169,16 @@ impl Session {
         let status = match end {
             End::Left => {
                 self.stop(&mut outgoing).await;
-                u8::from(!self.client.shut_down.load(Ordering::Relaxed))
+                match task.now_or_never() {
+                    Some(Ok(Err(error))) => Err(error),
+                    _ => Ok(u8::from(!self.client.shut_down.load(Ordering::Relaxed))),
+                }
             }
-            End::Kernel(ended) => {
-                let why = match ended {
-                    Ok(Ok(())) => "it stopped without having been asked to".to_owned(),
-                    Ok(Err(error)) => error.to_string(),
-                    Err(error) => error.to_string(),
-                };
-                tracing::error!(why, "the kernel ended, and with it the server");
-                1
+            End::Kernel(Ok(Ok(()))) => {
+                Err(Error::internal("the kernel stopped without having been asked to"))
             }
+            End::Kernel(Ok(Err(error))) => Err(error),
+            End::Kernel(Err(error)) => Err(Error::internal("the kernel broke").because(error)),
         };
         self.settle();
         if timeout(FLUSH, flush(writer, self.out)).await.is_err() {

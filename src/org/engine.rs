@@ -389,6 +389,7 @@ impl Engine {
             }
             Line::Fence(fence) => self.open_fence(fence, indent.to_owned()),
             Line::ItemFence(bullet, fence) => {
+                self.end_footnote();
                 self.context.in_list = true;
                 self.w.put(indent, Mode::Code);
                 self.w.line(bullet);

@@ -96,3 +96,8 @@ pub(super) fn lookup(name: &str) -> Option<&'static str> {
 pub(super) fn is_plain(name: &str) -> bool {
     PLAIN.iter().any(|p| p.eq_ignore_ascii_case(name))
 }
+
+/// All names in the table, as Org writes them.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    LANGUAGES.iter().map(|(org, _)| *org)
+}

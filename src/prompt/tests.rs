@@ -91,13 +91,33 @@ fn a_denial_says_so() {
     let outcome = Outcome { status: Status::Denied, message: Some("too risky".into()), ..Outcome::default() };
     let text = render(&HistoryItem::CommandResult { command: "rm -r x".into(), outcome }).text;
     assert!(text.starts_with("[command denied]\n"), "{text}");
-    assert!(text.contains("too risky"), "{text}");
+    assert!(text.ends_with("\nThe user says: too risky"), "{text}");
+}
+
+#[test]
+fn what_is_to_be_answered_stays_whatever_its_size() {
+    let attached = |text: String| Attachment { kind: AttachmentKind::File, name: "f".into(), text };
+    let history = [
+        said("old"),
+        HistoryItem::User { text: "why?".into(), context: vec![attached("x".repeat(9 * BUDGET)); 2] },
+        HistoryItem::Assistant { sexp: "(shell)".into() },
+        HistoryItem::CommandResult {
+            command: "ls".into(),
+            outcome: Outcome { stdout: "y".repeat(OUTPUT), ..Outcome::default() },
+        },
+    ];
+    let messages = build(&persona(), &history, None);
+    let roles: Vec<&str> = messages.iter().map(|message| message.role.as_str()).collect();
+    assert_eq!(roles, ["system", "user", "assistant", "user"]);
+    assert!(messages[1].text.ends_with("\n\nwhy?"));
+    assert_eq!(messages[1].text.matches("bytes left out").count(), 2);
+    assert!(messages[1].text.len() < CONTEXT + 1000);
 }
 
 #[test]
 fn long_output_loses_its_middle() {
     let long = format!("{}é{}", "a".repeat(OUTPUT), "b".repeat(OUTPUT));
-    let clipped = clip(&long);
+    let clipped = clip(&long, OUTPUT);
     assert!(clipped.len() < OUTPUT + 100);
     assert!(clipped.starts_with("aaa") && clipped.ends_with("bbb"));
 }

@@ -119,6 +119,8 @@ const ACTUATION: &str =
 const HISTORY: &str = "SELECT m.kind, l.body, a.input, a.output
      FROM chat_messages m JOIN log l ON l.id = m.id LEFT JOIN chat_actions a ON a.id = m.actuation
      WHERE m.session = ?1 AND m.listed = 1 AND m.kind IN ('user', 'action', 'command-result')
+         AND NOT (m.kind = 'user' AND EXISTS (SELECT 1 FROM turns t WHERE t.id = m.turn AND t.state = 'cancelled')
+             AND NOT EXISTS (SELECT 1 FROM model_calls c WHERE c.turn = m.turn))
          AND m.turn <> ?2 AND m.place <= coalesce((SELECT place FROM turns WHERE id = ?2), m.place)
          AND NOT EXISTS (SELECT 1 FROM turns t WHERE t.id = m.turn AND t.state = 'cancelled'
              AND NOT EXISTS (SELECT 1 FROM model_calls c WHERE c.turn = t.id))

@@ -187,7 +187,8 @@ impl Fold<'_> {
             params![turn.0, self.position, event.session.0, event.id.0, level, self.time()],
         )?;
         self.run(
-            "INSERT INTO client_messages VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            // Two servers may have been sent the same message in the same moment; the first one stands.
+            "INSERT OR IGNORE INTO client_messages VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             params![
                 event.author,
                 client_id,

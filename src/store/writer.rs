@@ -16,12 +16,12 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 use super::connection::is_busy;
 use super::envelope::Envelope;
 use super::views::{self, int};
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 
-/// The most jobs that may wait.
+/// With so many jobs waiting, no new work begins.
 const MAX_JOBS: usize = 1024;
 
-/// The most bytes that may wait. A job that comes when nothing waits is always taken.
+/// With so many bytes waiting, no new work begins.
 const MAX_BYTES: usize = 64 << 20;
 
 /// The pauses between tries of a transaction that failed because the database was locked (beyond its
@@ -85,19 +85,19 @@ impl Writer {
         Ok(Self { jobs: Some(jobs), gauge, thread: Some(thread) })
     }
 
-    /// Queues `job`; never waits.
+    /// Whether so little waits that new work may begin.
+    pub(super) fn has_room(&self) -> bool {
+        self.gauge.jobs.load(Ordering::Acquire) < MAX_JOBS
+            && self.gauge.bytes.load(Ordering::Acquire) < MAX_BYTES
+    }
+
+    /// Queues `job`; never waits. Work that has begun is always recorded, whatever waits: its amount is bounded by
+    /// what was let in.
     ///
     /// # Errors
-    /// `overloaded` if too much waits, `internal` if the writer has stopped. The job is given back.
+    /// `internal` if the writer has stopped. The job is given back.
     pub(super) fn send(&self, job: Job) -> Result<(), Box<(Error, Job)>> {
         let bytes = job.bytes();
-        let waiting = self.gauge.jobs.load(Ordering::Acquire);
-        let full = waiting >= MAX_JOBS || self.gauge.bytes.load(Ordering::Acquire) + bytes > MAX_BYTES;
-        if waiting > 0 && full {
-            let error = Error::new(Code::Overloaded, "the disk does not keep up with what is to be recorded")
-                .hint("send the same request again later");
-            return Err(Box::new((error, job)));
-        }
         self.gauge.jobs.fetch_add(1, Ordering::AcqRel);
         self.gauge.bytes.fetch_add(bytes, Ordering::AcqRel);
         let stopped =
@@ -206,6 +206,7 @@ fn insert(db: &Connection, event: &Envelope) -> rusqlite::Result<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Code;
     use crate::ids::SessionId;
     use crate::record::Record;
     use crate::store::connection;
@@ -260,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_that_is_not_drained_is_overloaded_and_then_serves_again() {
+    fn a_queue_that_is_not_drained_has_no_room_and_then_has_some_again() {
         let dir = tempfile::tempdir().unwrap();
         let db = database(dir.path());
         let (said, hear) = channel();
@@ -273,21 +274,21 @@ mod tests {
         .unwrap();
         writer.send(job(1, 10)).unwrap();
         assert_eq!(hear.recv().unwrap().unwrap(), 1);
-        // Larger than the bound, but nothing else waits.
+        assert!(writer.has_room());
         writer.send(text(2, MAX_BYTES + 1)).unwrap();
-        let (error, back) = *writer.send(job(3, 10)).unwrap_err();
-        assert_eq!((error.code, back.ticket), (Code::Overloaded, 3));
+        assert!(!writer.has_room(), "too many bytes wait");
         go.send(()).unwrap();
         assert_eq!(hear.recv().unwrap().unwrap(), 2);
-        for ticket in 3..3 + MAX_JOBS as u64 {
+        assert!(writer.has_room());
+        // What has begun is taken all the same.
+        let last = 10 + MAX_JOBS as u64;
+        for ticket in 3..=last {
             writer.send(text(ticket, 10)).unwrap();
         }
-        assert_eq!(writer.send(text(0, 10)).unwrap_err().0.code, Code::Overloaded);
+        assert!(!writer.has_room(), "too many jobs wait");
         drop(go);
-        let last = 2 + MAX_JOBS as u64;
         while hear.recv().unwrap().unwrap() < last {}
-        writer.send(job(last + 1, 10)).unwrap();
-        assert_eq!(hear.recv().unwrap().unwrap(), last + 1);
+        assert!(writer.has_room());
     }
 
     #[test]

@@ -105,6 +105,31 @@
     (should (search-backward "[X] box"))
     (should (= 1 (length (org-agent-fake-sent 'orgAgent/event))))))
 
+;; `C-c C-n' and its like are what they are in Org unless there is something
+;; to decide, also for who has bound them otherwise.
+(ert-deftest org-agent-keys-are-left-to-org ()
+  (org-agent-fake-with
+    (let ((keys '(("C-c C-k" . org-agent-cancel) ("C-c C-y" . org-agent-approve)
+                  ("C-c C-n" . org-agent-deny)
+                  ("C-c C-e" . org-agent-edit-command)))
+          (is-orgs (lambda (key)
+                     (let ((command (with-temp-buffer
+                                      (org-mode)
+                                      (key-binding (kbd key)))))
+                       (should command)
+                       (should (eq (key-binding (kbd key)) command))))))
+      (mapc is-orgs (mapcar #'car keys))
+      (org-agent-fake-send "question")
+      (mapc is-orgs (mapcar #'car (cdr keys)))
+      (org-agent-fake-shell "turn-1" 1 '(:cmd "ls"))
+      (pcase-dolist (`(,key . ,command) keys)
+        (should (eq (key-binding (kbd key)) command)))
+      (org-agent-fake-state "turn-1" 2 "cancelled")
+      (mapc is-orgs (mapcar #'car keys))
+      (let ((org-mode-map (copy-keymap org-mode-map)))
+        (define-key org-mode-map (kbd "C-c C-n") 'forward-line)
+        (funcall is-orgs "C-c C-n")))))
+
 (ert-deftest org-agent-tables-and-checkboxes-work-in-the-input ()
   (pcase-dolist (`(,typed ,becomes)
                  '(("|a|b|\n|long|c|" "| a    | b |\n| long | c |\n")

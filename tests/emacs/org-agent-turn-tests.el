@@ -250,6 +250,33 @@
         (should (= 1 (length (org-agent-fake-sent 'orgAgent/actuated))))
         (set-buffer-modified-p nil)))))
 
+;; A chat that is saved as a file goes on there, and is the chat.
+(ert-deftest org-agent-saved-chat-goes-on ()
+  (org-agent-fake-with
+    (org-agent-fake-send "question")
+    (org-agent-fake-delta "turn-1" 1 "rep")
+    (let ((chat (current-buffer)))
+      (write-file (expand-file-name "chat.org" org-agent-fake-directory))
+      (should (derived-mode-p 'org-agent-chat-mode))
+      (should (org-agent-fake-shown "turn-1"))
+      (org-agent-fake-insert "turn-1" 2 "reply")
+      (org-agent-fake-send "again")
+      (should (equal (buffer-string)
+                     (org-agent-fake-layout '(1 "question" "reply") '(2 "again"))))
+      (push '(orgAgent/sessions/list
+              . (lambda (_) '(:items [(:id "session-1")] :nextCursor nil)))
+            org-agent-fake-answers)
+      ;; But nothing that is being written is taken away.
+      (dolist (draft '(t nil))
+        (org-agent-chat)
+        (should-not (eq (window-buffer) chat))
+        (when draft (insert "draft"))
+        (org-agent-fake-settle)
+        (should (eq (eq (window-buffer) chat) (not draft)))
+        (when draft (kill-buffer)))
+      (should (equal (org-agent--chats) (list chat)))
+      (should (eq (org-agent--buffer "session-1") chat)))))
+
 (ert-deftest org-agent-closed-chat-comes-back ()
   (org-agent-fake-with
     (kill-buffer)
@@ -302,8 +329,12 @@
             (orgAgent/sessions/resume
              . ,(lambda (_)
                   (org-agent-fake-refuse "conflict")))))
-    (org-agent-chat)
-    (dotimes (_ 3) (org-agent-fake-settle))
+    (let (said)
+      (cl-letf (((symbol-function 'message)
+                 (lambda (&rest args) (push (apply #'format-message args) said))))
+        (org-agent-chat)
+        (dotimes (_ 3) (org-agent-fake-settle)))
+      (should (string-match-p "open in another Emacs" (car said))))
     (should (equal (buffer-string) "* USER\n"))
     (should-not (org-agent-fake-sent 'orgAgent/sessions/messages))
     (setq org-agent-fake-answers nil

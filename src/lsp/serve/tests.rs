@@ -13,7 +13,7 @@ use crate::outgoing::{Address, State, TurnState};
 struct Peer {
     input: Option<PipeWriter>,
     output: std::sync::mpsc::Receiver<Option<Value>>,
-    server: std::thread::JoinHandle<u8>,
+    server: std::thread::JoinHandle<Result<u8>>,
 }
 
 /// What the test's kernel does with an event. `false` ends it.
@@ -62,11 +62,11 @@ impl Peer {
         while let Some(message) = self.next() {
             rest.push(message);
         }
-        (self.server.join().unwrap(), rest)
+        (self.server.join().unwrap().unwrap(), rest)
     }
 }
 
-fn run_server(input: PipeReader, output: PipeWriter, kernel: Kernel) -> u8 {
+fn run_server(input: PipeReader, output: PipeWriter, kernel: Kernel) -> Result<u8> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
         let (handle, mut events) = Handle::new();
@@ -84,7 +84,7 @@ fn run_server(input: PipeReader, output: PipeWriter, kernel: Kernel) -> u8 {
             }
             Ok(())
         });
-        serve(input, output, Line { kernel: handle, outgoing, task }).await.unwrap()
+        serve(input, output, Line { kernel: handle, outgoing, task }).await
     })
 }
 
@@ -284,13 +284,14 @@ fn what_a_client_did_not_announce_is_not_sent() {
 
 #[test]
 fn the_kernels_end_is_the_servers_end() {
-    for how in ["stop", "fail", "panic"] {
+    for (how, what) in [("stop", "without having been asked"), ("fail", "disk full"), ("panic", "broke")] {
         let mut peer = Peer::initialized(kernel);
         peer.request(1, wire::GET, json!({"sessionId":how}));
         let answer = peer.receive();
         assert_eq!(answer["error"]["data"]["code"], "internal", "{how}");
         assert_eq!(peer.next(), None, "{how}: the server left by itself");
-        assert_eq!(peer.server.join().unwrap(), 1, "{how}");
+        let error = peer.server.join().unwrap().unwrap_err();
+        assert!(error.what.contains(what), "{how}: {error}");
     }
 }
 
@@ -313,7 +314,7 @@ fn the_exit_status_tells_whether_the_client_left_as_it_should() {
             Some(&"exit") => assert_eq!(peer.next(), None),
             _ => drop(peer.input.take()),
         }
-        assert_eq!(peer.server.join().unwrap(), expected, "{methods:?}");
+        assert_eq!(peer.server.join().unwrap().unwrap(), expected, "{methods:?}");
     };
     check(&["shutdown", "exit"], 0);
     check(&["shutdown"], 0);
