@@ -92,6 +92,8 @@ pub struct Turn {
     attempt: u32,
     step: u32,
     repairs: u32,
+    /// What the model is told about its last reply, until one is accepted.
+    repair: Option<String>,
     retries: u32,
     preview: Preview,
 }
@@ -136,6 +138,7 @@ impl Turn {
             attempt: 0,
             step: 0,
             repairs: 0,
+            repair: None,
             retries: 0,
             preview: Preview::default(),
         }
@@ -241,7 +244,7 @@ impl Turn {
     pub fn retry(&mut self, now: Duration) -> Effects {
         let mut effects = Vec::new();
         if matches!(self.phase, Phase::BackingOff) {
-            self.ask(None, State::Thinking, None, now, &mut effects);
+            self.ask(State::Thinking, None, now, &mut effects);
         }
         effects
     }
@@ -412,7 +415,7 @@ impl Turn {
                 }
                 self.preview.settle();
                 self.replied(Verdict::Accept, usage, now, effects);
-                (self.repairs, self.retries) = (0, 0);
+                (self.repairs, self.repair, self.retries) = (0, None, 0);
                 let permit = policy::judge(accepted.action);
                 self.propose(permit, now, effects);
             }
@@ -437,8 +440,8 @@ impl Turn {
         self.replied(verdict, usage, now, effects);
         if self.repairs < REPAIRS {
             self.repairs += 1;
-            let again = crate::prompt::repair(&rejection.for_model(&raw));
-            self.ask(Some(again), State::Repairing, Some(rejection.message.clone()), now, effects);
+            self.repair = Some(crate::prompt::repair(&rejection.for_model(&raw)));
+            self.ask(State::Repairing, Some(rejection.message.clone()), now, effects);
         } else {
             let message = format!("the model's reply was rejected three times: {}", rejection.message);
             self.system_error(&message, Some(&raw), "rejected", effects);
@@ -594,18 +597,11 @@ impl Turn {
             let message = format!("the model took {} steps without an answer", LAST_STEP - 1);
             self.system_error(&message, None, "steps", effects);
         } else {
-            self.ask(None, State::Thinking, None, now, effects);
+            self.ask(State::Thinking, None, now, effects);
         }
     }
 
-    fn ask(
-        &mut self,
-        repair: Option<String>,
-        state: State,
-        reason: Option<String>,
-        now: Duration,
-        effects: &mut Effects,
-    ) {
+    fn ask(&mut self, state: State, reason: Option<String>, now: Duration, effects: &mut Effects) {
         self.attempt += 1;
         self.preview = Preview::default();
         self.phase = Phase::Reading(Box::new(Reply {
@@ -615,7 +611,7 @@ impl Turn {
             first: None,
         }));
         effects.push(self.state(state, reason));
-        effects.push(Effect::Ask(repair));
+        effects.push(Effect::Ask(self.repair.clone()));
     }
 
     // Messages.

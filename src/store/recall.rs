@@ -122,6 +122,8 @@ const HISTORY: &str = "SELECT m.kind, l.body, a.input, a.output
          AND NOT (m.kind = 'user' AND EXISTS (SELECT 1 FROM turns t WHERE t.id = m.turn AND t.state = 'cancelled')
              AND NOT EXISTS (SELECT 1 FROM model_calls c WHERE c.turn = m.turn))
          AND m.turn <> ?2 AND m.place <= coalesce((SELECT place FROM turns WHERE id = ?2), m.place)
+         AND NOT EXISTS (SELECT 1 FROM turns t WHERE t.id = m.turn AND t.state = 'cancelled'
+             AND NOT EXISTS (SELECT 1 FROM model_calls c WHERE c.turn = t.id))
      ORDER BY m.place DESC, m.position DESC LIMIT ?3";
 
 impl Store {
@@ -184,7 +186,8 @@ impl Store {
     /// The last `limit` things said and done in `session` before `turn`, oldest first, and not what belongs
     /// to `turn` itself. They stand in the order of the buffer: turn by turn. A turn that is not on disk yet
     /// comes after all others; one that resumes another sees what that one did, its message included. What
-    /// the kernel says itself is left out, and so is the oldest part of a history of more than 4 MiB.
+    /// the kernel says itself is left out, and so is a message that was cancelled before a model saw it, and the
+    /// oldest part of a history of more than 4 MiB.
     ///
     /// # Errors
     /// `internal` if the database fails or is damaged.
@@ -206,7 +209,14 @@ impl Store {
                 bytes += body.len();
                 match parse(&body)? {
                     Record::MessageSent { text, context, .. } => HistoryItem::User { text, context },
-                    Record::ActionProposed { sexp, .. } => HistoryItem::Assistant { sexp },
+                    Record::ActionProposed { sexp, action, .. } => {
+                        // No skill is to be had, and the model was told so.
+                        if action["target"] == "skill" {
+                            let name = action["payload"]["name"].as_str().unwrap_or_default().to_owned();
+                            items.push(HistoryItem::NoSkill { name });
+                        }
+                        HistoryItem::Assistant { sexp }
+                    }
                     _ => continue,
                 }
             };

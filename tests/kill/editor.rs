@@ -35,8 +35,9 @@ struct Life {
     /// `None` once it is dead: what it wrote before is read, and nothing is sent any more.
     client: Option<Client>,
     waits: HashMap<u64, Wait>,
-    /// Inserts and commands whose report is put off.
+    /// Inserts and commands whose report is put off, and those that this life will not report at all.
     withheld: Vec<String>,
+    unreported: Vec<String>,
     seqs: HashMap<String, u64>,
     deltas: HashMap<(String, u64), String>,
     /// Everything is reported, decided and resumed at once.
@@ -60,6 +61,8 @@ pub struct Editor {
     pub messages: Vec<Message>,
     pub ends: HashMap<String, String>,
     pub interrupted: HashSet<String>,
+    /// Turns that are over although this was not told: it was killed with a server.
+    over: HashSet<String>,
     sessions: BTreeMap<String, String>,
     pub inserts: BTreeMap<String, Insert>,
     pub commands: BTreeMap<String, Command>,
@@ -74,6 +77,7 @@ impl Editor {
             messages: Vec::new(),
             ends: HashMap::new(),
             interrupted: HashSet::new(),
+            over: HashSet::new(),
             sessions: BTreeMap::new(),
             inserts: BTreeMap::new(),
             commands: BTreeMap::new(),
@@ -134,6 +138,7 @@ impl Editor {
             client: Some(client),
             waits: HashMap::new(),
             withheld: Vec::new(),
+            unreported: Vec::new(),
             seqs: HashMap::new(),
             deltas: HashMap::new(),
             calm,
@@ -173,9 +178,11 @@ impl Editor {
                 Wait::Resume | Wait::Cancel => {}
             }
         }
-        let decided = |id: &String| self.commands.get(id).is_some_and(|command| command.ran.is_some());
-        self.counts.deciding += u64::from(life.withheld.iter().any(decided));
-        self.counts.before_report += u64::from(!life.withheld.is_empty());
+        let unreported = life.withheld.iter().chain(&life.unreported);
+        let (commands, inserts): (Vec<_>, Vec<_>) =
+            unreported.partition(|id| self.commands.contains_key(*id));
+        self.counts.deciding += u64::from(!commands.is_empty());
+        self.counts.before_report += u64::from(!inserts.is_empty());
         let streaming = life.deltas.keys().any(|(turn, _)| !self.ends.contains_key(turn));
         self.counts.streaming += u64::from(streaming);
         for message in life.client.take().unwrap().kill() {
@@ -203,7 +210,7 @@ impl Editor {
     }
 
     fn is_open(&self, turn: &str) -> bool {
-        !self.ends.contains_key(turn) && !self.interrupted.contains(turn)
+        !self.ends.contains_key(turn) && !self.interrupted.contains(turn) && !self.over.contains(turn)
     }
 
     // What it does.
@@ -324,7 +331,7 @@ impl Editor {
             _ if life.calm => self.report(life, id),
             0..=4 => self.report(life, id),
             5..=7 => life.withheld.push(id.to_owned()),
-            _ => {}
+            _ => life.unreported.push(id.to_owned()),
         }
     }
 
@@ -464,6 +471,15 @@ impl Editor {
         }
         for turn in list("resumed") {
             self.interrupted.insert(turn["from"].as_str().unwrap().to_owned());
+        }
+        // All turns that were acknowledged before this answer are in it, unless they are over.
+        let live = list("live");
+        for receipt in self.messages.iter().filter_map(|message| message.receipt.as_ref()) {
+            if receipt.session == result["sessionId"].as_str().unwrap()
+                && !live.contains(&json!(receipt.turn))
+            {
+                self.over.insert(receipt.turn.clone());
+            }
         }
         life.left += list("live").len() + list("actuations").len();
     }
