@@ -84,6 +84,10 @@ Each element is a function of no arguments.")
 (defvar org-agent--stderr ""
   "The end of what the server wrote to its standard error.")
 
+(defconst org-agent--start-time 20
+  "Seconds given to the server to answer the first request.
+What takes longer is no server, and may fill the memory with its output.")
+
 (defconst org-agent--shutdown-time 3
   "Seconds given to the server to end when it is asked to.")
 
@@ -224,7 +228,9 @@ The null character could, but Emacs cannot read it in JSON.")
   "Return the file name of the server, or signal an error that helps."
   (or (if (file-name-directory org-agent-program)
           (let ((file (expand-file-name org-agent-program)))
-            (and (file-executable-p file) file))
+            (cond ((file-executable-p file) file)
+                  ((file-exists-p file)
+                   (user-error "`%s' is not executable" org-agent-program))))
         (or (executable-find org-agent-program)
             (org-agent--built)))
       (user-error "No program `%s'; install org-agent or set `org-agent-program'"
@@ -278,6 +284,7 @@ The null character could, but Emacs cannot read it in JSON.")
                  :on-shutdown #'org-agent--closed
                  (org-agent--no-events-buffer)))
     (org-agent--silence process)
+    (run-at-time org-agent--start-time nil #'org-agent--too-late process)
     (org-agent--send
      'initialize
      `( :processId ,(emacs-pid)
@@ -292,6 +299,13 @@ The null character could, but Emacs cannot read it in JSON.")
        ;; If the process is gone, `org-agent--closed' tells more.
        (when (process-live-p process)
          (org-agent--disconnect words))))))
+
+(defun org-agent--too-late (process)
+  "End PROCESS unless it has answered by now."
+  (when (and (eq process org-agent--process) (not org-agent--ready))
+    (org-agent--disconnect
+     (format "`%s' does not answer as a server of org-agent"
+             org-agent-program))))
 
 (defun org-agent--silence (process)
   "Let the sentinel of PROCESS say nothing.

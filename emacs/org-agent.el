@@ -240,32 +240,45 @@ What it had accepted is not lost; what was running is interrupted."
   "Show what is configured, what is reachable, and what to do next."
   (interactive)
   (let ((buffer (get-buffer-create "*org-agent doctor*")))
+    (when (get-buffer-process buffer)
+      (delete-process (get-buffer-process buffer)))
     (with-current-buffer buffer
+      ;; The directory from which it was called may be gone, or remote.
+      (setq default-directory (expand-file-name "~/"))
       (special-mode)
       (let ((inhibit-read-only t))
         (erase-buffer)))
-    (make-process :name "org-agent-doctor" :buffer buffer :noquery t
-                  :command (list (org-agent--executable) "doctor")
-                  :connection-type 'pipe
-                  :filter (lambda (process text)
-                            (when (buffer-live-p (process-buffer process))
-                              (with-current-buffer (process-buffer process)
-                                (let ((inhibit-read-only t))
-                                  (save-excursion
-                                    (goto-char (point-max))
-                                    (insert text))))))
-                  :sentinel #'ignore)
+    (let ((command (list (org-agent--executable) "doctor")))
+      (with-current-buffer buffer
+        (make-process :name "org-agent-doctor" :buffer buffer :noquery t
+                      :command command
+                      :connection-type 'pipe
+                      :filter (lambda (process text)
+                                (when (buffer-live-p (process-buffer process))
+                                  (with-current-buffer (process-buffer process)
+                                    (let ((inhibit-read-only t))
+                                      (save-excursion
+                                        (goto-char (point-max))
+                                        (insert text))))))
+                      :sentinel #'ignore)))
     (display-buffer buffer)))
 
 ;;;; Why
 
 (defun org-agent-why ()
-  "Show all that is behind the text of the agent at point."
+  "Show all that is behind the text of the agent at point.
+At a prompt, show what has become of it since this Emacs knows it."
   (interactive)
-  (let ((id (or (org-entry-get (point) "OA_ACT" t)
-                (user-error "This text is not the agent's"))))
+  (let* ((id (org-entry-get (point) "OA_ACT" t))
+         (event (org-entry-get (point) "OA_EVENT" t))
+         (turn (seq-find (lambda (turn)
+                           (and event (equal (org-agent--turn-event turn) event)))
+                         (org-agent--turns-here))))
     (org-agent--request
-     'orgAgent/why (list :actuationId id)
+     'orgAgent/why
+     (cond (id (list :actuationId id))
+           (turn (list :turnId (org-agent--turn-id turn)))
+           (t (user-error "This text is not the agent's")))
      (lambda (result)
        (with-current-buffer (get-buffer-create "*org-agent why*")
          (let ((inhibit-read-only t))

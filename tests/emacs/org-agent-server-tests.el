@@ -139,6 +139,11 @@
                        ;; It starts, and ends without a word.
                        (lambda () (make-process :name "dead" :command '("false")
                                                 :connection-type 'pipe))
+                       ;; It starts, and says nothing, or never ends to.
+                       (lambda () (make-process :name "mute" :command '("sleep" "1000")
+                                                :noquery t :connection-type 'pipe))
+                       (lambda () (make-process :name "yes" :command '("yes")
+                                                :noquery t :connection-type 'pipe))
                        ;; It starts, and is not what it should be.
                        (lambda () (make-process :name "cat" :noquery t
                                                 :command '("sh" "-c" "echo; exit 3")
@@ -147,6 +152,7 @@
       (org-agent--disconnect "test")
       (org-agent-fake-until (lambda () (not org-agent--connection)))
       (cl-letf* ((said nil)
+                 (org-agent--start-time 0.5)
                  ((symbol-function 'org-agent--spawn) spawn)
                  ((symbol-function 'message)
                   (lambda (&rest args)
@@ -162,6 +168,55 @@
                  (apply-partially #'string-prefix-p
                                   "org-agent: not sent, your text is still there")
                  said))))))
+
+(ert-deftest org-agent-program-is-found-or-the-user-helped ()
+  (let* ((directory (make-temp-file "org-agent" t))
+         (file (expand-file-name "server" directory))
+         (said (lambda (program)
+                 (let ((org-agent-program program))
+                   (condition-case problem
+                       (org-agent--executable)
+                     (user-error (error-message-string problem)))))))
+    (unwind-protect
+        (progn
+          (should (string-match-p "No program" (funcall said file)))
+          (write-region "" nil file nil 'silent)
+          (should (string-match-p "not executable" (funcall said file)))
+          (set-file-modes file #o700)
+          (should (equal (funcall said file) file))
+          (should (equal (funcall said "sh") (executable-find "sh"))))
+      (delete-directory directory t))))
+
+(ert-deftest org-agent-why-is-asked-of-replies-and-prompts ()
+  (org-agent-fake-with
+    (should-error (org-agent-why) :type 'user-error)
+    (org-agent-fake-send "question")
+    (org-agent-fake-send "cancelled")
+    (org-agent-fake-insert "turn-1" 2 "reply")
+    (dolist (text '("question" "reply" "cancelled"))
+      (goto-char (point-min))
+      (search-forward text)
+      (save-window-excursion (org-agent-why) (org-agent-fake-settle)))
+    (should (equal (org-agent-fake-sent 'orgAgent/why)
+                   '((:turnId "turn-1") (:actuationId "act-turn-1")
+                     (:turnId "turn-2"))))
+    (goto-char (point-max))
+    (should-error (org-agent-why) :type 'user-error)))
+
+(ert-deftest org-agent-doctor-writes-once-from-anywhere ()
+  (org-agent-fake-with
+    (let ((default-directory (expand-file-name "gone" org-agent-fake-directory))
+          (org-agent-program (expand-file-name "server" org-agent-fake-directory))
+          (text (lambda ()
+                  (with-current-buffer "*org-agent doctor*" (buffer-string)))))
+      (write-region "#!/bin/sh\necho $1\n" nil org-agent-program nil 'silent)
+      (set-file-modes org-agent-program #o700)
+      (save-window-excursion (org-agent-doctor) (org-agent-doctor))
+      (org-agent-fake-until
+       (lambda () (and (string-search "doctor" (funcall text))
+                       (not (get-buffer-process "*org-agent doctor*")))))
+      (should (equal (funcall text) "doctor\n"))
+      (kill-buffer "*org-agent doctor*"))))
 
 (ert-deftest org-agent-another-protocol-is-refused ()
   (org-agent-fake-with
