@@ -97,7 +97,8 @@
     (org-element-map (org-element-parse-buffer) (append org-element-all-elements org-element-all-objects)
       (lambda (element)
         (dolist (key (list :header :results :plot :name))
-          (when (org-element-property key element)
+          (when (and (memq (org-element-type element) org-element-all-elements)
+                     (org-element-property key element))
             (push (format "affiliated %s" key) found)))
         (push (oa-plain element) found))
       nil nil nil t)
@@ -161,7 +162,7 @@
       (headings . ,(vconcat headings)))))
 
 (defun oa-main ()
-  "Run the cases of the first file on the command line, write results to the second."
+  "Run the cases of the first file named, and write the results to the second."
   (let* ((in (pop command-line-args-left))
          (out (pop command-line-args-left))
          (dir (make-temp-file "oa-hazards" t))
