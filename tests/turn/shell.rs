@@ -91,7 +91,9 @@ fn a_denial_is_told() {
     assert_eq!((&denied["decision"], &denied["token"]), (&json!("deny"), &Value::Null));
     let result = told(&mut scene, &turn, "rm -r ~");
     assert!(result.starts_with("[command denied]\n"), "{result}");
-    assert_eq!((data(&result, "command"), data(&result, "message")), ("rm -r ~", "never"));
+    assert_eq!(data(&result, "command"), "rm -r ~");
+    // These are the user's own words, so they are no data.
+    assert!(result.ends_with("]\nThe user says: never"), "{result}");
     scene.finish();
 }
 
