@@ -92,7 +92,8 @@ fn a_denial_is_told() {
     let result = told(&mut scene, &turn, "rm -r ~");
     assert!(result.starts_with("[command denied]\n"), "{result}");
     assert_eq!(data(&result, "command"), "rm -r ~");
-    assert!(result.ends_with("\nThe user says: never"), "these are the user's own words: {result}");
+    // These are the user's own words, so they are no data.
+    assert!(result.ends_with("]\nThe user says: never"), "{result}");
     scene.finish();
 }
 
