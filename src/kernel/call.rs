@@ -69,3 +69,48 @@ pub(super) fn start(
     });
     Call(task.abort_handle())
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::stream;
+
+    use super::*;
+    use crate::model::Reply;
+
+    /// Says a word, and then what the test wants.
+    #[derive(Debug)]
+    enum Broken {
+        Panics,
+        Stops,
+    }
+
+    impl Model for Broken {
+        fn name(&self) -> &'static str {
+            "broken"
+        }
+
+        fn reply(&self, _messages: Vec<Message>) -> Reply {
+            let word = stream::iter([Ok(Piece::Text("word".into()))]);
+            match self {
+                Self::Panics => word.chain(stream::poll_fn(|_| panic!("made to panic"))).boxed(),
+                Self::Stops => word.boxed(),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_ends_exactly_once_however_it_ends() {
+        for (model, message) in [(Broken::Panics, Some("the model port panicked")), (Broken::Stops, None)] {
+            let (events, mut heard) = mpsc::channel(8);
+            let call = start(Arc::new(model), Vec::new(), ("t".into(), 1), events);
+            let mut pieces = Vec::new();
+            while let Some(Event::Model { piece, .. }) = heard.recv().await {
+                pieces.push(piece);
+            }
+            drop(call);
+            let end = pieces.pop().unwrap().map(|end| end.unwrap_err().message);
+            assert_eq!(end.as_deref(), message);
+            assert!(pieces.iter().all(|piece| matches!(piece, Some(Ok(Piece::Text(_))))), "{pieces:?}");
+        }
+    }
+}
