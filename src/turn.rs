@@ -14,18 +14,20 @@
 //! | running | the client's report, cancel |
 //! | ended | nothing: a turn ends exactly once |
 
+mod act;
 mod preview;
+mod read;
 
 use std::time::Duration;
 
 use preview::Preview;
 
-use crate::action::{Action, CHAT_BUFFER, Kind};
+use crate::action::Action;
 use crate::ids::{ActuationId, SessionId, TurnId};
-use crate::outgoing::{Actuation, Address, Delta, Outgoing, Retract, State, TurnState};
-use crate::policy::{self, Permit};
+use crate::outgoing::{Delta, Outgoing, Retract, State, TurnState};
+use crate::policy;
 use crate::prompt::HistoryItem;
-use crate::record::{Decider, Decision, EndState, Latency, Outcome, Record, Status, Usage, Verdict};
+use crate::record::{Decider, Decision, EndState, Outcome, Record, Status, Verdict};
 use crate::reply::{Failure, Piece};
 use crate::request::{Choice, Decided};
 use crate::sexp::Rejection;
@@ -374,244 +376,6 @@ impl Turn {
             }
         }
         Ok(effects)
-    }
-
-    // Reading a reply.
-
-    fn text(&mut self, text: &str, now: Duration, effects: &mut Effects) {
-        let Phase::Reading(reply) = &mut self.phase else { return };
-        let first = reply.first.is_none();
-        reply.first.get_or_insert(now);
-        let room = crate::action::MAX_REPLY.saturating_sub(reply.raw.len());
-        reply.raw.extend_from_slice(&text.as_bytes()[..text.len().min(room)]);
-        let fed = reply.reading.feed(text.as_bytes());
-        let shown = if fed.is_ok() { reply.reading.take_preview() } else { String::new() };
-        if first {
-            effects.push(self.state(State::Streaming, None));
-        }
-        match fed {
-            Err(rejection) => {
-                effects.push(Effect::StopModel);
-                self.rejected(&rejection, None, now, effects);
-            }
-            Ok(()) => {
-                self.preview.push(&shown);
-                if let Some(text) = self.preview.due(now) {
-                    self.delta(text, effects);
-                }
-            }
-        }
-    }
-
-    fn end_of_reply(&mut self, usage: Option<Usage>, now: Duration, effects: &mut Effects) {
-        let Phase::Reading(reply) = &mut self.phase else { return };
-        let reading = std::mem::replace(&mut reply.reading, Reading::new(CHAT_BUFFER, 1));
-        match reading.finish() {
-            Err(rejection) => self.rejected(&rejection, usage, now, effects),
-            Ok(accepted) => {
-                self.preview.push(&accepted.rest);
-                if let Some(text) = self.preview.take() {
-                    self.delta(text, effects);
-                }
-                self.preview.settle();
-                self.replied(Verdict::Accept, usage, now, effects);
-                (self.repairs, self.repair, self.retries) = (0, None, 0);
-                let permit = policy::judge(accepted.action);
-                self.propose(permit, now, effects);
-            }
-        }
-    }
-
-    fn rejected(
-        &mut self,
-        rejection: &Rejection,
-        usage: Option<Usage>,
-        now: Duration,
-        effects: &mut Effects,
-    ) {
-        let Phase::Reading(reply) = &self.phase else { return };
-        let raw = String::from_utf8_lossy(&reply.raw).into_owned();
-        self.retract(&rejection.message, effects);
-        let verdict = Verdict::Reject {
-            kind: rejection.kind.to_owned(),
-            offset: rejection.offset,
-            message: rejection.message.clone(),
-        };
-        self.replied(verdict, usage, now, effects);
-        if self.repairs < REPAIRS {
-            self.repairs += 1;
-            self.repair = Some(crate::prompt::repair(&rejection.for_model(&raw)));
-            self.ask(State::Repairing, Some(rejection.message.clone()), now, effects);
-        } else {
-            let message = format!("the model's reply was rejected three times: {}", rejection.message);
-            self.system_error(&message, Some(&raw), "rejected", effects);
-        }
-    }
-
-    fn broken(&mut self, failure: Failure, now: Duration, effects: &mut Effects) {
-        effects.push(Effect::StopModel);
-        self.retract(&failure.message, effects);
-        self.replied(Verdict::Broken { message: failure.message.clone() }, None, now, effects);
-        if failure.transient && self.retries < RETRIES {
-            self.retries += 1;
-            self.phase = Phase::BackingOff;
-            effects.push(self.state(State::Thinking, Some(format!("trying again: {}", failure.message))));
-            effects.push(Effect::RetryIn(Duration::from_millis(250 << (2 * self.retries))));
-        } else {
-            let message = if failure.hint.is_empty() {
-                failure.message
-            } else {
-                format!("{}; {}", failure.message, failure.hint)
-            };
-            self.system_error(&message, None, "model", effects);
-        }
-    }
-
-    fn replied(&mut self, verdict: Verdict, usage: Option<Usage>, now: Duration, effects: &mut Effects) {
-        let Phase::Reading(reply) = &self.phase else { return };
-        let millis = |time: Duration| {
-            u64::try_from((time.saturating_sub(reply.asked)).as_millis()).unwrap_or(u64::MAX)
-        };
-        effects.push(Effect::Record(Record::Replied {
-            turn: self.subject.turn.clone(),
-            attempt: self.attempt,
-            // No JSON string with U+0000 leaves for an editor: Emacs cannot read it.
-            raw: String::from_utf8_lossy(&reply.raw).replace('\0', "\u{fffd}"),
-            verdict,
-            usage,
-            latency: Latency { first_ms: reply.first.map(millis), total_ms: millis(now) },
-        }));
-    }
-
-    // Acting on a verified action.
-
-    fn propose(&mut self, permit: Permit, now: Duration, effects: &mut Effects) {
-        let Some(actuation) = self.record_proposal(&permit, false, effects) else { return };
-        let sexp = crate::sexp::printer::print(permit.action());
-        effects.push(Effect::Remember(HistoryItem::Assistant { sexp }));
-        match permit.action().kind() {
-            Kind::Insert | Kind::Response => self.insert(actuation, permit, EndState::Done, None, effects),
-            Kind::Shell => {
-                effects.push(self.state(State::AwaitingApproval, None));
-                self.phase =
-                    Phase::Asking { actuation: actuation.clone(), action: permit.verified().clone() };
-                self.actuate(actuation, permit, effects);
-            }
-            Kind::Log => {
-                tracing::info!(turn = %self.subject.turn, "the model logged a note");
-                effects
-                    .push(Effect::Record(Record::ActionExecuted { actuation, outcome: Outcome::default() }));
-                self.end(EndState::Done, None, effects);
-            }
-            Kind::Skill => {
-                let name = permit.action().text("name").unwrap_or_default().to_owned();
-                let message = Some(format!("there is no skill named {name:?}"));
-                let outcome = Outcome { status: Status::Failed, message, ..Outcome::default() };
-                effects.push(Effect::Record(Record::ActionExecuted { actuation, outcome }));
-                effects.push(Effect::Remember(HistoryItem::NoSkill { name }));
-                self.next_step(now, effects);
-            }
-        }
-    }
-
-    /// The kernel's own message to the user; the turn fails once the client has it.
-    fn system_error(&mut self, message: &str, rejected: Option<&str>, reason: &str, effects: &mut Effects) {
-        let permit = policy::judge(verify::system_error(message, rejected));
-        if let Some(actuation) = self.record_proposal(&permit, true, effects) {
-            let reason = Some(format!("{reason}: {message}"));
-            self.insert(actuation, permit, EndState::Failed, reason, effects);
-        }
-    }
-
-    fn insert(
-        &mut self,
-        actuation: ActuationId,
-        permit: Permit,
-        end: EndState,
-        reason: Option<String>,
-        effects: &mut Effects,
-    ) {
-        effects.push(self.state(State::Acting, None));
-        self.phase = Phase::Inserting { actuation: actuation.clone(), end, reason };
-        self.actuate(actuation, permit, effects);
-    }
-
-    fn actuate(&mut self, actuation: ActuationId, permit: Permit, effects: &mut Effects) {
-        let address = Address {
-            actuation,
-            turn: self.subject.turn.clone(),
-            session: self.subject.session.clone(),
-            attempt: self.attempt,
-            seq: self.next_seq(),
-        };
-        effects.push(Effect::Send(Outgoing::Actuate(Box::new(Actuation::new(address, permit)))));
-    }
-
-    /// Records an action and what the policy said. Without random bytes there is no identifier, and then
-    /// nothing can be carried out: the turn ends.
-    fn record_proposal(
-        &mut self,
-        permit: &Permit,
-        system: bool,
-        effects: &mut Effects,
-    ) -> Option<ActuationId> {
-        let actuation = match ActuationId::random() {
-            Ok(actuation) => actuation,
-            Err(error) => {
-                self.end(EndState::Failed, Some(format!("no random bytes: {error}")), effects);
-                return None;
-            }
-        };
-        effects.push(Effect::Record(Record::ActionProposed {
-            actuation: actuation.clone(),
-            turn: self.subject.turn.clone(),
-            attempt: self.attempt,
-            action: permit.action().to_json(),
-            sexp: crate::sexp::printer::print(permit.action()),
-            system,
-        }));
-        effects.push(permitted(&actuation, permit.decision(), permit.rule(), Decider::Policy, None));
-        Some(actuation)
-    }
-
-    /// A command has an outcome: the model gets it and goes on.
-    fn executed(
-        &mut self,
-        actuation: &ActuationId,
-        command: String,
-        outcome: Outcome,
-        now: Duration,
-        effects: &mut Effects,
-    ) {
-        effects.push(Effect::Record(Record::ActionExecuted {
-            actuation: actuation.clone(),
-            outcome: outcome.clone(),
-        }));
-        effects.push(Effect::Remember(HistoryItem::CommandResult { command, outcome }));
-        self.next_step(now, effects);
-    }
-
-    fn next_step(&mut self, now: Duration, effects: &mut Effects) {
-        self.step += 1;
-        if self.step >= LAST_STEP {
-            let message = format!("the model took {} steps without an answer", LAST_STEP - 1);
-            self.system_error(&message, None, "steps", effects);
-        } else {
-            self.ask(State::Thinking, None, now, effects);
-        }
-    }
-
-    fn ask(&mut self, state: State, reason: Option<String>, now: Duration, effects: &mut Effects) {
-        self.attempt += 1;
-        self.preview = Preview::default();
-        self.phase = Phase::Reading(Box::new(Reply {
-            reading: Reading::new(&self.subject.buffer, self.subject.level as usize + 1),
-            raw: Vec::new(),
-            asked: now,
-            first: None,
-        }));
-        effects.push(self.state(state, reason));
-        effects.push(Effect::Ask(self.repair.clone()));
     }
 
     // Messages.

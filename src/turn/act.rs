@@ -1,0 +1,150 @@
+//! What a turn does with a verified action: propose it, insert it, ask about it, go on after it.
+
+use std::time::Duration;
+
+use super::{Effect, Effects, LAST_STEP, Phase, Reply, Turn, permitted};
+use crate::action::Kind;
+use crate::ids::ActuationId;
+use crate::outgoing::{Actuation, Address, Outgoing, State};
+use crate::policy::{self, Permit};
+use crate::prompt::HistoryItem;
+use crate::record::{Decider, EndState, Outcome, Record, Status};
+use crate::turn::preview::Preview;
+use crate::verify::{self, Reading};
+
+impl Turn {
+    pub(super) fn propose(&mut self, permit: Permit, now: Duration, effects: &mut Effects) {
+        let Some(actuation) = self.record_proposal(&permit, false, effects) else { return };
+        let sexp = crate::sexp::printer::print(permit.action());
+        effects.push(Effect::Remember(HistoryItem::Assistant { sexp }));
+        match permit.action().kind() {
+            Kind::Insert | Kind::Response => self.insert(actuation, permit, EndState::Done, None, effects),
+            Kind::Shell => {
+                effects.push(self.state(State::AwaitingApproval, None));
+                self.phase =
+                    Phase::Asking { actuation: actuation.clone(), action: permit.verified().clone() };
+                self.actuate(actuation, permit, effects);
+            }
+            Kind::Log => {
+                tracing::info!(turn = %self.subject.turn, "the model logged a note");
+                effects
+                    .push(Effect::Record(Record::ActionExecuted { actuation, outcome: Outcome::default() }));
+                self.end(EndState::Done, None, effects);
+            }
+            Kind::Skill => {
+                let name = permit.action().text("name").unwrap_or_default().to_owned();
+                let message = Some(format!("there is no skill named {name:?}"));
+                let outcome = Outcome { status: Status::Failed, message, ..Outcome::default() };
+                effects.push(Effect::Record(Record::ActionExecuted { actuation, outcome }));
+                effects.push(Effect::Remember(HistoryItem::NoSkill { name }));
+                self.next_step(now, effects);
+            }
+        }
+    }
+
+    /// The kernel's own message to the user; the turn fails once the client has it.
+    pub(super) fn system_error(
+        &mut self,
+        message: &str,
+        rejected: Option<&str>,
+        reason: &str,
+        effects: &mut Effects,
+    ) {
+        let permit = policy::judge(verify::system_error(message, rejected));
+        if let Some(actuation) = self.record_proposal(&permit, true, effects) {
+            let reason = Some(format!("{reason}: {message}"));
+            self.insert(actuation, permit, EndState::Failed, reason, effects);
+        }
+    }
+
+    pub(super) fn insert(
+        &mut self,
+        actuation: ActuationId,
+        permit: Permit,
+        end: EndState,
+        reason: Option<String>,
+        effects: &mut Effects,
+    ) {
+        effects.push(self.state(State::Acting, None));
+        self.phase = Phase::Inserting { actuation: actuation.clone(), end, reason };
+        self.actuate(actuation, permit, effects);
+    }
+
+    pub(super) fn actuate(&mut self, actuation: ActuationId, permit: Permit, effects: &mut Effects) {
+        let address = Address {
+            actuation,
+            turn: self.subject.turn.clone(),
+            session: self.subject.session.clone(),
+            attempt: self.attempt,
+            seq: self.next_seq(),
+        };
+        effects.push(Effect::Send(Outgoing::Actuate(Box::new(Actuation::new(address, permit)))));
+    }
+
+    /// Records an action and what the policy said. Without random bytes there is no identifier, and then
+    /// nothing can be carried out: the turn ends.
+    pub(super) fn record_proposal(
+        &mut self,
+        permit: &Permit,
+        system: bool,
+        effects: &mut Effects,
+    ) -> Option<ActuationId> {
+        let actuation = match ActuationId::random() {
+            Ok(actuation) => actuation,
+            Err(error) => {
+                self.end(EndState::Failed, Some(format!("no random bytes: {error}")), effects);
+                return None;
+            }
+        };
+        effects.push(Effect::Record(Record::ActionProposed {
+            actuation: actuation.clone(),
+            turn: self.subject.turn.clone(),
+            attempt: self.attempt,
+            action: permit.action().to_json(),
+            sexp: crate::sexp::printer::print(permit.action()),
+            system,
+        }));
+        effects.push(permitted(&actuation, permit.decision(), permit.rule(), Decider::Policy, None));
+        Some(actuation)
+    }
+
+    /// A command has an outcome: the model gets it and goes on.
+    pub(super) fn executed(
+        &mut self,
+        actuation: &ActuationId,
+        command: String,
+        outcome: Outcome,
+        now: Duration,
+        effects: &mut Effects,
+    ) {
+        effects.push(Effect::Record(Record::ActionExecuted {
+            actuation: actuation.clone(),
+            outcome: outcome.clone(),
+        }));
+        effects.push(Effect::Remember(HistoryItem::CommandResult { command, outcome }));
+        self.next_step(now, effects);
+    }
+
+    pub(super) fn next_step(&mut self, now: Duration, effects: &mut Effects) {
+        self.step += 1;
+        if self.step >= LAST_STEP {
+            let message = format!("the model took {} steps without an answer", LAST_STEP - 1);
+            self.system_error(&message, None, "steps", effects);
+        } else {
+            self.ask(State::Thinking, None, now, effects);
+        }
+    }
+
+    pub(super) fn ask(&mut self, state: State, reason: Option<String>, now: Duration, effects: &mut Effects) {
+        self.attempt += 1;
+        self.preview = Preview::default();
+        self.phase = Phase::Reading(Box::new(Reply {
+            reading: Reading::new(&self.subject.buffer, self.subject.level as usize + 1),
+            raw: Vec::new(),
+            asked: now,
+            first: None,
+        }));
+        effects.push(self.state(state, reason));
+        effects.push(Effect::Ask(self.repair.clone()));
+    }
+}

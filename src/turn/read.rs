@@ -1,0 +1,125 @@
+//! How a turn reads a reply: text as it comes, its end, its first wrong byte, its failure.
+
+use std::time::Duration;
+
+use super::{Effect, Effects, Phase, REPAIRS, RETRIES, Turn};
+use crate::action::CHAT_BUFFER;
+use crate::outgoing::State;
+use crate::policy;
+use crate::record::{Latency, Record, Usage, Verdict};
+use crate::reply::Failure;
+use crate::sexp::Rejection;
+use crate::verify::Reading;
+
+impl Turn {
+    pub(super) fn text(&mut self, text: &str, now: Duration, effects: &mut Effects) {
+        let Phase::Reading(reply) = &mut self.phase else { return };
+        let first = reply.first.is_none();
+        reply.first.get_or_insert(now);
+        let room = crate::action::MAX_REPLY.saturating_sub(reply.raw.len());
+        reply.raw.extend_from_slice(&text.as_bytes()[..text.len().min(room)]);
+        let fed = reply.reading.feed(text.as_bytes());
+        let shown = if fed.is_ok() { reply.reading.take_preview() } else { String::new() };
+        if first {
+            effects.push(self.state(State::Streaming, None));
+        }
+        match fed {
+            Err(rejection) => {
+                effects.push(Effect::StopModel);
+                self.rejected(&rejection, None, now, effects);
+            }
+            Ok(()) => {
+                self.preview.push(&shown);
+                if let Some(text) = self.preview.due(now) {
+                    self.delta(text, effects);
+                }
+            }
+        }
+    }
+
+    pub(super) fn end_of_reply(&mut self, usage: Option<Usage>, now: Duration, effects: &mut Effects) {
+        let Phase::Reading(reply) = &mut self.phase else { return };
+        let reading = std::mem::replace(&mut reply.reading, Reading::new(CHAT_BUFFER, 1));
+        match reading.finish() {
+            Err(rejection) => self.rejected(&rejection, usage, now, effects),
+            Ok(accepted) => {
+                self.preview.push(&accepted.rest);
+                if let Some(text) = self.preview.take() {
+                    self.delta(text, effects);
+                }
+                self.preview.settle();
+                self.replied(Verdict::Accept, usage, now, effects);
+                (self.repairs, self.repair, self.retries) = (0, None, 0);
+                let permit = policy::judge(accepted.action);
+                self.propose(permit, now, effects);
+            }
+        }
+    }
+
+    pub(super) fn rejected(
+        &mut self,
+        rejection: &Rejection,
+        usage: Option<Usage>,
+        now: Duration,
+        effects: &mut Effects,
+    ) {
+        let Phase::Reading(reply) = &self.phase else { return };
+        let raw = String::from_utf8_lossy(&reply.raw).into_owned();
+        self.retract(&rejection.message, effects);
+        let verdict = Verdict::Reject {
+            kind: rejection.kind.to_owned(),
+            offset: rejection.offset,
+            message: rejection.message.clone(),
+        };
+        self.replied(verdict, usage, now, effects);
+        if self.repairs < REPAIRS {
+            self.repairs += 1;
+            self.repair = Some(crate::prompt::repair(&rejection.for_model(&raw)));
+            self.ask(State::Repairing, Some(rejection.message.clone()), now, effects);
+        } else {
+            let message = format!("the model's reply was rejected three times: {}", rejection.message);
+            self.system_error(&message, Some(&raw), "rejected", effects);
+        }
+    }
+
+    pub(super) fn broken(&mut self, failure: Failure, now: Duration, effects: &mut Effects) {
+        effects.push(Effect::StopModel);
+        self.retract(&failure.message, effects);
+        self.replied(Verdict::Broken { message: failure.message.clone() }, None, now, effects);
+        if failure.transient && self.retries < RETRIES {
+            self.retries += 1;
+            self.phase = Phase::BackingOff;
+            effects.push(self.state(State::Thinking, Some(format!("trying again: {}", failure.message))));
+            effects.push(Effect::RetryIn(Duration::from_millis(250 << (2 * self.retries))));
+        } else {
+            let message = if failure.hint.is_empty() {
+                failure.message
+            } else {
+                format!("{}; {}", failure.message, failure.hint)
+            };
+            self.system_error(&message, None, "model", effects);
+        }
+    }
+
+    pub(super) fn replied(
+        &mut self,
+        verdict: Verdict,
+        usage: Option<Usage>,
+        now: Duration,
+        effects: &mut Effects,
+    ) {
+        let Phase::Reading(reply) = &self.phase else { return };
+        let millis = |time: Duration| {
+            u64::try_from((time.saturating_sub(reply.asked)).as_millis()).unwrap_or(u64::MAX)
+        };
+        effects.push(Effect::Record(Record::Replied {
+            turn: self.subject.turn.clone(),
+            attempt: self.attempt,
+            // No JSON string with U+0000 leaves for an editor: Emacs cannot read it.
+            raw: String::from_utf8_lossy(&reply.raw).replace('\0', "\u{fffd}"),
+            verdict,
+            usage,
+            latency: Latency { first_ms: reply.first.map(millis), total_ms: millis(now) },
+        }));
+    }
+}
