@@ -1,1 +1,85 @@
-//! The command line.
+//! The command line: what can be asked for, and the exit status.
+//!
+//! 0 is ok, 1 a negative answer, 2 wrong usage. Errors go to standard error as what failed, why, and what
+//! to do.
+
+mod chat;
+pub mod check;
+mod doctor;
+mod jsonl;
+mod serve;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+
+/// The agent that Emacs users trust with their notes and their shell.
+///
+/// The model proposes, the verifier disposes: nothing a model wrote reaches a buffer or a shell before it
+/// was parsed, checked and permitted.
+#[derive(Debug, Parser)]
+#[command(
+    name = "org-agent",
+    version,
+    propagate_version = true,
+    after_help = "Example:\n  org-agent chat \"Hello\""
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Args),
+    Chat(chat::Args),
+    Check(check::Args),
+    Doctor(doctor::Args),
+}
+
+/// Runs the command that the arguments name.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // clap knows whether this is help for standard output or an error, and its status.
+            let status = if error.use_stderr() { 2 } else { 0 };
+            drop(error.print());
+            return ExitCode::from(status);
+        }
+    };
+    let result = match cli.command {
+        Command::Serve(args) => serve::main(&args),
+        Command::Chat(args) => chat::main(&args),
+        Command::Check(args) => {
+            check::run(&args, &mut io::stdin().lock(), &mut io::stdout().lock()).map(|good| u8::from(!good))
+        }
+        Command::Doctor(args) => doctor::main(&args),
+    };
+    match result {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            // Without standard error there is nobody left to tell.
+            drop(writeln!(io::stderr(), "org-agent: {error}"));
+            ExitCode::from(1)
+        }
+    }
+}
+
+/// The configuration of this process's environment.
+fn config() -> Result<Config> {
+    Config::load(|name| std::env::var(name).ok())
+}
+
+/// The runtime of a command: one thread. See `docs/architecture.md` for why.
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::internal("the runtime could not be started").because(error))
+}

@@ -79,6 +79,12 @@ impl Error {
         self
     }
 
+    /// The whole error in one line.
+    #[must_use]
+    pub fn one_line(&self) -> String {
+        format!("{}{}{}", self.what, Part(": ", &self.why), Part("; ", &self.hint))
+    }
+
     /// A [`Code::BadRequest`].
     pub fn bad_request(what: impl Into<String>) -> Self {
         Self::new(Code::BadRequest, what)

@@ -1,12 +1,54 @@
 //! The kernel: one loop that owns all mutable state.
+//!
+//! Everything that can start work is an [`Event`]; handlers only enqueue. Turns are state machines
+//! (`turn.rs`); the kernel carries out their effects in order: records go to the log at once, messages to
+//! the outbox, which holds them until the records before them are durable. It knows no JSON-RPC and no
+//! model's vendor.
+
+mod actions;
+mod call;
+mod chat;
+mod outbox;
+mod reads;
+mod recovery;
+mod session;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::config::{Config, Secrets};
 use crate::error::{Code, Error, Result};
-use crate::event::Event;
+use crate::event::{Event, Query, Reply, Resume, Resumed};
+use crate::ids::{ActuationId, SessionId, TurnId};
+use crate::model::{self, Model};
+use crate::outgoing::Outgoing;
+use crate::prompt::{self, Persona};
+use crate::record::{MessageRef, Record};
+use crate::store::{Appended, Store};
+use crate::turn::{Effect, Effects, Turn};
+
+use call::Call;
+use outbox::Outbox;
+use session::Session;
 
 /// How many events may wait for the loop before the edge is told `overloaded`.
 const QUEUE: usize = 1024;
+
+/// How many messages may wait for the client before previews are held back.
+const CONGESTED: usize = 256;
+
+/// How long a preview waits when the client does not keep up.
+const HOLD: Duration = Duration::from_millis(50);
+
+/// How many sessions without work are held. Each has a lease, an open file and its history.
+const IDLE: usize = 16;
+
+/// How many actuations the kernel remembers after their end, so that late reports are known.
+const SETTLED: usize = 4096;
 
 /// The way into the kernel, for handlers: it enqueues and returns.
 #[derive(Clone, Debug)]
@@ -36,5 +78,351 @@ impl Handle {
                 Error::internal("the kernel has stopped").hint("restart the server")
             }
         })
+    }
+}
+
+/// The owner of all state.
+pub struct Kernel {
+    config: Config,
+    persona: Persona,
+    store: Store,
+    /// From the client, never written anywhere.
+    secrets: Secrets,
+    model: Option<Arc<dyn Model>>,
+    began: Instant,
+    /// The last thing appended.
+    ticket: u64,
+    outbox: Outbox,
+    sessions: HashMap<SessionId, Session>,
+    /// Sessions in the order in which they were used, the busy ones among them.
+    used: VecDeque<SessionId>,
+    turns: HashMap<TurnId, Turn>,
+    calls: HashMap<TurnId, Call>,
+    /// Whose report is whose, also for a while after the end of the turn.
+    actuations: HashMap<ActuationId, TurnId>,
+    settled: VecDeque<ActuationId>,
+    outputs: actions::Outputs,
+    /// Where model calls and timers report to.
+    internal: mpsc::Sender<Event>,
+    reports: mpsc::Receiver<Event>,
+    commits: mpsc::UnboundedReceiver<Result<u64>>,
+    /// Clients that come back, each waiting until what it asks about is durable up to a ticket.
+    returning: VecDeque<(u64, Resume, Reply<Resumed>)>,
+    /// Why the log takes no more.
+    broken: Option<Error>,
+    stopping: Vec<Reply<()>>,
+}
+
+impl Kernel {
+    /// Opens the store under the configured directory.
+    ///
+    /// # Errors
+    /// Those of [`Store::open`].
+    pub fn open(config: Config) -> Result<Self> {
+        let (committed, commits) = mpsc::unbounded_channel();
+        // The receiver lives as long as the kernel; after it nobody needs to know.
+        let store = Store::open(&config.paths.data, move |result| drop(committed.send(result)))?;
+        let (internal, reports) = mpsc::channel(QUEUE);
+        let persona = Persona {
+            user: config.persona.user.value.clone(),
+            assistant: config.persona.assistant.value.clone(),
+        };
+        Ok(Self {
+            config,
+            persona,
+            store,
+            secrets: Secrets::new(),
+            model: None,
+            began: Instant::now(),
+            ticket: 0,
+            outbox: Outbox::default(),
+            sessions: HashMap::new(),
+            used: VecDeque::new(),
+            turns: HashMap::new(),
+            calls: HashMap::new(),
+            actuations: HashMap::new(),
+            settled: VecDeque::new(),
+            outputs: actions::Outputs::default(),
+            internal,
+            reports,
+            commits,
+            returning: VecDeque::new(),
+            broken: None,
+            stopping: Vec::new(),
+        })
+    }
+
+    /// Runs until it is told to stop, or nobody is left to tell it anything.
+    ///
+    /// # Errors
+    /// If the log cannot be written any more: then nothing may be done, and what was not acknowledged is
+    /// sent again by the client to the next server.
+    pub async fn run(
+        mut self,
+        mut events: mpsc::Receiver<Event>,
+        client: mpsc::Sender<Outgoing>,
+    ) -> Result<()> {
+        loop {
+            let deadline = self.deadline();
+            let may_send = self.outbox.ready(&self.store);
+            let event = tokio::select! {
+                Some(result) = self.commits.recv() => Event::Committed(result),
+                slot = client.reserve(), if may_send => {
+                    if let (Some(message), Ok(slot)) = (self.outbox.next(), slot) {
+                        slot.send(message);
+                    }
+                    continue;
+                }
+                Some(event) = self.reports.recv() => event,
+                event = events.recv(), if self.stopping.is_empty() => match event {
+                    Some(event) => event,
+                    None => return Ok(()),
+                },
+                () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => Event::Tick,
+            };
+            let handled = self.handle(event).and_then(|()| self.broken.take().map_or(Ok(()), Err));
+            if let Err(error) = handled {
+                self.outbox.fail(&error);
+                return Err(error);
+            }
+            if !self.stopping.is_empty() && self.outbox.is_durable(self.ticket) {
+                self.outbox.close(&self.store);
+                for reply in self.stopping.drain(..) {
+                    reply.send(Ok(()));
+                }
+                return Ok(());
+            }
+        }
+    }
+
+    fn handle(&mut self, event: Event) -> Result<()> {
+        match event {
+            Event::Hello { secrets, recover } => self.hello(secrets, recover),
+            Event::Chat(message, reply) => self.chat(message, reply),
+            Event::Cancel(turn, reply) => self.cancel(&turn, reply),
+            Event::Decide(decide, reply) => self.decide(&decide, reply),
+            Event::Output(output) => self.output(&output),
+            Event::Actuated(actuated, reply) => self.actuated(actuated, reply),
+            Event::Refused(actuation, message) => self.refused(&actuation, message),
+            Event::Read(query, reply) => self.read(query, reply),
+            Event::Resume(resume, reply) => self.come_back(resume, reply),
+            Event::Model { turn, attempt, piece } => {
+                let now = self.now();
+                self.advance(&turn, |turn| turn.piece(attempt, piece, now));
+            }
+            Event::Retry(turn) => {
+                let now = self.now();
+                self.advance(&turn, |turn| turn.retry(now));
+            }
+            Event::Tick => self.tick(),
+            Event::Committed(result) => {
+                self.outbox.committed(result?);
+                self.returned();
+                self.release();
+            }
+            Event::Stop(reply) => {
+                self.calls.clear();
+                self.stopping.push(reply);
+            }
+        }
+        Ok(())
+    }
+
+    fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    // Turns.
+
+    /// Gives a turn an input and carries out what it answers. A turn that is not there has ended.
+    fn advance(&mut self, id: &TurnId, input: impl FnOnce(&mut Turn) -> Effects) {
+        if let Some(turn) = self.turns.get_mut(id) {
+            let effects = input(turn);
+            self.carry_out(id, effects);
+        }
+    }
+
+    fn carry_out(&mut self, id: &TurnId, effects: Effects) {
+        let Some(session) = self.turns.get(id).map(|turn| turn.subject().session.clone()) else { return };
+        for effect in effects {
+            match effect {
+                Effect::Record(record) => self.record(&session, &record),
+                Effect::Remember(item) => {
+                    if let Some(session) = self.sessions.get_mut(&session) {
+                        session.remember(item);
+                    }
+                }
+                Effect::Recall(item) => {
+                    if let Some(session) = self.sessions.get_mut(&session) {
+                        session.recall(item);
+                    }
+                }
+                Effect::Ask(repair) => self.ask(id, repair.as_deref()),
+                Effect::StopModel => drop(self.calls.remove(id)),
+                Effect::RetryIn(time) => {
+                    let (events, turn) = (self.internal.clone(), id.clone());
+                    tokio::spawn(async move {
+                        sleep(time).await;
+                        // If the kernel is gone, there is nothing to try again.
+                        drop(events.send(Event::Retry(turn)).await);
+                    });
+                }
+                Effect::Send(message) => {
+                    if let Outgoing::Actuate(actuation) = &message {
+                        self.actuations.insert(actuation.address().actuation.clone(), id.clone());
+                    }
+                    self.outbox.send(self.ticket, message);
+                }
+                Effect::Ended => self.ended(id, &session),
+            }
+        }
+    }
+
+    /// Starts the next turn of a session, if none runs.
+    fn start_next(&mut self, session: &SessionId) {
+        let next = self.sessions.get_mut(session).and_then(Session::next);
+        if let Some(turn) = next {
+            let now = self.now();
+            self.advance(&turn, |turn| turn.start(now));
+        }
+    }
+
+    /// Takes a session in.
+    fn keep(&mut self, id: &SessionId, session: Session) {
+        self.sessions.insert(id.clone(), session);
+        self.touch(id);
+    }
+
+    /// Notes that a session was used.
+    fn touch(&mut self, id: &SessionId) {
+        self.used.retain(|used| used != id);
+        self.used.push_back(id.clone());
+    }
+
+    /// Lets go of the sessions that were not used for longest, if they have nothing to do and nothing of them waits
+    /// for the disk: from then on another server may take them.
+    fn release(&mut self) {
+        if self.used.len() <= IDLE || !self.outbox.is_durable(self.ticket) {
+            return;
+        }
+        let idle: Vec<SessionId> = self
+            .used
+            .iter()
+            .filter(|id| self.sessions.get(id).is_some_and(Session::is_idle))
+            .cloned()
+            .collect();
+        for id in &idle[..idle.len().saturating_sub(IDLE)] {
+            self.sessions.remove(id);
+            self.store.forget(id);
+            self.used.retain(|used| used != id);
+        }
+    }
+
+    fn ended(&mut self, id: &TurnId, session: &SessionId) {
+        self.touch(session);
+        self.calls.remove(id);
+        self.turns.remove(id);
+        for actuation in
+            self.actuations.iter().filter(|(_, turn)| *turn == id).map(|(actuation, _)| actuation)
+        {
+            self.outputs.forget(actuation);
+            if !self.settled.contains(actuation) {
+                self.settled.push_back(actuation.clone());
+            }
+        }
+        while self.settled.len() > SETTLED {
+            if let Some(oldest) = self.settled.pop_front() {
+                self.actuations.remove(&oldest);
+            }
+        }
+        if let Some(session) = self.sessions.get_mut(session) {
+            session.ended(id);
+        }
+        self.start_next(session);
+    }
+
+    /// Sends a turn's prompt to the model.
+    fn ask(&mut self, id: &TurnId, repair: Option<&str>) {
+        let Some(turn) = self.turns.get(id) else { return };
+        let (attempt, session) = (turn.attempt(), turn.subject().session.clone());
+        let model = match self.model() {
+            Ok(model) => model,
+            Err(error) => return self.advance(id, |turn| turn.fail(&error.one_line())),
+        };
+        let history = self.sessions.get_mut(&session).map(Session::history).unwrap_or_default();
+        let messages = prompt::build(&self.persona, history, repair);
+        let references = messages
+            .iter()
+            .map(|message| MessageRef {
+                role: message.role.as_str().to_owned(),
+                sha256: self.store.blob(&message.text),
+            })
+            .collect();
+        let record = Record::Prompted {
+            turn: id.clone(),
+            attempt,
+            model: model.name().to_owned(),
+            messages: references,
+        };
+        self.record(&session, &record);
+        let call = call::start(model, messages, (id.clone(), attempt), self.internal.clone());
+        self.calls.insert(id.clone(), call);
+    }
+
+    /// The model to ask, opened at first use.
+    fn model(&mut self) -> Result<Arc<dyn Model>> {
+        if let Some(model) = &self.model {
+            return Ok(Arc::clone(model));
+        }
+        let choice = self.config.choose_model(&self.secrets)?;
+        let model: Arc<dyn Model> = model::open(&choice, &self.persona).into();
+        self.model = Some(Arc::clone(&model));
+        Ok(model)
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let deadline = self.began + self.turns.values().filter_map(Turn::deadline).min()?;
+        // A client that does not keep up gets fewer, larger pieces.
+        Some(if self.outbox.len() > CONGESTED { deadline.max(Instant::now() + HOLD) } else { deadline })
+    }
+
+    fn tick(&mut self) {
+        let now = self.now();
+        let due: Vec<TurnId> = self
+            .turns
+            .iter()
+            .filter(|(_, turn)| turn.deadline().is_some_and(|deadline| deadline <= now))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in due {
+            self.advance(&id, |turn| turn.tick(now));
+        }
+    }
+
+    // The log and answers.
+
+    fn append(&mut self, session: &SessionId, record: &Record) -> Result<Appended> {
+        let appended = self.store.append(session, record)?;
+        self.ticket = appended.ticket;
+        Ok(appended)
+    }
+
+    /// Appends a record of work that is already under way. If the log takes no more, the loop ends:
+    /// nothing that follows from the record may leave.
+    fn record(&mut self, session: &SessionId, record: &Record) {
+        if let Err(error) = self.append(session, record) {
+            tracing::error!(%error, kind = record.kind(), "the log took no more");
+            self.broken = Some(error);
+        }
+    }
+
+    /// Answers once everything appended so far is durable.
+    fn answer<T: Send + 'static>(&mut self, reply: Reply<T>, result: Result<T>) {
+        self.outbox.answer(self.ticket, move |durable| reply.send(durable.and(result)));
+    }
+
+    fn read(&mut self, query: Query, reply: Reply<serde_json::Value>) {
+        self.outbox
+            .answer(self.ticket, move |store| reply.send(store.and_then(|store| reads::read(store, &query))));
     }
 }

@@ -8,20 +8,22 @@
 //! `tests/tidy.rs` holds that rule.
 
 // Layer 0: words.
-pub mod action;
-pub mod config;
-pub mod error;
 pub mod ids;
+pub mod error;
+pub mod action;
 pub mod record;
+pub mod reply;
+pub mod request;
+pub mod config;
 
 // Layer 1: pure. No input or output, no async.
-pub mod org;
-pub mod outgoing;
-pub mod policy;
-pub mod prompt;
 pub mod sexp;
-pub mod turn;
+pub mod org;
 pub mod verify;
+pub mod policy;
+pub mod outgoing;
+pub mod prompt;
+pub mod turn;
 
 // Layer 2: ports. One vendor each.
 pub mod model;
@@ -32,6 +34,6 @@ pub mod event;
 pub mod kernel;
 
 // Layer 4: the edge.
-pub mod cli;
 pub mod logging;
 pub mod lsp;
+pub mod cli;

@@ -7,31 +7,17 @@ pub mod offline;
 pub mod openai;
 pub mod replay;
 
+use std::time::Duration;
+
 use futures::stream::BoxStream;
 
-use crate::prompt::Message;
-use crate::record::Usage;
+use crate::config::Choice;
+use crate::prompt::{Message, Persona};
+use offline::Offline;
+use openai::OpenAi;
+use replay::Replay;
 
-/// A piece of a reply.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Piece {
-    /// Some text; never empty.
-    Text(String),
-    /// The reply is complete.
-    End(Option<Usage>),
-}
-
-/// Why a model gave no complete reply.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct Failure {
-    /// What happened, in one line, without secrets.
-    pub message: String,
-    /// What to do about it. May be empty.
-    pub hint: String,
-    /// Whether the same request may succeed if it is sent again soon.
-    pub transient: bool,
-}
+pub use crate::reply::{Failure, Piece};
 
 /// The stream of one reply.
 pub type Reply = BoxStream<'static, Result<Piece, Failure>>;
@@ -43,4 +29,32 @@ pub trait Model: Send + Sync + std::fmt::Debug {
 
     /// Asks for a reply to `messages`. Nothing is sent before the stream is first polled.
     fn reply(&self, messages: Vec<Message>) -> Reply;
+}
+
+/// How fast the built-in responder answers a user: some 2,000 bytes a second.
+const PACE: Duration = Duration::from_millis(5);
+
+/// The model of `choice`, speaking for `persona`. Nothing is connected yet.
+#[must_use]
+pub fn open(choice: &Choice, persona: &Persona) -> Box<dyn Model> {
+    match choice {
+        Choice::Offline => Box::new(Offline::new(&persona.user, &persona.assistant).pace(PACE)),
+        Choice::Remote(remote) => Box::new(OpenAi::new(remote.as_ref().clone())),
+        Choice::Replay(path) => Box::new(Replay::open(path)),
+    }
+}
+
+/// `text` as one line of at most `most` characters: for words of a stranger in a message.
+fn one_line(text: &str, most: usize) -> String {
+    let mut line = String::new();
+    for (count, c) in text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).enumerate() {
+        if count == most {
+            line.push('…');
+            break;
+        }
+        if c != ' ' || !line.ends_with(' ') {
+            line.push(c);
+        }
+    }
+    line
 }

@@ -1,1 +1,699 @@
-//! A turn as a state machine.
+//! A turn as a state machine: state and input in, effects out.
+//!
+//! Pure: no clock of its own (times come in as durations since the kernel began), no log, no model, no
+//! client. The kernel carries out the effects in their order; a record stands before what it permits, and
+//! the kernel lets nothing leave before the records before it are durable.
+//!
+//! | phase | leaves by |
+//! |---|---|
+//! | queued | start, cancel |
+//! | reading | the reply's end or failure, its first wrong byte, cancel |
+//! | backing off | the time, cancel |
+//! | inserting | the client's report |
+//! | asking | the user's decision, the client's report, cancel |
+//! | running | the client's report, cancel |
+//! | ended | nothing: a turn ends exactly once |
+
+mod preview;
+
+use std::time::Duration;
+
+use preview::Preview;
+
+use crate::action::{Action, CHAT_BUFFER, Kind};
+use crate::ids::{ActuationId, SessionId, TurnId};
+use crate::outgoing::{Actuation, Address, Delta, Outgoing, Retract, State, TurnState};
+use crate::policy::{self, Permit};
+use crate::prompt::HistoryItem;
+use crate::record::{Decider, Decision, EndState, Latency, Outcome, Record, Status, Usage, Verdict};
+use crate::reply::{Failure, Piece};
+use crate::request::{Choice, Decided};
+use crate::sexp::Rejection;
+use crate::verify::{self, Reading, Verified};
+
+/// How often a rejected reply is asked for again.
+const REPAIRS: u32 = 2;
+
+/// How often a model call that failed for a passing reason is made again.
+const RETRIES: u32 = 2;
+
+/// The step at which a turn is stopped: each action that continues it is a step.
+const LAST_STEP: u32 = 9;
+
+/// What the kernel has to do, in this order.
+#[derive(Debug)]
+pub enum Effect {
+    /// Append to the log.
+    Record(Record),
+    /// Keep for the prompts to come.
+    Remember(HistoryItem),
+    /// The same for the message of a turn that runs again: the history may end with it already.
+    Recall(HistoryItem),
+    /// Ask the model, with this message after the history if the last reply was rejected.
+    Ask(Option<String>),
+    /// Let go of the running model call.
+    StopModel,
+    /// Call [`Turn::retry`] after this time.
+    RetryIn(Duration),
+    /// Send to the client.
+    Send(Outgoing),
+    /// The turn is over.
+    Ended,
+}
+
+/// The effects of one input.
+pub type Effects = Vec<Effect>;
+
+/// What a turn is about; it never changes.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// Its identifier.
+    pub turn: TurnId,
+    /// Its session.
+    pub session: SessionId,
+    /// The session's buffer, as the model may name it.
+    pub buffer: String,
+    /// The level of the prompt's heading.
+    pub level: u32,
+    /// What the user said.
+    pub said: HistoryItem,
+    /// Whether it runs again: then the user said it before.
+    pub again: bool,
+}
+
+/// A turn.
+#[derive(Debug)]
+pub struct Turn {
+    subject: Subject,
+    phase: Phase,
+    /// Numbers the messages to the client.
+    seq: u64,
+    /// Numbers the model calls.
+    attempt: u32,
+    step: u32,
+    repairs: u32,
+    /// What the model is told about its last reply, until one is accepted.
+    repair: Option<String>,
+    retries: u32,
+    preview: Preview,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Queued,
+    Reading(Box<Reply>),
+    BackingOff,
+    Inserting { actuation: ActuationId, end: EndState, reason: Option<String> },
+    Asking { actuation: ActuationId, action: Verified<Action> },
+    Running { actuation: ActuationId, command: String, token: Option<String> },
+    Ended,
+}
+
+/// A reply while it comes.
+#[derive(Debug)]
+struct Reply {
+    reading: Reading,
+    raw: Vec<u8>,
+    asked: Duration,
+    first: Option<Duration>,
+}
+
+/// Why a client's message about an action was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The action is not, or no longer, in that state.
+    NotNow,
+    /// The token is not the one that was given out.
+    WrongToken,
+}
+
+impl Turn {
+    /// A turn that waits for its session.
+    #[must_use]
+    pub fn new(subject: Subject) -> Self {
+        Self {
+            subject,
+            phase: Phase::Queued,
+            seq: 0,
+            attempt: 0,
+            step: 0,
+            repairs: 0,
+            repair: None,
+            retries: 0,
+            preview: Preview::default(),
+        }
+    }
+
+    /// What it is about.
+    #[must_use]
+    pub fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// The number of the current model call.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// The action that the client has to report about, if there is one.
+    #[must_use]
+    pub fn actuation(&self) -> Option<&ActuationId> {
+        match &self.phase {
+            Phase::Inserting { actuation, .. }
+            | Phase::Asking { actuation, .. }
+            | Phase::Running { actuation, .. } => Some(actuation),
+            Phase::Queued | Phase::Reading(_) | Phase::BackingOff | Phase::Ended => None,
+        }
+    }
+
+    /// Whether text has left for the buffer and the client has not reported it yet.
+    #[must_use]
+    pub fn is_inserting(&self) -> bool {
+        matches!(self.phase, Phase::Inserting { .. })
+    }
+
+    /// When [`Self::tick`] has something to send.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Duration> {
+        self.preview.deadline()
+    }
+
+    /// Tells the client that the turn waits.
+    #[must_use]
+    pub fn accepted(&mut self) -> Effects {
+        vec![self.state(State::Accepted, None)]
+    }
+
+    /// Begins.
+    #[must_use]
+    pub fn start(&mut self, now: Duration) -> Effects {
+        let said = self.subject.said.clone();
+        let mut effects = vec![
+            Effect::Record(Record::TurnStarted { turn: self.subject.turn.clone() }),
+            if self.subject.again { Effect::Recall(said) } else { Effect::Remember(said) },
+        ];
+        self.next_step(now, &mut effects);
+        effects
+    }
+
+    /// Ends the turn before it began or because nothing else can be done, with a message to the user.
+    #[must_use]
+    pub fn fail(&mut self, message: &str) -> Effects {
+        let mut effects = vec![Effect::StopModel];
+        self.retract(message, &mut effects);
+        self.system_error(message, None, "internal", &mut effects);
+        effects
+    }
+
+    /// Takes a piece of a model call's reply. Pieces of an earlier call are ignored.
+    #[must_use]
+    pub fn piece(&mut self, attempt: u32, piece: Option<Result<Piece, Failure>>, now: Duration) -> Effects {
+        let mut effects = Vec::new();
+        if attempt != self.attempt || !matches!(self.phase, Phase::Reading(_)) {
+            return effects;
+        }
+        match piece {
+            Some(Ok(Piece::Text(text))) => self.text(&text, now, &mut effects),
+            Some(Ok(Piece::End(usage))) => self.end_of_reply(usage, now, &mut effects),
+            Some(Err(failure)) => self.broken(failure, now, &mut effects),
+            None => {
+                let failure = Failure {
+                    message: "the reply was cut: the model's stream stopped without its end mark".to_owned(),
+                    hint: String::new(),
+                    transient: true,
+                };
+                self.broken(failure, now, &mut effects);
+            }
+        }
+        effects
+    }
+
+    /// Sends the preview text that is due.
+    #[must_use]
+    pub fn tick(&mut self, now: Duration) -> Effects {
+        let mut effects = Vec::new();
+        if let Some(text) = self.preview.due(now) {
+            self.delta(text, &mut effects);
+        }
+        effects
+    }
+
+    /// Makes the failed model call again.
+    #[must_use]
+    pub fn retry(&mut self, now: Duration) -> Effects {
+        let mut effects = Vec::new();
+        if matches!(self.phase, Phase::BackingOff) {
+            self.ask(State::Thinking, None, now, &mut effects);
+        }
+        effects
+    }
+
+    /// Stops. `None`: it is too late, the text has already left for the buffer, or the turn has ended.
+    #[must_use]
+    pub fn cancel(&mut self, now: Duration) -> Option<Effects> {
+        let mut effects = Vec::new();
+        let stopped =
+            |actuation: &ActuationId, command: String, status, message: &str, effects: &mut Effects| {
+                let outcome = Outcome { status, message: Some(message.to_owned()), ..Outcome::default() };
+                let actuation = actuation.clone();
+                effects.push(Effect::Record(Record::ActionExecuted { actuation, outcome: outcome.clone() }));
+                effects.push(Effect::Remember(HistoryItem::CommandResult { command, outcome }));
+            };
+        match &self.phase {
+            Phase::Ended | Phase::Inserting { .. } => return None,
+            Phase::Queued | Phase::BackingOff => {}
+            Phase::Reading(_) => {
+                effects.push(Effect::StopModel);
+                self.retract("cancelled", &mut effects);
+                self.replied(Verdict::Cancelled, None, now, &mut effects);
+            }
+            Phase::Asking { actuation, action } => {
+                effects.push(permitted(
+                    actuation,
+                    Decision::Deny,
+                    "the user cancelled the turn",
+                    Decider::User,
+                    None,
+                ));
+                let command = command_of(action.action());
+                stopped(actuation, command, Status::Denied, "cancelled before it ran", &mut effects);
+            }
+            Phase::Running { actuation, command, .. } => {
+                stopped(actuation, command.clone(), Status::Failed, "cancelled while it ran", &mut effects);
+                effects.push(Effect::Send(Outgoing::Abort(actuation.clone())));
+            }
+        }
+        self.end(EndState::Cancelled, None, &mut effects);
+        Some(effects)
+    }
+
+    /// Takes the user's decision about a command. `token` is what the client has to give back.
+    pub fn decide(
+        &mut self,
+        choice: Choice,
+        command: Option<&str>,
+        message: Option<String>,
+        token: String,
+        now: Duration,
+    ) -> Result<(Decided, Effects), DecideError> {
+        let Phase::Asking { actuation, action } = &self.phase else {
+            return Err(DecideError::NotNow);
+        };
+        let actuation = actuation.clone();
+        let mut effects = Vec::new();
+        if choice == Choice::Deny {
+            let rule = "the user said no";
+            effects.push(permitted(&actuation, Decision::Deny, rule, Decider::User, None));
+            let shown = command_of(action.action());
+            let outcome = Outcome { status: Status::Denied, message, ..Outcome::default() };
+            self.executed(&actuation, shown, outcome, now, &mut effects);
+            return Ok((Decided { decision: Decision::Deny, token: None, rule: rule.to_owned() }, effects));
+        }
+        let permit = match command {
+            Some(command) => {
+                policy::judge(verify::with_command(action, command).map_err(DecideError::Rejected)?)
+            }
+            None => policy::judge(action.clone()),
+        };
+        let rule = match choice {
+            Choice::Always => format!("the user said run once: {}, so nothing is remembered", permit.rule()),
+            Choice::Run | Choice::Deny => format!("the user said run: {}", permit.rule()),
+        };
+        let shown = command_of(permit.action());
+        effects.push(permitted(
+            &actuation,
+            Decision::Allow,
+            &rule,
+            Decider::User,
+            command.map(str::to_owned),
+        ));
+        effects.push(self.state(State::Acting, None));
+        self.phase = Phase::Running { actuation, command: shown, token: Some(token.clone()) };
+        Ok((Decided { decision: Decision::Allow, token: Some(token), rule }, effects))
+    }
+
+    /// Takes the client's report about the action that is under way.
+    pub fn actuated(
+        &mut self,
+        token: Option<&str>,
+        outcome: Outcome,
+        now: Duration,
+    ) -> Result<Effects, Refusal> {
+        let mut effects = Vec::new();
+        match &self.phase {
+            Phase::Inserting { actuation, end, reason } => {
+                let (end, reason) = match outcome.status {
+                    Status::Done => (*end, reason.clone()),
+                    Status::Denied | Status::Failed | Status::Unknown => {
+                        let why = outcome.message.clone().unwrap_or_else(|| "no reason given".to_owned());
+                        (EndState::Failed, Some(format!("the client could not insert the text: {why}")))
+                    }
+                };
+                effects
+                    .push(Effect::Record(Record::ActionExecuted { actuation: actuation.clone(), outcome }));
+                self.end(end, reason, &mut effects);
+            }
+            Phase::Asking { actuation, action } => {
+                let (actuation, shown) = (actuation.clone(), command_of(action.action()));
+                let decision =
+                    if outcome.status == Status::Denied { Decision::Deny } else { Decision::Allow };
+                let rule = "the client reported an outcome without a decision";
+                effects.push(permitted(&actuation, decision, rule, Decider::Client, None));
+                self.executed(&actuation, shown, outcome, now, &mut effects);
+            }
+            Phase::Running { actuation, command, token: expected } => {
+                if token.is_some() && token != expected.as_deref() {
+                    return Err(Refusal::WrongToken);
+                }
+                let (actuation, shown) = (actuation.clone(), command.clone());
+                self.executed(&actuation, shown, outcome, now, &mut effects);
+            }
+            Phase::Queued | Phase::Reading(_) | Phase::BackingOff | Phase::Ended => {
+                return Err(Refusal::NotNow);
+            }
+        }
+        Ok(effects)
+    }
+
+    // Reading a reply.
+
+    fn text(&mut self, text: &str, now: Duration, effects: &mut Effects) {
+        let Phase::Reading(reply) = &mut self.phase else { return };
+        let first = reply.first.is_none();
+        reply.first.get_or_insert(now);
+        let room = crate::action::MAX_REPLY.saturating_sub(reply.raw.len());
+        reply.raw.extend_from_slice(&text.as_bytes()[..text.len().min(room)]);
+        let fed = reply.reading.feed(text.as_bytes());
+        let shown = if fed.is_ok() { reply.reading.take_preview() } else { String::new() };
+        if first {
+            effects.push(self.state(State::Streaming, None));
+        }
+        match fed {
+            Err(rejection) => {
+                effects.push(Effect::StopModel);
+                self.rejected(&rejection, None, now, effects);
+            }
+            Ok(()) => {
+                self.preview.push(&shown);
+                if let Some(text) = self.preview.due(now) {
+                    self.delta(text, effects);
+                }
+            }
+        }
+    }
+
+    fn end_of_reply(&mut self, usage: Option<Usage>, now: Duration, effects: &mut Effects) {
+        let Phase::Reading(reply) = &mut self.phase else { return };
+        let reading = std::mem::replace(&mut reply.reading, Reading::new(CHAT_BUFFER, 1));
+        match reading.finish() {
+            Err(rejection) => self.rejected(&rejection, usage, now, effects),
+            Ok(accepted) => {
+                self.preview.push(&accepted.rest);
+                if let Some(text) = self.preview.take() {
+                    self.delta(text, effects);
+                }
+                self.preview.settle();
+                self.replied(Verdict::Accept, usage, now, effects);
+                (self.repairs, self.repair, self.retries) = (0, None, 0);
+                let permit = policy::judge(accepted.action);
+                self.propose(permit, now, effects);
+            }
+        }
+    }
+
+    fn rejected(
+        &mut self,
+        rejection: &Rejection,
+        usage: Option<Usage>,
+        now: Duration,
+        effects: &mut Effects,
+    ) {
+        let Phase::Reading(reply) = &self.phase else { return };
+        let raw = String::from_utf8_lossy(&reply.raw).into_owned();
+        self.retract(&rejection.message, effects);
+        let verdict = Verdict::Reject {
+            kind: rejection.kind.to_owned(),
+            offset: rejection.offset,
+            message: rejection.message.clone(),
+        };
+        self.replied(verdict, usage, now, effects);
+        if self.repairs < REPAIRS {
+            self.repairs += 1;
+            self.repair = Some(crate::prompt::repair(&rejection.for_model(&raw)));
+            self.ask(State::Repairing, Some(rejection.message.clone()), now, effects);
+        } else {
+            let message = format!("the model's reply was rejected three times: {}", rejection.message);
+            self.system_error(&message, Some(&raw), "rejected", effects);
+        }
+    }
+
+    fn broken(&mut self, failure: Failure, now: Duration, effects: &mut Effects) {
+        effects.push(Effect::StopModel);
+        self.retract(&failure.message, effects);
+        self.replied(Verdict::Broken { message: failure.message.clone() }, None, now, effects);
+        if failure.transient && self.retries < RETRIES {
+            self.retries += 1;
+            self.phase = Phase::BackingOff;
+            effects.push(self.state(State::Thinking, Some(format!("trying again: {}", failure.message))));
+            effects.push(Effect::RetryIn(Duration::from_millis(250 << (2 * self.retries))));
+        } else {
+            let message = if failure.hint.is_empty() {
+                failure.message
+            } else {
+                format!("{}; {}", failure.message, failure.hint)
+            };
+            self.system_error(&message, None, "model", effects);
+        }
+    }
+
+    fn replied(&mut self, verdict: Verdict, usage: Option<Usage>, now: Duration, effects: &mut Effects) {
+        let Phase::Reading(reply) = &self.phase else { return };
+        let millis = |time: Duration| {
+            u64::try_from((time.saturating_sub(reply.asked)).as_millis()).unwrap_or(u64::MAX)
+        };
+        effects.push(Effect::Record(Record::Replied {
+            turn: self.subject.turn.clone(),
+            attempt: self.attempt,
+            // No JSON string with U+0000 leaves for an editor: Emacs cannot read it.
+            raw: String::from_utf8_lossy(&reply.raw).replace('\0', "\u{fffd}"),
+            verdict,
+            usage,
+            latency: Latency { first_ms: reply.first.map(millis), total_ms: millis(now) },
+        }));
+    }
+
+    // Acting on a verified action.
+
+    fn propose(&mut self, permit: Permit, now: Duration, effects: &mut Effects) {
+        let Some(actuation) = self.record_proposal(&permit, false, effects) else { return };
+        let sexp = crate::sexp::printer::print(permit.action());
+        effects.push(Effect::Remember(HistoryItem::Assistant { sexp }));
+        match permit.action().kind() {
+            Kind::Insert | Kind::Response => self.insert(actuation, permit, EndState::Done, None, effects),
+            Kind::Shell => {
+                effects.push(self.state(State::AwaitingApproval, None));
+                self.phase =
+                    Phase::Asking { actuation: actuation.clone(), action: permit.verified().clone() };
+                self.actuate(actuation, permit, effects);
+            }
+            Kind::Log => {
+                tracing::info!(turn = %self.subject.turn, "the model logged a note");
+                effects
+                    .push(Effect::Record(Record::ActionExecuted { actuation, outcome: Outcome::default() }));
+                self.end(EndState::Done, None, effects);
+            }
+            Kind::Skill => {
+                let name = permit.action().text("name").unwrap_or_default().to_owned();
+                let message = Some(format!("there is no skill named {name:?}"));
+                let outcome = Outcome { status: Status::Failed, message, ..Outcome::default() };
+                effects.push(Effect::Record(Record::ActionExecuted { actuation, outcome }));
+                effects.push(Effect::Remember(HistoryItem::NoSkill { name }));
+                self.next_step(now, effects);
+            }
+        }
+    }
+
+    /// The kernel's own message to the user; the turn fails once the client has it.
+    fn system_error(&mut self, message: &str, rejected: Option<&str>, reason: &str, effects: &mut Effects) {
+        let permit = policy::judge(verify::system_error(message, rejected));
+        if let Some(actuation) = self.record_proposal(&permit, true, effects) {
+            let reason = Some(format!("{reason}: {message}"));
+            self.insert(actuation, permit, EndState::Failed, reason, effects);
+        }
+    }
+
+    fn insert(
+        &mut self,
+        actuation: ActuationId,
+        permit: Permit,
+        end: EndState,
+        reason: Option<String>,
+        effects: &mut Effects,
+    ) {
+        effects.push(self.state(State::Acting, None));
+        self.phase = Phase::Inserting { actuation: actuation.clone(), end, reason };
+        self.actuate(actuation, permit, effects);
+    }
+
+    fn actuate(&mut self, actuation: ActuationId, permit: Permit, effects: &mut Effects) {
+        let address = Address {
+            actuation,
+            turn: self.subject.turn.clone(),
+            session: self.subject.session.clone(),
+            attempt: self.attempt,
+            seq: self.next_seq(),
+        };
+        effects.push(Effect::Send(Outgoing::Actuate(Box::new(Actuation::new(address, permit)))));
+    }
+
+    /// Records an action and what the policy said. Without random bytes there is no identifier, and then
+    /// nothing can be carried out: the turn ends.
+    fn record_proposal(
+        &mut self,
+        permit: &Permit,
+        system: bool,
+        effects: &mut Effects,
+    ) -> Option<ActuationId> {
+        let actuation = match ActuationId::random() {
+            Ok(actuation) => actuation,
+            Err(error) => {
+                self.end(EndState::Failed, Some(format!("no random bytes: {error}")), effects);
+                return None;
+            }
+        };
+        effects.push(Effect::Record(Record::ActionProposed {
+            actuation: actuation.clone(),
+            turn: self.subject.turn.clone(),
+            attempt: self.attempt,
+            action: permit.action().to_json(),
+            sexp: crate::sexp::printer::print(permit.action()),
+            system,
+        }));
+        effects.push(permitted(&actuation, permit.decision(), permit.rule(), Decider::Policy, None));
+        Some(actuation)
+    }
+
+    /// A command has an outcome: the model gets it and goes on.
+    fn executed(
+        &mut self,
+        actuation: &ActuationId,
+        command: String,
+        outcome: Outcome,
+        now: Duration,
+        effects: &mut Effects,
+    ) {
+        effects.push(Effect::Record(Record::ActionExecuted {
+            actuation: actuation.clone(),
+            outcome: outcome.clone(),
+        }));
+        effects.push(Effect::Remember(HistoryItem::CommandResult { command, outcome }));
+        self.next_step(now, effects);
+    }
+
+    fn next_step(&mut self, now: Duration, effects: &mut Effects) {
+        self.step += 1;
+        if self.step >= LAST_STEP {
+            let message = format!("the model took {} steps without an answer", LAST_STEP - 1);
+            self.system_error(&message, None, "steps", effects);
+        } else {
+            self.ask(State::Thinking, None, now, effects);
+        }
+    }
+
+    fn ask(&mut self, state: State, reason: Option<String>, now: Duration, effects: &mut Effects) {
+        self.attempt += 1;
+        self.preview = Preview::default();
+        self.phase = Phase::Reading(Box::new(Reply {
+            reading: Reading::new(&self.subject.buffer, self.subject.level as usize + 1),
+            raw: Vec::new(),
+            asked: now,
+            first: None,
+        }));
+        effects.push(self.state(state, reason));
+        effects.push(Effect::Ask(self.repair.clone()));
+    }
+
+    // Messages.
+
+    fn end(&mut self, state: EndState, reason: Option<String>, effects: &mut Effects) {
+        self.phase = Phase::Ended;
+        effects.push(Effect::Record(Record::TurnEnded {
+            turn: self.subject.turn.clone(),
+            state,
+            reason: reason.clone(),
+        }));
+        let shown = match state {
+            EndState::Done => State::Done,
+            EndState::Failed => State::Failed,
+            EndState::Cancelled => State::Cancelled,
+        };
+        effects.push(self.state(shown, reason));
+        effects.push(Effect::Ended);
+    }
+
+    fn retract(&mut self, reason: &str, effects: &mut Effects) {
+        if self.preview.discard() {
+            let retract = Retract {
+                turn: self.subject.turn.clone(),
+                attempt: self.attempt,
+                seq: self.next_seq(),
+                reason: reason.to_owned(),
+            };
+            effects.push(Effect::Send(Outgoing::Retract(retract)));
+        }
+    }
+
+    fn delta(&mut self, text: String, effects: &mut Effects) {
+        let delta =
+            Delta { turn: self.subject.turn.clone(), attempt: self.attempt, seq: self.next_seq(), text };
+        effects.push(Effect::Send(Outgoing::Delta(delta)));
+    }
+
+    fn state(&mut self, state: State, reason: Option<String>) -> Effect {
+        Effect::Send(Outgoing::Turn(TurnState {
+            turn: self.subject.turn.clone(),
+            session: self.subject.session.clone(),
+            seq: self.next_seq(),
+            state,
+            reason,
+        }))
+    }
+
+    fn next_seq(&mut self) -> u64 {
+        self.seq += 1;
+        self.seq
+    }
+}
+
+/// Why a decision was not taken.
+#[derive(Debug, PartialEq, Eq)]
+pub enum DecideError {
+    /// Nothing waits for a decision.
+    NotNow,
+    /// The edited command is not one that the grammar allows.
+    Rejected(Rejection),
+}
+
+fn permitted(
+    actuation: &ActuationId,
+    decision: Decision,
+    rule: &str,
+    by: Decider,
+    command: Option<String>,
+) -> Effect {
+    Effect::Record(Record::ActionPermitted {
+        actuation: actuation.clone(),
+        decision,
+        rule: rule.to_owned(),
+        by,
+        command,
+    })
+}
+
+fn command_of(action: &Action) -> String {
+    action.text("cmd").unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests;

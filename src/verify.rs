@@ -1,8 +1,16 @@
 //! The verifier: what a model wrote becomes a [`Verified`] action here, and nowhere else.
+//!
+//! It joins the recogniser and the Org contract. It knows neither who asked nor what is permitted.
 
-use crate::action::Action;
-use crate::org::Change;
-use crate::sexp::Rejection;
+use crate::action::{Action, CHAT_BUFFER, Kind, Value};
+use crate::org::{self, Change};
+use crate::sexp::recogniser::Recogniser;
+use crate::sexp::{Rejection, kind, printer, report};
+
+/// The most bytes of rejected text that a system error shows.
+const SHOWN: usize = 1_000;
+/// How it ends if there was more.
+const CUT: &str = "\n[cut here]";
 
 /// Proof that a value went through this module.
 ///
@@ -22,9 +30,12 @@ impl Verified<Action> {
 /// A reply that was accepted.
 #[derive(Debug)]
 pub struct Accepted {
-    /// The action, its `:text` after the Org contract.
+    /// The action; the `:text` of an insert or a response is what the Org contract made of it.
     pub action: Verified<Action>,
+    /// The action as the model wrote it.
+    pub raw: Action,
     /// The rest of the preview: with what [`Reading::take_preview`] gave before, it is the action's text.
+    /// Empty unless the action is an insert or a response.
     pub rest: String,
     /// What the Org contract changed.
     pub changes: Vec<Change>,
@@ -32,39 +43,126 @@ pub struct Accepted {
 
 /// One reply while it is being read.
 #[derive(Debug)]
-pub struct Reading;
+pub struct Reading {
+    recogniser: Recogniser,
+    contract: org::Stream,
+    /// How many bytes of the text as written went into the contract.
+    taken: usize,
+    /// What came out of it and was given as preview.
+    shown: String,
+}
 
 impl Reading {
     /// Reads a reply for a session whose buffer is `buffer`; its text stands under a heading of `level`.
     #[must_use]
-    pub fn new(_buffer: &str, _level: usize) -> Self {
-        Self
+    pub fn new(buffer: &str, level: usize) -> Self {
+        Self {
+            recogniser: Recogniser::new(buffer),
+            contract: org::Stream::new(level),
+            taken: 0,
+            shown: String::new(),
+        }
     }
 
-    /// Reads the next bytes; a rejection is final.
-    pub fn feed(&mut self, _chunk: &[u8]) -> Result<(), Rejection> {
-        Ok(())
+    /// Reads the next bytes.
+    ///
+    /// # Errors
+    /// The rejection, which is final: every further call returns the same.
+    pub fn feed(&mut self, chunk: &[u8]) -> Result<(), Rejection> {
+        self.recogniser.feed(chunk)
     }
 
     /// The preview text that became showable since the last call: empty until the action must be an
-    /// insert or a response.
+    /// insert or a response; then what came before that, too.
     pub fn take_preview(&mut self) -> String {
-        String::new()
+        let mut preview = String::new();
+        if self.recogniser.viable().all(|row| is_text(row.kind)) {
+            let text = self.recogniser.text();
+            self.contract.push(&text[self.taken..], &mut preview);
+            self.taken = text.len();
+            self.shown.push_str(&preview);
+        }
+        preview
     }
 
     /// Ends the reply.
-    pub fn finish(self) -> Result<Accepted, Rejection> {
-        Ok(Accepted { action: Verified(Action::insert("", "")), rest: String::new(), changes: Vec::new() })
+    ///
+    /// # Errors
+    /// The rejection that [`Self::feed`] gave, or one at the reply's length if it ends too early.
+    pub fn finish(mut self) -> Result<Accepted, Rejection> {
+        let raw = self.recogniser.finish()?;
+        let mut action = raw.clone();
+        let mut rest = String::new();
+        let mut changes = Vec::new();
+        if let (true, Some(text)) = (is_text(raw.kind()), raw.text("text")) {
+            self.contract.push(&text[self.taken..], &mut rest);
+            changes = self.contract.finish(&mut rest);
+            self.shown.push_str(&rest);
+            action.set("text", Value::Text(self.shown));
+        }
+        Ok(Accepted { action: Verified(action), raw, rest, changes })
     }
 }
 
-/// The kernel's own message, with the text that was rejected as fixed-width lines of at most 1,000 bytes.
-#[must_use]
-pub fn system_error(_message: &str, _rejected: Option<&str>) -> Verified<Action> {
-    Verified(Action::insert("", ""))
+/// Whether the action's `:text` is what the user reads.
+fn is_text(kind: Kind) -> bool {
+    matches!(kind, Kind::Insert | Kind::Response)
 }
 
-/// A shell action with another command, read again from its canonical print.
-pub fn with_command(action: &Verified<Action>, _command: &str) -> Result<Verified<Action>, Rejection> {
-    Ok(action.clone())
+/// The kernel's own message: an insert that begins `*System Error:*`, then `message` in one line, then the
+/// text that was rejected as fixed-width lines, at most 1,000 bytes of it, control characters made visible.
+#[must_use]
+pub fn system_error(message: &str, rejected: Option<&str>) -> Verified<Action> {
+    // One line, so that nothing in it can begin a heading, a block or a keyword; the contract makes the
+    // objects inert that can stand within a line.
+    let message: Vec<&str> = message.split_whitespace().collect();
+    let message = report::visible(&message.join(" "));
+    let (message, _) = org::apply(format!("*System Error:* {message}").trim_end(), 1);
+    let mut text = message.trim_end().to_owned();
+    if let Some(rejected) = rejected {
+        text.push_str("\n\n");
+        fixed_width(rejected, &mut text);
+    }
+    Verified(Action::insert(CHAT_BUFFER, &text))
+}
+
+/// Appends `rejected` as fixed-width lines, without a line break at the end.
+fn fixed_width(rejected: &str, out: &mut String) {
+    // What is visible is never shorter than what it stands for: a little more than fits is enough to see.
+    let source = report::clip(rejected, SHOWN + 4);
+    let seen: Vec<String> = source.split('\n').map(report::visible).collect();
+    let mut seen = seen.join("\n");
+    if seen.len() > SHOWN {
+        seen.truncate(report::clip(&seen, SHOWN - CUT.len()).len());
+        seen.push_str(CUT);
+    }
+    for (at, line) in seen.split('\n').enumerate() {
+        out.push_str(if at == 0 { ":" } else { "\n:" });
+        if !line.is_empty() {
+            out.push(' ');
+            out.push_str(line);
+        }
+    }
+}
+
+/// A shell action with another command, read again from its canonical print: an edited command obeys the
+/// same grammar as one that a model wrote.
+///
+/// # Errors
+/// The rejection if the command breaks the grammar (its offset counts in the print), or if the action is no
+/// shell action.
+pub fn with_command(action: &Verified<Action>, command: &str) -> Result<Verified<Action>, Rejection> {
+    if action.0.kind() != Kind::Shell {
+        return Err(Rejection {
+            kind: kind::BAD_KEY,
+            offset: 0,
+            message: "only a shell action has a command".into(),
+            hint: "Decide about this action without a command.".into(),
+        });
+    }
+    let mut edited = action.0.clone();
+    edited.set("cmd", Value::Text(command.to_owned()));
+    let mut recogniser = Recogniser::new(CHAT_BUFFER);
+    recogniser.feed(printer::print(&edited).as_bytes())?;
+    recogniser.finish().map(Verified)
 }

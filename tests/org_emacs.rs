@@ -1,6 +1,8 @@
 //! The Org contract against a real Emacs: whatever Org would run of a raw text, it runs nothing of what the
 //! contract made of it. Needs `emacs` (28.1 or newer) on the path.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+
 #[path = "support/org_text.rs"]
 mod org_text;
 

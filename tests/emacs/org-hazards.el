@@ -162,7 +162,7 @@
       (headings . ,(vconcat headings)))))
 
 (defun oa-main ()
-  "Run the cases of the first file on the command line, write results to the second."
+  "Run the cases of the first file named, and write the results to the second."
   (let* ((in (pop command-line-args-left))
          (out (pop command-line-args-left))
          (dir (make-temp-file "oa-hazards" t))

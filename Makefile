@@ -1,0 +1,77 @@
+# The commands of this repository. `make help` lists them.
+#
+# Everything a command needs and that apt can install is installed by it when run as root; otherwise it
+# says what to type. Only a Rust toolchain and a C compiler are expected to be there.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+EMACS ?= emacs
+MINUTES ?= 1
+ELISP := $(wildcard emacs/*.el)
+
+# $(call need,COMMAND,PACKAGE): the command is there, or is installed, or the user is told how to get it.
+define need
+	@command -v $(1) >/dev/null 2>&1 || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+	    echo "installing $(2)" >&2; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(2) >/dev/null; \
+	  else \
+	    echo "$(1) is missing. Install it with: sudo apt-get install $(2)" >&2; exit 1; \
+	  fi; }
+endef
+
+.PHONY: help
+help: ## list these commands
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: emacs
+emacs:
+	$(call need,$(EMACS),emacs-nox)
+
+.PHONY: chat
+chat: emacs ## build, and chat in Emacs; without a terminal, run one turn and print the buffer
+	$(CARGO) build --release --locked
+	@if [ -t 0 ] && [ -t 1 ]; then \
+	  ORG_AGENT_PROGRAM="$$PWD/target/release/org-agent" $(EMACS) -Q -L emacs -l org-agent -f org-agent-chat; \
+	else \
+	  ORG_AGENT_PROGRAM="$$PWD/target/release/org-agent" $(EMACS) -Q --batch -L emacs -L tests/emacs -l demo; \
+	fi
+
+.PHONY: test
+test: emacs ## run every test that belongs to a change (about ten minutes)
+	$(CARGO) test --locked
+	$(EMACS) -Q --batch -L emacs -L tests/emacs -l org-agent-tests -f ert-run-tests-batch-and-exit
+
+.PHONY: test-long
+test-long: emacs ## the tests that take long: kill -9 for MINUTES (default 1), deep property tests
+	ORG_AGENT_KILL_SECONDS=$$(( $(MINUTES) * 60 )) $(CARGO) test --locked --release --test kill -- --nocapture
+	PROPTEST_CASES=20000 $(CARGO) test --locked --release --lib --test verifier --test org --test store
+
+.PHONY: lint
+lint: emacs ## formatting, clippy, byte-compilation, checkdoc, package-lint
+	@[ -d /usr/share/emacs/site-lisp/elpa-src ] && ls -d /usr/share/emacs/site-lisp/elpa-src/package-lint-* >/dev/null 2>&1 || \
+	  { if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+	      apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends elpa-package-lint >/dev/null; \
+	    else echo "package-lint is missing. Install it with: sudo apt-get install elpa-package-lint" >&2; exit 1; fi; }
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(EMACS) -Q --batch -L emacs -l tests/emacs/lint.el
+
+.PHONY: bench
+bench: ## measure; prints a table, ratios within one run
+	$(CARGO) bench --locked
+
+.PHONY: fuzz
+fuzz: ## fuzz every parser for MINUTES each (default 1)
+	@command -v cargo-fuzz >/dev/null 2>&1 || $(CARGO) install --locked cargo-fuzz
+	@for target in $$(ls fuzz/fuzz_targets | sed 's/\.rs$$//'); do \
+	  mkdir -p fuzz/corpus/$$target; RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --fuzz-dir fuzz --sanitizer none $$target fuzz/corpus/$$target fuzz/seeds/$$target -- -max_len=16384 -max_total_time=$$(( $(MINUTES) * 60 )); \
+	done
+
+.PHONY: clean
+clean: ## remove what was built
+	$(CARGO) clean
+	rm -f emacs/*.elc tests/emacs/*.elc

@@ -1,0 +1,384 @@
+;;; org-agent-chat.el --- The chat mode of org-agent  -*- lexical-binding: t; -*-
+
+;; Copyright (C) 2026 The org-agent authors
+
+;; SPDX-License-Identifier: GPL-3.0-or-later
+
+;; This program is free software; you can redistribute it and/or modify
+;; it under the terms of the GNU General Public License as published by
+;; the Free Software Foundation, either version 3 of the License, or
+;; (at your option) any later version.
+
+;; This program is distributed in the hope that it will be useful,
+;; but WITHOUT ANY WARRANTY; without even the implied warranty of
+;; MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the
+;; GNU General Public License for more details.
+
+;; You should have received a copy of the GNU General Public License
+;; along with this program.  If not, see <https://www.gnu.org/licenses/>.
+
+;;; Commentary:
+
+;; The mode of a chat buffer, sending from it, cancelling, and coming
+;; back after the server, the buffer or Emacs went away.
+;;
+;; A prompt stays in the input area until the server has it for good,
+;; and is sent again with the same identifier, so that it is never lost
+;; and never there twice.
+
+;;; Code:
+
+(require 'org-agent-turn)
+(require 'org-element)
+(require 'org-table)
+
+;;;; State
+
+(cl-defstruct (org-agent--pending (:copier nil))
+  "A prompt that the server has not acknowledged."
+  client-id text context)
+
+(defvar-local org-agent--pending nil
+  "The prompt of this buffer that was not acknowledged, or nil.
+While it is on its way `org-agent--sending' is non-nil as well.")
+
+(defvar-local org-agent--context nil
+  "What goes with the next prompt, as the protocol wants it, newest first.")
+
+(defvar-local org-agent--context-overlay nil
+  "The overlay that shows `org-agent--context', or nil.")
+
+;;;; Mode
+
+(defvar org-agent-chat-mode-map (make-sparse-keymap)
+  "Keys of `org-agent-chat-mode'; the rest is Org's.")
+
+(defun org-agent--bind (key name command when)
+  "Bind KEY to COMMAND, called NAME, as long as WHEN is true.
+WHEN is a function.  Otherwise the key is what it is in Org."
+  (define-key org-agent-chat-mode-map (kbd key)
+    `(menu-item ,name ,command
+                :filter ,(lambda (command)
+                           ;; With nil here the key would be undefined.
+                           (if (funcall when) command
+                             (lookup-key org-mode-map (kbd key)))))))
+
+(org-agent--bind "C-c C-k" "Cancel" 'org-agent-cancel #'org-agent--live-turn)
+
+(define-derived-mode org-agent-chat-mode org-mode "Org-Agent"
+  "Chat with org-agent in an Org buffer.
+
+Write under the last heading; \\<org-mode-map>\\[org-ctrl-c-ctrl-c] there sends it.  In a table or at
+a checkbox, and everywhere else in the buffer, the key does what it
+does in Org.  \\<org-agent-chat-mode-map>\\[org-agent-cancel] cancels the running turn.
+
+Org does not execute what stands in this buffer, and loads no mode of
+a language for it."
+  (setq-local org-babel-no-eval-on-ctrl-c-ctrl-c t
+              org-confirm-babel-evaluate t
+              org-link-elisp-confirm-function #'ignore
+              org-link-elisp-skip-confirm-regexp ""
+              org-link-shell-confirm-function #'ignore
+              org-link-shell-skip-confirm-regexp ""
+              org-src-fontify-natively nil
+              org-table-allow-automatic-line-recalculation nil
+              enable-local-variables nil
+              enable-local-eval nil
+              ;; A chat that is saved as a file goes on.
+              change-major-mode-with-file-name nil
+              truncate-lines nil
+              word-wrap t)
+  (when (file-remote-p default-directory)
+    (setq default-directory (expand-file-name "~/")))
+  (add-hook 'org-ctrl-c-ctrl-c-hook #'org-agent--ctrl-c-ctrl-c nil t)
+  (add-hook 'org-open-at-point-functions #'org-agent--open-no-code nil t)
+  (add-hook 'kill-buffer-hook #'org-agent--leave nil t)
+  (add-hook 'change-major-mode-hook #'org-agent--leave nil t)
+  (org-agent--ensure-input)
+  (when-let ((session (car (org-agent--all "OA_SESSION"))))
+    (org-agent--join session)
+    (when org-agent--ready
+      (org-agent--resume))))
+
+(defun org-agent--open-no-code ()
+  "Refuse to open the result of code at point.
+For that Org runs the code, and its header arguments before it asks."
+  (when (org-element-lineage (org-element-context)
+                             '(src-block inline-src-block) t)
+    (user-error "Code in a chat has no result to open")))
+
+(defun org-agent--join (session)
+  "Make this the buffer of SESSION, and take what waits for it."
+  (setq org-agent--session session)
+  (puthash session (current-buffer) org-agent--buffers)
+  (org-agent--release session)
+  (mapc #'org-agent--show (org-agent--turns-here))
+  (org-agent--show-state))
+
+(defun org-agent--leave ()
+  "Forget this buffer; what comes for its session waits."
+  (dolist (turn (org-agent--turns-here))
+    (when (org-agent--turn-overlay turn)
+      (delete-overlay (org-agent--turn-overlay turn)))
+    (setf (org-agent--turn-overlay turn) nil
+          (org-agent--turn-place turn) nil))
+  (when (eq (current-buffer) (gethash org-agent--session org-agent--buffers))
+    (remhash org-agent--session org-agent--buffers)))
+
+(defun org-agent--chats ()
+  "Return the chat buffers."
+  (seq-filter (lambda (buffer)
+                (with-current-buffer buffer
+                  (derived-mode-p 'org-agent-chat-mode)))
+              (buffer-list)))
+
+;;;; Sending
+
+(defun org-agent--ctrl-c-ctrl-c ()
+  "Send the input area if point is in it and not on something of Org's."
+  (let ((input (org-agent--input)))
+    (when (and input
+               (>= (point) (car input))
+               (not (org-at-table-p))
+               (not (org-at-TBLFM-p))
+               (not (org-at-item-checkbox-p)))
+      (org-agent-send)
+      t)))
+
+(defun org-agent-send ()
+  "Send what is written under the last heading.
+It stays there until the server has it for good."
+  (interactive nil org-agent-chat-mode)
+  (unless (derived-mode-p 'org-agent-chat-mode)
+    (user-error "This is no chat of org-agent; see `org-agent-chat'"))
+  (when org-agent--sending
+    (user-error "Your last message is still on its way"))
+  (let ((text (org-agent--prompt))
+        (context (vconcat (reverse org-agent--context))))
+    (when (and (string-empty-p text) (equal context []))
+      (user-error "Write something under the last heading first"))
+    (when (string-match org-agent--insane text)
+      (user-error "Your text has a byte that is no character, after `%s'"
+                  (org-agent--tail (substring text 0 (match-beginning 0)) 20)))
+    (unless (and org-agent--pending
+                 (equal text (org-agent--pending-text org-agent--pending))
+                 (equal context (org-agent--pending-context org-agent--pending)))
+      (setq org-agent--pending
+            (make-org-agent--pending :client-id (org-agent--client-id)
+                                     :text text :context context)))
+    (org-agent--send-pending)))
+
+(defun org-agent--client-id ()
+  "Return a fresh identifier."
+  (substring (secure-hash 'sha256
+                          (format "%S %S %S %S" (current-time) (emacs-pid)
+                                  (random most-positive-fixnum)
+                                  (system-name)))
+             0 32))
+
+(defun org-agent--send-pending ()
+  "Send the pending prompt of this buffer."
+  (let ((pending org-agent--pending)
+        (buffer (current-buffer)))
+    (setq org-agent--sending t)
+    (org-agent--show-state)
+    (org-agent--request
+     'orgAgent/event
+     `( :sensor "chat-message"
+        :clientId ,(org-agent--pending-client-id pending)
+        ,@(and org-agent--session (list :sessionId org-agent--session))
+        :buffer ,(buffer-name)
+        :text ,(org-agent--pending-text pending)
+        :level 1
+        ,@(unless (equal (org-agent--pending-context pending) [])
+            (list :context (org-agent--pending-context pending))))
+     (lambda (result) (org-agent--acknowledged buffer pending result))
+     (lambda (words code) (org-agent--not-sent buffer words code)))))
+
+(defun org-agent--not-sent (buffer words code)
+  "Tell that the prompt of BUFFER was not sent; WORDS say why.
+CODE is the server's, or nil if it never answered."
+  (message "org-agent: not sent, your text is still there: %s%s" words
+           (if (equal code "not_found")
+               "; sent again, it begins a new session" ""))
+  (when (buffer-live-p buffer)
+    (with-current-buffer buffer
+      (setq org-agent--sending nil)
+      ;; What the server refused is another message when it is tried again.
+      (when code (setq org-agent--pending nil))
+      (when (equal code "not_found")
+        (org-agent--leave)
+        (setq org-agent--session nil))
+      (org-agent--show-state)
+      (when org-agent--session
+        (org-agent--release org-agent--session)))))
+
+(defun org-agent--acknowledged (buffer pending result)
+  "Write down that the server has PENDING of BUFFER; RESULT is its answer."
+  (let* ((event (plist-get result :eventId))
+         (session (plist-get result :sessionId))
+         (turn (org-agent--turn (plist-get result :turnId) session)))
+    (setf (org-agent--turn-event turn) event)
+    (unless (or (org-agent--true-p (plist-get result :duplicate))
+                (org-agent--turn-state turn))
+      (setf (org-agent--turn-state turn) "accepted"))
+    (when (buffer-live-p buffer)
+      (with-current-buffer buffer
+        (setq org-agent--sending nil
+              org-agent--pending nil)
+        (unless (org-agent--find "OA_EVENT" event)
+          (setf (org-agent--turn-place turn)
+                (org-agent--write-prompt session event
+                                         (org-agent--pending-text pending))))
+        (org-agent--clear-context (org-agent--pending-context pending))
+        (org-agent--join session)
+        (dolist (turn (org-agent--turns-here))
+          (setf (org-agent--turn-notice turn) nil)
+          (org-agent--show turn))))))
+
+;;;; Context
+
+(defun org-agent--add-context (kind name text)
+  "Let TEXT, of KIND and NAME, go with the next prompt of this buffer."
+  (push (list :kind kind :name name :text (org-agent--sane text))
+        org-agent--context)
+  (org-agent--show-context))
+
+(defun org-agent--show-context ()
+  "Show what this buffer has for its next prompt."
+  (let* ((place (car (org-agent--ensure-input)))
+         (names (mapconcat (lambda (part)
+                             (format "%s (%d characters)" (plist-get part :name)
+                                     (length (plist-get part :text))))
+                           (reverse org-agent--context) ", ")))
+    (unless org-agent--context-overlay
+      ;; It moves with the heading of the input when a reply comes above it.
+      (setq org-agent--context-overlay (make-overlay place place nil t t)))
+    (move-overlay org-agent--context-overlay place place)
+    (overlay-put org-agent--context-overlay 'before-string
+                 (propertize (format "Sent along with your message: %s\n" names)
+                             'face 'org-agent-notice))))
+
+(defun org-agent--clear-context (&optional parts)
+  "Let nothing, or nothing of PARTS, go with the next prompt of this buffer."
+  (setq org-agent--context
+        (and parts (seq-remove (lambda (part) (seq-contains-p parts part #'eq))
+                               org-agent--context)))
+  (cond (org-agent--context (org-agent--show-context))
+        (org-agent--context-overlay
+         (delete-overlay org-agent--context-overlay))))
+
+;;;; Cancelling
+
+(defun org-agent-cancel ()
+  "Cancel what is under way in this buffer."
+  (interactive nil org-agent-chat-mode)
+  (let ((turn (or (org-agent--live-turn)
+                  (user-error "Nothing runs in this chat"))))
+    (org-agent--request
+     'orgAgent/cancel (list :turnId (org-agent--turn-id turn))
+     (lambda (result)
+       (unless (org-agent--true-p (plist-get result :cancelled))
+         (message "org-agent: too late to cancel")))
+     (lambda (words _code)
+       (message "org-agent: not cancelled: %s" words)))
+    ;; What runs here need not wait for the server.
+    (org-agent--stop turn)
+    (org-agent--clear-preview turn)
+    (org-agent--show turn)))
+
+;;;; Coming back
+
+(cl-defmethod org-agent--handle ((_ (eql :died)) params)
+  "Take back what was not verified when the server went away as PARAMS say."
+  (let ((reason (plist-get params :reason)))
+    (dolist (turn (hash-table-values org-agent--turns))
+      (unless (org-agent--over-p turn)
+        (when (org-agent--live-p turn)
+          (setf (org-agent--turn-notice turn)
+                (format "%s; send something, or M-x org-agent-restart" reason)))
+        (org-agent--stop turn)
+        (org-agent--clear-preview turn)
+        ;; A new server counts from 1 again.
+        (setf (org-agent--turn-state turn) nil
+              (org-agent--turn-seq turn) 0
+              (org-agent--turn-attempt turn) 0)
+        (org-agent--show turn)))
+    (dolist (buffer (org-agent--chats))
+      (with-current-buffer buffer
+        (org-agent--show-state)))
+    (message "org-agent: %s" reason)))
+
+(cl-defmethod org-agent--handle ((_ (eql :ready)) _params)
+  "Send again what was not acknowledged, and ask for what was missed."
+  (dolist (buffer (org-agent--chats))
+    (with-current-buffer buffer
+      (when (and org-agent--pending (not org-agent--sending)
+                 (string-prefix-p (org-agent--pending-text org-agent--pending)
+                                  (org-agent--prompt)))
+        (org-agent--send-pending))
+      (when org-agent--session
+        (org-agent--resume)))))
+
+(defun org-agent--resume (&optional turns then)
+  "Ask the server for what this buffer lacks.
+Let it run TURNS, a list of identifiers, again.  THEN is called in
+this buffer afterwards with the turns that are still interrupted."
+  (let ((buffer (current-buffer)))
+    (org-agent--request
+     'orgAgent/sessions/resume
+     (list :sessionId org-agent--session
+           :applied (vconcat (org-agent--have))
+           :turns (vconcat turns))
+     (lambda (result)
+       (org-agent--resumed result)
+       (when (and then (buffer-live-p buffer))
+         (with-current-buffer buffer
+           (funcall then (seq-map (lambda (item) (plist-get item :turnId))
+                                  (plist-get result :interrupted))))))
+     (lambda (words _code)
+       (message "org-agent: the chat is not up to date: %s" words)))))
+
+(defun org-agent--have ()
+  "Return the actuations that this buffer has had.
+The server asks for those of unfinished turns; the last ones do."
+  (last (seq-uniq (append (org-agent--all "OA_ACT") org-agent--applied)) 1000))
+
+(defun org-agent--resumed (result)
+  "Bring a session up to date with RESULT."
+  (let ((session (plist-get result :sessionId)))
+    (seq-doseq (item (plist-get result :resumed))
+      (let ((from (org-agent--turn (plist-get item :from) session))
+            (turn (org-agent--turn (plist-get item :turnId) session)))
+        (setf (org-agent--turn-event turn) (org-agent--turn-event from)
+              (org-agent--turn-place turn) (org-agent--turn-place from)
+              (org-agent--turn-notice from) nil)
+        (org-agent--show from)))
+    (seq-doseq (item (plist-get result :turns))
+      (let ((turn (org-agent--turn (plist-get item :turnId) session)))
+        (unless (org-agent--turn-state turn)
+          (org-agent--set-state turn (plist-get item :state)))))
+    (seq-doseq (item (plist-get result :interrupted))
+      (let ((turn (org-agent--turn (plist-get item :turnId) session)))
+        (setf (org-agent--turn-event turn) (plist-get item :eventId)
+              (org-agent--turn-state turn) "failed"
+              (org-agent--turn-notice turn)
+              "interrupted; M-x org-agent-retry runs it again")
+        (org-agent--show turn)))
+    (seq-doseq (params (plist-get result :actuations))
+      (org-agent--actuate params))))
+
+(defun org-agent-retry ()
+  "Run again what was interrupted in this buffer when the server went away."
+  (interactive nil org-agent-chat-mode)
+  (unless org-agent--session
+    (user-error "This chat has not begun"))
+  ;; The server says what was interrupted; then it is asked to go on.
+  (org-agent--resume
+   nil
+   (lambda (turns)
+     (if turns (org-agent--resume turns)
+       (message "org-agent: nothing was interrupted")))))
+
+(provide 'org-agent-chat)
+;;; org-agent-chat.el ends here

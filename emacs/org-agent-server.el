@@ -1,0 +1,411 @@
+;;; org-agent-server.el --- The connection to the org-agent server  -*- lexical-binding: t; -*-
+
+;; Copyright (C) 2026 The org-agent authors
+
+;; SPDX-License-Identifier: GPL-3.0-or-later
+
+;; This program is free software; you can redistribute it and/or modify
+;; it under the terms of the GNU General Public License as published by
+;; the Free Software Foundation, either version 3 of the License, or
+;; (at your option) any later version.
+
+;; This program is distributed in the hope that it will be useful,
+;; but WITHOUT ANY WARRANTY; without even the implied warranty of
+;; MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the
+;; GNU General Public License for more details.
+
+;; You should have received a copy of the GNU General Public License
+;; along with this program.  If not, see <https://www.gnu.org/licenses/>.
+
+;;; Commentary:
+
+;; One server process per Emacs, and the one line of messages from it.
+;; This file knows JSON-RPC and processes; it knows nothing of buffers,
+;; turns or commands.
+;;
+;; A process filter only appends to an inbox.  A timer of zero seconds
+;; empties the inbox in order, each message under its own error guard.
+;; So nothing runs inside a filter, a handler that fails cannot hold up
+;; the message behind it, an answer keeps its place among the
+;; notifications, and whatever came in one burst is drawn once.
+
+;;; Code:
+
+(require 'cl-lib)
+(require 'jsonrpc)
+(require 'subr-x)
+
+(defgroup org-agent nil
+  "Talk to a language model whose actions are verified."
+  :group 'org
+  :group 'processes
+  :prefix "org-agent-")
+
+;;;; Options
+
+(defcustom org-agent-program
+  (let ((program (getenv "ORG_AGENT_PROGRAM")))
+    (if (member program '(nil "")) "org-agent" program))
+  "The org-agent server: a program's name, or a file name.
+A plain name is looked up in variable `exec-path', and then, for those who work
+on org-agent itself, among what Cargo built beside this file.  The
+environment variable ORG_AGENT_PROGRAM is the default if it is set.
+
+For example \"~/.cargo/bin/org-agent\"."
+  :type 'string
+  :package-version '(org-agent . "0.1.0"))
+
+;;;; State
+
+(defvar org-agent--connection nil
+  "The connection to the server, or nil.")
+
+(defvar org-agent--process nil
+  "The process behind `org-agent--connection', or nil.")
+
+(defvar org-agent--ending nil
+  "The connection to a server that was asked to end and has not yet, or nil.
+No other is started before: it could not have the sessions of this one.")
+
+(defvar org-agent--ready nil
+  "Non-nil once the server answered `initialize'.")
+
+(defvar org-agent--waiting nil
+  "Requests made before the server was ready, newest first.
+Each is a list (METHOD PARAMS THEN ELSE).")
+
+(defvar org-agent--inbox nil
+  "What came from the server and was not handled yet, newest first.
+Each element is a function of no arguments.")
+
+(defvar org-agent--inbox-timer nil
+  "The timer that empties `org-agent--inbox', or nil.")
+
+(defvar org-agent--stderr ""
+  "The end of what the server wrote to its standard error.")
+
+(defconst org-agent--start-time 20
+  "Seconds given to the server to answer the first request.
+What takes longer is no server, and may fill the memory with its output.")
+
+(defconst org-agent--shutdown-time 3
+  "Seconds given to the server to end when it is asked to.")
+
+(defconst org-agent--stderr-limit 20000
+  "How many characters of the server's standard error are kept.")
+
+;;;; What other files hook into
+
+(cl-defgeneric org-agent--handle (method params)
+  "Handle METHOD with PARAMS, a property list, from the server.
+METHOD is a symbol such as `orgAgent/delta'.  A keyword is a message
+from this file: `:ready' and `:died', the latter with a `:reason',
+and `:drained' after each burst.")
+
+(cl-defmethod org-agent--handle (_method _params)
+  "Ignore what this client does not know, as the protocol asks."
+  nil)
+
+(cl-defmethod org-agent--handle ((_ (eql 'window/showMessage)) params)
+  "Show the message in PARAMS."
+  (when (stringp (plist-get params :message))
+    (message "org-agent: %s" (plist-get params :message))))
+
+;;;; Inbox
+
+(defun org-agent--enqueue (function)
+  "Call FUNCTION soon, after all that was enqueued before it."
+  (push function org-agent--inbox)
+  (unless org-agent--inbox-timer
+    (setq org-agent--inbox-timer (run-at-time 0 nil #'org-agent--drain))))
+
+(defun org-agent--drain ()
+  "Handle all that is in the inbox."
+  (setq org-agent--inbox-timer nil)
+  (let ((inbox (nreverse org-agent--inbox)))
+    (setq org-agent--inbox nil)
+    (mapc #'org-agent--guarded inbox)
+    (org-agent--guarded (lambda () (org-agent--handle :drained nil)))))
+
+(defun org-agent--guarded (function)
+  "Call FUNCTION, and report an error instead of passing it on."
+  (condition-case problem
+      (funcall function)
+    (error (message "org-agent: a message of the server was not handled: %s"
+                    (error-message-string problem)))))
+
+(defun org-agent--receive (connection method params)
+  "Enqueue METHOD with PARAMS, a message of the server behind CONNECTION."
+  (when (and (eq connection org-agent--connection)
+             (not (keywordp method)))
+    (org-agent--enqueue (lambda () (org-agent--handle method params))))
+  nil)
+
+(defun org-agent--receive-request (connection method params)
+  "Acknowledge the server's request METHOD with PARAMS, and enqueue it.
+CONNECTION is the connection it came from."
+  (unless (memq method '(orgAgent/actuate orgAgent/abort))
+    (jsonrpc-error :code -32601 :message (format "%s is not supported" method)))
+  (if (not (and (eq connection org-agent--connection)
+                (stringp (plist-get params :actuationId))))
+      '(:accepted :json-false)
+    (org-agent--receive connection method params)
+    '(:accepted t)))
+
+;;;; Asking
+
+(defun org-agent--request (method params &optional then else)
+  "Send the request METHOD with PARAMS, starting the server if need be.
+THEN is called with the result, or ELSE with an error in words and the
+server's error code or nil.  Both are called later, in the order of
+the server's messages.  Nothing is waited for."
+  (if org-agent--ready
+      (org-agent--send method params then else)
+    (push (list method params then else) org-agent--waiting)
+    (org-agent--start)))
+
+(defun org-agent--start ()
+  "Start the server unless there is one, or one that has yet to end."
+  (unless (or org-agent--connection org-agent--ending)
+    (condition-case problem
+        (org-agent--connect)
+      (error (org-agent--give-up (error-message-string problem))))))
+
+(defun org-agent--send (method params then else)
+  "Send METHOD with PARAMS now; for THEN and ELSE see `org-agent--request'."
+  (condition-case problem
+      (jsonrpc-async-request
+       org-agent--connection method params
+       :timeout nil
+       :success-fn (lambda (result)
+                     (org-agent--enqueue
+                      (lambda () (when then (funcall then result)))))
+       :error-fn (lambda (problem)
+                   (org-agent--enqueue
+                    (lambda ()
+                      (when else
+                        (apply else (org-agent--problem problem)))))))
+    (error (when else
+             (org-agent--enqueue
+              (lambda () (funcall else (error-message-string problem) nil)))))))
+
+(defun org-agent--problem (problem)
+  "Return PROBLEM, a JSON-RPC error object, as a list (WORDS CODE)."
+  (let* ((data (plist-get problem :data))
+         (data (and (listp data) data))
+         (hint (plist-get data :hint)))
+    (list (concat (or (plist-get problem :message) "unknown error")
+                  (and (stringp hint) (format " (%s)" hint)))
+          (plist-get data :code))))
+
+(defun org-agent--notify (method params)
+  "Send the notification METHOD with PARAMS, if there is a server."
+  (when org-agent--ready
+    (ignore-errors (jsonrpc-notify org-agent--connection method params))))
+
+(defconst org-agent--insane "[^\1-\x10FFFF]\\|[\xD800-\xDFFF]"
+  "A regexp for the characters that cannot go through JSON.
+The null character could, but Emacs cannot read it in JSON.")
+
+(defun org-agent--sane (text)
+  "Return TEXT with U+FFFD for each character that cannot go through JSON."
+  (if (not (string-match-p org-agent--insane text)) text
+    ;; In a string, the time for this grows with the square of its length.
+    (with-temp-buffer
+      (insert text)
+      (goto-char (point-min))
+      (while (re-search-forward org-agent--insane nil t)
+        (replace-match "\xFFFD" t t))
+      (buffer-string))))
+
+(defun org-agent--true-p (value)
+  "Return non-nil if VALUE, read from JSON, is true."
+  (eq value t))
+
+;;;; The process
+
+(defun org-agent--executable ()
+  "Return the file name of the server, or signal an error that helps."
+  (or (if (file-name-directory org-agent-program)
+          (let ((file (expand-file-name org-agent-program)))
+            (cond ((file-executable-p file) file)
+                  ((file-exists-p file)
+                   (user-error "`%s' is not executable" org-agent-program))))
+        (or (executable-find org-agent-program)
+            (org-agent--built)))
+      (user-error "No program `%s'; install org-agent or set `org-agent-program'"
+                  org-agent-program)))
+
+(defun org-agent--built ()
+  "Return the server that Cargo built in the directory above this file."
+  (when-let* ((library (locate-library "org-agent-server"))
+              (root (file-name-directory
+                     (directory-file-name (file-name-directory library)))))
+    (seq-find #'file-executable-p
+              (mapcar (lambda (profile)
+                        (expand-file-name
+                         (format "target/%s/org-agent" profile) root))
+                      '("release" "debug")))))
+
+(defun org-agent--spawn ()
+  "Start the server and return its process."
+  (let ((process-adaptive-read-buffering nil)
+        ;; A buffer's directory may be remote or gone; the server needs none.
+        (default-directory (expand-file-name "~/")))
+    (setq org-agent--stderr "")
+    (make-process
+     :name "org-agent"
+     :command (list (org-agent--executable) "serve")
+     :connection-type 'pipe
+     :coding 'utf-8-emacs-unix
+     :noquery t
+     :stderr (make-pipe-process
+              :name "org-agent-stderr" :noquery t :sentinel #'ignore
+              :filter (lambda (_process text)
+                        (setq org-agent--stderr
+                              (org-agent--tail (concat org-agent--stderr text)
+                                               org-agent--stderr-limit)))))))
+
+(defun org-agent--tail (string limit)
+  "Return the last LIMIT characters of STRING."
+  (if (> (length string) limit) (substring string (- limit)) string))
+
+(defun org-agent--connect ()
+  "Start the server and introduce this client, without waiting for it."
+  (let ((process (org-agent--spawn)))
+    (setq org-agent--ready nil
+          org-agent--process process
+          org-agent--connection
+          (apply #'make-instance 'jsonrpc-process-connection
+                 :name "org-agent"
+                 :process process
+                 :notification-dispatcher #'org-agent--receive
+                 :request-dispatcher #'org-agent--receive-request
+                 :on-shutdown #'org-agent--closed
+                 (org-agent--no-events-buffer)))
+    (org-agent--silence process)
+    (run-at-time org-agent--start-time nil #'org-agent--too-late process)
+    (org-agent--send
+     'initialize
+     `( :processId ,(emacs-pid)
+        :clientInfo (:name "org-agent.el" :version "0.1.0")
+        :rootUri nil
+        :capabilities
+        (:experimental
+         (:orgAgent ( :version 1 :streaming t
+                      :actuators ["insertAtEnd" "shell"]))))
+     #'org-agent--initialized
+     (lambda (words _code)
+       ;; If the process is gone, `org-agent--closed' tells more.
+       (when (process-live-p process)
+         (org-agent--disconnect words))))))
+
+(defun org-agent--too-late (process)
+  "End PROCESS unless it has answered by now."
+  (when (and (eq process org-agent--process) (not org-agent--ready))
+    (org-agent--disconnect
+     (format "`%s' does not answer as a server of org-agent"
+             org-agent-program))))
+
+(defun org-agent--silence (process)
+  "Let the sentinel of PROCESS say nothing.
+The one of jsonrpc reports every end as if it were a failure."
+  (let ((sentinel (process-sentinel process)))
+    (set-process-sentinel process
+                          (lambda (process change)
+                            (let ((inhibit-message t)
+                                  (message-log-max nil))
+                              (funcall sentinel process change))))))
+
+(defun org-agent--no-events-buffer ()
+  "Return the arguments that keep jsonrpc from logging each message.
+With the log it takes a tenth of the messages a second.  Its name
+changed in version 1.0.24."
+  (if (memq '-events-buffer-config
+            (mapcar #'eieio-slot-descriptor-name
+                    (eieio-class-slots 'jsonrpc-connection)))
+      '(:events-buffer-config (:size 0 :format full))
+    '(:events-buffer-scrollback-size 0)))
+
+(defun org-agent--initialized (result)
+  "Begin to work with the server that answered `initialize' with RESULT."
+  (let* ((capabilities (plist-get result :capabilities))
+         (version (plist-get (plist-get (plist-get capabilities :experimental)
+                                        :orgAgent)
+                             :version)))
+    (cond
+     ((not org-agent--connection) nil)
+     ((not (equal version 1))
+      (org-agent--disconnect
+       (format "The server speaks version %s of the protocol, not 1" version)))
+     (t
+      (jsonrpc-notify org-agent--connection 'initialized
+                      (make-hash-table))
+      (setq org-agent--ready t)
+      (let ((waiting (nreverse org-agent--waiting)))
+        (setq org-agent--waiting nil)
+        (dolist (request waiting)
+          (apply #'org-agent--send request)))
+      (org-agent--handle :ready nil)))))
+
+(defun org-agent--give-up (words)
+  "Answer every request that waits for the server with the error WORDS."
+  (let ((waiting (nreverse org-agent--waiting)))
+    (setq org-agent--waiting nil)
+    (pcase-dolist (`(,_method ,_params ,_then ,else) waiting)
+      (when else
+        (org-agent--enqueue (lambda () (funcall else words nil)))))))
+
+(defun org-agent--closed (connection)
+  "Take notice that CONNECTION is gone."
+  (cond
+   ((eq connection org-agent--connection)
+    (org-agent--forget
+     (let ((last (car (last (split-string org-agent--stderr "\n" t "[ \t\r]+")))))
+       (concat "the server ended" (and last (format ": %s" last))))))
+   ;; That was reported when it began.
+   ((eq connection org-agent--ending)
+    (setq org-agent--ending nil)
+    (when org-agent--waiting
+      (org-agent--start)))))
+
+(defun org-agent--forget (words)
+  "Forget the connection; WORDS say why it is gone."
+  (setq org-agent--connection nil
+        org-agent--process nil
+        org-agent--ready nil)
+  (org-agent--enqueue (lambda () (org-agent--handle :died (list :reason words))))
+  (org-agent--give-up words))
+
+(defun org-agent--disconnect (words)
+  "End the server; WORDS say why.
+It is asked to, and killed if it does not.  Nothing is waited for."
+  (when org-agent--connection
+    (let ((connection org-agent--connection)
+          (process org-agent--process)
+          (ready org-agent--ready))
+      (org-agent--forget words)
+      (setq org-agent--ending connection)
+      (if ready
+          (org-agent--shut-down connection process)
+        (delete-process process)))))
+
+(defun org-agent--shut-down (connection process)
+  "Ask the server behind CONNECTION, which is PROCESS, to end."
+  (let ((kill (lambda ()
+                (when (process-live-p process)
+                  (delete-process process)))))
+    (run-at-time org-agent--shutdown-time nil kill)
+    (condition-case nil
+        (jsonrpc-async-request
+         connection 'shutdown nil
+         :timeout nil
+         :success-fn (lambda (_result)
+                       (org-agent--enqueue
+                        (lambda ()
+                          (jsonrpc-notify connection 'exit nil))))
+         :error-fn (lambda (_problem) (org-agent--enqueue kill)))
+      (error (funcall kill)))))
+
+(provide 'org-agent-server)
+;;; org-agent-server.el ends here

@@ -1,0 +1,262 @@
+;;; org-agent-shell.el --- Run one command for org-agent  -*- lexical-binding: t; -*-
+
+;; Copyright (C) 2026 The org-agent authors
+
+;; SPDX-License-Identifier: GPL-3.0-or-later
+
+;; This program is free software; you can redistribute it and/or modify
+;; it under the terms of the GNU General Public License as published by
+;; the Free Software Foundation, either version 3 of the License, or
+;; (at your option) any later version.
+
+;; This program is distributed in the hope that it will be useful,
+;; but WITHOUT ANY WARRANTY; without even the implied warranty of
+;; MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the
+;; GNU General Public License for more details.
+
+;; You should have received a copy of the GNU General Public License
+;; along with this program.  If not, see <https://www.gnu.org/licenses/>.
+
+;;; Commentary:
+
+;; Runs a shell command without waiting for it, keeps a bounded part of
+;; what it writes, and reports once when it is over.  Whether a command
+;; may run is decided elsewhere; this file knows no protocol, no turns
+;; and no chat buffer.
+;;
+;; Output is collected as bytes.  It becomes text only when it leaves,
+;; and what JSON cannot carry, or Emacs cannot read in JSON, becomes
+;; U+FFFD: bytes that are not valid UTF-8, and the null character.
+
+;;; Code:
+
+(require 'org-agent-server)
+
+;;;; Limits
+
+(defconst org-agent--shell-keep 32768
+  "How many bytes are kept of a stream's beginning, and as many of its end.")
+
+(defconst org-agent--shell-pace 0.1
+  "Seconds between two reports of live output.")
+
+(defconst org-agent--shell-grace 0.5
+  "Seconds given to a stream to end after its command has.
+A command can leave something in the background that holds the stream.")
+
+(defconst org-agent--shell-term 2
+  "Seconds between asking a command to end and killing it.")
+
+;;;; A stream
+
+(cl-defstruct (org-agent--stream (:copier nil))
+  "What is kept of one output stream, as bytes."
+  (head "") ; the first bytes
+  (tail nil) ; the last pieces, newest first
+  (tail-size 0)
+  (dropped 0) ; bytes between the two
+  (fresh "") ; bytes not reported live yet
+  (live 0)) ; bytes reported live
+
+(defun org-agent--stream-add (stream bytes)
+  "Add BYTES to STREAM."
+  (let* ((room (- org-agent--shell-keep
+                  (length (org-agent--stream-head stream))))
+         (first (min room (length bytes)))
+         (live-room (- (* 2 org-agent--shell-keep)
+                       (org-agent--stream-live stream)
+                       (length (org-agent--stream-fresh stream)))))
+    (when (> live-room 0)
+      (cl-callf concat (org-agent--stream-fresh stream)
+        (substring bytes 0 (min live-room (length bytes)))))
+    (when (> first 0)
+      (cl-callf concat (org-agent--stream-head stream)
+        (substring bytes 0 first)))
+    (when (< first (length bytes))
+      (push (substring bytes first) (org-agent--stream-tail stream))
+      (cl-incf (org-agent--stream-tail-size stream) (- (length bytes) first))
+      (when (> (org-agent--stream-tail-size stream) (* 2 org-agent--shell-keep))
+        (org-agent--stream-trim stream)))))
+
+(defun org-agent--stream-trim (stream)
+  "Keep only the last bytes of STREAM's tail."
+  (let* ((tail (apply #'concat (reverse (org-agent--stream-tail stream))))
+         (extra (max 0 (- (length tail) org-agent--shell-keep))))
+    (cl-incf (org-agent--stream-dropped stream) extra)
+    (setf (org-agent--stream-tail stream) (list (substring tail extra))
+          (org-agent--stream-tail-size stream) (- (length tail) extra))))
+
+(defun org-agent--stream-text (stream)
+  "Return what is kept of STREAM as text, with a note where it was cut."
+  (org-agent--stream-trim stream)
+  (let ((head (org-agent--stream-head stream))
+        (tail (car (org-agent--stream-tail stream)))
+        (dropped (org-agent--stream-dropped stream)))
+    (if (zerop dropped)
+        (org-agent--decode (concat head tail))
+      (format "%s\n[... %d bytes are left out here ...]\n%s"
+              (org-agent--decode head) dropped (org-agent--decode tail)))))
+
+(defun org-agent--stream-take (stream all)
+  "Return as text what STREAM has not reported live yet, and count it.
+Unless ALL, a character whose last bytes are still to come stays."
+  (let* ((bytes (org-agent--stream-fresh stream))
+         (end (if all (length bytes) (org-agent--whole bytes))))
+    (setf (org-agent--stream-fresh stream) (substring bytes end))
+    (cl-incf (org-agent--stream-live stream) end)
+    (org-agent--decode (substring bytes 0 end))))
+
+(defun org-agent--whole (bytes)
+  "Return how many of BYTES come before a character that is cut at the end."
+  (if (string-match
+       (rx (or (in "\300-\337") (seq (in "\340-\357") (? (in "\200-\277")))
+               (seq (in "\360-\367") (? (in "\200-\277") (? (in "\200-\277")))))
+           string-end)
+       bytes)
+      (match-beginning 0)
+    (length bytes)))
+
+(defun org-agent--decode (bytes)
+  "Return BYTES, taken as UTF-8, as text that JSON can carry."
+  (org-agent--sane (decode-coding-string bytes 'utf-8-unix t)))
+
+;;;; A job
+
+(cl-defstruct (org-agent--job (:copier nil))
+  "A running command."
+  process errors ; the process, and the one that carries its standard error
+  (stdout (make-org-agent--stream)) (stderr (make-org-agent--stream))
+  on-output on-exit
+  timeout-timer pace-timer kill-timer
+  stopped ; why it was ended before its time
+  over)
+
+(defun org-agent--shell-directory (name base)
+  "Return the directory NAME, or BASE if nil, for a command to run in.
+Signal an error if there is none on this machine.  A remote name is
+refused before anything looks at it, for looking can already connect."
+  (let ((directory (file-name-as-directory
+                    (let (file-name-handler-alist)
+                      (expand-file-name (or name base) base)))))
+    (when (or (file-remote-p base) (file-remote-p directory))
+      (error "%s is not on this machine" (or name base)))
+    (unless (file-directory-p directory)
+      (error "There is no directory %s" directory))
+    directory))
+
+(cl-defun org-agent--shell-run
+    (command &key directory timeout on-output on-exit)
+  "Run COMMAND in DIRECTORY and return a job, without waiting.
+After TIMEOUT seconds it is ended.  ON-OUTPUT is called from time to
+time with \"stdout\" or \"stderr\" and a new piece of text; ON-EXIT
+once, with the parameters of `orgAgent/actuated' that tell the outcome."
+  (let* ((job (make-org-agent--job :on-output on-output :on-exit on-exit))
+         (default-directory directory)
+         (process-environment
+          (append '("TERM=dumb" "PAGER=cat" "GIT_PAGER=cat" "MANPAGER=cat")
+                  process-environment)))
+    (setf (org-agent--job-errors job)
+          (make-pipe-process
+           :name "org-agent-command-errors" :noquery t
+           :coding 'no-conversion
+           :filter (lambda (_process bytes)
+                     (org-agent--shell-output job 'stderr bytes))
+           :sentinel (lambda (_process _change) (org-agent--shell-check job))))
+    (condition-case problem
+        (setf (org-agent--job-process job)
+              (make-process
+               :name "org-agent-command" :noquery t
+               :connection-type 'pipe :coding 'no-conversion
+               :command (list shell-file-name shell-command-switch command)
+               :stderr (org-agent--job-errors job)
+               :filter (lambda (_process bytes)
+                         (org-agent--shell-output job 'stdout bytes))
+               :sentinel (lambda (_process _change)
+                           (org-agent--shell-check job))))
+      (error (delete-process (org-agent--job-errors job))
+             (signal (car problem) (cdr problem))))
+    ;; It may have ended already.
+    (ignore-errors (process-send-eof (org-agent--job-process job)))
+    (setf (org-agent--job-timeout-timer job)
+          (run-at-time timeout nil #'org-agent--shell-stop job
+                       (format "ended after its time of %d s" timeout)))
+    job))
+
+(defun org-agent--shell-output (job name bytes)
+  "Note that JOB wrote BYTES to its stream NAME."
+  (unless (org-agent--job-over job)
+    (org-agent--stream-add (if (eq name 'stderr)
+                               (org-agent--job-stderr job)
+                             (org-agent--job-stdout job))
+                           bytes)
+    (unless (org-agent--job-pace-timer job)
+      (setf (org-agent--job-pace-timer job)
+            (run-at-time org-agent--shell-pace nil
+                         #'org-agent--shell-report job nil)))))
+
+(defun org-agent--shell-report (job all)
+  "Report JOB's new output; for ALL see `org-agent--stream-take'."
+  (when-let ((timer (org-agent--job-pace-timer job)))
+    (cancel-timer timer))
+  (setf (org-agent--job-pace-timer job) nil)
+  (dolist (stream (list (cons "stdout" (org-agent--job-stdout job))
+                        (cons "stderr" (org-agent--job-stderr job))))
+    (let ((text (org-agent--stream-take (cdr stream) all)))
+      (unless (string-empty-p text)
+        (funcall (org-agent--job-on-output job) (car stream) text)))))
+
+(defun org-agent--shell-stop (job reason)
+  "End JOB and all that it started in the foreground; REASON is for people."
+  (unless (or (org-agent--job-over job) (org-agent--job-stopped job))
+    (setf (org-agent--job-stopped job) reason)
+    (org-agent--shell-signal job 'SIGTERM)
+    (setf (org-agent--job-kill-timer job)
+          (run-at-time org-agent--shell-term nil
+                       #'org-agent--shell-signal job 'SIGKILL))))
+
+(defun org-agent--shell-signal (job signal)
+  "Send SIGNAL to JOB's process group."
+  (when-let* ((pid (process-id (org-agent--job-process job))))
+    (signal-process (- pid) signal)))
+
+(defun org-agent--shell-check (job)
+  "Finish JOB if its process has ended and its standard error as well."
+  (let ((process (org-agent--job-process job)))
+    (when (and process (not (process-live-p process))
+               (not (org-agent--job-over job)))
+      (if (process-live-p (org-agent--job-errors job))
+          (run-at-time org-agent--shell-grace nil #'org-agent--shell-finish job)
+        (org-agent--shell-finish job)))))
+
+(defun org-agent--shell-finish (job)
+  "Report that JOB is over, once."
+  (unless (org-agent--job-over job)
+    (org-agent--shell-report job t)
+    (setf (org-agent--job-over job) t)
+    (dolist (timer (list (org-agent--job-timeout-timer job)
+                         (org-agent--job-kill-timer job)))
+      (when timer (cancel-timer timer)))
+    (delete-process (org-agent--job-errors job))
+    (let* ((process (org-agent--job-process job))
+           (code (process-exit-status process))
+           (signalled (eq (process-status process) 'signal))
+           (stdout (org-agent--job-stdout job))
+           (stderr (org-agent--job-stderr job))
+           (texts (list (org-agent--stream-text stdout)
+                        (org-agent--stream-text stderr)))
+           (message (or (org-agent--job-stopped job)
+                        (and signalled (format "killed by signal %d" code)))))
+      (funcall
+       (org-agent--job-on-exit job)
+       `( :status ,(if (org-agent--job-stopped job) "failed" "done")
+          :exitCode ,(if signalled (+ 128 code) code)
+          :stdout ,(car texts)
+          :stderr ,(cadr texts)
+          :truncated ,(if (zerop (+ (org-agent--stream-dropped stdout)
+                                    (org-agent--stream-dropped stderr)))
+                          :json-false
+                        t)
+          ,@(and message (list :message message)))))))
+
+(provide 'org-agent-shell)
+;;; org-agent-shell.el ends here

@@ -1,0 +1,427 @@
+;;; org-agent-turn.el --- What becomes of a turn of org-agent  -*- lexical-binding: t; -*-
+
+;; Copyright (C) 2026 The org-agent authors
+
+;; SPDX-License-Identifier: GPL-3.0-or-later
+
+;; This program is free software; you can redistribute it and/or modify
+;; it under the terms of the GNU General Public License as published by
+;; the Free Software Foundation, either version 3 of the License, or
+;; (at your option) any later version.
+
+;; This program is distributed in the hope that it will be useful,
+;; but WITHOUT ANY WARRANTY; without even the implied warranty of
+;; MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the
+;; GNU General Public License for more details.
+
+;; You should have received a copy of the GNU General Public License
+;; along with this program.  If not, see <https://www.gnu.org/licenses/>.
+
+;;; Commentary:
+
+;; Follows each turn from the server's messages: shows what is not
+;; verified, inserts what is, tells how it ended.  It knows nothing of
+;; how a prompt is sent, and of commands only that there may be a card
+;; to show and something to stop.
+;;
+;; What is not verified is never buffer text.  Previews, questions and
+;; notices are the string of one overlay per turn: so they are in no
+;; file, no undo list, no search and no Org parser, move no marker, and
+;; vanish without a trace.  The string is kept to what a window can
+;; show, because Emacs cannot scroll inside it; of a long preview the
+;; beginning and the end are shown.
+;;
+;; A reply is placed by its session and its prompt, never by a buffer's
+;; name, and inserted once: an :OA_ACT: that is there was applied.
+
+;;; Code:
+
+(require 'org-agent-server)
+(require 'org-agent-text)
+
+;;;; Faces
+
+(defgroup org-agent-faces nil
+  "How org-agent looks."
+  :group 'org-agent
+  :group 'faces)
+
+(defface org-agent-unverified
+  '((t :inherit shadow :slant italic))
+  "Text of a reply that was not verified yet and may be taken back."
+  :package-version '(org-agent . "0.1.0"))
+
+(defface org-agent-notice
+  '((t :inherit warning))
+  "What org-agent says about a turn."
+  :package-version '(org-agent . "0.1.0"))
+
+;;;; State
+
+(defconst org-agent--live-states
+  '(("accepted" . "queued") ("thinking" . "thinking")
+    ("streaming" . "streaming") ("repairing" . "asking again")
+    ("awaitingApproval" . "asks you") ("acting" . "acting"))
+  "The states of a turn that is not over, with a word for the mode line.")
+
+(cl-defstruct (org-agent--turn (:copier nil))
+  "A turn as this client sees it."
+  id session
+  event ; identifier of its prompt, if known
+  place ; marker where its reply goes, if known
+  (seq 0) ; of the last message seen
+  state ; as on the wire; nil if the server did not tell since it started
+  (attempt 0) ; number of the model call whose preview this is:
+  (head "") (tail "") (length 0)
+  replied ; non-nil once text of it was inserted
+  card ; a string to show: something the user is asked
+  notice ; a string to show: why it ended
+  stop ; a function to call once the turn is over
+  overlay)
+
+(defvar org-agent--turns (make-hash-table :test #'equal)
+  "Each turn by its identifier.")
+
+(defvar org-agent--changed nil
+  "Turns to show again at the end of the burst.")
+
+(defvar org-agent--buffers (make-hash-table :test #'equal)
+  "The buffer of each session.")
+
+(defvar org-agent--held (make-hash-table :test #'equal)
+  "Actuations that wait, by session, newest first.
+A session's buffer may be gone, or its prompt not acknowledged yet.")
+
+(defvar-local org-agent--session nil
+  "The session of this buffer, or nil if it has none yet.")
+
+(defvar-local org-agent--sending nil
+  "Non-nil while a prompt of this buffer waits to be acknowledged.")
+
+(defvar-local org-agent--applied nil
+  "Actuations that were inserted in this buffer, also if undone since.")
+
+(defun org-agent--turn (id &optional session)
+  "Return the turn ID, made if SESSION is given and there is none."
+  (or (gethash id org-agent--turns)
+      (and (stringp id) (stringp session)
+           (puthash id (make-org-agent--turn :id id :session session)
+                    org-agent--turns))))
+
+(defun org-agent--live-p (turn)
+  "Return non-nil if TURN is not over."
+  (assoc (org-agent--turn-state turn) org-agent--live-states))
+
+(defun org-agent--over-p (turn)
+  "Return non-nil if the server said that TURN is over."
+  (member (org-agent--turn-state turn) '("done" "failed" "cancelled")))
+
+(defun org-agent--turns-here ()
+  "Return each turn of this buffer's session."
+  (and org-agent--session
+       (seq-filter (lambda (turn)
+                     (equal (org-agent--turn-session turn) org-agent--session))
+                   (hash-table-values org-agent--turns))))
+
+(defun org-agent--live-turn ()
+  "Return the turn under way in this buffer, else the next one, or nil."
+  (let ((live (seq-filter #'org-agent--live-p (org-agent--turns-here))))
+    (or (seq-find (lambda (turn)
+                    (not (equal (org-agent--turn-state turn) "accepted")))
+                  live)
+        (car live))))
+
+(defun org-agent--buffer (session)
+  "Return the live buffer of SESSION, or nil."
+  (let ((buffer (gethash session org-agent--buffers)))
+    (and (buffer-live-p buffer) buffer)))
+
+(defun org-agent--fresh (turn params)
+  "Return non-nil unless the message PARAMS for TURN was seen before."
+  (let ((seq (plist-get params :seq)))
+    (and (natnump seq)
+         (> seq (org-agent--turn-seq turn))
+         (setf (org-agent--turn-seq turn) seq))))
+
+;;;; Messages
+
+(cl-defmethod org-agent--handle ((_ (eql 'orgAgent/turn)) params)
+  "Note the new state of a turn in PARAMS."
+  (let ((turn (org-agent--turn (plist-get params :turnId)
+                               (plist-get params :sessionId)))
+        (state (plist-get params :state)))
+    (when (and turn (stringp state)
+               (not (org-agent--over-p turn))
+               (org-agent--fresh turn params))
+      (org-agent--set-state turn state (plist-get params :reason)))))
+
+(cl-defmethod org-agent--handle ((_ (eql 'orgAgent/delta)) params)
+  "Add the text in PARAMS to its turn's preview."
+  (let ((turn (org-agent--turn (plist-get params :turnId)))
+        (attempt (plist-get params :attempt))
+        (text (plist-get params :text)))
+    (when (and turn (natnump attempt) (stringp text)
+               (org-agent--live-p turn)
+               (>= attempt (org-agent--turn-attempt turn))
+               (org-agent--fresh turn params))
+      (when (> attempt (org-agent--turn-attempt turn))
+        (org-agent--clear-preview turn)
+        (setf (org-agent--turn-attempt turn) attempt))
+      (org-agent--preview-add turn text)
+      (cl-pushnew turn org-agent--changed))))
+
+(cl-defmethod org-agent--handle ((_ (eql 'orgAgent/retract)) params)
+  "Take back the preview that PARAMS name."
+  (let ((turn (org-agent--turn (plist-get params :turnId)))
+        (attempt (plist-get params :attempt)))
+    (when (and turn (natnump attempt)
+               (>= attempt (org-agent--turn-attempt turn))
+               (org-agent--fresh turn params))
+      (org-agent--clear-preview turn)
+      (cl-pushnew turn org-agent--changed))))
+
+(cl-defmethod org-agent--handle ((_ (eql 'orgAgent/actuate)) params)
+  "Do what PARAMS ask for, or keep it until it can be done."
+  (org-agent--actuate params))
+
+(cl-defmethod org-agent--handle ((_ (eql :drained)) _params)
+  "Show each turn that changed in this burst."
+  (let ((changed org-agent--changed))
+    (setq org-agent--changed nil)
+    (mapc #'org-agent--show changed)))
+
+(defun org-agent--set-state (turn state &optional reason)
+  "Give TURN the STATE, because of REASON."
+  (setf (org-agent--turn-state turn) state
+        (org-agent--turn-notice turn) nil)
+  (when (org-agent--over-p turn)
+    (org-agent--stop turn)
+    (org-agent--clear-preview turn)
+    (when (equal state "failed")
+      ;; A system error was inserted: the reason stands in the buffer.
+      (unless (org-agent--turn-replied turn)
+        (setf (org-agent--turn-notice turn) (or reason "it failed")))
+      (message "org-agent: the turn failed: %s" (or reason "no reason given"))))
+  (cl-pushnew turn org-agent--changed)
+  (when-let ((buffer (org-agent--buffer (org-agent--turn-session turn))))
+    (with-current-buffer buffer
+      (org-agent--show-state))))
+
+(defun org-agent--stop (turn)
+  "Stop what was started for TURN, and take its card away."
+  (let ((stop (org-agent--turn-stop turn)))
+    (setf (org-agent--turn-stop turn) nil
+          (org-agent--turn-card turn) nil)
+    (when stop (funcall stop))))
+
+;;;; Actuations
+
+(cl-defgeneric org-agent--act (target turn params)
+  "Carry out PARAMS of `orgAgent/actuate' for TURN in its buffer.
+TARGET is the action's target as a symbol.")
+
+(cl-defmethod org-agent--act (target _turn params)
+  "Refuse a TARGET that this client does not have; PARAMS name the action."
+  (org-agent--report params "failed"
+                     (format "This client has no target %s" target)))
+
+(defun org-agent--actuate (params)
+  "Carry out PARAMS of `orgAgent/actuate', or keep them for later."
+  (let* ((session (plist-get params :sessionId))
+         (turn (org-agent--turn (plist-get params :turnId) session))
+         (buffer (and turn (org-agent--buffer session)))
+         (target (plist-get (plist-get params :action) :target)))
+    (cond
+     ((not (and turn (stringp target)))
+      (org-agent--report params "failed" "The message is not as expected"))
+     ((or (not buffer)
+          ;; Its prompt must be written first.
+          (and (not (org-agent--turn-event turn))
+               (buffer-local-value 'org-agent--sending buffer)))
+      (unless (seq-some (lambda (held)
+                          (equal (plist-get held :actuationId)
+                                 (plist-get params :actuationId)))
+                        (gethash session org-agent--held))
+        (push params (gethash session org-agent--held)))
+      (unless buffer
+        (message "org-agent: an answer waits; M-x org-agent-chat shows it")))
+     (t
+      (with-current-buffer buffer
+        (org-agent--act (intern target) turn params))))))
+
+(defun org-agent--release (session)
+  "Carry out what waits for SESSION."
+  (let ((held (reverse (gethash session org-agent--held))))
+    (remhash session org-agent--held)
+    (mapc #'org-agent--actuate held)))
+
+(cl-defmethod org-agent--act ((_ (eql 'emacs)) turn params)
+  "Insert the text of PARAMS as the reply of TURN, once."
+  (let* ((id (plist-get params :actuationId))
+         (payload (plist-get (plist-get params :action) :payload))
+         (text (plist-get payload :text)))
+    (cond
+     ((not (and (equal (plist-get payload :action) "insert-at-end")
+                (stringp text)
+                (string-match-p "\\`[[:graph:]]+\\'" id)))
+      (org-agent--report params "failed" "This client can only insert text"))
+     (t
+      (unless (or (member id org-agent--applied)
+                  (org-agent--find "OA_ACT" id))
+        (let* ((place (org-agent--place (org-agent--turn-place turn)
+                                        (org-agent--turn-event turn)))
+               (end (org-agent--write-reply place id text)))
+          (when (org-agent--turn-place turn)
+            (set-marker (org-agent--turn-place turn) end)))
+        (org-agent--ensure-input)
+        (push id org-agent--applied))
+      (setf (org-agent--turn-replied turn) t)
+      (org-agent--clear-preview turn)
+      (cl-pushnew turn org-agent--changed)
+      (org-agent--report params "done")))))
+
+(defun org-agent--report (params status &optional message)
+  "Tell the server that the action of PARAMS ended with STATUS.
+MESSAGE says more."
+  (org-agent--request 'orgAgent/actuated
+                      `( :actuationId ,(plist-get params :actuationId)
+                         :status ,status
+                         ,@(and message (list :message message)))))
+
+;;;; Preview
+
+(defconst org-agent--head-limit 8000
+  "How many characters of a long preview's beginning are kept.")
+
+(defconst org-agent--tail-limit 4000
+  "How many characters of a long preview's end are kept.")
+
+(defun org-agent--clear-preview (turn)
+  "Forget the preview of TURN."
+  (setf (org-agent--turn-head turn) ""
+        (org-agent--turn-tail turn) ""
+        (org-agent--turn-length turn) 0))
+
+(defun org-agent--preview-add (turn text)
+  "Add TEXT to the preview of TURN."
+  (cl-incf (org-agent--turn-length turn) (length text))
+  (let ((room (- org-agent--head-limit (length (org-agent--turn-head turn)))))
+    (when (> room 0)
+      (cl-callf concat (org-agent--turn-head turn)
+        (substring text 0 (min room (length text)))))
+    (when (> (length text) (max room 0))
+      (setf (org-agent--turn-tail turn)
+            (org-agent--tail (concat (org-agent--turn-tail turn)
+                                     (substring text (max room 0)))
+                             org-agent--tail-limit)))))
+
+(defun org-agent--preview (turn rows width)
+  "Return the preview of TURN in at most ROWS rows of WIDTH columns.
+Of a longer one that is the beginning, a note, and the end."
+  (let* ((head (org-agent--turn-head turn))
+         (tail (org-agent--turn-tail turn))
+         (width (org-agent--columns (concat head tail) width))
+         (whole (= (org-agent--turn-length turn)
+                   (+ (length head) (length tail))))
+         (text (and whole (concat head tail))))
+    (if (and whole (not (org-agent--row-end text rows width)))
+        (org-agent--unverified text)
+      (let* ((last-rows (/ rows 3))
+             (first (substring head 0 (org-agent--row-end
+                                       head (- rows last-rows 1) width)))
+             (last (if (zerop last-rows) ""
+                     (org-agent--last-rows (or text tail) last-rows width))))
+        (concat (org-agent--unverified first)
+                (propertize (format "[... %d characters more ...]\n"
+                                    (- (org-agent--turn-length turn)
+                                       (length first) (length last)))
+                            'face 'org-agent-notice)
+                (org-agent--unverified last))))))
+
+(defun org-agent--unverified (text)
+  "Return the lines TEXT as what is not verified."
+  (propertize (org-agent--line text) 'face 'org-agent-unverified))
+
+(defun org-agent--columns (text width)
+  "Return how many characters of TEXT go into WIDTH columns, on average."
+  (let ((columns (string-width text)))
+    (if (> columns (length text))
+        (max 1 (/ (* width (length text)) columns))
+      width)))
+
+(defun org-agent--row-end (text rows width)
+  "Return where the first ROWS rows of TEXT end, or nil if it has no more.
+A row has WIDTH columns, taken as characters."
+  (let ((at 0))
+    (while (and at (> rows 0))
+      (let* ((newline (string-search "\n" text at))
+             (need (max 1 (ceiling (- (or newline (length text)) at)
+                                   (float width)))))
+        (cond ((> need rows) (setq at (+ at (* rows width)) rows 0))
+              (newline (setq at (1+ newline) rows (- rows need)))
+              (t (setq at nil)))))
+    (and at (< at (length text)) at)))
+
+(defun org-agent--last-rows (text rows width)
+  "Return the last ROWS rows of TEXT, each of WIDTH columns.
+A line that does not begin there is left out if there is another."
+  (let ((last (org-agent--tail text (* rows width))))
+    (while (org-agent--row-end last rows width)
+      (setq last (substring last (org-agent--row-end last 1 width))))
+    (let ((newline (string-search "\n" last)))
+      (if (and newline (< (length last) (length text))
+               (< (1+ newline) (length last)))
+          (substring last (1+ newline))
+        last))))
+
+;;;; Showing
+
+(defun org-agent--show (turn)
+  "Show TURN as it is now."
+  (when-let ((buffer (org-agent--buffer (org-agent--turn-session turn))))
+    (with-current-buffer buffer
+      (let ((string (org-agent--turn-string turn))
+            (overlay (org-agent--turn-overlay turn)))
+        (cond
+         ((string-empty-p string)
+          (when overlay (delete-overlay overlay)))
+         (t
+          ;; Once it is in the buffer it keeps its place by itself.
+          (unless (and overlay (eq (overlay-buffer overlay) buffer))
+            (let ((place (org-agent--place (org-agent--turn-place turn)
+                                           (org-agent--turn-event turn))))
+              (setq overlay (make-overlay place place))
+              (setf (org-agent--turn-overlay turn) overlay)))
+          (overlay-put overlay 'before-string string)))))))
+
+(defun org-agent--room ()
+  "Return the rows and columns that each window on this buffer has."
+  (let ((windows (get-buffer-window-list nil nil 'visible)))
+    (list (apply #'min (or (mapcar #'window-body-height windows) '(24)))
+          (apply #'min (or (mapcar #'window-body-width windows) '(80))))))
+
+(defun org-agent--turn-string (turn)
+  "Return what is shown of TURN."
+  (pcase-let ((`(,rows ,width) (org-agent--room)))
+    (concat
+     (unless (zerop (org-agent--turn-length turn))
+       (concat
+        (propertize (format "%s (not verified)\n" org-agent--assistant)
+                    'face 'org-agent-notice)
+        ;; The user must see the line they write as well.
+        (org-agent--preview turn (max (- rows 8) (/ rows 2)) width)))
+     (org-agent--turn-card turn)
+     (when-let ((notice (org-agent--turn-notice turn)))
+       (propertize (format "This turn ended: %s\n" notice)
+                   'face 'org-agent-notice)))))
+
+(defun org-agent--show-state ()
+  "Show in the mode line what this buffer waits for."
+  (let* ((turn (org-agent--live-turn))
+         (state (cond (turn (cdr (org-agent--live-p turn)))
+                      (org-agent--sending "sending"))))
+    (setq mode-line-process (and state (format " [%s]" state)))
+    (force-mode-line-update)))
+
+(provide 'org-agent-turn)
+;;; org-agent-turn.el ends here

@@ -1,0 +1,26 @@
+//! Any bytes, cut anywhere: the same verdict as in one piece, and what is accepted prints and reads back.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use org_agent::action::CHAT_BUFFER;
+use org_agent::sexp::printer::print;
+use org_agent::sexp::recogniser::Recogniser;
+
+fn read(pieces: &[&[u8]]) -> Result<org_agent::action::Action, org_agent::sexp::Rejection> {
+    let mut recogniser = Recogniser::new(CHAT_BUFFER);
+    for piece in pieces {
+        recogniser.feed(piece)?;
+    }
+    recogniser.finish()
+}
+
+fuzz_target!(|data: &[u8]| {
+    let (cut, reply) = data.split_first().map_or((0, data), |(cut, rest)| (usize::from(*cut), rest));
+    let whole = read(&[reply]);
+    let (head, tail) = reply.split_at(cut.min(reply.len()));
+    assert_eq!(whole, read(&[head, tail]));
+    match whole {
+        Ok(action) => assert_eq!(read(&[print(&action).as_bytes()]).as_ref(), Ok(&action)),
+        Err(rejection) => assert!(rejection.offset <= reply.len()),
+    }
+});

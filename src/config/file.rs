@@ -1,0 +1,137 @@
+//! The shape of `config.toml`, and errors that say which line is wrong and what was meant.
+//!
+//! No error shows a value of the file: a key may have been pasted in the wrong place.
+
+use std::path::Path;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+
+/// The whole file.
+#[derive(Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    #[serde(default)]
+    pub(super) persona: Names,
+    #[serde(default)]
+    pub(super) models: Vec<Model>,
+}
+
+/// `[persona]`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Names {
+    pub(super) user: Option<String>,
+    pub(super) assistant: Option<String>,
+}
+
+/// One of `[[models]]`.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Model {
+    pub(super) name: Option<String>,
+    pub(super) base_url: Option<String>,
+    pub(super) model: String,
+    pub(super) api_key_env: Option<String>,
+    pub(super) api_key_command: Option<KeyCommand>,
+    /// What the variable `api_key_env` held when the configuration was read.
+    #[serde(skip)]
+    pub(super) key_from_env: Option<SecretString>,
+}
+
+/// A command that prints a key on its first line.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum KeyCommand {
+    /// For `sh -c`.
+    Shell(String),
+    /// A program and its arguments; no shell is involved.
+    Program(Vec<String>),
+}
+
+/// Reads `text`; `path` is only for the error.
+pub(super) fn parse(text: &str, path: &Path) -> Result<File> {
+    let file: File = toml::from_str(text).map_err(|error| explain(&error, text, path))?;
+    for model in &file.models {
+        check(model).map_err(|error| Error { what: wrong(path), ..error })?;
+    }
+    Ok(file)
+}
+
+/// What serde cannot say about a model.
+fn check(model: &Model) -> Result<()> {
+    let error = |why: &str, hint: &str| Err(Error::bad_request("").because(why).hint(hint));
+    if model.api_key_env.is_some() && model.api_key_command.is_some() {
+        return error("a model has both api_key_env and api_key_command", "keep one of them");
+    }
+    if let Some(name) = &model.api_key_env {
+        // Upper case only: this refuses nearly every key that was pasted here, before any error can name it.
+        let upper = |c: char| c.is_ascii_uppercase() || c == '_';
+        let rest = |c: char| upper(c) || c.is_ascii_digit();
+        if !name.starts_with(upper) || !name.chars().all(rest) || name.len() > 100 {
+            return error(
+                "api_key_env is not a variable's name in upper case",
+                "write the name of an environment variable that holds the key, not the key itself: \
+                 api_key_env = \"MY_API_KEY\"",
+            );
+        }
+    }
+    let empty = match &model.api_key_command {
+        None => false,
+        Some(KeyCommand::Shell(command)) => command.trim().is_empty(),
+        Some(KeyCommand::Program(words)) => words.first().is_none_or(|program| program.trim().is_empty()),
+    };
+    if empty {
+        return error(
+            "api_key_command is empty",
+            "write a command that prints the key: api_key_command = [\"pass\", \"show\", \"openai\"]",
+        );
+    }
+    Ok(())
+}
+
+fn wrong(path: &Path) -> String {
+    format!("{} is wrong", path.display())
+}
+
+/// Turns an error of the TOML reader into one with line, cause and hint.
+fn explain(error: &toml::de::Error, text: &str, path: &Path) -> Error {
+    let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+    let message = error.message();
+    // serde says: unknown field `a`, expected one of `b`, `c`
+    let mut names = message.split('`').skip(1).step_by(2);
+    let unknown = message.starts_with("unknown field").then(|| names.next()).flatten();
+    let (why, hint) = match unknown {
+        Some(key) if matches!(key, "api_key" | "key" | "secret" | "token" | "password") => (
+            format!("`{key}`: a secret may not stand in this file"),
+            "name an environment variable with api_key_env = \"OPENAI_API_KEY\", or a command that prints \
+             the key with api_key_command = [\"pass\", \"show\", \"openai\"]"
+                .to_owned(),
+        ),
+        Some(key) => {
+            let known: Vec<&str> = names.collect();
+            let near = known.iter().map(|name| (strsim::jaro_winkler(key, name), *name));
+            let near = near.max_by(|one, other| one.0.total_cmp(&other.0));
+            let hint = match near {
+                Some((likeness, name)) if likeness > 0.75 => format!("did you mean `{name}`?"),
+                _ => format!("known here: {}", known.join(", ")),
+            };
+            (format!("there is no key `{key}`"), hint)
+        }
+        None => (without_values(message), "see the README for an example".to_owned()),
+    };
+    Error::bad_request(wrong(path)).because(format!("line {line}: {why}")).hint(hint)
+}
+
+/// `message` without what stands in double quotes: serde quotes the file's values there.
+fn without_values(message: &str) -> String {
+    let line = message.replace('\n', " ");
+    match (line.find('"'), line.rfind('"')) {
+        (Some(first), Some(last)) if first < last => {
+            format!("{}\"…\"{}", &line[..first], &line[last + 1..])
+        }
+        _ => line,
+    }
+}

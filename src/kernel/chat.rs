@@ -1,0 +1,144 @@
+//! Chat messages: to which session one belongs, whether it was sent before, and how it becomes a turn.
+
+use super::Kernel;
+use super::session::Session;
+use crate::action::CHAT_BUFFER;
+use crate::error::{Code, Error, Result};
+use crate::event::{ChatMessage, Receipt, Reply};
+use crate::ids::{SessionId, TurnId};
+use crate::prompt::{HistoryItem, MESSAGES};
+use crate::record::Record;
+use crate::store::body_hash;
+use crate::turn::{Subject, Turn};
+
+/// The longest title, in characters.
+const TITLE: usize = 60;
+
+impl Kernel {
+    /// Takes a chat message. The answer leaves once the message is durable.
+    pub(super) fn chat(&mut self, message: ChatMessage, reply: Reply<Receipt>) {
+        match self.admit(message) {
+            Ok((receipt, subject)) => {
+                let session = receipt.session.clone();
+                self.answer(reply, Ok(receipt));
+                if let Some(subject) = subject {
+                    self.queue(subject);
+                    self.start_next(&session);
+                }
+            }
+            Err(error) => self.answer(reply, Err(error)),
+        }
+    }
+
+    /// Makes a waiting turn.
+    pub(super) fn queue(&mut self, subject: Subject) {
+        let (id, session) = (subject.turn.clone(), subject.session.clone());
+        self.turns.insert(id.clone(), Turn::new(subject));
+        if let Some(session) = self.sessions.get_mut(&session) {
+            session.enqueue(id.clone());
+        }
+        self.advance(&id, Turn::accepted);
+    }
+
+    fn admit(&mut self, message: ChatMessage) -> Result<(Receipt, Option<Subject>)> {
+        if let Some(earlier) = self.store.client_message(self.store.author(), &message.client_id)? {
+            if earlier.body_hash == body_hash(&message.text, &message.context) {
+                let receipt = Receipt {
+                    event: earlier.event,
+                    session: earlier.session,
+                    turn: earlier.turn,
+                    lamport: earlier.lamport,
+                    duplicate: true,
+                };
+                return Ok((receipt, None));
+            }
+            return Err(Error::new(Code::Conflict, "this clientId was used for another message")
+                .hint("use a fresh clientId for each message"));
+        }
+        if !self.store.has_room() {
+            return Err(Error::new(
+                Code::Overloaded,
+                "the disk does not keep up with what is to be recorded",
+            )
+            .hint("send the same request again later"));
+        }
+        // A message that no model can answer is refused while it is still in the editor.
+        self.model()?;
+        let session = self.session_for(&message)?;
+        let Some(held) = self.sessions.get(&session) else {
+            return Err(Error::internal("the session vanished"));
+        };
+        if !held.has_room() {
+            return Err(Error::new(Code::Overloaded, "too many messages wait in this session")
+                .hint("wait for an answer, or cancel a turn"));
+        }
+        let buffer = held.buffer.clone();
+        let turn = TurnId::random()?;
+        let record = Record::MessageSent {
+            turn: turn.clone(),
+            client_id: message.client_id,
+            text: message.text.clone(),
+            level: message.level,
+            context: message.context.clone(),
+        };
+        let appended = self.append(&session, &record)?;
+        let receipt = Receipt {
+            event: appended.event,
+            session: session.clone(),
+            turn: turn.clone(),
+            lamport: appended.lamport,
+            duplicate: false,
+        };
+        let said = HistoryItem::User { text: message.text, context: message.context };
+        Ok((receipt, Some(Subject { turn, session, buffer, level: message.level, said, again: false })))
+    }
+
+    fn session_for(&mut self, message: &ChatMessage) -> Result<SessionId> {
+        if let Some(id) = &message.session {
+            self.hold(id)?;
+            return Ok(id.clone());
+        }
+        let buffer = message.buffer.as_deref().unwrap_or(CHAT_BUFFER);
+        for id in self.store.newest_active(buffer)? {
+            match self.hold(&id) {
+                Ok(()) => return Ok(id),
+                // Another server has it: this client gets a session of its own.
+                Err(error) if error.code == Code::Conflict => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.create(buffer, &message.text)
+    }
+
+    fn create(&mut self, buffer: &str, text: &str) -> Result<SessionId> {
+        let id = SessionId::random()?;
+        let lease =
+            self.store.lease(&id)?.ok_or_else(|| Error::internal("a fresh session is already held"))?;
+        let title = text.lines().next().unwrap_or_default().chars().take(TITLE).collect();
+        let record =
+            Record::SessionCreated { user: self.persona.user.clone(), title, buffer: buffer.to_owned() };
+        self.append(&id, &record)?;
+        self.keep(&id, Session::new(buffer.to_owned(), Vec::new(), lease));
+        Ok(id)
+    }
+
+    /// Makes a recorded session ours, unless another server holds it, with what a dead one left unfinished.
+    pub(super) fn hold(&mut self, id: &SessionId) -> Result<()> {
+        if self.sessions.contains_key(id) {
+            return Ok(());
+        }
+        let buffer = self.store.session(id)?["buffer"].as_str().unwrap_or(CHAT_BUFFER).to_owned();
+        let lease = self.store.lease(id)?.ok_or_else(|| {
+            Error::new(Code::Conflict, format!("session {id} is open in another server"))
+                .hint("close it there, or start a new session")
+        })?;
+        let mut unfinished = self.store.unfinished_turns()?;
+        unfinished.retain(|turn| turn.session == *id);
+        // What was said and not begun yet is no history. A turn that resumes another one said nothing.
+        let waiting = unfinished.iter().find(|turn| !turn.started && turn.resumes.is_none());
+        let before = waiting.map_or_else(|| TurnId::from(""), |turn| turn.turn.clone());
+        let history = self.store.history(id, &before, MESSAGES as u32)?;
+        self.keep(id, Session::new(buffer, history, lease));
+        self.take_over(id, &unfinished)
+    }
+}

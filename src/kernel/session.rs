@@ -1,0 +1,121 @@
+//! A session in memory: its history as prompts need it, its queue, and the lease that makes it ours.
+
+use std::collections::VecDeque;
+
+use crate::ids::TurnId;
+use crate::prompt::{HistoryItem, MESSAGES};
+use crate::record::{Outcome, Status};
+use crate::store::Lease;
+
+/// How many turns may wait in one session.
+const QUEUE: usize = 64;
+
+/// How much history is kept in memory, in bytes; a prompt has room for less.
+const HISTORY: usize = 1 << 19;
+
+/// A session that this server holds.
+#[derive(Debug)]
+pub(super) struct Session {
+    /// The buffer it belongs to.
+    pub(super) buffer: String,
+    history: VecDeque<HistoryItem>,
+    queue: VecDeque<TurnId>,
+    /// The turn that runs.
+    pub(super) running: Option<TurnId>,
+    _lease: Lease,
+}
+
+impl Session {
+    /// A session with what was said in it so far, oldest first.
+    pub(super) fn new(buffer: String, history: Vec<HistoryItem>, lease: Lease) -> Self {
+        Self { buffer, history: history.into(), queue: VecDeque::new(), running: None, _lease: lease }
+    }
+
+    /// Keeps `item` for the prompts to come; what is too old or too much for any prompt goes, but never the last words
+    /// of the user.
+    pub(super) fn remember(&mut self, item: HistoryItem) {
+        self.history.push_back(item);
+        let mut bytes: usize = self.history.iter().map(HistoryItem::size).sum();
+        let last = self.history.iter().rposition(|item| matches!(item, HistoryItem::User { .. }));
+        for _ in 0..last.unwrap_or_default() {
+            if self.history.len() <= MESSAGES && bytes <= HISTORY {
+                break;
+            }
+            bytes -= self.history.pop_front().as_ref().map_or(0, HistoryItem::size);
+        }
+    }
+
+    /// Whether it has nothing to do.
+    pub(super) fn is_idle(&self) -> bool {
+        self.running.is_none() && self.queue.is_empty()
+    }
+
+    /// Keeps `item`, which the user said before, unless the history ends with it and what came of it. It never
+    /// ends with the model's own words: there is nothing to answer to them.
+    pub(super) fn recall(&mut self, item: HistoryItem) {
+        let last = self.history.iter().rev().find(|item| matches!(item, HistoryItem::User { .. }));
+        let answered = matches!(self.history.back(), Some(HistoryItem::Assistant { .. }));
+        if answered || last != Some(&item) {
+            self.remember(item);
+        }
+    }
+
+    /// Puts what came of the action `sexp` behind it. A turn that ran again stands where its message was said, so what
+    /// came of it need not be the last thing in the history.
+    pub(super) fn conclude(&mut self, sexp: &str, item: HistoryItem) {
+        let proposed =
+            |item: &HistoryItem| matches!(item, HistoryItem::Assistant { sexp: own } if own == sexp);
+        match self.history.iter().rposition(proposed) {
+            Some(at) => self.history.insert(at + 1, item),
+            None => self.remember(item),
+        }
+    }
+
+    /// Puts the outcome of `command` in the place of the last one that was unknown.
+    pub(super) fn learn(&mut self, command: &str, outcome: &Outcome) {
+        let unknown = self.history.iter_mut().rev().find_map(|item| match item {
+            HistoryItem::CommandResult { command: own, outcome } if own == command => Some(outcome),
+            _ => None,
+        });
+        if let Some(unknown) = unknown.filter(|outcome| outcome.status == Status::Unknown) {
+            *unknown = outcome.clone();
+        }
+    }
+
+    /// What was said, oldest first.
+    pub(super) fn history(&mut self) -> &[HistoryItem] {
+        self.history.make_contiguous()
+    }
+
+    /// Whether another turn may wait.
+    pub(super) fn has_room(&self) -> bool {
+        self.queue.len() < QUEUE
+    }
+
+    /// Puts a turn at the end of the queue.
+    pub(super) fn enqueue(&mut self, turn: TurnId) {
+        self.queue.push_back(turn);
+    }
+
+    /// The next turn, if none runs; it runs from now on.
+    pub(super) fn next(&mut self) -> Option<TurnId> {
+        if self.running.is_some() {
+            return None;
+        }
+        self.running = self.queue.pop_front();
+        self.running.clone()
+    }
+
+    /// Forgets a turn that ended.
+    pub(super) fn ended(&mut self, turn: &TurnId) {
+        if self.running.as_ref() == Some(turn) {
+            self.running = None;
+        }
+        self.queue.retain(|waiting| waiting != turn);
+    }
+
+    /// The turns that run or wait, in their order.
+    pub(super) fn live(&self) -> impl Iterator<Item = &TurnId> {
+        self.running.iter().chain(&self.queue)
+    }
+}

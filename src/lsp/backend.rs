@@ -1,0 +1,190 @@
+//! The methods: each reads its parameters, enqueues one event for the kernel, and waits for the answer.
+//!
+//! Nothing here waits before it has enqueued, so requests reach the kernel in the order they came in. The
+//! parameters arrive as JSON text (see `rpc`). What the client can do is kept in [`Client`].
+
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tower_lsp_server::jsonrpc::{Error as RpcError, Result as RpcResult};
+use tower_lsp_server::ls_types::{InitializeParams, InitializeResult, ServerCapabilities, ServerInfo};
+use tower_lsp_server::{LanguageServer, LspService};
+
+use super::wire::convert::{self, Introduction};
+use super::wire::{self, Announcement};
+use crate::error::Result;
+use crate::event::{Event, Query, Reply, reply};
+use crate::kernel::Handle;
+
+/// The method that every unknown one is turned into, so that the life cycle's rules hold for it as well.
+pub const UNKNOWN: &str = "orgAgent/unknown";
+
+/// A request whose handler panics: proves that the server survives it. Not in release builds.
+pub const PANIC: &str = "orgAgent/debug/panic";
+
+/// What is known of the client.
+#[derive(Debug, Default)]
+pub struct Client {
+    /// What it announced; a plain editor announced nothing.
+    pub announced: OnceLock<Announcement>,
+    /// Whether it asked to shut down.
+    pub shut_down: AtomicBool,
+}
+
+/// The parameters of a method as JSON text.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub struct Params(String);
+
+/// The handlers.
+#[derive(Debug)]
+pub struct Backend {
+    kernel: Handle,
+    client: Arc<Client>,
+}
+
+/// The service for one client.
+#[must_use]
+pub fn service(kernel: Handle, client: Arc<Client>) -> LspService<Backend> {
+    let service = LspService::build(|_| Backend { kernel, client })
+        .custom_method(wire::EVENT, Backend::event)
+        .custom_method(wire::CANCEL, Backend::cancel)
+        .custom_method(wire::DECIDE, Backend::decide)
+        .custom_method(wire::OUTPUT, Backend::output)
+        .custom_method(wire::ACTUATED, Backend::actuated)
+        .custom_method(wire::WHY, Backend::why)
+        .custom_method(wire::LIST, Backend::list)
+        .custom_method(wire::GET, Backend::get)
+        .custom_method(wire::MESSAGES, Backend::messages)
+        .custom_method(wire::ACTIONS, Backend::actions)
+        .custom_method(wire::RESUME, Backend::resume)
+        .custom_method(UNKNOWN, Backend::unknown);
+    #[cfg(debug_assertions)]
+    let service = service.custom_method(PANIC, Backend::panic);
+    service.finish().0
+}
+
+impl LanguageServer for Backend {
+    async fn initialize(&self, params: InitializeParams) -> RpcResult<InitializeResult> {
+        let text = params.initialization_options.as_ref().and_then(Value::as_str).unwrap_or_default();
+        let introduction = Introduction::from_wire(text)?;
+        let recover = introduction.announced.is_some();
+        self.kernel.send(Event::Hello { secrets: introduction.secrets, recover })?;
+        if let Some(announced) = introduction.announced {
+            // A second `initialize` never gets here.
+            self.client.announced.get_or_init(|| announced);
+        }
+        Ok(InitializeResult {
+            capabilities: ServerCapabilities {
+                experimental: Some(json!({"orgAgent": wire::Offer::to_wire()})),
+                ..ServerCapabilities::default()
+            },
+            server_info: Some(ServerInfo {
+                name: "org-agent".to_owned(),
+                version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            }),
+            ..InitializeResult::default()
+        })
+    }
+
+    async fn shutdown(&self) -> RpcResult<()> {
+        self.client.shut_down.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl Backend {
+    async fn event(&self, params: Params) -> RpcResult<impl Serialize + use<>> {
+        let message = convert::read::<wire::EventParams>(&params.0)?.from_wire()?;
+        self.ask(|reply| Event::Chat(message, reply)).await.map(wire::EventResult::to_wire)
+    }
+
+    async fn cancel(&self, params: Params) -> RpcResult<impl Serialize + use<>> {
+        let turn = convert::read::<wire::CancelParams>(&params.0)?.from_wire()?;
+        self.ask(|reply| Event::Cancel(turn, reply)).await.map(wire::CancelResult::to_wire)
+    }
+
+    async fn decide(&self, params: Params) -> RpcResult<impl Serialize + use<>> {
+        let decide = convert::read::<wire::DecideParams>(&params.0)?.from_wire()?;
+        self.ask(|reply| Event::Decide(decide, reply)).await.map(wire::DecideResult::to_wire)
+    }
+
+    async fn output(&self, params: Params) {
+        let output = convert::read::<wire::OutputParams>(&params.0).and_then(wire::OutputParams::from_wire);
+        if let Err(error) = output.and_then(|output| self.kernel.send(Event::Output(output))) {
+            tracing::warn!(%error, "a piece of output was dropped");
+        }
+    }
+
+    async fn actuated(&self, params: Params) -> RpcResult<impl Serialize + use<>> {
+        let actuated = convert::read::<wire::ActuatedParams>(&params.0)?.from_wire()?;
+        self.ask(|reply| Event::Actuated(actuated, reply)).await.map(wire::ActuatedResult::to_wire)
+    }
+
+    async fn resume(&self, params: Params) -> RpcResult<impl Serialize + use<>> {
+        let resume = convert::read::<wire::ResumeParams>(&params.0)?.from_wire()?;
+        self.ask(|reply| Event::Resume(resume, reply)).await.map(wire::ResumeResult::to_wire)
+    }
+
+    async fn why(&self, params: Params) -> RpcResult<Value> {
+        self.view(&params, wire::WhyParams::from_wire).await
+    }
+
+    async fn list(&self, params: Params) -> RpcResult<Value> {
+        self.view(&params, wire::ListParams::from_wire).await
+    }
+
+    async fn get(&self, params: Params) -> RpcResult<Value> {
+        self.view(&params, wire::GetParams::from_wire).await
+    }
+
+    async fn messages(&self, params: Params) -> RpcResult<Value> {
+        self.view(&params, |params: wire::ItemsParams| {
+            params.from_wire().map(|(session, page)| Query::Messages(session, page))
+        })
+        .await
+    }
+
+    async fn actions(&self, params: Params) -> RpcResult<Value> {
+        self.view(&params, |params: wire::ItemsParams| {
+            params.from_wire().map(|(session, page)| Query::Actions(session, page))
+        })
+        .await
+    }
+
+    async fn unknown(&self, method: Params) -> RpcResult<()> {
+        let mut error = RpcError::method_not_found();
+        let name: String = method.0.chars().take(100).collect();
+        error.message = format!("no method {name}").into();
+        error.data = Some(json!({"code": "bad_request", "hint": "initialize lists the methods"}));
+        Err(error)
+    }
+
+    #[cfg(debug_assertions)]
+    async fn panic(&self, _params: Params) -> RpcResult<()> {
+        #[expect(clippy::panic, reason = "this is what the method is for")]
+        {
+            panic!("asked to panic");
+        }
+    }
+
+    async fn view<P: DeserializeOwned>(
+        &self,
+        params: &Params,
+        from_wire: impl FnOnce(P) -> Result<Query>,
+    ) -> RpcResult<Value> {
+        let query = convert::read::<P>(&params.0).and_then(from_wire)?;
+        self.ask(|reply| Event::Read(query, reply)).await
+    }
+
+    /// Enqueues at once, then waits.
+    async fn ask<T>(&self, event: impl FnOnce(Reply<T>) -> Event) -> RpcResult<T> {
+        let (reply, answer) = reply();
+        self.kernel.send(event(reply))?;
+        Ok(answer.get().await?)
+    }
+}

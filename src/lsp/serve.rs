@@ -1,0 +1,426 @@
+//! The loop of the edge: messages in, calls of the service, messages out. One client, one loop, one owner of
+//! what is written. It knows no parameters and no results.
+//!
+//! What it holds to:
+//! - A request's handler runs to its first wait before the next message is looked at.
+//! - All answers that are ready are written before anything that the kernel sends unasked, so that the
+//!   answer to an event precedes every message of its turn.
+//! - Nothing grows without bound: a client that does not read is not listened to either, and too many
+//!   requests at once are answered with `overloaded`.
+//! - A handler that panics costs its own request only.
+
+use std::collections::VecDeque;
+use std::io::{Read, Write};
+use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::{Instant, sleep_until, timeout};
+use tower_lsp_server::LspService;
+use tower_lsp_server::jsonrpc::{Error as RpcError, Id, Request, Response};
+use tower_service::Service;
+
+use super::backend::{self, Backend, Client};
+use super::questions::{Question, Questions};
+use super::rpc::{self, Call, Incoming};
+use super::stdio::{self, Input, Writer};
+use super::wire;
+use crate::action::Kind;
+use crate::error::{Code, Error, Result};
+use crate::event::{Event, reply};
+use crate::ids::ActuationId;
+use crate::kernel::Handle;
+use crate::outgoing::{Actuation, Outgoing};
+
+/// The most requests that may wait for their answers.
+const MOST_RUNNING: usize = 4096;
+
+/// With this many bytes unwritten, nothing is read and nothing taken from the kernel.
+const ROOM: usize = 1024 * 1024;
+
+/// How many steps the loop takes before other tasks get their turn.
+const STEPS: usize = 64;
+
+/// How long the kernel may take to stop, and then the client to read the last bytes.
+const STOP: Duration = Duration::from_secs(5);
+const FLUSH: Duration = Duration::from_secs(1);
+
+/// The kernel, as seen from here.
+#[derive(Debug)]
+pub struct Line {
+    /// The way in.
+    pub kernel: Handle,
+    /// What it sends unasked.
+    pub outgoing: mpsc::Receiver<Outgoing>,
+    /// The kernel itself: it runs until [`Event::Stop`]. If it ends before, so does the server.
+    pub task: JoinHandle<Result<()>>,
+}
+
+/// Serves one client until it leaves. The answer is the exit status of the process: 0 after an orderly
+/// `shutdown`, else 1.
+///
+/// # Errors
+/// `internal` if the system gives no threads; what ended the kernel, if that was not the client.
+pub async fn serve(
+    input: impl Read + Send + 'static,
+    output: impl Write + Send + 'static,
+    line: Line,
+) -> Result<u8> {
+    let messages = stdio::read(input)?;
+    let writer = stdio::write(output)?;
+    let client = Arc::<Client>::default();
+    let session = Session {
+        service: backend::service(line.kernel.clone(), Arc::clone(&client)),
+        kernel: line.kernel,
+        client,
+        running: FuturesUnordered::new(),
+        questions: Questions::default(),
+        out: Vec::new(),
+        initialized: false,
+        ours: false,
+        broken: false,
+    };
+    // Unconstrained: a spent budget would make answers that are ready look as if they were not.
+    tokio::task::unconstrained(session.run(messages, writer, line.outgoing, line.task)).await
+}
+
+/// Why the loop ended.
+enum End {
+    /// The client said `exit`, closed its end, or reads no more.
+    Left,
+    /// The kernel ended by itself.
+    Kernel(Result<Result<()>, JoinError>),
+}
+
+/// A handler that came to its end.
+struct Finished {
+    response: Option<Response>,
+    initialize: bool,
+    /// The request whose handler panicked.
+    panicked: Option<Id>,
+}
+
+struct Session {
+    service: LspService<Backend>,
+    kernel: Handle,
+    client: Arc<Client>,
+    /// The handlers that wait.
+    running: FuturesUnordered<Pin<Box<dyn Future<Output = Finished>>>>,
+    questions: Questions,
+    /// Frames that are not with the writer yet.
+    out: Vec<u8>,
+    /// `initialize` was answered: messages may go to the client.
+    initialized: bool,
+    /// The client announced this protocol or uses it; a plain editor gets none of our messages.
+    ours: bool,
+    /// The last input was none: what follows it may be the rest of it.
+    broken: bool,
+}
+
+impl Session {
+    async fn run(
+        mut self,
+        mut messages: mpsc::Receiver<Vec<Input>>,
+        writer: Writer,
+        mut outgoing: mpsc::Receiver<Outgoing>,
+        mut task: JoinHandle<Result<()>>,
+    ) -> Result<u8> {
+        let mut batch = VecDeque::new();
+        let mut steps = 0;
+        let end = loop {
+            steps += 1;
+            if steps % STEPS == 0 {
+                tokio::task::yield_now().await;
+            }
+            let room = self.out.len() < ROOM;
+            let deadline = self.questions.deadline();
+            tokio::select! {
+                biased;
+                permit = writer.batches.reserve(), if !self.out.is_empty() => match permit {
+                    Ok(permit) => permit.send(std::mem::take(&mut self.out)),
+                    Err(_) => break End::Left,
+                },
+                ended = &mut task => break End::Kernel(ended),
+                Some(finished) = self.running.next(), if room => self.finish(finished),
+                () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
+                    self.questions.expire(Instant::now());
+                }
+                input = next(&mut batch, &mut messages), if room => {
+                    let Some(input) = input else { break End::Left };
+                    if self.input(input) {
+                        break End::Left;
+                    }
+                    // A client that never stops sending must not keep its own turns from it.
+                    if self.initialized && let Ok(message) = outgoing.try_recv() {
+                        self.send(message);
+                    }
+                }
+                Some(message) = outgoing.recv(), if room && self.initialized => self.send(message),
+            }
+        };
+        let status = match end {
+            End::Left => {
+                self.stop(&mut outgoing).await;
+                match task.now_or_never() {
+                    Some(Ok(Err(error))) => Err(error),
+                    _ => Ok(u8::from(!self.client.shut_down.load(Ordering::Relaxed))),
+                }
+            }
+            End::Kernel(Ok(Ok(()))) => {
+                Err(Error::internal("the kernel stopped without having been asked to"))
+            }
+            End::Kernel(Ok(Err(error))) => Err(error),
+            End::Kernel(Err(error)) => Err(Error::internal("the kernel broke").because(error)),
+        };
+        self.settle();
+        if timeout(FLUSH, flush(writer, self.out)).await.is_err() {
+            tracing::warn!("the client did not read the last messages");
+        }
+        status
+    }
+
+    /// Handles one message; says whether it was `exit`.
+    fn input(&mut self, input: Input) -> bool {
+        let was_broken = std::mem::replace(
+            &mut self.broken,
+            !matches!(input, Input::Message(Incoming::Call(_) | Incoming::Answer(..))),
+        );
+        match input {
+            Input::Garbage if was_broken => {}
+            Input::Garbage => {
+                let error = rpc::parse_error("there is something between two messages that is no header");
+                self.respond(Response::from_error(Id::Null, error));
+            }
+            Input::Message(Incoming::Bad(id, error)) => self.respond(Response::from_error(id, error)),
+            Input::Message(Incoming::Answer(id, outcome)) => {
+                self.answer(&id, outcome.as_ref().map(|result| result.get()));
+            }
+            Input::Message(Incoming::Call(call)) if call.method == "exit" => return true,
+            Input::Message(Incoming::Call(call)) => self.call(call),
+        }
+        false
+    }
+
+    fn call(&mut self, call: Call) {
+        if self.running.len() >= MOST_RUNNING {
+            let error = Error::new(Code::Overloaded, "too many requests wait for their answers");
+            if let Some(id) = call.id {
+                self.respond(Response::from_error(
+                    id,
+                    error.hint("send the same request again later").into(),
+                ));
+            }
+            return;
+        }
+        let initialize = call.method == "initialize";
+        self.ours |= self.initialized && wire::METHODS.contains(&call.method.as_str());
+        let id = call.id.clone();
+        let Some(request) = request(call) else { return };
+        let handler = self.service.call(request);
+        let mut handler = Box::pin(async move {
+            match AssertUnwindSafe(handler).catch_unwind().await {
+                Ok(response) => {
+                    Finished { response: response.unwrap_or_default(), initialize, panicked: None }
+                }
+                Err(_) => Finished {
+                    response: id.clone().map(|id| Response::from_error(id, RpcError::internal_error())),
+                    initialize,
+                    panicked: id,
+                },
+            }
+        });
+        // To its first wait, now: this is what keeps requests in order.
+        match handler.as_mut().now_or_never() {
+            Some(finished) => self.finish(finished),
+            None => self.running.push(handler),
+        }
+    }
+
+    fn finish(&mut self, finished: Finished) {
+        if let Some(response) = finished.response {
+            if finished.initialize && response.is_ok() {
+                self.initialized = true;
+                self.ours = self.client.announced.get().is_some();
+            }
+            self.respond(response);
+        }
+        if let Some(id) = finished.panicked {
+            // The service still counts the request as running.
+            self.service.call(cancel(&id)).now_or_never();
+        }
+    }
+
+    /// Writes every answer that is ready.
+    fn settle(&mut self) {
+        while let Some(Some(finished)) = self.running.next().now_or_never() {
+            self.finish(finished);
+        }
+    }
+
+    fn respond(&mut self, response: Response) {
+        rpc::write_response(&mut self.out, response);
+    }
+
+    /// The client answered one of our questions.
+    fn answer(&mut self, id: &Id, outcome: Result<&str, &String>) {
+        let question = match id {
+            Id::String(id) => self.questions.answered(id),
+            Id::Number(_) | Id::Null => None,
+        };
+        match question {
+            Some(Question::Actuate(actuation)) => {
+                let refusal = match outcome {
+                    Ok(result) => wire::ActuateResult::from_wire(result),
+                    Err(message) => Some(message.clone()),
+                };
+                if let Some(message) = refusal {
+                    self.refuse(actuation, message.chars().take(1000).collect());
+                }
+            }
+            Some(Question::Abort(_)) => {}
+            None => tracing::warn!(%id, "an answer to nothing that was asked"),
+        }
+    }
+
+    fn refuse(&self, actuation: ActuationId, message: String) {
+        if let Err(error) = self.kernel.send(Event::Refused(actuation, message)) {
+            tracing::error!(%error, "the kernel could not be told of a refusal");
+        }
+    }
+
+    /// Writes what the kernel sends, behind all answers that are ready.
+    fn send(&mut self, message: Outgoing) {
+        self.settle();
+        if !self.ours {
+            tracing::debug!("a message for an editor that does not know this protocol was dropped");
+            return;
+        }
+        let streaming = self.client.announced.get().and_then(|client| client.streaming).unwrap_or(true);
+        let out = &mut self.out;
+        match message {
+            Outgoing::Turn(turn) => rpc::write_call(out, None, wire::TURN, &wire::TurnParams::to_wire(turn)),
+            Outgoing::Delta(_) | Outgoing::Retract(_) if !streaming => {}
+            Outgoing::Delta(delta) => {
+                rpc::write_call(out, None, wire::DELTA, &wire::DeltaParams::to_wire(delta));
+            }
+            Outgoing::Retract(retract) => {
+                rpc::write_call(out, None, wire::RETRACT, &wire::RetractParams::to_wire(retract));
+            }
+            Outgoing::Actuate(actuation) => self.actuate(&actuation),
+            Outgoing::Abort(actuation) => {
+                let id = self.questions.ask(Question::Abort(actuation.clone()), Instant::now());
+                rpc::write_call(out, Some(&id), wire::ABORT, &wire::AbortParams::to_wire(actuation));
+            }
+        }
+    }
+
+    fn actuate(&mut self, actuation: &Actuation) {
+        let id = actuation.address().actuation.clone();
+        let actuator = match actuation.action().kind() {
+            Kind::Shell => "shell",
+            Kind::Insert | Kind::Response | Kind::Skill | Kind::Log => "insertAtEnd",
+        };
+        let actuators = self.client.announced.get().and_then(|client| client.actuators.as_ref());
+        if actuators.is_some_and(|known| !known.iter().any(|name| name == actuator)) {
+            self.refuse(id, format!("this editor has no actuator {actuator}"));
+            return;
+        }
+        let question = self.questions.ask(Question::Actuate(id), Instant::now());
+        let params = wire::ActuateParams::to_wire(actuation);
+        rpc::write_call(&mut self.out, Some(&question), wire::ACTUATE, &params);
+    }
+
+    /// Asks the kernel to stop, and takes what it still sends.
+    async fn stop(&mut self, outgoing: &mut mpsc::Receiver<Outgoing>) {
+        let kernel = self.kernel.clone();
+        let mut stopped = pin!(timeout(STOP, async move {
+            loop {
+                let (reply, answer) = reply();
+                match kernel.send(Event::Stop(reply)) {
+                    Ok(()) => return answer.get().await,
+                    Err(error) if error.code == Code::Overloaded => tokio::task::yield_now().await,
+                    Err(error) => return Err(error),
+                }
+            }
+        }));
+        loop {
+            tokio::select! {
+                biased;
+                Some(finished) = self.running.next() => self.finish(finished),
+                Some(message) = outgoing.recv() => {
+                    // Nobody may be reading any more.
+                    if self.initialized && self.out.len() < ROOM {
+                        self.send(message);
+                    }
+                }
+                stopped = &mut stopped => {
+                    match stopped {
+                        Ok(Ok(())) => {}
+                        Ok(Err(error)) => tracing::error!(%error, "the kernel did not stop as it should"),
+                        Err(_) => tracing::error!("the kernel did not stop in time"),
+                    }
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// The next message. Takes a new batch when the last is used up.
+async fn next(batch: &mut VecDeque<Input>, messages: &mut mpsc::Receiver<Vec<Input>>) -> Option<Input> {
+    while batch.is_empty() {
+        *batch = messages.recv().await?.into();
+    }
+    batch.pop_front()
+}
+
+async fn flush(writer: Writer, out: Vec<u8>) {
+    // If the client reads no more, there is nobody to tell.
+    if !out.is_empty() && writer.batches.send(out).await.is_err() {
+        return;
+    }
+    drop(writer.batches);
+    writer.done.await.ok();
+}
+
+/// The call as the service takes it. Our own methods get their parameters as JSON text.
+fn request(call: Call) -> Option<Request> {
+    let text = || call.params.as_deref().map_or("null", |params| params.get());
+    let request = match call.method.as_str() {
+        "initialize" => Request::build("initialize")
+            .params(json!({"processId": null, "capabilities": {}, "initializationOptions": text()})),
+        "shutdown" => Request::build("shutdown"),
+        "$/cancelRequest" => {
+            #[derive(Deserialize)]
+            struct Cancel {
+                id: Id,
+            }
+            // Whoever cancels nothing gets no answer.
+            return serde_json::from_str::<Cancel>(text()).ok().map(|Cancel { id }| cancel(&id));
+        }
+        backend::PANIC => Request::build(backend::PANIC).params(Value::from(text())),
+        method => match wire::METHODS.iter().find(|known| **known == method) {
+            Some(known) => Request::build(*known).params(Value::from(text())),
+            None => Request::build(backend::UNKNOWN).params(Value::from(call.method)),
+        },
+    };
+    Some(match call.id {
+        Some(id) => request.id(id).finish(),
+        None => request.finish(),
+    })
+}
+
+fn cancel(id: &Id) -> Request {
+    Request::build("$/cancelRequest").params(json!({"id": id})).finish()
+}
+
+#[cfg(test)]
+mod tests;

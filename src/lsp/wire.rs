@@ -1,0 +1,455 @@
+//! The JSON shapes of the protocol, version 1. `docs/protocol.md` describes each; a test keeps both in step.
+//!
+//! Only types here: `convert` turns them into the kernel's words and back. Names are camelCase on the wire.
+//! Unknown members are ignored, so that a newer client can talk to an older server.
+
+pub mod convert;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::outgoing::State;
+use crate::record::{Attachment, Decision};
+
+/// The version of the protocol.
+pub const VERSION: u64 = 1;
+
+/// Requests and notifications from the client, as announced in `initialize`.
+pub const METHODS: [&str; 11] =
+    [EVENT, CANCEL, DECIDE, OUTPUT, ACTUATED, WHY, LIST, GET, MESSAGES, ACTIONS, RESUME];
+
+/// A sensor event: request.
+pub const EVENT: &str = "orgAgent/event";
+/// Stops a turn: request.
+pub const CANCEL: &str = "orgAgent/cancel";
+/// The user's decision: request.
+pub const DECIDE: &str = "orgAgent/decide";
+/// Live output of a command: notification.
+pub const OUTPUT: &str = "orgAgent/output";
+/// What came of an action: request.
+pub const ACTUATED: &str = "orgAgent/actuated";
+/// Everything behind a turn or an action: request.
+pub const WHY: &str = "orgAgent/why";
+/// The sessions: request.
+pub const LIST: &str = "orgAgent/sessions/list";
+/// One session: request.
+pub const GET: &str = "orgAgent/sessions/get";
+/// A session's messages: request.
+pub const MESSAGES: &str = "orgAgent/sessions/messages";
+/// A session's actions: request.
+pub const ACTIONS: &str = "orgAgent/sessions/actions";
+/// What a client that comes back lacks: request.
+pub const RESUME: &str = "orgAgent/sessions/resume";
+
+/// A turn's new state: notification to the client.
+pub const TURN: &str = "orgAgent/turn";
+/// A piece of preview: notification to the client.
+pub const DELTA: &str = "orgAgent/delta";
+/// The end of a preview: notification to the client.
+pub const RETRACT: &str = "orgAgent/retract";
+/// An action to carry out: request to the client.
+pub const ACTUATE: &str = "orgAgent/actuate";
+/// A command to stop: request to the client.
+pub const ABORT: &str = "orgAgent/abort";
+
+/// The one sensor of this version.
+pub const CHAT_MESSAGE: &str = "chat-message";
+
+/// What a client announces in `capabilities.experimental.orgAgent`. What it forgets, it can.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Announcement {
+    /// The version it speaks; [`VERSION`] if absent.
+    pub version: Option<u64>,
+    /// What it can carry out: `insertAtEnd`, `shell`; all if absent.
+    pub actuators: Option<Vec<String>>,
+    /// Whether it wants previews; yes if absent.
+    pub streaming: Option<bool>,
+}
+
+/// What the server announces in the same place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Offer {
+    /// The version it speaks.
+    pub version: u64,
+    /// The methods it serves.
+    pub methods: Vec<String>,
+    /// The sensors it knows.
+    pub sensors: Vec<String>,
+}
+
+/// [`EVENT`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EventParams {
+    /// [`CHAT_MESSAGE`].
+    pub sensor: String,
+    /// The client's own identifier for the message, 1 to 256 bytes.
+    pub client_id: String,
+    /// The session; absent: the newest of the buffer, or a new one.
+    pub session_id: Option<String>,
+    /// The buffer, 1 to 1,024 bytes.
+    pub buffer: Option<String>,
+    /// The user's words, at most 1 MiB.
+    pub text: String,
+    /// The level of the prompt's heading, 1 to 64; 1 if absent.
+    pub level: Option<u64>,
+    /// What the user attached: at most 32 items, 1 MiB each, 4 MiB together.
+    pub context: Option<Vec<Attachment>>,
+    /// The SHA-256 of the texts of earlier turns as they stand in the buffer, by turn. Not used yet.
+    pub turn_hashes: Option<BTreeMap<String, String>>,
+}
+
+/// The answer to [`EVENT`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EventResult {
+    /// The logged event.
+    pub event_id: String,
+    /// Its session.
+    pub session_id: String,
+    /// The turn that answers it.
+    pub turn_id: String,
+    /// Its Lamport time.
+    pub lamport: u64,
+    /// Whether the same message had been sent before.
+    pub duplicate: bool,
+}
+
+/// [`CANCEL`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CancelParams {
+    /// Which turn.
+    pub turn_id: String,
+}
+
+/// The answer to [`CANCEL`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CancelResult {
+    /// Whether the turn was still running or queued.
+    pub cancelled: bool,
+}
+
+/// [`DECIDE`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DecideParams {
+    /// Which action.
+    pub actuation_id: String,
+    /// What the user chose.
+    pub choice: Choice,
+    /// The command as the user edited it, at most 262,144 bytes.
+    pub command: Option<String>,
+    /// The user's words to the model, with a denial, at most 64 KiB.
+    pub message: Option<String>,
+}
+
+/// What a user can choose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Choice {
+    /// Run it this once.
+    Run,
+    /// Do not run it.
+    Deny,
+    /// Run it, and remember.
+    Always,
+}
+
+/// The answer to [`DECIDE`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DecideResult {
+    /// Whether it may run.
+    pub decision: Decision,
+    /// To be given back with the outcome; `null` if it may not run.
+    pub token: Option<String>,
+    /// The command's parsed steps; `null` if it was not parsed.
+    pub steps: Option<Vec<Step>>,
+    /// The rule that decided.
+    pub rule: String,
+}
+
+/// One step of a shell command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Step {
+    /// What joins it to the step before; `null` for the first.
+    pub op: Option<String>,
+    /// Its words.
+    pub argv: Vec<String>,
+}
+
+/// [`OUTPUT`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutputParams {
+    /// Which action.
+    pub actuation_id: String,
+    /// The number of this piece, from 1.
+    pub seq: u64,
+    /// Where it was written.
+    pub stream: Stream,
+    /// The text; over 1 MiB it is cut.
+    pub text: String,
+}
+
+/// Where a command writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// [`ACTUATED`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ActuatedParams {
+    /// Which action.
+    pub actuation_id: String,
+    /// The token of the decision, if there was one.
+    pub token: Option<String>,
+    /// How it ended.
+    pub status: ActuatedStatus,
+    /// The exit code of a command.
+    pub exit_code: Option<i64>,
+    /// What the command wrote to standard output; over 1 MiB it is cut.
+    pub stdout: Option<String>,
+    /// What the command wrote to standard error; over 1 MiB it is cut.
+    pub stderr: Option<String>,
+    /// Whether the client cut any of the two.
+    pub truncated: Option<bool>,
+    /// The client's or the user's words about it; over 64 KiB they are cut.
+    pub message: Option<String>,
+}
+
+/// How an action ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ActuatedStatus {
+    /// Carried out.
+    Done,
+    /// Refused by the user.
+    Denied,
+    /// Tried, and failed.
+    Failed,
+}
+
+/// The answer to [`ACTUATED`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ActuatedResult {}
+
+/// [`WHY`]: one of the two.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WhyParams {
+    /// Which turn.
+    pub turn_id: Option<String>,
+    /// Or which action.
+    pub actuation_id: Option<String>,
+}
+
+/// [`LIST`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListParams {
+    /// Only sessions of this status.
+    pub status: Option<String>,
+    /// Only sessions of this buffer.
+    pub buffer: Option<String>,
+    /// The most items.
+    pub limit: Option<u32>,
+    /// `nextCursor` of the part before.
+    pub cursor: Option<String>,
+}
+
+/// [`GET`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GetParams {
+    /// Which session.
+    pub session_id: String,
+}
+
+/// [`MESSAGES`] and [`ACTIONS`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ItemsParams {
+    /// Which session.
+    pub session_id: String,
+    /// The most items.
+    pub limit: Option<u32>,
+    /// `nextCursor` of the part before.
+    pub cursor: Option<String>,
+}
+
+/// [`RESUME`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResumeParams {
+    /// Which session.
+    pub session_id: String,
+    /// The inserts that the client has.
+    pub applied: Option<Vec<String>>,
+    /// Interrupted turns to run again.
+    pub turns: Option<Vec<String>>,
+}
+
+/// The answer to [`RESUME`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResumeResult {
+    /// Which session.
+    pub session_id: String,
+    /// Inserts that are permitted and not reported as applied, oldest first; their `seq` is 0.
+    pub actuations: Vec<ActuateParams>,
+    /// Turns that were cut off and are not run again.
+    pub interrupted: Vec<InterruptedTurn>,
+    /// Turns that run again.
+    pub resumed: Vec<ResumedTurn>,
+    /// Turns that wait or are under way, in their order.
+    pub live: Vec<String>,
+}
+
+/// A turn that was cut off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InterruptedTurn {
+    /// Which one.
+    pub turn_id: String,
+    /// The message that it should have answered.
+    pub event_id: String,
+}
+
+/// A turn that runs again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResumedTurn {
+    /// The turn that was cut off.
+    pub from: String,
+    /// The turn that runs in its place.
+    pub turn_id: String,
+}
+
+/// [`TURN`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TurnParams {
+    /// Which turn.
+    pub turn_id: String,
+    /// Of which session.
+    pub session_id: String,
+    /// The turn's message number, from 1.
+    pub seq: u64,
+    /// The state.
+    pub state: TurnStateName,
+    /// Why, unless it is plain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Where a turn stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(remote = "State", rename_all = "camelCase")]
+enum StateName {
+    Accepted,
+    Thinking,
+    Streaming,
+    Repairing,
+    AwaitingApproval,
+    Acting,
+    Done,
+    Failed,
+    Cancelled,
+}
+
+/// A turn's state by its name on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TurnStateName(#[serde(with = "StateName")] pub State);
+
+/// [`DELTA`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeltaParams {
+    /// Which turn.
+    pub turn_id: String,
+    /// Which model call of it, from 1.
+    pub attempt: u32,
+    /// The turn's message number.
+    pub seq: u64,
+    /// The text.
+    pub text: String,
+}
+
+/// [`RETRACT`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RetractParams {
+    /// Which turn.
+    pub turn_id: String,
+    /// Which model call of it.
+    pub attempt: u32,
+    /// The turn's message number.
+    pub seq: u64,
+    /// Why.
+    pub reason: String,
+}
+
+/// [`ACTUATE`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ActuateParams {
+    /// The action's identifier.
+    pub actuation_id: String,
+    /// Which turn.
+    pub turn_id: String,
+    /// Of which session.
+    pub session_id: String,
+    /// Which model call of the turn; 0 for the server's own message before any.
+    pub attempt: u32,
+    /// The turn's message number.
+    pub seq: u64,
+    /// The JSON form of the action.
+    pub action: Value,
+    /// Its canonical print.
+    pub sexp: String,
+    /// `allow`, or `ask`: then the user decides first.
+    pub decision: Decision,
+    /// To be given back with the outcome.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// The rule that decided.
+    pub rule: String,
+    /// The command's parsed steps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<Vec<Step>>,
+}
+
+/// The client's answer to [`ACTUATE`]: receipt, not outcome.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ActuateResult {
+    /// Whether the client will see to it. `false`: never; the turn goes on as if the user had said no.
+    pub accepted: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// [`ABORT`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AbortParams {
+    /// Which action.
+    pub actuation_id: String,
+}

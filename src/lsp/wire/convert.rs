@@ -1,0 +1,536 @@
+//! From the wire to the kernel's words (`from_wire`) and back (`to_wire`). All bounds on what a client may
+//! send are checked here, so that the kernel never sees a value out of them.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::{
+    AbortParams, ActuateParams, ActuateResult, ActuatedParams, ActuatedResult, ActuatedStatus, Announcement,
+    CHAT_MESSAGE, CancelParams, CancelResult, Choice, DecideParams, DecideResult, DeltaParams, EventParams,
+    EventResult, GetParams, InterruptedTurn, ItemsParams, ListParams, METHODS, Offer, OutputParams,
+    ResumeParams, ResumeResult, ResumedTurn, RetractParams, Stream, TurnParams, TurnStateName, VERSION,
+    WhyParams,
+};
+use crate::action::MAX_REPLY;
+use crate::error::{Error, Result};
+use crate::event::{
+    self, Actuated, ChatMessage, Decide, Decided, Output, Page, Query, Receipt, Resume, Resumed,
+};
+use crate::ids::{ActuationId, SessionId, TurnId};
+use crate::outgoing::{Actuation, Delta, Outgoing, Retract, TurnState};
+use crate::record::{Outcome, Status};
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+/// The longest identifier.
+const MAX_ID: usize = 256;
+/// The longest name of a buffer or an attachment.
+const MAX_NAME: usize = KIB;
+/// The longest text of a message, an attachment, or a command's output.
+const MAX_TEXT: usize = MIB;
+/// The longest message about an action.
+const MAX_REMARK: usize = 64 * KIB;
+const MAX_LEVEL: u64 = 64;
+const MAX_CONTEXT_ITEMS: usize = 32;
+const MAX_CONTEXT: usize = 4 * MIB;
+/// The most identifiers in one list.
+const MAX_LIST: usize = 100_000;
+
+/// Reads the parameters of a method. `text` is sound JSON.
+///
+/// # Errors
+/// `bad_request`, naming the field that is missing or of the wrong type.
+pub fn read<T: DeserializeOwned>(text: &str) -> Result<T> {
+    let text = if text == "null" { "{}" } else { text };
+    if !text.trim_ascii_start().starts_with('{') {
+        return Err(Error::bad_request("params must be an object"));
+    }
+    let mut json = serde_json::Deserializer::from_str(text);
+    serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        let why = shorten(&error.inner().to_string());
+        let error = if path == "." { Error::bad_request("params") } else { Error::bad_request(path) };
+        error.because(why).hint("see docs/protocol.md for the fields of this method")
+    })
+}
+
+/// An error message without the position, which is one in a text that the client never saw, and without
+/// most of a long value that it quotes.
+fn shorten(message: &str) -> String {
+    let message = message.rsplit_once(" at line ").map_or(message, |(message, _)| message);
+    match message.char_indices().nth(160) {
+        Some((at, _)) => format!("{}…", &message[..at]),
+        None => message.to_owned(),
+    }
+}
+
+/// What `initialize` says about the client.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Introduction {
+    /// What it announced; a plain editor announces nothing.
+    pub announced: Option<Announcement>,
+    /// Secrets by name.
+    pub secrets: BTreeMap<String, String>,
+}
+
+impl Introduction {
+    /// Reads the parameters of `initialize`. All that is not ours in them is ignored, whatever it is.
+    ///
+    /// # Errors
+    /// `bad_request` for a version that this server does not speak, or for something of ours that is mistyped.
+    pub fn from_wire(params: &str) -> Result<Self> {
+        let params: InitializeParams = object(params);
+        let capabilities: Capabilities = part(params.capabilities);
+        let experimental: Experimental = part(capabilities.experimental);
+        let announced =
+            experimental.org_agent.map(|ours| read::<Announcement>(ours.get())).transpose().map_err(
+                |error| Error {
+                    what: format!("capabilities.experimental.orgAgent: {}", error.what),
+                    ..error
+                },
+            )?;
+        if let Some(version) = announced.as_ref().and_then(|announced| announced.version)
+            && version != VERSION
+        {
+            return Err(Error::bad_request(format!(
+                "the client speaks version {version} of the protocol, this server version {VERSION}"
+            ))
+            .hint("install a client and a server of the same version"));
+        }
+        let options: Options = part(params.initialization_options);
+        let secrets = options.secrets.map_or(Ok(BTreeMap::new()), |secrets| {
+            // The parser's own message could quote a secret.
+            serde_json::from_str(secrets.get())
+                .map_err(|_| Error::bad_request("initializationOptions.secrets must be an object of strings"))
+        })?;
+        Ok(Self { announced, secrets })
+    }
+}
+
+/// A part of `initialize` that need not be there, nor be an object.
+fn part<'a, T: Default + Deserialize<'a>>(value: Option<&'a RawValue>) -> T {
+    object(value.map_or("null", RawValue::get))
+}
+
+fn object<'a, T: Default + Deserialize<'a>>(text: &'a str) -> T {
+    // The parser would take an array for an object without names.
+    if text.starts_with('{') { serde_json::from_str(text).unwrap_or_default() } else { T::default() }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct InitializeParams<'a> {
+    #[serde(borrow)]
+    capabilities: Option<&'a RawValue>,
+    #[serde(borrow)]
+    initialization_options: Option<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Capabilities<'a> {
+    #[serde(borrow)]
+    experimental: Option<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Experimental<'a> {
+    #[serde(borrow)]
+    org_agent: Option<&'a RawValue>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Options<'a> {
+    #[serde(borrow)]
+    secrets: Option<&'a RawValue>,
+}
+
+impl Offer {
+    /// What this server offers.
+    #[must_use]
+    pub fn to_wire() -> Self {
+        Self {
+            version: VERSION,
+            methods: METHODS.map(str::to_owned).to_vec(),
+            sensors: vec![CHAT_MESSAGE.to_owned()],
+        }
+    }
+}
+
+impl EventParams {
+    /// Checks the bounds.
+    ///
+    /// # Errors
+    /// `bad_request`, naming the field.
+    pub fn from_wire(self) -> Result<ChatMessage> {
+        if self.sensor != CHAT_MESSAGE {
+            return Err(Error::bad_request("sensor: this server knows only \"chat-message\""));
+        }
+        within("clientId", &self.client_id, 1, MAX_ID)?;
+        within("text", &self.text, 0, MAX_TEXT)?;
+        if let Some(buffer) = &self.buffer {
+            within("buffer", buffer, 1, MAX_NAME)?;
+        }
+        let level = self.level.unwrap_or(1);
+        let level = u32::try_from(level)
+            .ok()
+            .filter(|_| (1..=MAX_LEVEL).contains(&level))
+            .ok_or_else(|| Error::bad_request(format!("level: must be 1 to {MAX_LEVEL}")))?;
+        let context = self.context.unwrap_or_default();
+        if context.len() > MAX_CONTEXT_ITEMS {
+            return Err(Error::bad_request(format!("context: more than {MAX_CONTEXT_ITEMS} items")));
+        }
+        for (at, item) in context.iter().enumerate() {
+            within(&format!("context[{at}].name"), &item.name, 0, MAX_NAME)?;
+            within(&format!("context[{at}].text"), &item.text, 0, MAX_TEXT)?;
+        }
+        if context.iter().map(|item| item.text.len()).sum::<usize>() > MAX_CONTEXT {
+            return Err(Error::bad_request(format!("context: more than {MAX_CONTEXT} bytes together")));
+        }
+        if context.is_empty() && self.text.trim().is_empty() {
+            return Err(Error::bad_request("text: nothing to say").hint("write something, or attach context"));
+        }
+        Ok(ChatMessage {
+            client_id: self.client_id,
+            session: self.session_id.map(|id| identifier("sessionId", id).map(SessionId)).transpose()?,
+            buffer: self.buffer,
+            text: self.text,
+            level,
+            context,
+        })
+    }
+}
+
+impl EventResult {
+    /// The answer for a client.
+    #[must_use]
+    pub fn to_wire(receipt: Receipt) -> Self {
+        Self {
+            event_id: receipt.event.0,
+            session_id: receipt.session.0,
+            turn_id: receipt.turn.0,
+            lamport: receipt.lamport,
+            duplicate: receipt.duplicate,
+        }
+    }
+}
+
+impl CancelParams {
+    /// Which turn.
+    ///
+    /// # Errors
+    /// `bad_request` if it is no identifier.
+    pub fn from_wire(self) -> Result<TurnId> {
+        identifier("turnId", self.turn_id).map(TurnId)
+    }
+}
+
+impl CancelResult {
+    /// The answer for a client.
+    #[must_use]
+    pub fn to_wire(cancelled: bool) -> Self {
+        Self { cancelled }
+    }
+}
+
+impl DecideParams {
+    /// Checks the bounds.
+    ///
+    /// # Errors
+    /// `bad_request`, naming the field.
+    pub fn from_wire(self) -> Result<Decide> {
+        if let Some(command) = &self.command {
+            within("command", command, 1, MAX_REPLY)?;
+        }
+        if let Some(message) = &self.message {
+            within("message", message, 0, MAX_REMARK)?;
+        }
+        Ok(Decide {
+            actuation: identifier("actuationId", self.actuation_id).map(ActuationId)?,
+            choice: match self.choice {
+                Choice::Run => event::Choice::Run,
+                Choice::Deny => event::Choice::Deny,
+                Choice::Always => event::Choice::Always,
+            },
+            command: self.command,
+            message: self.message,
+        })
+    }
+}
+
+impl DecideResult {
+    /// The answer for a client.
+    #[must_use]
+    pub fn to_wire(decided: Decided) -> Self {
+        Self { decision: decided.decision, token: decided.token, steps: None, rule: decided.rule }
+    }
+}
+
+impl OutputParams {
+    /// Cuts what is too long.
+    ///
+    /// # Errors
+    /// `bad_request`, naming the field.
+    pub fn from_wire(mut self) -> Result<Output> {
+        cut(&mut self.text, MAX_TEXT);
+        Ok(Output {
+            actuation: identifier("actuationId", self.actuation_id).map(ActuationId)?,
+            seq: self.seq,
+            stderr: self.stream == Stream::Stderr,
+            text: self.text,
+        })
+    }
+}
+
+impl ActuatedParams {
+    /// Cuts what is too long: a command was run, and its outcome must not be lost for its size.
+    ///
+    /// # Errors
+    /// `bad_request`, naming the field.
+    pub fn from_wire(self) -> Result<Actuated> {
+        let mut stdout = self.stdout.unwrap_or_default();
+        let mut stderr = self.stderr.unwrap_or_default();
+        let mut message = self.message;
+        let truncated = [cut(&mut stdout, MAX_TEXT), cut(&mut stderr, MAX_TEXT)].contains(&true);
+        if let Some(message) = &mut message {
+            cut(message, MAX_REMARK);
+        }
+        Ok(Actuated {
+            actuation: identifier("actuationId", self.actuation_id).map(ActuationId)?,
+            token: self.token.map(|token| identifier("token", token)).transpose()?,
+            outcome: Outcome {
+                status: match self.status {
+                    ActuatedStatus::Done => Status::Done,
+                    ActuatedStatus::Denied => Status::Denied,
+                    ActuatedStatus::Failed => Status::Failed,
+                },
+                exit_code: self.exit_code,
+                stdout,
+                stderr,
+                truncated: truncated || self.truncated.unwrap_or_default(),
+                message,
+            },
+        })
+    }
+}
+
+impl ActuatedResult {
+    /// The answer for a client.
+    #[must_use]
+    pub fn to_wire((): ()) -> Self {
+        Self {}
+    }
+}
+
+impl WhyParams {
+    /// Which turn or action.
+    ///
+    /// # Errors
+    /// `bad_request` unless there is exactly one of the two.
+    pub fn from_wire(self) -> Result<Query> {
+        match (self.turn_id, self.actuation_id) {
+            (Some(turn), None) => identifier("turnId", turn).map(|id| Query::WhyTurn(TurnId(id))),
+            (None, Some(action)) => {
+                identifier("actuationId", action).map(|id| Query::WhyActuation(ActuationId(id)))
+            }
+            _ => Err(Error::bad_request("give turnId or actuationId, one of the two")),
+        }
+    }
+}
+
+impl ListParams {
+    /// The question.
+    ///
+    /// # Errors
+    /// None; the signature is that of all others.
+    pub fn from_wire(self) -> Result<Query> {
+        let page = Page { limit: self.limit, cursor: self.cursor };
+        Ok(Query::Sessions { status: self.status, buffer: self.buffer, page })
+    }
+}
+
+impl GetParams {
+    /// The question.
+    ///
+    /// # Errors
+    /// `bad_request` if it is no identifier.
+    pub fn from_wire(self) -> Result<Query> {
+        identifier("sessionId", self.session_id).map(|id| Query::Session(SessionId(id)))
+    }
+}
+
+impl ItemsParams {
+    /// Which session, and which part of its list.
+    ///
+    /// # Errors
+    /// `bad_request` if it is no identifier.
+    pub fn from_wire(self) -> Result<(SessionId, Page)> {
+        let page = Page { limit: self.limit, cursor: self.cursor };
+        identifier("sessionId", self.session_id).map(|id| (SessionId(id), page))
+    }
+}
+
+impl ResumeParams {
+    /// What the client has, and wants.
+    ///
+    /// # Errors
+    /// `bad_request`, naming the field.
+    pub fn from_wire(self) -> Result<Resume> {
+        Ok(Resume {
+            session: identifier("sessionId", self.session_id).map(SessionId)?,
+            applied: identifiers("applied", self.applied)?.map(ActuationId).collect(),
+            turns: identifiers("turns", self.turns)?.map(TurnId).collect(),
+        })
+    }
+}
+
+impl ResumeResult {
+    /// The answer.
+    #[must_use]
+    pub fn to_wire(resumed: Resumed) -> Self {
+        let interrupted = resumed.interrupted.into_iter();
+        let again = resumed.resumed.into_iter();
+        Self {
+            session_id: resumed.session.0,
+            actuations: resumed.actuations.iter().map(ActuateParams::to_wire).collect(),
+            interrupted: interrupted
+                .map(|(turn, event)| InterruptedTurn { turn_id: turn.0, event_id: event.0 })
+                .collect(),
+            resumed: again.map(|(from, turn)| ResumedTurn { from: from.0, turn_id: turn.0 }).collect(),
+            live: resumed.live.into_iter().map(|turn| turn.0).collect(),
+        }
+    }
+}
+
+/// A message to the client as its method and its parameters.
+///
+/// # Errors
+/// If a shape has no JSON form; all have one.
+pub fn outgoing(message: &Outgoing) -> serde_json::Result<(&'static str, Value)> {
+    Ok(match message.clone() {
+        Outgoing::Turn(turn) => (super::TURN, serde_json::to_value(TurnParams::to_wire(turn))?),
+        Outgoing::Delta(delta) => (super::DELTA, serde_json::to_value(DeltaParams::to_wire(delta))?),
+        Outgoing::Retract(retract) => {
+            (super::RETRACT, serde_json::to_value(RetractParams::to_wire(retract))?)
+        }
+        Outgoing::Actuate(actuation) => {
+            (super::ACTUATE, serde_json::to_value(ActuateParams::to_wire(&actuation))?)
+        }
+        Outgoing::Abort(actuation) => (super::ABORT, serde_json::to_value(AbortParams::to_wire(actuation))?),
+    })
+}
+
+impl TurnParams {
+    /// The notification.
+    #[must_use]
+    pub fn to_wire(turn: TurnState) -> Self {
+        Self {
+            turn_id: turn.turn.0,
+            session_id: turn.session.0,
+            seq: turn.seq,
+            state: TurnStateName(turn.state),
+            reason: turn.reason,
+        }
+    }
+}
+
+impl DeltaParams {
+    /// The notification.
+    #[must_use]
+    pub fn to_wire(delta: Delta) -> Self {
+        Self { turn_id: delta.turn.0, attempt: delta.attempt, seq: delta.seq, text: delta.text }
+    }
+}
+
+impl RetractParams {
+    /// The notification.
+    #[must_use]
+    pub fn to_wire(retract: Retract) -> Self {
+        Self { turn_id: retract.turn.0, attempt: retract.attempt, seq: retract.seq, reason: retract.reason }
+    }
+}
+
+impl ActuateParams {
+    /// The request.
+    #[must_use]
+    pub fn to_wire(actuation: &Actuation) -> Self {
+        let address = actuation.address().clone();
+        Self {
+            actuation_id: address.actuation.0,
+            turn_id: address.turn.0,
+            session_id: address.session.0,
+            attempt: address.attempt,
+            seq: address.seq,
+            action: actuation.action().to_json(),
+            sexp: actuation.sexp().to_owned(),
+            decision: actuation.decision(),
+            token: None,
+            rule: actuation.rule().to_owned(),
+            steps: None,
+        }
+    }
+}
+
+impl ActuateResult {
+    /// Why the client refused, if it did. An answer of another shape is a receipt all the same.
+    #[must_use]
+    pub fn from_wire(result: &str) -> Option<String> {
+        let result: Self = serde_json::from_str(result).ok()?;
+        (!result.accepted).then(|| result.message.unwrap_or_else(|| "the client refused".to_owned()))
+    }
+}
+
+impl AbortParams {
+    /// The request.
+    #[must_use]
+    pub fn to_wire(actuation: ActuationId) -> Self {
+        Self { actuation_id: actuation.0 }
+    }
+}
+
+fn within(field: &str, text: &str, least: usize, most: usize) -> Result<()> {
+    match text.len() {
+        length if length < least => Err(Error::bad_request(format!("{field}: must not be empty"))),
+        length if length > most => Err(Error::bad_request(format!("{field}: more than {most} bytes"))),
+        // Emacs cannot read a JSON string with it, and would lose the whole message that shows it again.
+        _ if text.contains('\0') => Err(Error::bad_request(format!("{field}: must not contain U+0000"))),
+        _ => Ok(()),
+    }
+}
+
+fn identifier(field: &str, id: String) -> Result<String> {
+    within(field, &id, 1, MAX_ID).map(|()| id)
+}
+
+fn identifiers(field: &str, ids: Option<Vec<String>>) -> Result<impl Iterator<Item = String>> {
+    let ids = ids.unwrap_or_default();
+    if ids.len() > MAX_LIST {
+        return Err(Error::bad_request(format!("{field}: more than {MAX_LIST} items")));
+    }
+    for (at, id) in ids.iter().enumerate() {
+        within(&format!("{field}[{at}]"), id, 1, MAX_ID)?;
+    }
+    Ok(ids.into_iter())
+}
+
+/// Cuts `text` to at most `most` bytes; says whether it did. U+0000 becomes U+FFFD, as in [`within`].
+fn cut(text: &mut String, most: usize) -> bool {
+    if text.contains('\0') {
+        *text = text.replace('\0', "\u{fffd}");
+    }
+    let long = text.len() > most;
+    if long {
+        let at = (0..=most).rev().find(|&at| text.is_char_boundary(at)).unwrap_or_default();
+        text.truncate(at);
+    }
+    long
+}
+
+#[cfg(test)]
+mod tests;

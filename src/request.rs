@@ -1,0 +1,140 @@
+//! What clients ask and say, and what they are answered: plain data, no channels and no JSON.
+
+use crate::ids::{ActuationId, EventId, SessionId, TurnId};
+use crate::record::{Attachment, Decision, Outcome};
+
+/// A chat message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChatMessage {
+    /// The client's own identifier for it; sent again, it names the same message.
+    pub client_id: String,
+    /// The session, if the client knows it.
+    pub session: Option<SessionId>,
+    /// The buffer it was written in.
+    pub buffer: Option<String>,
+    /// The user's words.
+    pub text: String,
+    /// The level of the prompt's heading, at least 1.
+    pub level: u32,
+    /// What the user attached.
+    pub context: Vec<Attachment>,
+}
+
+/// The answer to a chat message, given once it is durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The logged event.
+    pub event: EventId,
+    /// Its session.
+    pub session: SessionId,
+    /// The turn that answers it.
+    pub turn: TurnId,
+    /// Its Lamport time.
+    pub lamport: u64,
+    /// Whether the same message had been sent before.
+    pub duplicate: bool,
+}
+
+/// The user's decision about an action.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decide {
+    /// Which action.
+    pub actuation: ActuationId,
+    /// What they chose.
+    pub choice: Choice,
+    /// The command as they edited it.
+    pub command: Option<String>,
+    /// Their words to the model, with a denial.
+    pub message: Option<String>,
+}
+
+/// What a user can choose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// Run it this once.
+    Run,
+    /// Do not run it.
+    Deny,
+    /// Run it, and remember.
+    Always,
+}
+
+/// What came of a decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decided {
+    /// Allowed, asked again, or denied.
+    pub decision: Decision,
+    /// Present if it may run: to be given back with the outcome.
+    pub token: Option<String>,
+    /// The rule that decided.
+    pub rule: String,
+}
+
+/// Live output of a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// Which action.
+    pub actuation: ActuationId,
+    /// The number of this piece, from 1.
+    pub seq: u64,
+    /// Whether it is standard error.
+    pub stderr: bool,
+    /// The text.
+    pub text: String,
+}
+
+/// A client's report about an action.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actuated {
+    /// Which action.
+    pub actuation: ActuationId,
+    /// The token of the decision, if there was one.
+    pub token: Option<String>,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// A client that comes back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resume {
+    /// The session.
+    pub session: SessionId,
+    /// The inserts it has.
+    pub applied: Vec<ActuationId>,
+    /// Interrupted turns to run again, each as a new turn.
+    pub turns: Vec<TurnId>,
+}
+
+/// A question about what is recorded. Answers are JSON in the shape of the wire protocol: they are
+/// views, made for reading, and nothing in the kernel depends on them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Query {
+    /// The sessions, newest first.
+    Sessions {
+        /// Only those of this status.
+        status: Option<String>,
+        /// Only those of this buffer.
+        buffer: Option<String>,
+        /// Which part of the list.
+        page: Page,
+    },
+    /// One session.
+    Session(SessionId),
+    /// A session's messages, oldest first.
+    Messages(SessionId, Page),
+    /// A session's actions, oldest first.
+    Actions(SessionId, Page),
+    /// Everything behind a turn.
+    WhyTurn(TurnId),
+    /// Everything behind an action.
+    WhyActuation(ActuationId),
+}
+
+/// A part of a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// The most items; absent: 50, and never more than 500.
+    pub limit: Option<u32>,
+    /// Where the last part ended.
+    pub cursor: Option<String>,
+}

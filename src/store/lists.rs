@@ -1,0 +1,192 @@
+//! Lists for clients, in the JSON shape of the wire protocol, page by page. A page ends early when it has
+//! become large; only a page without `nextCursor` is the last.
+
+use rusqlite::{Params, Row};
+use serde_json::{Value, json};
+
+use super::Store;
+use super::recall::parse;
+use super::why::camel_case;
+use crate::error::{Error, Result};
+use crate::ids::SessionId;
+
+/// Items of a page, unless the client says how many.
+const LIMIT: u32 = 50;
+
+/// The most items of a page.
+const MAX_LIMIT: u32 = 500;
+
+/// A page ends after the item with which its texts reach this many bytes.
+const PAGE_BYTES: usize = 4 << 20;
+
+const SESSIONS: &str = "SELECT position, id, title, status, buffer, created_at, updated_at FROM chat_sessions
+     WHERE position < ?1 AND (?2 IS NULL OR status = ?2) AND (?3 IS NULL OR buffer = ?3)
+     ORDER BY position DESC LIMIT ?4";
+
+const SESSION: &str =
+    "SELECT position, id, title, status, buffer, created_at, updated_at, user, context FROM chat_sessions
+     WHERE id = ?1";
+
+const MESSAGES: &str = "SELECT position, id, role, content, metadata, created_at FROM chat_messages
+     WHERE position > ?1 AND session = ?2 AND listed = 1 ORDER BY position LIMIT ?3";
+
+const ACTIONS: &str = "SELECT position, id, message_id, module, action, input, output, status, executed_at,
+         decision, rule, created_at
+     FROM chat_actions WHERE position > ?1 AND session = ?2 ORDER BY position LIMIT ?3";
+
+impl Store {
+    /// Sessions, the last made first: `{items: [{id, title, status, buffer, createdAt, updatedAt}],
+    /// nextCursor}`. Times are Unix milliseconds.
+    ///
+    /// # Errors
+    /// `bad_request` for a cursor that no such list gave.
+    pub fn sessions(
+        &self,
+        status: Option<&str>,
+        buffer: Option<&str>,
+        limit: Option<u32>,
+        cursor: Option<&str>,
+    ) -> Result<Value> {
+        let page = Page::new('s', limit, cursor, i64::MAX)?;
+        self.page(&page, SESSIONS, (page.from, status, buffer, page.limit + 1), |row| Ok((session(row)?, 0)))
+    }
+
+    /// One session, as in [`Store::sessions`], with `user` and `context`.
+    ///
+    /// # Errors
+    /// `not_found` if there is none.
+    pub fn session(&self, id: &SessionId) -> Result<Value> {
+        let found = self.one(SESSION, [id.as_str()], |row| {
+            let context: String = row.get(8)?;
+            Ok((session(row)?, row.get::<_, String>(7)?, context))
+        })?;
+        let (mut session, user, context) = found.ok_or_else(|| no_session(id))?;
+        session["user"] = user.into();
+        session["context"] = parse(&context)?;
+        Ok(session)
+    }
+
+    /// The messages of a session, oldest first: `{items: [{id, role, content, metadata, createdAt}],
+    /// nextCursor}`.
+    ///
+    /// # Errors
+    /// `not_found` if there is no such session, `bad_request` for a cursor that no such list gave.
+    pub fn messages(&self, session: &SessionId, limit: Option<u32>, cursor: Option<&str>) -> Result<Value> {
+        let page = Page::new('m', limit, cursor, 0)?;
+        self.known(session)?;
+        self.page(&page, MESSAGES, (page.from, session.as_str(), page.limit + 1), |row| {
+            let (content, metadata): (String, String) = (row.get(3)?, row.get(4)?);
+            let bytes = content.len() + metadata.len();
+            let item = json!({
+                "id": row.get::<_, String>(1)?,
+                "role": row.get::<_, String>(2)?,
+                "content": content,
+                "metadata": parse::<Value>(&metadata)?,
+                "createdAt": row.get::<_, i64>(5)?,
+            });
+            Ok((item, bytes))
+        })
+    }
+
+    /// The actions of a session, oldest first: `{items: [{id, messageId, module, action, input, output,
+    /// status, executedAt, decision, rule, createdAt}], nextCursor}`. `output` and `executedAt` are null
+    /// without an outcome.
+    ///
+    /// # Errors
+    /// `not_found` if there is no such session, `bad_request` for a cursor that no such list gave.
+    pub fn actions(&self, session: &SessionId, limit: Option<u32>, cursor: Option<&str>) -> Result<Value> {
+        let page = Page::new('a', limit, cursor, 0)?;
+        self.known(session)?;
+        self.page(&page, ACTIONS, (page.from, session.as_str(), page.limit + 1), |row| {
+            let (input, output): (String, Option<String>) = (row.get(5)?, row.get(6)?);
+            let bytes = input.len() + output.as_ref().map_or(0, String::len);
+            let item = json!({
+                "id": row.get::<_, String>(1)?,
+                "messageId": row.get::<_, String>(2)?,
+                "module": row.get::<_, String>(3)?,
+                "action": row.get::<_, String>(4)?,
+                "input": parse::<Value>(&input)?,
+                "output": output.as_deref().map(parse).transpose()?.map(camel_case),
+                "status": row.get::<_, String>(7)?,
+                "executedAt": row.get::<_, Option<i64>>(8)?,
+                "decision": row.get::<_, Option<String>>(9)?,
+                "rule": row.get::<_, Option<String>>(10)?,
+                "createdAt": row.get::<_, i64>(11)?,
+            });
+            Ok((item, bytes))
+        })
+    }
+
+    fn known(&self, session: &SessionId) -> Result<()> {
+        let found = self.one("SELECT 1 FROM chat_sessions WHERE id = ?1", [session.as_str()], |_| Ok(()))?;
+        found.ok_or_else(|| no_session(session))
+    }
+
+    /// Reads one page. `sql` selects the position first and one row more than the page may have; `read` makes
+    /// an item of a row and says how many bytes are in it.
+    fn page(
+        &self,
+        page: &Page,
+        sql: &str,
+        params: impl Params,
+        read: impl Fn(&Row<'_>) -> Result<(Value, usize)>,
+    ) -> Result<Value> {
+        let mut query = self.reader.prepare_cached(sql)?;
+        let mut rows = query.query(params)?;
+        let mut items = Vec::new();
+        let (mut bytes, mut last) = (0, None);
+        let mut next = None;
+        while let Some(row) = rows.next()? {
+            if i64::try_from(items.len()).is_ok_and(|count| count == page.limit) || bytes >= PAGE_BYTES {
+                next = last.map(|position: i64| format!("{}{position:x}", page.list));
+                break;
+            }
+            let (item, size) = read(row)?;
+            items.push(item);
+            bytes += size;
+            last = Some(row.get(0)?);
+        }
+        Ok(json!({"items": items, "nextCursor": next}))
+    }
+}
+
+/// Which part of a list is asked for.
+struct Page {
+    /// The list's letter: the cursor of one list means nothing to another.
+    list: char,
+    limit: i64,
+    /// The position after which the part begins.
+    from: i64,
+}
+
+impl Page {
+    fn new(list: char, limit: Option<u32>, cursor: Option<&str>, start: i64) -> Result<Self> {
+        let from = match cursor {
+            None => start,
+            Some(cursor) => cursor
+                .strip_prefix(list)
+                .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+                .and_then(|digits| i64::from_str_radix(digits, 16).ok())
+                .ok_or_else(|| {
+                    Error::bad_request("this cursor is not one of this list")
+                        .hint("send the nextCursor of the page before, unchanged, or none for the first page")
+                })?,
+        };
+        Ok(Self { list, limit: limit.unwrap_or(LIMIT).clamp(1, MAX_LIMIT).into(), from })
+    }
+}
+
+fn session(row: &Row<'_>) -> rusqlite::Result<Value> {
+    Ok(json!({
+        "id": row.get::<_, String>(1)?,
+        "title": row.get::<_, String>(2)?,
+        "status": row.get::<_, String>(3)?,
+        "buffer": row.get::<_, String>(4)?,
+        "createdAt": row.get::<_, i64>(5)?,
+        "updatedAt": row.get::<_, i64>(6)?,
+    }))
+}
+
+fn no_session(id: &SessionId) -> Error {
+    Error::not_found(format!("there is no session {id}")).hint("list the sessions to see which there are")
+}

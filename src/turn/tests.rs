@@ -1,0 +1,356 @@
+//! The turn as a table: inputs in, effects out, as short lines.
+
+use std::time::Duration;
+
+use super::*;
+use crate::record::Status;
+
+const GOOD: &str = r#"(:type :response :payload (:text "Hello."))"#;
+const SHELL: &str = r#"(:type :request :target :shell :payload (:cmd "ls"))"#;
+
+struct Driver {
+    turn: Turn,
+    now: Duration,
+    seqs: Vec<u64>,
+}
+
+impl Driver {
+    fn new() -> Self {
+        let subject = Subject {
+            turn: "t".into(),
+            session: "s".into(),
+            buffer: "*notes*".into(),
+            level: 1,
+            said: HistoryItem::User { text: "hi".into(), context: Vec::new() },
+            again: false,
+        };
+        Self { turn: Turn::new(subject), now: Duration::from_secs(1), seqs: Vec::new() }
+    }
+
+    /// A turn that waits for its first reply.
+    fn started() -> Self {
+        let mut driver = Self::new();
+        let effects = driver.turn.accepted();
+        assert_eq!(driver.show(effects), ["accepted"]);
+        let effects = driver.turn.start(driver.now);
+        assert_eq!(driver.show(effects), ["+turn.started", "remember user", "thinking", "ask"]);
+        driver
+    }
+
+    fn show(&mut self, effects: Effects) -> Vec<String> {
+        let mut lines = Vec::new();
+        for effect in effects {
+            lines.push(match effect {
+                Effect::Record(record) => format!("+{}", record.kind()),
+                Effect::Remember(HistoryItem::User { .. }) => "remember user".into(),
+                Effect::Remember(HistoryItem::Assistant { .. }) => "remember action".into(),
+                Effect::Remember(HistoryItem::CommandResult { outcome, .. }) => {
+                    format!("remember {:?}", outcome.status).to_lowercase()
+                }
+                Effect::Remember(HistoryItem::NoSkill { .. }) => "remember no skill".into(),
+                Effect::Recall(_) => "recall user".into(),
+                Effect::Ask(None) => "ask".into(),
+                Effect::Ask(Some(repair)) => {
+                    assert!(repair.contains("rejected"), "{repair}");
+                    "ask again".into()
+                }
+                Effect::StopModel => "stop model".into(),
+                Effect::RetryIn(_) => "retry later".into(),
+                Effect::Ended => "ended".into(),
+                Effect::Send(message) => self.message(message),
+            });
+        }
+        lines
+    }
+
+    fn message(&mut self, message: Outgoing) -> String {
+        let (seq, line) = match message {
+            Outgoing::Turn(turn) => (turn.seq, turn.state.as_str().to_owned()),
+            Outgoing::Delta(delta) => (delta.seq, format!("delta {}", delta.text)),
+            Outgoing::Retract(retract) => (retract.seq, "retract".to_owned()),
+            Outgoing::Actuate(actuation) => {
+                let text = actuation.action().text("text").unwrap_or_default();
+                let kind = if text.starts_with("*System Error:*") { "system error" } else { "" };
+                (
+                    actuation.address().seq,
+                    format!("actuate {:?} {kind}", actuation.decision()).trim_end().to_lowercase(),
+                )
+            }
+            Outgoing::Abort(_) => return "abort".into(),
+        };
+        self.seqs.push(seq);
+        line
+    }
+
+    fn text(&mut self, text: &str) -> Vec<String> {
+        let attempt = self.turn.attempt();
+        let effects = self.turn.piece(attempt, Some(Ok(Piece::Text(text.into()))), self.now);
+        self.show(effects)
+    }
+
+    fn end(&mut self) -> Vec<String> {
+        let attempt = self.turn.attempt();
+        let effects = self.turn.piece(attempt, Some(Ok(Piece::End(None))), self.now);
+        self.show(effects)
+    }
+
+    fn reply(&mut self, text: &str) -> Vec<String> {
+        let mut lines = self.text(text);
+        lines.extend(self.end());
+        lines
+    }
+
+    fn report(&mut self, status: Status) -> Vec<String> {
+        let effects = self.turn.actuated(None, Outcome { status, ..Outcome::default() }, self.now).unwrap();
+        self.show(effects)
+    }
+
+    /// Every message was numbered, from 1, by one.
+    fn numbered(&self) {
+        let expected: Vec<u64> = (1..=self.seqs.len() as u64).collect();
+        assert_eq!(self.seqs, expected);
+    }
+}
+
+#[test]
+fn a_plain_answer() {
+    let mut driver = Driver::started();
+    assert_eq!(
+        driver.reply(GOOD),
+        [
+            "streaming",
+            "delta Hello.",
+            "+turn.replied",
+            "+chat.action.proposed",
+            "+chat.action.permitted",
+            "remember action",
+            "acting",
+            "actuate allow"
+        ]
+    );
+    assert_eq!(driver.report(Status::Done), ["+chat.action.executed", "+turn.ended", "done", "ended"]);
+    driver.numbered();
+}
+
+#[test]
+fn previews_are_paced_and_complete() {
+    let mut driver = Driver::started();
+    let mut shown = String::new();
+    let mut collect = |lines: Vec<String>| {
+        let deltas: Vec<String> =
+            lines.iter().filter_map(|line| line.strip_prefix("delta ")).map(str::to_owned).collect();
+        shown.push_str(&deltas.concat());
+        deltas.len()
+    };
+    assert_eq!(collect(driver.text(r#"(:type :response :payload (:text "one "#)), 1);
+    assert_eq!(collect(driver.text("two ")), 0);
+    let due = driver.turn.deadline().unwrap();
+    assert!(due > driver.now && due <= driver.now + Duration::from_millis(16));
+    driver.now = due;
+    let effects = driver.turn.tick(driver.now);
+    let lines = driver.show(effects);
+    assert_eq!(collect(lines), 1);
+    assert_eq!(driver.turn.deadline(), None);
+    collect(driver.text("three\"))"));
+    collect(driver.end());
+    assert_eq!(shown, "one two three");
+}
+
+#[test]
+fn a_rejected_reply_is_taken_back_and_asked_for_twice_more() {
+    let mut driver = Driver::started();
+    let wrong = r#"(:type :response :payload (:text "Hello.")) and so on"#;
+    assert_eq!(
+        driver.text(wrong),
+        // Nothing was shown yet: the first wrong byte came with the text.
+        ["streaming", "stop model", "+turn.replied", "repairing", "ask again"]
+    );
+    assert_eq!(driver.text(r#"(:type :response :payload (:text "Hel"#), ["streaming", "delta Hel"]);
+    assert_eq!(driver.text("\u{7}"), ["stop model", "retract", "+turn.replied", "repairing", "ask again"]);
+    assert_eq!(
+        driver.text("Sure!"),
+        [
+            "streaming",
+            "stop model",
+            "+turn.replied",
+            "+chat.action.proposed",
+            "+chat.action.permitted",
+            "acting",
+            "actuate allow system error"
+        ]
+    );
+    assert_eq!(driver.report(Status::Done), ["+chat.action.executed", "+turn.ended", "failed", "ended"]);
+    driver.numbered();
+}
+
+#[test]
+fn a_reply_that_ends_too_early_is_rejected() {
+    let mut driver = Driver::started();
+    driver.text("(:type :response");
+    assert_eq!(driver.end(), ["+turn.replied", "repairing", "ask again"]);
+}
+
+#[test]
+fn a_cut_reply_is_never_complete() {
+    let mut driver = Driver::started();
+    driver.text(GOOD);
+    let effects = driver.turn.piece(1, None, driver.now);
+    assert_eq!(driver.show(effects), ["stop model", "retract", "+turn.replied", "thinking", "retry later"]);
+    let effects = driver.turn.retry(driver.now);
+    assert_eq!(driver.show(effects), ["thinking", "ask"]);
+    // A piece of the call that failed changes nothing.
+    let effects = driver.turn.piece(1, Some(Ok(Piece::End(None))), driver.now);
+    assert!(driver.show(effects).is_empty());
+    driver.numbered();
+}
+
+#[test]
+fn a_lasting_failure_is_told_at_once_and_a_passing_one_after_three_calls() {
+    for (transient, calls) in [(false, 1), (true, 3)] {
+        let mut driver = Driver::started();
+        for call in 1..=calls {
+            let failure = Failure { message: "no".into(), hint: "do".into(), transient };
+            let effects = driver.turn.piece(call, Some(Err(failure)), driver.now);
+            let lines = driver.show(effects);
+            if call < calls {
+                assert_eq!(lines.last().unwrap(), "retry later");
+                let effects = driver.turn.retry(driver.now);
+                driver.show(effects);
+            } else {
+                assert_eq!(lines.last().unwrap(), "actuate allow system error", "{lines:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_command_is_asked_run_and_its_result_goes_back_to_the_model() {
+    let mut driver = Driver::started();
+    let lines = driver.reply(SHELL);
+    assert_eq!(&lines[lines.len() - 2..], ["awaitingApproval", "actuate ask"]);
+    let (decided, effects) = driver.turn.decide(Choice::Run, None, None, "token".into(), driver.now).unwrap();
+    assert_eq!(decided.token.as_deref(), Some("token"));
+    assert_eq!(driver.show(effects), ["+chat.action.permitted", "acting"]);
+    let wrong = driver.turn.actuated(Some("other"), Outcome::default(), driver.now);
+    assert_eq!(wrong.unwrap_err(), Refusal::WrongToken);
+    let effects = driver.turn.actuated(Some("token"), Outcome::default(), driver.now).unwrap();
+    assert_eq!(driver.show(effects), ["+chat.action.executed", "remember done", "thinking", "ask"]);
+    driver.numbered();
+}
+
+#[test]
+fn a_denial_goes_back_to_the_model_too() {
+    let mut driver = Driver::started();
+    driver.reply(SHELL);
+    let (decided, effects) =
+        driver.turn.decide(Choice::Deny, None, None, "token".into(), driver.now).unwrap();
+    assert_eq!((decided.decision, decided.token), (Decision::Deny, None));
+    assert_eq!(
+        driver.show(effects),
+        ["+chat.action.permitted", "+chat.action.executed", "remember denied", "thinking", "ask"]
+    );
+    assert_eq!(
+        driver.turn.decide(Choice::Run, None, None, "token".into(), driver.now).unwrap_err(),
+        DecideError::NotNow
+    );
+}
+
+#[test]
+fn an_outcome_without_a_decision_is_the_clients_own() {
+    let mut driver = Driver::started();
+    driver.reply(SHELL);
+    assert_eq!(
+        driver.report(Status::Done),
+        ["+chat.action.permitted", "+chat.action.executed", "remember done", "thinking", "ask"]
+    );
+}
+
+#[test]
+fn an_edited_command_is_verified_again() {
+    let mut driver = Driver::started();
+    driver.reply(SHELL);
+    let bad = driver.turn.decide(Choice::Run, Some("ls \u{202e}"), None, "token".into(), driver.now);
+    assert!(matches!(bad, Err(DecideError::Rejected(_))), "{bad:?}");
+    let (_, effects) =
+        driver.turn.decide(Choice::Run, Some("ls -a"), None, "token".into(), driver.now).unwrap();
+    assert!(effects.iter().any(|effect| matches!(
+        effect,
+        Effect::Record(Record::ActionPermitted { command: Some(command), .. }) if command == "ls -a"
+    )));
+}
+
+#[test]
+fn a_turn_stops_at_its_ninth_step() {
+    let mut driver = Driver::started();
+    for _ in 1..8 {
+        driver.reply(SHELL);
+        assert_eq!(driver.report(Status::Done).last().unwrap(), "ask");
+    }
+    driver.reply(SHELL);
+    assert_eq!(driver.report(Status::Done).last().unwrap(), "actuate allow system error");
+}
+
+#[test]
+fn a_skill_that_is_not_there_is_reported_to_the_model() {
+    let mut driver = Driver::started();
+    let lines = driver.reply(r#"(:type :request :target :skill :payload (:name "poetry"))"#);
+    assert_eq!(&lines[lines.len() - 4..], ["+chat.action.executed", "remember no skill", "thinking", "ask"]);
+}
+
+#[test]
+fn a_log_line_ends_the_turn() {
+    let mut driver = Driver::started();
+    let lines = driver.reply(r#"(:type :log :payload (:text "noted"))"#);
+    assert_eq!(&lines[lines.len() - 4..], ["+chat.action.executed", "+turn.ended", "done", "ended"]);
+}
+
+#[test]
+fn cancelling_depends_on_the_phase() {
+    let cancel = |driver: &mut Driver| {
+        let effects = driver.turn.cancel(driver.now);
+        effects.map(|effects| driver.show(effects))
+    };
+    let mut waiting = Driver::new();
+    assert_eq!(cancel(&mut waiting).unwrap(), ["+turn.ended", "cancelled", "ended"]);
+    assert_eq!(cancel(&mut waiting), None);
+
+    let mut reading = Driver::started();
+    reading.text(r#"(:type :response :payload (:text "Hel"#);
+    assert_eq!(
+        cancel(&mut reading).unwrap(),
+        ["stop model", "retract", "+turn.replied", "+turn.ended", "cancelled", "ended"]
+    );
+
+    let mut asking = Driver::started();
+    asking.reply(SHELL);
+    assert_eq!(
+        cancel(&mut asking).unwrap(),
+        [
+            "+chat.action.permitted",
+            "+chat.action.executed",
+            "remember denied",
+            "+turn.ended",
+            "cancelled",
+            "ended"
+        ]
+    );
+
+    let mut running = Driver::started();
+    running.reply(SHELL);
+    running.turn.decide(Choice::Run, None, None, "token".into(), running.now).unwrap();
+    assert_eq!(
+        cancel(&mut running).unwrap(),
+        ["+chat.action.executed", "remember failed", "abort", "+turn.ended", "cancelled", "ended"]
+    );
+
+    let mut inserting = Driver::started();
+    inserting.reply(GOOD);
+    assert_eq!(cancel(&mut inserting), None, "the text has already left");
+}
+
+#[test]
+fn a_client_that_cannot_insert_fails_the_turn() {
+    let mut driver = Driver::started();
+    driver.reply(GOOD);
+    assert_eq!(driver.report(Status::Failed), ["+chat.action.executed", "+turn.ended", "failed", "ended"]);
+}

@@ -1,0 +1,18 @@
+;;; org-agent-tests.el --- All tests of the Emacs client  -*- lexical-binding: t; -*-
+
+;; SPDX-License-Identifier: GPL-3.0-or-later
+
+;;; Commentary:
+
+;; emacs -Q --batch -L emacs -L tests/emacs -l org-agent-tests \
+;;   -f ert-run-tests-batch-and-exit
+
+;;; Code:
+
+(require 'org-agent-text-tests)
+(require 'org-agent-turn-tests)
+(require 'org-agent-server-tests)
+(require 'org-agent-shell-tests)
+
+(provide 'org-agent-tests)
+;;; org-agent-tests.el ends here

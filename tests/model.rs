@@ -1,0 +1,418 @@
+//! The model port against a real HTTP server that misbehaves in every way servers do.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+
+#[path = "common/fake_model.rs"]
+mod fake_model;
+
+use std::time::Duration;
+
+use fake_model::{FakeModel, Gate, Reply};
+use futures::StreamExt;
+use org_agent::config::{Choice, Config, Paths, Remote};
+use org_agent::model::openai::{Limits, OpenAi};
+use org_agent::model::replay::Replay;
+use org_agent::model::{Failure, Model, Piece};
+use org_agent::prompt::{Message, Persona, Role};
+use org_agent::record::Usage;
+use serde_json::json;
+
+const KEY: &str = "sk-Secret0123456789";
+
+/// So short that a test does not wait, for what never comes.
+const SHORT: Duration = Duration::from_millis(100);
+
+/// The server that `file` and `env` choose.
+fn remote(file: &str, env: &[(&str, &str)]) -> Remote {
+    let env = |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+    let config = Config::new(Paths { config: "/c".into(), data: "/d".into() }, Some(file), env).unwrap();
+    match config.choose_model(&Default::default()).unwrap() {
+        Choice::Remote(remote) => *remote,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn model(server: &FakeModel) -> OpenAi {
+    let url = server.base_url();
+    OpenAi::new(remote("", &[("ORG_AGENT_MODEL", "m"), ("OPENAI_BASE_URL", &url), ("OPENAI_API_KEY", KEY)]))
+}
+
+fn messages() -> Vec<Message> {
+    let message = |role, text: &str| Message { role, text: text.to_owned() };
+    vec![
+        message(Role::System, "be \"brief\""),
+        message(Role::User, "Grüße\n🦀"),
+        message(Role::Assistant, "(x)"),
+    ]
+}
+
+/// The text of a reply, and how it ended. Nothing may follow the end.
+async fn ask(model: &dyn Model) -> (String, Option<Result<Option<Usage>, Failure>>) {
+    let mut text = String::new();
+    let mut end = None;
+    let mut reply = model.reply(messages());
+    while let Some(piece) = reply.next().await {
+        assert!(end.is_none(), "{piece:?} follows the end");
+        match piece {
+            Ok(Piece::Text(more)) => {
+                assert!(!more.is_empty());
+                text.push_str(&more);
+            }
+            Ok(Piece::End(usage)) => end = Some(Ok(usage)),
+            Err(failure) => end = Some(Err(failure)),
+        }
+    }
+    (text, end)
+}
+
+#[tokio::test]
+async fn a_request_is_what_servers_expect_and_a_reply_is_read_to_its_end() {
+    let server = FakeModel::start();
+    server.reply_with("(:type :response) äöü🦀");
+    let model = model(&server);
+    let (text, end) = ask(&model).await;
+    assert_eq!(text, "(:type :response) äöü🦀");
+    assert_eq!(end, Some(Ok(Some(Usage { prompt_tokens: 7, completion_tokens: 11 }))));
+    assert_eq!(model.name(), "m");
+
+    let request = server.take_request().await;
+    assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/v1/chat/completions"));
+    assert_eq!(request.header("authorization"), Some(format!("Bearer {KEY}").as_str()));
+    assert_eq!(request.header("content-type"), Some("application/json"));
+    assert_eq!(
+        request.body,
+        json!({
+            "model": "m",
+            "messages": [
+                {"role": "system", "content": "be \"brief\""},
+                {"role": "user", "content": "Grüße\n🦀"},
+                {"role": "assistant", "content": "(x)"},
+            ],
+            "stream": true,
+            "stream_options": {"include_usage": true},
+        })
+    );
+}
+
+#[tokio::test]
+async fn without_a_key_none_is_sent() {
+    let server = FakeModel::start();
+    server.reply_with("x");
+    let url = format!("{}/", server.base_url());
+    let model = OpenAi::new(remote("", &[("ORG_AGENT_MODEL", "m"), ("OPENAI_BASE_URL", &url)]));
+    assert_eq!(ask(&model).await.0, "x");
+    let request = server.take_request().await;
+    assert_eq!((request.header("authorization"), request.path.as_str()), (None, "/v1/chat/completions"));
+}
+
+#[tokio::test]
+async fn nothing_is_sent_before_the_first_poll() {
+    let server = FakeModel::start();
+    drop(model(&server).reply(messages()));
+}
+
+#[tokio::test]
+async fn a_stream_may_be_cut_anywhere_and_written_in_any_style() {
+    let chunk = |text: &str| json!({"choices": [{"delta": {"content": text}}]}).to_string();
+    let stop = r#"{"choices":[{"delta":null,"finish_reason":"stop"}]}"#;
+    let streams = [
+        // Comments, names, ids, no blank after the colon, values over two lines, absent and null fields, a role
+        // first, thinking that is no text, an empty text, CRLF.
+        format!(
+            ": hello\r\n\r\nevent: message\r\nid: 1\r\nretry: 5\r\ndata:{}\r\n\r\n: ping\r\n\r\ndata: {}\r\n\r\n\
+             data: {{\"choices\":\r\ndata: null}}\r\n\r\ndata: {}\r\n\r\ndata: {}\r\n\r\ndata: {}\r\n\r\n\
+             data: [DONE]\r\n\r\n",
+            json!({"choices": [{"delta": {"role": "assistant", "content": ""}, "finish_reason": ""}]}),
+            chunk("ä("),
+            json!({"choices": [{"delta": {"content": [{"type": "thinking"}], "reasoning": "hm"}}], "x": [1, {}]}),
+            chunk("🦀)"),
+            stop,
+        ),
+        // A byte order mark, LF, the text in the chunk with the end mark, no usage, no [DONE].
+        format!(
+            "\u{feff}data: {}\n\ndata: {}\n\n",
+            chunk("ä("),
+            json!({"choices": [{"delta": {"content": "🦀)"}, "finish_reason": "stop"}]}),
+        ),
+    ];
+    let server = FakeModel::start();
+    let model = model(&server);
+    for stream in &streams {
+        for size in (1..40).chain([100, 10_000]) {
+            server.push(Reply::stream().raw_cut(stream.as_bytes(), size));
+            let (text, end) = ask(&model).await;
+            assert_eq!((text.as_str(), end), ("ä(🦀)", Some(Ok(None))), "cut into {size}: {stream:?}");
+            server.take_request().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_broken_reply_is_a_failure_and_is_asked_for_once() {
+    let text = || Reply::stream().text("(:type");
+    let error = |error: serde_json::Value| text().event(&json!({ "error": error }));
+    let echo =
+        format!("{{\"error\":{{\"message\":\"Incorrect key {KEY}\\nx\",\"code\":\"invalid_api_key\"}}}}");
+    let moved = Reply::page(308, "text/plain", "").header("Location", "http://127.0.0.1:1/elsewhere");
+    let quota = r#"{"error":{"message":"pay","code":"insufficient_quota"}}"#;
+    // The reply; then parts of message and hint, and whether to try again.
+    let cases = [
+        (text().drop_connection(), "the model's server broke", "", true),
+        (text().reset(), "the model's server broke", "", true),
+        (text(), "was cut", "", true),
+        (text().done(), "was cut", "", true),
+        (text().raw("data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}"), "was cut", "", true),
+        (text().raw("data: {\"choices\": [}\n\n"), "a broken chunk", "", true),
+        (text().raw("data: 1\n\n"), "a broken chunk", "", true),
+        (text().raw(b"data: \xff\n\n".to_vec()), "a broken chunk", "", true),
+        (text().finish("length").done(), "finish_reason `length`", "shorter", false),
+        (text().finish("content_filter").done(), "finish_reason `content_filter`", "filter", false),
+        (text().finish("tool_calls").done(), "finish_reason `tool_calls`", "another model", false),
+        (text().finish("?\u{1b}\n").done(), "finish_reason `? `", "", false),
+        (error(json!({"message": "no\nsuch", "code": 404})), "reports: no such", "", false),
+        (error(json!({"message": "later", "type": "overloaded_error"})), "reports: later", "", true),
+        (error(json!({"message": "later", "code": 503})), "reports: later", "", true),
+        (error(json!("oh")), "reports: oh", "", false),
+        (Reply::stream().done(), "was cut", "", true),
+        (Reply::stream(), "was cut", "", true),
+        (
+            Reply::page(500, "text/html", "<html>\n<h1>Oops</h1>"),
+            "500 Internal Server Error: <html> <h1>",
+            "",
+            true,
+        ),
+        (Reply::page(503, "application/json", "{}").header("Retry-After", "7"), "503", "Retry-After 7", true),
+        (Reply::page(429, "application/json", "{\"error\":\"slow down\"}"), "429", "", true),
+        (Reply::page(429, "application/json", quota), "pay", "billing", false),
+        (
+            Reply::page(401, "application/json", &echo),
+            "Incorrect key [key] x",
+            "check the key (environment",
+            false,
+        ),
+        (Reply::page(403, "text/plain", ""), "403 Forbidden", "check the key", false),
+        (Reply::page(404, "text/plain", "nope"), "404 Not Found: nope", "the model m (environment", false),
+        (
+            Reply::page(400, "application/json", "{\"detail\":\"long\"}"),
+            "400 Bad Request: long",
+            "too long",
+            false,
+        ),
+        (moved, "308", "redirects to http://127.0.0.1:1/elsewhere", false),
+        (
+            Reply::page(200, "text/html; charset=utf-8", "<p>Log in"),
+            "an unexpected answer: <p>Log in",
+            "OpenAI-compatible",
+            false,
+        ),
+        (
+            Reply::page(200, "application/json", "{\"error\":{\"message\":\"no\"}}"),
+            "an unexpected answer: no",
+            "",
+            false,
+        ),
+        (text().flood(vec![b'x'; 65_536]), "a line of more than 4 MiB", "", false),
+        (text().flood("data: \n".repeat(9000)), "an event of more than 4 MiB", "", false),
+        (text().flood(format!(":{}\n", "x".repeat(65_536))), "a reply of more than 64 MiB", "", false),
+        (Reply::page(500, "text/plain", "").flood(vec![b'x'; 65_536]), "500", "", true),
+    ];
+    let server = FakeModel::start();
+    let model = model(&server);
+    for (number, (reply, message, hint, transient)) in cases.into_iter().enumerate() {
+        server.push(reply);
+        let (_, end) = ask(&model).await;
+        let failure = end.expect("it ended").expect_err("it failed");
+        assert!(failure.message.contains(message), "{number}: {message:?} is not in {failure:?}");
+        assert!(failure.hint.contains(hint), "{number}: {hint:?} is not in {failure:?}");
+        assert_eq!(failure.transient, transient, "{number}: {failure:?}");
+        let shown = format!("{failure:?} {failure} {model:?}");
+        assert!(!shown.contains(KEY), "{number}: {shown}");
+        assert!(!shown.contains('\u{1b}') && shown.lines().count() == 1, "{number}: {shown}");
+        assert!(failure.message.chars().count() < 500, "{number}: {shown}");
+        // Another request would stay there and make the server panic.
+        server.take_request().await;
+    }
+}
+
+#[tokio::test]
+async fn silence_is_a_failure_and_an_end_mark_is_enough() {
+    let server = FakeModel::start();
+    let url = server.base_url();
+    let limits = Limits { connect: SHORT, first_byte: SHORT, idle: SHORT, after_end: SHORT };
+    let remote = remote("", &[("ORG_AGENT_MODEL", "m"), ("OPENAI_BASE_URL", &url)]);
+    let model = OpenAi::with_limits(remote, limits);
+    let late = "the model's server sent nothing";
+    let cases = [
+        (Reply::silence(), "", Some(late)),
+        (Reply::stream().stall(), "", Some(late)),
+        (Reply::stream().text("a").stall(), "a", Some(late)),
+        (Reply::page(500, "text/plain", "half").stall(), "", Some("500 Internal Server Error")),
+        (Reply::stream().text("a").finish("stop").stall(), "a", None),
+        (Reply::stream().text("a").finish("stop").drop_connection(), "a", None),
+    ];
+    for (reply, text, message) in cases {
+        server.push(reply);
+        let (said, end) = ask(&model).await;
+        assert_eq!(said, text);
+        match (end.expect("it ended"), message) {
+            (Ok(usage), None) => assert_eq!(usage, None),
+            (Err(failure), Some(message)) => {
+                assert!(failure.message.contains(message) && failure.transient, "{failure:?}");
+            }
+            (end, message) => panic!("{end:?}, not {message:?}"),
+        }
+        server.take_request().await;
+    }
+}
+
+#[tokio::test]
+async fn dropping_a_reply_closes_its_connection() {
+    let server = FakeModel::start();
+    let model = model(&server);
+
+    server.push(Reply::stream().text("a").stall());
+    let mut reply = model.reply(messages());
+    assert_eq!(reply.next().await, Some(Ok(Piece::Text("a".to_owned()))));
+    drop(reply);
+    server.take_request().await.closed().await;
+
+    server.push(Reply::silence());
+    let reply = tokio::spawn(model.reply(messages()).collect::<Vec<_>>());
+    let request = server.take_request().await;
+    reply.abort();
+    request.closed().await;
+}
+
+#[tokio::test]
+async fn text_arrives_when_it_is_sent_and_the_connection_stays_warm() {
+    let server = FakeModel::start();
+    let model = model(&server);
+    let mut connections = Vec::new();
+    for _ in 0..10 {
+        let (gate, rest) = (Gate::new(), Gate::new());
+        // The end of the body comes last of all, after the model port has given back the reply.
+        let reply = Reply::stream().text("a").wait(&gate).text("b").finish("stop").done().wait(&rest);
+        server.push(reply);
+        let mut reply = model.reply(messages());
+        assert_eq!(reply.next().await, Some(Ok(Piece::Text("a".to_owned()))));
+        gate.open();
+        assert_eq!(reply.next().await, Some(Ok(Piece::Text("b".to_owned()))));
+        assert_eq!(reply.next().await, Some(Ok(Piece::End(None))));
+        assert_eq!(reply.next().await, None);
+        rest.open();
+        connections.push(server.take_request().await.connection);
+    }
+    assert!(
+        connections.iter().max() < Some(&10),
+        "every request made a connection of its own: {connections:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_named() {
+    let url = {
+        let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        format!("http://{}/v1", gone.local_addr().unwrap())
+    };
+    let model = OpenAi::new(remote("", &[("ORG_AGENT_MODEL", "m"), ("OPENAI_BASE_URL", &url)]));
+    let failure = ask(&model).await.1.unwrap().unwrap_err();
+    assert!(failure.message.starts_with(&format!("cannot connect to {url}: ")), "{failure:?}");
+    assert!(failure.message.contains("refused") && !failure.transient, "{failure:?}");
+    assert!(failure.hint.contains("environment variable OPENAI_BASE_URL"), "{failure:?}");
+}
+
+#[tokio::test]
+async fn a_command_prints_the_key_when_it_is_first_needed() {
+    let server = FakeModel::start();
+    let dir = tempfile::tempdir().unwrap();
+    let runs = dir.path().join("runs");
+    let file = |command: &str| {
+        format!("[[models]]\nmodel = 'm'\nbase_url = '{}'\napi_key_command = {command}", server.base_url())
+    };
+    let shell = format!("'''echo run >> {}; echo {KEY}; echo noise'''", runs.display());
+    let model = OpenAi::new(remote(&file(&shell), &[]));
+    assert!(!runs.exists());
+    // The key is kept, until the server refuses it.
+    for (reply, count) in
+        [(Reply::complete("x", 1), 1), (Reply::page(401, "text/plain", ""), 1), (Reply::complete("x", 1), 2)]
+    {
+        server.push(reply);
+        ask(&model).await;
+        let request = server.take_request().await;
+        assert_eq!(request.header("authorization"), Some(format!("Bearer {KEY}").as_str()));
+        assert_eq!(std::fs::read_to_string(&runs).unwrap().lines().count(), count);
+    }
+
+    let cases = [
+        ("['printf', 'a$HOME']", Ok("Bearer a$HOME")),
+        ("'echo wrong >&2; exit 3'", Err("exit status: 3: wrong")),
+        ("'true'", Err("not one word")),
+        ("'echo two words'", Err("not one word")),
+        ("['/no/such/program']", Err("No such file")),
+    ];
+    for (command, expected) in cases {
+        let model = OpenAi::new(remote(&file(command), &[]));
+        match expected {
+            Ok(header) => {
+                server.reply_with("x");
+                assert_eq!(ask(&model).await.0, "x");
+                assert_eq!(server.take_request().await.header("authorization"), Some(header));
+            }
+            Err(why) => {
+                let failure = ask(&model).await.1.unwrap().unwrap_err();
+                assert!(failure.message.contains(why) && !failure.transient, "{failure:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_recording_is_said_again() {
+    let replay = Replay::parse(
+        "{\"text\":\"a\"}\n{\"at_ms\":1,\"text\":\"b\"}\n{\"end\":{\"prompt_tokens\":1,\"completion_tokens\":2}}\n\n\
+         {\"text\":\"c\"}\n{\"cut\":true}\n{\"fail\":\"no\",\"transient\":true}\n{\"end\":{}}\n{\"text\":\"d\"}",
+    )
+    .unwrap();
+    let failed = |message: &str, transient| {
+        Some(Err(Failure { message: message.to_owned(), hint: String::new(), transient }))
+    };
+    let usage = Usage { prompt_tokens: 1, completion_tokens: 2 };
+    let replies = [
+        ("ab", Some(Ok(Some(usage)))),
+        ("c", None),
+        ("", failed("no", true)),
+        ("", Some(Ok(None))),
+        ("d", None),
+        ("", failed("the recording has no more replies", false)),
+    ];
+    for (text, end) in replies {
+        assert_eq!(ask(&replay).await, (text.to_owned(), end));
+    }
+    for wrong in ["{}", "{\"text\":\"\"}", "{\"text\":\"a\",\"cut\":true}", "x", "{\"txt\":\"a\"}"] {
+        assert!(Replay::parse(&format!("\n{wrong}")).unwrap_err().to_string().contains("line 2"), "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn a_choice_opens_its_model() {
+    let dir = tempfile::tempdir().unwrap();
+    let recording = dir.path().join("r.jsonl");
+    std::fs::write(&recording, "{\"text\":\"hi\"}\n{\"end\":{}}\n").unwrap();
+    let persona = Persona { user: "Ada".to_owned(), assistant: "Jeeves".to_owned() };
+    let remote = remote("[[models]]\nname = 'Big One'\nmodel = 'm'\nbase_url = 'http://127.0.0.1:1'", &[]);
+    let cases = [
+        (Choice::Offline, "offline", Some("(:type :request :target :emacs")),
+        (Choice::Replay(recording), "replay", Some("hi")),
+        (Choice::Replay(dir.path().join("absent")), "replay", None),
+        (Choice::Remote(Box::new(remote)), "Big One", None),
+    ];
+    for (choice, name, text) in cases {
+        let model = org_agent::model::open(&choice, &persona);
+        assert_eq!(model.name(), name);
+        let (said, end) = ask(model.as_ref()).await;
+        match text {
+            Some(text) => assert!(said.starts_with(text) && end == Some(Ok(None)), "{said} {end:?}"),
+            None => assert!(matches!(end, Some(Err(_))), "{end:?}"),
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! `docs/protocol.md` against the wire types and against what a real server sends: neither may have a
+//! method, a field, a state or an error code that the other lacks.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+
+mod common {
+    pub mod client;
+}
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use common::client::Client;
+use org_agent::error::{Code, Error};
+use org_agent::lsp::wire;
+use serde::de::{DeserializeOwned, Deserializer, Visitor};
+use serde::{Serialize, forward_to_deserialize_any};
+use serde_json::{Value, json};
+
+const DOC: &str = include_str!("../docs/protocol.md");
+
+/// A table of the document and the example under it.
+#[derive(Debug, Default)]
+struct Part {
+    /// Whether each field is optional, by its name.
+    fields: BTreeMap<String, bool>,
+    example: Option<Value>,
+}
+
+/// The sections of the document by method, and their parts by name: `Params`, `Result`, `Item`.
+fn sections() -> BTreeMap<&'static str, BTreeMap<&'static str, Part>> {
+    let mut sections = BTreeMap::<_, BTreeMap<_, Part>>::new();
+    for section in DOC.split("\n### `").skip(1) {
+        let section = section.split("\n## ").next().unwrap();
+        let (method, text) = section.split_once('`').unwrap();
+        let parts = sections.entry(method).or_default();
+        let mut part = None;
+        let mut lines = text.lines();
+        while let Some(line) = lines.next() {
+            match line.split([',', ' ']).next().unwrap() {
+                name @ ("Params" | "Result" | "Item") => part = Some(parts.entry(name).or_default()),
+                "```json" => {
+                    let block: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
+                    let example = serde_json::from_str(&block.join("\n")).expect(method);
+                    part.as_mut().expect(method).example = Some(example);
+                }
+                _ if line.starts_with("| `") => {
+                    let name = line[3..].split('`').next().unwrap();
+                    let field = name.trim_end_matches('?');
+                    part.as_mut().expect(method).fields.insert(field.to_owned(), field != name);
+                }
+                _ => {}
+            }
+        }
+    }
+    sections
+}
+
+/// The values of the first column of the table whose head begins with `head`.
+fn column(head: &str) -> Vec<(&'static str, Vec<&'static str>)> {
+    let table = DOC.split(head).nth(1).expect(head);
+    table
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| {
+            let mut cells = line.trim_matches('|').split('|').map(|cell| cell.trim().trim_matches('`'));
+            (cells.next().unwrap(), cells.collect())
+        })
+        .collect()
+}
+
+/// Learns the names of a struct's fields from its `Deserialize`.
+struct Names<'a>(&'a mut Option<&'static [&'static str]>);
+
+impl<'de> Deserializer<'de> for Names<'_> {
+    type Error = serde::de::value::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
+        Err(serde::de::Error::custom("not a struct"))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        *self.0 = Some(fields);
+        self.deserialize_any(visitor)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
+        unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
+}
+
+fn fields_of<T: DeserializeOwned>() -> BTreeSet<String> {
+    let mut fields = None;
+    drop(T::deserialize(Names(&mut fields)));
+    fields.expect("a struct").iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// What the document says about one type. `sent`: by the server, so that what may be absent is what it leaves
+/// out; otherwise it is what a client may leave out.
+fn check<T: DeserializeOwned + Serialize>(
+    sections: &mut BTreeMap<&str, BTreeMap<&str, Part>>,
+    method: &str,
+    name: &str,
+    sent: bool,
+) {
+    let place = format!("{method}, {name}");
+    let part = sections.get_mut(method).and_then(|parts| parts.remove(name));
+    let part = part.unwrap_or_else(|| panic!("the document lacks {place}"));
+    assert_eq!(part.fields.keys().cloned().collect::<BTreeSet<_>>(), fields_of::<T>(), "{place}");
+    let example = part.example.unwrap_or_else(|| panic!("{place} has no example"));
+    let again = serde_json::to_value(serde_json::from_value::<T>(example.clone()).expect(&place)).unwrap();
+    for (field, optional) in &part.fields {
+        let Some(value) = example.get(field) else {
+            assert!(optional, "{place}: the example lacks {field}");
+            continue;
+        };
+        assert_eq!(&again[field], value, "{place}: {field} is not kept");
+        let mut without = example.clone();
+        without.as_object_mut().unwrap().remove(field);
+        let absent = match serde_json::from_value::<T>(without) {
+            Ok(value) => !sent || serde_json::to_value(value).unwrap().get(field).is_none(),
+            Err(_) => false,
+        };
+        assert_eq!(absent, *optional, "{place}: whether {field} may be absent");
+    }
+    assert!(example.as_object().unwrap().keys().all(|key| part.fields.contains_key(key)), "{place}");
+}
+
+/// What a server sends that has no type: each value must have the documented fields and no other.
+fn check_sent(part: &Part, place: &str, value: &Value) {
+    let object = value.as_object().unwrap_or_else(|| panic!("{place}: {value}"));
+    for (field, optional) in &part.fields {
+        assert!(*optional || object.contains_key(field), "{place} lacks {field}: {value}");
+    }
+    for field in object.keys() {
+        assert!(part.fields.contains_key(field), "{place} has {field}, and the document does not");
+    }
+}
+
+#[test]
+fn the_document_and_the_types_are_in_step() {
+    let mut doc = sections();
+    let documented: BTreeSet<&str> = doc.keys().copied().collect();
+    let known: BTreeSet<&str> = wire::METHODS
+        .into_iter()
+        .chain([wire::TURN, wire::DELTA, wire::RETRACT, wire::ACTUATE, wire::ABORT, "initialize"])
+        .collect();
+    assert_eq!(documented, known);
+    let doc = &mut doc;
+    check::<wire::Announcement>(doc, "initialize", "Params", false);
+    check::<wire::Offer>(doc, "initialize", "Result", true);
+    check::<wire::EventParams>(doc, wire::EVENT, "Params", false);
+    check::<wire::EventResult>(doc, wire::EVENT, "Result", true);
+    check::<wire::CancelParams>(doc, wire::CANCEL, "Params", false);
+    check::<wire::CancelResult>(doc, wire::CANCEL, "Result", true);
+    check::<wire::DecideParams>(doc, wire::DECIDE, "Params", false);
+    check::<wire::DecideResult>(doc, wire::DECIDE, "Result", true);
+    check::<wire::OutputParams>(doc, wire::OUTPUT, "Params", false);
+    check::<wire::ActuatedParams>(doc, wire::ACTUATED, "Params", false);
+    check::<wire::ActuatedResult>(doc, wire::ACTUATED, "Result", true);
+    check::<wire::WhyParams>(doc, wire::WHY, "Params", false);
+    check::<wire::ListParams>(doc, wire::LIST, "Params", false);
+    check::<wire::GetParams>(doc, wire::GET, "Params", false);
+    check::<wire::ItemsParams>(doc, wire::MESSAGES, "Params", false);
+    check::<wire::ItemsParams>(doc, wire::ACTIONS, "Params", false);
+    check::<wire::ResumeParams>(doc, wire::RESUME, "Params", false);
+    check::<wire::ResumeResult>(doc, wire::RESUME, "Result", true);
+    check::<wire::TurnParams>(doc, wire::TURN, "Params", true);
+    check::<wire::DeltaParams>(doc, wire::DELTA, "Params", true);
+    check::<wire::RetractParams>(doc, wire::RETRACT, "Params", true);
+    check::<wire::ActuateParams>(doc, wire::ACTUATE, "Params", true);
+    check::<wire::ActuateResult>(doc, wire::ACTUATE, "Result", true);
+    check::<wire::AbortParams>(doc, wire::ABORT, "Params", true);
+    // What is left are views, which have no type.
+    let left: Vec<(&str, &str)> =
+        doc.iter().flat_map(|(method, parts)| parts.keys().map(|part| (*method, *part))).collect();
+    let views = [
+        (wire::ACTIONS, "Item"),
+        (wire::GET, "Result"),
+        (wire::LIST, "Item"),
+        (wire::MESSAGES, "Item"),
+        (wire::WHY, "Result"),
+    ];
+    assert_eq!(left, views);
+}
+
+#[test]
+fn states_and_errors_are_documented() {
+    let states: Vec<&str> = column("| state |").into_iter().map(|(state, _)| state).collect();
+    for state in &states {
+        serde_json::from_value::<wire::TurnStateName>(json!(state)).unwrap();
+    }
+    let error = serde_json::from_value::<wire::TurnStateName>(json!("x")).unwrap_err().to_string();
+    let known = error.matches('`').count() / 2 - 1;
+    assert_eq!(states.len(), known, "{error}");
+
+    let codes = column("| `code` |");
+    for (code, cells) in &codes {
+        let code: Code = serde_json::from_value(json!(code)).unwrap();
+        let error = tower_lsp_server::jsonrpc::Error::from(Error::new(code, "x"));
+        assert_eq!(error.code.code().to_string(), cells[0], "{code:?}");
+    }
+    let error = serde_json::from_value::<Code>(json!("x")).unwrap_err().to_string();
+    assert_eq!(codes.len(), error.matches('`').count() / 2 - 1, "{error}");
+}
+
+#[test]
+fn the_frames_of_the_whole_turn_have_the_documented_shapes() {
+    let doc = sections();
+    let text = DOC.split("```text\n").nth(1).unwrap().split("```").next().unwrap();
+    let mut asked = BTreeMap::new();
+    for line in text.lines() {
+        let message: Value = serde_json::from_str(&line[2..]).expect(line);
+        let id = message.get("id").map(ToString::to_string);
+        match (message["method"].as_str(), id) {
+            (Some(method), id) => {
+                if let Some(id) = id {
+                    asked.insert(id, method.to_owned());
+                }
+                if method.starts_with("orgAgent/") {
+                    check_sent(&doc[method]["Params"], line, &message["params"]);
+                }
+            }
+            (None, id) => {
+                let method = asked.remove(&id.unwrap()).expect("an answer to a request");
+                if method.starts_with("orgAgent/") {
+                    check_sent(&doc[method.as_str()]["Result"], line, &message["result"]);
+                }
+            }
+        }
+    }
+    assert!(asked.is_empty(), "not answered: {asked:?}");
+}
+
+#[test]
+fn a_real_server_sends_what_is_documented() {
+    let doc = sections();
+    let part = |method: &str, name: &str| &doc[method][name];
+    let mut client = Client::start(&[]);
+    let result = client.initialize();
+    let offer = &result["capabilities"]["experimental"]["orgAgent"];
+    check_sent(part("initialize", "Result"), "initialize", offer);
+    assert_eq!(offer["methods"], json!(wire::METHODS));
+
+    let receipt = client.chat("notes.org", "1", "run: true");
+    check_sent(part(wire::EVENT, "Result"), wire::EVENT, &receipt);
+    let question = client.wait_for(|message| message["method"] == wire::ACTUATE);
+    let params = question["params"].clone();
+    check_sent(part(wire::ACTUATE, "Params"), wire::ACTUATE, &params);
+    let decide = json!({"actuationId": params["actuationId"], "choice": "run"});
+    let decided = client.request(wire::DECIDE, &decide);
+    check_sent(part(wire::DECIDE, "Result"), wire::DECIDE, &decided);
+    client.notify(
+        wire::OUTPUT,
+        &json!({"actuationId": params["actuationId"], "seq": 1, "stream": "stderr", "text": "x"}),
+    );
+    let done = json!({"actuationId": params["actuationId"], "token": decided["token"], "status": "done", "exitCode": 0});
+    check_sent(part(wire::ACTUATED, "Result"), wire::ACTUATED, &client.request(wire::ACTUATED, &done));
+    let turn = receipt["turnId"].as_str().unwrap();
+    let messages = client.turn(turn);
+    let mut methods = BTreeSet::new();
+    for message in &messages {
+        let method = message["method"].as_str().unwrap();
+        check_sent(part(method, "Params"), method, &message["params"]);
+        methods.insert(method);
+    }
+    assert_eq!(methods, BTreeSet::from([wire::TURN, wire::DELTA, wire::ACTUATE]));
+
+    let session = json!({"sessionId": receipt["sessionId"]});
+    for (method, params) in [(wire::LIST, &json!({})), (wire::MESSAGES, &session), (wire::ACTIONS, &session)]
+    {
+        let list = client.request(method, params);
+        assert_eq!(list.as_object().unwrap().keys().collect::<Vec<_>>(), ["items", "nextCursor"], "{method}");
+        let items = list["items"].as_array().unwrap();
+        assert!(!items.is_empty(), "{method}");
+        items.iter().for_each(|item| check_sent(part(method, "Item"), method, item));
+    }
+    check_sent(part(wire::GET, "Result"), wire::GET, &client.request(wire::GET, &session));
+    check_sent(part(wire::RESUME, "Result"), wire::RESUME, &client.request(wire::RESUME, &session));
+    for what in [json!({"turnId": turn}), json!({"actuationId": params["actuationId"]})] {
+        check_sent(part(wire::WHY, "Result"), wire::WHY, &client.request(wire::WHY, &what));
+    }
+    let cancelled = client.request(wire::CANCEL, &json!({"turnId": turn}));
+    check_sent(part(wire::CANCEL, "Result"), wire::CANCEL, &cancelled);
+    client.finish();
+}

@@ -1,0 +1,136 @@
+//! House rules that a compiler does not hold: layers, heads of files, sizes, silence on standard output.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Files longer than this are split.
+const LINES: usize = 800;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn files(dir: &Path, ending: &str, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() {
+            if !name.starts_with('.') && name != "target" {
+                files(&path, ending, found);
+            }
+        } else if name.ends_with(ending) {
+            found.push(path);
+        }
+    }
+}
+
+fn all(ending: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    files(root(), ending, &mut found);
+    found.sort();
+    assert!(!found.is_empty(), "no {ending} files at all");
+    found
+        .into_iter()
+        .map(|path| {
+            let name = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+            (name, fs::read_to_string(path).unwrap())
+        })
+        .collect()
+}
+
+/// The modules of the crate in the order of `src/lib.rs`, which is that of the layers.
+fn modules() -> Vec<String> {
+    let lib = fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    lib.lines()
+        .filter_map(|line| line.strip_prefix("pub mod "))
+        .map(|name| name.trim_end_matches(';').to_owned())
+        .collect()
+}
+
+#[test]
+fn a_module_imports_only_what_stands_above_it() {
+    let modules = modules();
+    let mut wrong = Vec::new();
+    for (name, text) in all(".rs").iter().filter(|(name, _)| name.starts_with("src/")) {
+        let own = name["src/".len()..].split(['/', '.']).next().unwrap();
+        let Some(rank) = modules.iter().position(|module| module == own) else {
+            assert!(matches!(own, "lib" | "main"), "{name} belongs to no module of src/lib.rs");
+            continue;
+        };
+        for (number, line) in text.lines().enumerate() {
+            let code = line.split("//").next().unwrap();
+            for (at, _) in code.match_indices("crate::") {
+                let word: String = code[at + "crate::".len()..]
+                    .chars()
+                    .take_while(|c| c.is_alphanumeric() || *c == '_')
+                    .collect();
+                if modules.iter().position(|module| *module == word).is_some_and(|other| other > rank) {
+                    wrong.push(format!("{name}:{}: {own} may not import {word}", number + 1));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_file_says_what_it_does() {
+    for (name, text) in all(".rs") {
+        assert!(text.starts_with("//! "), "{name} does not open with //!");
+    }
+    for (name, text) in all(".el").iter().filter(|(name, _)| name.starts_with("emacs/")) {
+        assert!(text.starts_with(";;; "), "{name} does not open with ;;;");
+        for part in [
+            ";;; Commentary:",
+            ";;; Code:",
+            "SPDX-License-Identifier: GPL-3.0-or-later",
+            "lexical-binding: t",
+        ] {
+            assert!(text.contains(part), "{name} lacks {part}");
+        }
+    }
+}
+
+#[test]
+fn no_file_is_too_long() {
+    for ending in [".rs", ".el", ".sql", ".py"] {
+        let mut found = Vec::new();
+        files(root(), ending, &mut found);
+        for path in found {
+            let lines = fs::read_to_string(&path).unwrap().lines().count();
+            assert!(lines <= LINES, "{} has {lines} lines; split it", path.display());
+        }
+    }
+}
+
+#[test]
+fn proofs_are_made_in_one_place_only() {
+    for (name, text) in all(".rs").iter().filter(|(name, _)| name.starts_with("src/")) {
+        let verifier = name == "src/verify.rs" || name.starts_with("src/verify/");
+        assert!(verifier || !text.contains("Verified("), "{name} makes a Verified");
+        assert!(name == "src/policy.rs" || !text.contains("Permit {"), "{name} makes a Permit");
+    }
+}
+
+#[test]
+fn the_changelog_names_the_version() {
+    let text = fs::read_to_string(root().join("CHANGELOG.md")).unwrap();
+    assert!(text.contains("## [Unreleased]") || text.contains(env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn documents_link_to_files_that_exist() {
+    for (name, text) in all(".md") {
+        for (at, _) in text.match_indices("](") {
+            let target: &str = text[at + 2..].split(')').next().unwrap();
+            let path = target.split('#').next().unwrap();
+            if path.is_empty() || path.contains("://") || path.contains('`') || path == "url" {
+                continue;
+            }
+            let from = root().join(&name).parent().unwrap().join(path);
+            assert!(from.exists(), "{name} links to {target}, which is not there");
+        }
+    }
+}
