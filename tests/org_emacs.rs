@@ -264,6 +264,7 @@ fn is_allowed(found: &str) -> bool {
         "target",
         "citation",
         "citation-reference",
+        "keyword CAPTION",
     ];
     const TEX: &[&str] = &["input", "include", "write", "href", "csname"];
     let name = |command: &str| command.chars().take_while(char::is_ascii_alphabetic).collect::<String>();

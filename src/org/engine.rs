@@ -341,9 +341,6 @@ impl Engine {
         let line = std::mem::take(&mut self.head);
         if self.in_code() {
             self.code_line(&line);
-        } else if self.top().is_some_and(|b| b.kind == Kind::Environment && b.is_ended_by(&line)) {
-            self.write_text(&line);
-            self.blocks.pop();
         } else {
             self.text_line(&line);
         }
@@ -415,7 +412,6 @@ impl Engine {
                     self.blocks.push(Block { kind: Kind::Environment, ends, indent: indent.to_owned() });
                 }
                 self.write_text(line);
-                self.blocks.pop_if(|b| b.kind == Kind::Environment && b.is_ended_by(line));
             }
             Line::Text => self.write_text(line),
         }
@@ -425,8 +421,12 @@ impl Engine {
     fn write_text(&mut self, line: &str) {
         self.indent = lines::indentation(line);
         self.head = line.to_owned();
+        let at = self.w.end();
         self.begin_text();
         self.inline.end(&mut self.w);
+        // As Org will read it: the guard may have parted the end of an environment.
+        let written = self.w.since(at);
+        self.blocks.pop_if(|b| b.kind == Kind::Environment && b.is_ended_by(written));
     }
 
     fn heading(&mut self, own: usize, markdown: bool, title: &str) {
@@ -441,7 +441,7 @@ impl Engine {
         }
         self.w.put(&"*".repeat(level), Mode::Code);
         self.w.put(" ", Mode::Code);
-        self.inline.whole(title, &mut self.w);
+        self.inline.whole(title, false, &mut self.w);
         self.note_line(false);
         self.context.after_heading = true;
         self.context.in_list = false;
@@ -603,6 +603,6 @@ impl Engine {
             let inner = cell.trim();
             cell = cell.replacen(inner, &format!("~{inner}~"), 1);
         }
-        self.inline.whole(&cell, &mut self.w);
+        self.inline.whole(&cell, true, &mut self.w);
     }
 }

@@ -65,6 +65,7 @@ enum State {
 pub(super) struct Inline {
     /// Whether Markdown's habits are looked for.
     markdown: bool,
+    cell: bool,
     /// Whether nothing was written yet.
     fresh: bool,
     /// Whether an object of Org's may have begun in this paragraph that could reach over a verbatim mark:
@@ -90,9 +91,10 @@ impl Inline {
         *self = Self { markdown, risky, fresh: true, ..Self::default() };
     }
 
-    /// A heading's title or a table's cell.
-    pub(super) fn whole(&mut self, text: &str, w: &mut Writer) {
+    /// A heading's title or a table's cell; a cell that begins with `=` could be a formula.
+    pub(super) fn whole(&mut self, text: &str, cell: bool, w: &mut Writer) {
         self.begin(true, false);
+        self.cell = cell;
         text.chars().for_each(|c| self.feed(c, w));
         self.end(w);
     }
@@ -450,7 +452,8 @@ impl Inline {
         let parted = |c| matches!(c, '(' | '{') && w.would_part(&format!("{}`", code.raw), c as u8);
         let fits = self.may_begin(w) && next.is_none_or(|c| spans::may_follow(c) || parted(c));
         // A mark that was left open before could reach into the code.
-        let marks = ['~', '='].into_iter().filter(|mark| !self.endless[endless(*mark)]);
+        let marks = if self.cell { "~" } else { "~=" };
+        let marks = marks.chars().filter(|mark| !self.endless[endless(*mark)]);
         match code.marked(marks).filter(|_| fits) {
             Some((mark, content)) => {
                 w.report.note("code");

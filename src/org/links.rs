@@ -66,6 +66,7 @@ const OTHER: &[&str] = &[
 
 /// Where a type that may not be live begins, if `tail` ends with one that stands as a word.
 pub(super) fn ends_with_type(tail: &[u8]) -> Option<usize> {
+    tail.last().filter(|b| b.is_ascii_alphanumeric())?;
     OTHER.iter().find_map(|kind| {
         let at = tail.len().checked_sub(kind.len())?;
         let (before, word) = tail.split_at(at);

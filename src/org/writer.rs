@@ -53,6 +53,11 @@ impl Writer {
         self.gone + self.held.len() + self.guard.pending()
     }
 
+    /// What was written from place `at` on, which must still be held.
+    pub(super) fn since(&self, at: usize) -> &str {
+        self.held.get(at.saturating_sub(self.gone)..).unwrap_or_default()
+    }
+
     /// Whether the guard would put a blank between `text` and `next`.
     pub(super) fn would_part(&self, text: &str, next: u8) -> bool {
         let mut guard = self.guard.clone();

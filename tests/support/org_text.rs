@@ -2,13 +2,31 @@
 
 use proptest::prelude::*;
 
-/// Text made of what the contract looks at.
+/// Text in which anything follows anything, or in which lines begin and end as lines do.
 pub fn text() -> impl Strategy<Value = String> {
-    prop::collection::vec(token(), 0..24).prop_map(|tokens| tokens.concat())
+    let flat = prop::collection::vec(token(), 0..24).prop_map(|tokens| tokens.concat());
+    let inside = prop::collection::vec(prop_oneof![2 => inline(), 1 => word()], 0..6);
+    let line = (prop::option::weighted(0.2, indent()), prop::option::weighted(0.6, structure()), inside);
+    let line = line.prop_map(|(indent, start, inside)| {
+        format!("{}{}{}\n", indent.unwrap_or_default(), start.unwrap_or_default(), inside.concat())
+    });
+    prop_oneof![flat, prop::collection::vec(line, 0..12).prop_map(|lines| lines.concat())]
 }
 
-fn token() -> impl Strategy<Value = String> {
-    let structure = prop::sample::select(vec![
+fn token() -> impl Strategy<Value = &'static str> {
+    prop_oneof![3 => structure(), 4 => inline(), 3 => word()]
+}
+
+fn indent() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![" ", "  ", "    ", "\t", "> "])
+}
+
+fn word() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec!["a", "b", "word", "x1", "Z", "0", "py", "t", " ", "two words"])
+}
+
+fn structure() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![
         "\n",
         "\n",
         "\n",
@@ -86,8 +104,11 @@ fn token() -> impl Strategy<Value = String> {
         ",",
         ",*",
         ",#+",
-    ]);
-    let inline = prop::sample::select(vec![
+    ])
+}
+
+fn inline() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![
         "*",
         "**",
         "***",
@@ -182,7 +203,5 @@ fn token() -> impl Strategy<Value = String> {
         "日本",
         "\u{202e}",
         "\0",
-    ]);
-    let word = prop::sample::select(vec!["a", "b", "word", "x1", "Z", "0", "py", "t", "two words"]);
-    prop_oneof![3 => structure, 4 => inline, 3 => word].prop_map(str::to_owned)
+    ])
 }
