@@ -70,6 +70,13 @@ pub struct Row {
     pub purpose: &'static str,
 }
 
+impl Row {
+    /// Where in the payload a key stands.
+    fn position(&self, key: &str) -> Option<usize> {
+        self.payload.iter().position(|field| field.key == key)
+    }
+}
+
 const fn required(key: &'static str, shape: Shape) -> Field {
     Field { key, required: true, shape }
 }
@@ -143,8 +150,8 @@ pub enum Value {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Action {
     row: &'static Row,
-    /// Parallel to `row.payload`.
-    values: Vec<Option<Value>>,
+    /// In the order of `row.payload`.
+    values: Vec<(&'static str, Value)>,
     explanation: Option<String>,
 }
 
@@ -152,7 +159,21 @@ impl Action {
     /// An action of form `row` without values. `set` fills it in.
     #[must_use]
     pub fn new(row: &'static Row) -> Self {
-        Self { row, values: vec![None; row.payload.len()], explanation: None }
+        Self { row, values: Vec::new(), explanation: None }
+    }
+
+    /// An action of form `row` with these values, each of a key that the form has, and each key once.
+    pub(crate) fn of(
+        row: &'static Row,
+        mut values: Vec<(&'static str, Value)>,
+        explanation: Option<String>,
+    ) -> Self {
+        let mut keys = row.payload.iter().map(|field| field.key);
+        // As a rule they stand in the table's order.
+        if !values.iter().all(|(key, _)| keys.any(|other| other == *key)) {
+            values.sort_by_key(|(key, _)| row.position(key));
+        }
+        Self { row, values, explanation }
     }
 
     /// An insert of `text` at the end of the session's buffer.
@@ -167,8 +188,11 @@ impl Action {
 
     /// Sets the value of `key`. A key that the row does not have changes nothing.
     pub fn set(&mut self, key: &str, value: Value) {
-        if let Some(at) = self.row.payload.iter().position(|field| field.key == key) {
-            self.values[at] = Some(value);
+        let row = self.row;
+        let Some(position) = row.position(key) else { return };
+        match self.values.binary_search_by_key(&Some(position), |(other, _)| row.position(other)) {
+            Ok(at) => self.values[at].1 = value,
+            Err(at) => self.values.insert(at, (row.payload[position].key, value)),
         }
     }
 
@@ -197,11 +221,7 @@ impl Action {
 
     /// The keys and values that are there, in the table's order.
     pub fn payload(&self) -> impl Iterator<Item = (&'static str, &Value)> {
-        self.row
-            .payload
-            .iter()
-            .zip(&self.values)
-            .filter_map(|(field, value)| Some((field.key, value.as_ref()?)))
+        self.values.iter().map(|(key, value)| (*key, value))
     }
 
     /// The string under `key`, if it is there and is a string.

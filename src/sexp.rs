@@ -7,6 +7,7 @@ pub mod printer;
 pub mod recogniser;
 pub mod report;
 mod strings;
+mod table;
 
 use serde::Serialize;
 

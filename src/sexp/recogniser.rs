@@ -7,27 +7,29 @@
 mod refusal;
 
 use super::Rejection;
-use super::strings::{Rows, Step, Strings};
-use crate::action::{Action, Field, GRAMMAR, MAX_REPLY, Row, Shape, Value};
+use super::strings::{Chunk, Step, Strings};
+use super::table::{AT_ONCE, EXPLANATION, PAYLOAD, Rows, TABLE, TARGET, TYPE, Table, Word};
+use crate::action::{Action, MAX_REPLY, Row, Value};
 
 /// Reads one reply byte by byte.
 #[derive(Debug)]
 pub struct Recogniser {
-    table: &'static [Row],
+    table: &'static Table,
     /// The rows that the reply can still become; never empty. A word counts once it is complete.
     rows: Rows,
     state: State,
     /// How many bytes were read.
     offset: usize,
-    /// Which of [`TOP`] were seen.
-    seen: [bool; TOP.len()],
+    /// The keys that were seen: of the outer list, and of the payload.
+    top: Taken,
+    keys: Taken,
     /// What the payload has so far.
     values: Vec<(&'static str, Value)>,
     explanation: Option<String>,
     strings: Strings,
     /// The string being read.
     string: String,
-    rejection: Option<Rejection>,
+    rejection: Option<Box<Rejection>>,
 }
 
 /// Where the reading stands.
@@ -37,14 +39,15 @@ enum State {
     Start,
     /// In a list, where a key or the end may come.
     Between(Level),
-    /// In a keyword: the first so many bytes of this word, which is one of those possible.
-    Word(Slot, &'static str, usize),
+    /// In a keyword: the first so many bytes of the word at this position of the slot's list, which is one of
+    /// those possible.
+    Word(Slot, u8, u8),
     /// Before a value.
     Value(Slot),
     /// In a string.
     Text(Slot),
-    /// In a number, which is this so far.
-    Number(&'static str, u32),
+    /// In a number, the value of this key, which is this so far.
+    Number(u8, u32),
     /// Behind the list.
     End,
 }
@@ -61,37 +64,31 @@ enum Level {
 enum Slot {
     /// A key in a list.
     Key(Level),
-    /// The value of this member of [`TOP`].
-    Top(usize),
-    /// The value of this key of the payload.
-    Field(&'static str),
+    /// The value of the outer list's key at this position.
+    Top(u8),
+    /// The value of the payload's key at this position in the table.
+    Field(u8),
 }
 
-/// The keys of the outer list.
-const TOP: [&str; 4] = ["type", "target", "explanation", "payload"];
-const TYPE: usize = 0;
-const TARGET: usize = 1;
-const EXPLANATION: usize = 2;
-const PAYLOAD: usize = 3;
-
-// Each row is a bit.
-const _: () = assert!(GRAMMAR.len() <= Rows::BITS as usize);
+/// A set of words of one list, by their position in it.
+type Taken = u64;
 
 impl Recogniser {
     /// A recogniser that accepts `buffer` beside the name that always means "this session".
     #[must_use]
     pub fn new(buffer: &str) -> Self {
-        Self::of(&GRAMMAR, buffer)
+        Self::of(&TABLE, buffer)
     }
 
-    fn of(table: &'static [Row], buffer: &str) -> Self {
+    fn of(table: &'static Table, buffer: &str) -> Self {
         Self {
             table,
-            rows: (0..table.len()).fold(0, |rows, row| rows | 1 << row),
+            rows: table.all(),
             state: State::Start,
             offset: 0,
-            seen: [false; TOP.len()],
-            values: Vec::new(),
+            top: 0,
+            keys: 0,
+            values: Vec::with_capacity(4),
             explanation: None,
             strings: Strings::new(buffer),
             string: String::new(),
@@ -106,32 +103,37 @@ impl Recogniser {
     /// returns the same.
     pub fn feed(&mut self, chunk: &[u8]) -> Result<(), Rejection> {
         if let Some(rejection) = &self.rejection {
-            return Err(rejection.clone());
+            return Err((**rejection).clone());
         }
         let room = chunk.len().min(MAX_REPLY - self.offset);
         let outcome = self
             .read(&chunk[..room])
             .and_then(|()| if room < chunk.len() { Err(refusal::too_long()) } else { Ok(()) });
-        outcome.inspect_err(|rejection| self.rejection = Some(rejection.clone()))
+        outcome.map_err(|rejection| {
+            self.rejection = Some(rejection.clone());
+            *rejection
+        })
     }
 
     /// The rows that the reply can still become.
     pub fn viable(&self) -> impl Iterator<Item = &'static Row> {
         let rows = match self.state {
             // The rest of the word may decide; what it may still be is known before it ends.
-            State::Word(slot, word, length) => {
-                let possible = self.words(slot).filter(|(_, other)| other.starts_with(&word[..length]));
-                possible.fold(0, |rows, (bits, _)| rows | bits)
+            State::Word(slot, at, length) => {
+                let begun = begun(self.list(slot).0, at, length);
+                let possible = self.words(slot).filter(|(_, word)| word.text.starts_with(begun));
+                possible.fold(0, |rows, (_, word)| rows | word.rows) & self.rows
             }
             _ => self.rows,
         };
-        self.each_row().filter(move |(bit, _)| rows & bit != 0).map(|(_, row)| row)
+        self.table.each(rows).map(|(_, row)| row)
     }
 
     /// What has been decoded of the payload's `:text` so far.
     #[must_use]
     pub fn text(&self) -> &str {
-        if matches!(self.state, State::Text(Slot::Field("text"))) {
+        if matches!(self.state, State::Text(Slot::Field(key)) if self.table.names[usize::from(key)].text == "text")
+        {
             return &self.string;
         }
         self.values
@@ -149,233 +151,228 @@ impl Recogniser {
     /// The rejection that [`Self::feed`] gave, or one at the reply's length if it ends too early.
     pub fn finish(self) -> Result<Action, Rejection> {
         if let Some(rejection) = self.rejection {
-            return Err(rejection);
+            return Err(*rejection);
         }
-        let row = self.each_row().next().map(|(_, row)| row);
-        let (State::End, Some(row)) = (self.state, row) else {
-            return Err(self.too_short());
+        let row = self.table.each(self.rows).next();
+        let (State::End, Some((_, row))) = (self.state, row) else {
+            return Err(*self.too_short());
         };
-        let mut action = Action::new(row);
-        for (key, value) in self.values {
-            action.set(key, value);
-        }
-        action.explain(self.explanation);
-        Ok(action)
+        Ok(Action::of(row, self.values, self.explanation))
     }
 
-    fn read(&mut self, chunk: &[u8]) -> Result<(), Rejection> {
-        let mut rest = chunk;
-        while let Some((&byte, behind)) = rest.split_first() {
-            if let State::Text(slot) = self.state {
-                match self.strings.read(rest, self.offset, &mut self.rows, &mut self.string)? {
-                    Step::More => {
-                        self.offset += rest.len();
-                        return Ok(());
-                    }
-                    Step::Closed(read) => {
-                        rest = &rest[read..];
-                        self.offset += read;
-                        let text = std::mem::take(&mut self.string);
-                        self.state = match slot {
-                            Slot::Field(key) => self.value(key, Value::Text(text)),
-                            Slot::Top(_) | Slot::Key(_) => {
-                                self.explanation = Some(text);
-                                State::Between(Level::Top)
-                            }
-                        };
-                    }
-                }
-            } else {
-                self.state = self.step(byte)?;
-                self.offset += 1;
-                rest = behind;
-            }
+    fn read(&mut self, chunk: &[u8]) -> Result<(), Box<Rejection>> {
+        let mut at = 0;
+        let mut chunk = Chunk::new(chunk);
+        while let Some((&byte, rest)) = chunk.bytes[at..].split_first() {
+            let read = match self.state {
+                State::Text(slot) => self.string(slot, &mut chunk, at)?,
+                State::Word(slot, at, length) => self.letter(slot, at, length, byte)?,
+                State::Number(key, number) if is_end(byte) => self.value(key, Value::Integer(number)),
+                State::Number(key, number) => self.digit(key, Some(number), byte)?,
+                _ if is_blank(byte) => 1,
+                State::Between(level) => match byte {
+                    b')' => self.close(level)?,
+                    b':' => match self.keyword(Slot::Key(level), rest) {
+                        Some(read) => read,
+                        None => return Err(self.unexpected(Slot::Key(level), "", byte)),
+                    },
+                    _ => return Err(self.expected_key(level, byte)),
+                },
+                State::Value(slot) => self.begin_value(slot, byte, rest)?,
+                State::Start if byte == b'(' => self.go(State::Between(Level::Top)),
+                State::Start => return Err(self.not_a_list(byte)),
+                State::End => return Err(self.trailing(byte)),
+            };
+            self.offset += read;
+            at += read;
         }
         Ok(())
     }
 
-    /// Reads one byte outside strings.
-    fn step(&mut self, byte: u8) -> Result<State, Rejection> {
-        let blank = is_blank(byte);
-        // A keyword or number ends at one of these, which then counts for what comes behind it.
-        if is_end(byte) {
-            self.state = match self.state {
-                State::Word(slot, word, length) => self.word(slot, &word[..length], byte)?,
-                State::Number(key, number) => self.value(key, Value::Integer(number)),
-                state => state,
-            };
-        }
-        match (self.state, byte) {
-            (State::Word(slot, word, length), _) => self.letter(slot, word, length, byte),
-            (State::Number(key, number), _) => self.digit(key, Some(number), byte),
-            (state, _) if blank => Ok(state),
-            (State::Start, b'(') => Ok(State::Between(Level::Top)),
-            (State::Start, _) => Err(self.not_a_list(byte)),
-            (State::Between(level), b')') => self.close(level),
-            (State::Between(level), b':') => {
-                let slot = Slot::Key(level);
-                match self.words(slot).next() {
-                    Some((_, word)) => Ok(State::Word(slot, word, 0)),
-                    None => Err(self.unexpected(slot, "", byte)),
+    /// Goes on in another state behind one byte.
+    const fn go(&mut self, state: State) -> usize {
+        self.state = state;
+        1
+    }
+
+    /// Reads on in a string; how many bytes.
+    fn string(&mut self, slot: Slot, chunk: &mut Chunk<'_>, at: usize) -> Result<usize, Box<Rejection>> {
+        match self.strings.read(chunk, at, self.offset, &mut self.rows, &mut self.string)? {
+            Step::More => Ok(chunk.bytes.len() - at),
+            Step::Closed(read) => {
+                let text = std::mem::take(&mut self.string);
+                match slot {
+                    Slot::Field(key) => {
+                        self.value(key, Value::Text(text));
+                    }
+                    Slot::Top(_) | Slot::Key(_) => {
+                        self.explanation = Some(text);
+                        self.state = State::Between(Level::Top);
+                    }
                 }
+                Ok(read)
             }
-            (State::Between(level), _) => Err(self.expected_key(level, byte)),
-            (State::Value(slot), _) => self.begin_value(slot, byte),
-            (State::End | State::Text(_), _) => Err(self.trailing(byte)),
         }
     }
 
-    /// The first byte of a value.
-    fn begin_value(&mut self, slot: Slot, byte: u8) -> Result<State, Rejection> {
+    /// The first byte of a value, `rest` behind it.
+    fn begin_value(&mut self, slot: Slot, byte: u8, rest: &[u8]) -> Result<usize, Box<Rejection>> {
         match (slot, byte) {
-            (Slot::Top(PAYLOAD), b'(') => Ok(State::Between(Level::Payload)),
+            (Slot::Top(PAYLOAD), b'(') => Ok(self.go(State::Between(Level::Payload))),
             (Slot::Top(EXPLANATION), b'"') => {
-                self.strings.begin(std::iter::empty());
-                Ok(State::Text(slot))
+                self.strings.begin(0, 0, 0);
+                Ok(self.go(State::Text(slot)))
             }
-            (Slot::Field(key), b'"') => {
-                let rows =
-                    self.rows_with(key, |shape| !matches!(shape, Shape::Keyword(_) | Shape::Seconds(_)));
-                if rows == 0 {
-                    return Err(self.expected_value(slot, byte));
-                }
-                self.rows = rows;
-                let shapes = self.each_row().filter_map(|(bit, row)| Some((bit, shape(row, key)?)));
-                self.strings.begin(shapes);
-                Ok(State::Text(slot))
+            (Slot::Field(at), b'"') if self.rows & self.table.keys[usize::from(at)].strings != 0 => {
+                let key = &self.table.keys[usize::from(at)];
+                self.rows &= key.strings;
+                self.strings.begin(key.named, key.strict, key.filled);
+                Ok(self.go(State::Text(slot)))
             }
-            (Slot::Top(TYPE | TARGET) | Slot::Field(_), b':') => match self.words(slot).next() {
-                Some((_, word)) => Ok(State::Word(slot, word, 0)),
+            (Slot::Field(_), b'"') => Err(self.expected_value(slot, byte)),
+            (Slot::Top(TYPE | TARGET) | Slot::Field(_), b':') => match self.keyword(slot, rest) {
+                Some(read) => Ok(read),
                 None => Err(self.expected_value(slot, byte)),
             },
-            (Slot::Field(key), _) if self.rows_with(key, |shape| matches!(shape, Shape::Seconds(_))) != 0 => {
-                self.digit(key, None, byte)
+            (Slot::Field(at), _) if self.rows & self.table.keys[usize::from(at)].up_to(0) != 0 => {
+                self.digit(at, None, byte)
             }
             _ => Err(self.expected_value(slot, byte)),
         }
     }
 
     /// A byte in a number.
-    fn digit(&mut self, key: &'static str, before: Option<u32>, byte: u8) -> Result<State, Rejection> {
+    fn digit(&mut self, key: u8, before: Option<u32>, byte: u8) -> Result<usize, Box<Rejection>> {
         let least = u32::from(before.is_none());
         let digit = char::from(byte).to_digit(10).filter(|digit| *digit >= least);
         let number = digit.and_then(|digit| before.unwrap_or(0).checked_mul(10)?.checked_add(digit));
-        let rows = number.map_or(0, |number| {
-            self.rows_with(key, |shape| matches!(shape, Shape::Seconds(most) if number <= most))
-        });
+        let rows = number.map_or(0, |number| self.rows & self.table.keys[usize::from(key)].up_to(number));
         match number {
             Some(number) if rows != 0 => {
                 self.rows = rows;
-                Ok(State::Number(key, number))
+                Ok(self.go(State::Number(key, number)))
             }
             _ => Err(self.bad_integer(key, before, byte)),
         }
     }
 
-    /// A byte in a keyword whose first `length` bytes are those of `word`.
-    fn letter(&self, slot: Slot, word: &'static str, length: usize, byte: u8) -> Result<State, Rejection> {
-        let (prefix, lower) = (&word[..length], byte.to_ascii_lowercase());
-        let goes_on = |other: &str| other.as_bytes().get(length) == Some(&lower) && other.starts_with(prefix);
-        if goes_on(word) {
-            return Ok(State::Word(slot, word, length + 1));
+    /// Begins a keyword at its colon, `rest` behind it; nothing if none may stand here. If it can be seen as a
+    /// whole it is read at once, with a blank behind it. If not, or if it is none of those possible, its letters
+    /// one by one tell more.
+    #[inline]
+    fn keyword(&mut self, slot: Slot, rest: &[u8]) -> Option<usize> {
+        let bytes = rest.first_chunk().copied().unwrap_or_else(|| {
+            let mut padded = [0; AT_ONCE];
+            padded[..rest.len()].copy_from_slice(rest);
+            padded
+        });
+        let whole = self.words(slot).find(|(_, word)| {
+            word.begins(bytes) && rest.get(word.text.len()).is_some_and(|end| is_end(*end))
+        });
+        if let Some((at, word)) = whole {
+            self.end_word(slot, at, word);
+            return Some(1 + word.text.len() + usize::from(is_blank(rest[word.text.len()])));
         }
-        match self.words(slot).find(|(_, other)| goes_on(other)) {
-            Some((_, word)) => Ok(State::Word(slot, word, length + 1)),
-            None => Err(self.unexpected(slot, prefix, byte)),
+        let (at, _) = self.words(slot).next()?;
+        Some(self.go(State::Word(slot, at, 0)))
+    }
+
+    /// A byte in, or just behind, a keyword that begins with the first `length` bytes of the word at `at`; how
+    /// many bytes of it were read.
+    fn letter(&mut self, slot: Slot, at: u8, length: u8, byte: u8) -> Result<usize, Box<Rejection>> {
+        let begun = begun(self.list(slot).0, at, length);
+        if is_end(byte) {
+            let Some((at, word)) = self.words(slot).find(|(_, word)| word.text == begun) else {
+                return Err(self.unexpected(slot, begun, byte));
+            };
+            self.end_word(slot, at, word);
+            return Ok(0);
+        }
+        let next = Some(byte.to_ascii_lowercase());
+        let goes_on = |word: &str| word.as_bytes().get(usize::from(length)).copied() == next;
+        match self.words(slot).find(|(_, word)| goes_on(word.text) && word.text.starts_with(begun)) {
+            Some((at, ..)) => Ok(self.go(State::Word(slot, at, length + 1))),
+            None => Err(self.unexpected(slot, begun, byte)),
         }
     }
 
-    /// The end of the keyword `word`, at `byte`: what it says about the rows, and what comes next.
-    fn word(&mut self, slot: Slot, word: &'static str, byte: u8) -> Result<State, Rejection> {
-        let rows =
-            self.words(slot).filter(|(_, other)| *other == word).fold(0, |rows, (bits, _)| rows | bits);
-        if rows == 0 {
-            return Err(self.unexpected(slot, word, byte));
-        }
-        self.rows = rows;
-        Ok(match slot {
+    /// What a whole keyword says about the reply, and what comes next.
+    #[inline]
+    fn end_word(&mut self, slot: Slot, at: u8, word: &Word) {
+        self.rows &= word.rows;
+        self.state = match slot {
             Slot::Key(Level::Top) => {
-                let which = TOP.iter().position(|key| *key == word).unwrap_or_default();
-                self.seen[which] = true;
-                State::Value(Slot::Top(which))
+                self.top |= 1 << at;
+                State::Value(Slot::Top(at))
             }
-            Slot::Key(Level::Payload) => State::Value(Slot::Field(word)),
+            Slot::Key(Level::Payload) => {
+                self.keys |= 1 << at;
+                State::Value(Slot::Field(at))
+            }
             Slot::Top(_) => State::Between(Level::Top),
-            Slot::Field(key) => self.value(key, Value::Keyword(word)),
-        })
+            Slot::Field(key) => {
+                self.value(key, Value::Keyword(word.text));
+                return;
+            }
+        };
     }
 
-    /// Takes a value of the payload.
-    fn value(&mut self, key: &'static str, value: Value) -> State {
-        self.values.push((key, value));
-        State::Between(Level::Payload)
+    /// Takes a value of the payload, whose end was seen before it was read.
+    fn value(&mut self, key: u8, value: Value) -> usize {
+        self.values.push((self.table.names[usize::from(key)].text, value));
+        self.state = State::Between(Level::Payload);
+        0
     }
 
     /// The end of a list: the rows that have all they require stay.
-    fn close(&mut self, level: Level) -> Result<State, Rejection> {
-        let complete = self.each_row().filter(|(_, row)| self.missing(row, level).next().is_none());
-        let rows = complete.fold(0, |rows, (bit, _)| rows | bit);
-        if rows == 0 {
+    fn close(&mut self, level: Level) -> Result<usize, Box<Rejection>> {
+        let complete = self.complete(level);
+        if complete == 0 {
             return Err(self.missing_key(level));
         }
-        self.rows = rows;
-        Ok(if level == Level::Top { State::End } else { State::Between(Level::Top) })
+        self.rows = complete;
+        Ok(self.go(if level == Level::Top { State::End } else { State::Between(Level::Top) }))
     }
 
-    /// The keys that `row` requires and that are not there.
-    fn missing(&self, row: &'static Row, level: Level) -> impl Iterator<Item = &'static str> {
-        let top = TOP.iter().enumerate().filter(move |(which, _)| {
-            level == Level::Top
-                && !self.seen[*which]
-                && (*which == TYPE || *which == PAYLOAD || *which == TARGET && row.target.is_some())
-        });
-        let fields = row
-            .payload
-            .iter()
-            .filter(move |field| level == Level::Payload && field.required && !self.has(field.key));
-        top.map(|(_, key)| *key).chain(fields.map(|field| field.key))
+    /// The rows that have all they require in this list.
+    fn complete(&self, level: Level) -> Rows {
+        self.rows & !self.missing(level).fold(0, |lacking, (_, rows)| lacking | rows)
     }
 
-    fn has(&self, key: &str) -> bool {
-        self.values.iter().any(|(other, _)| *other == key)
+    /// The keys of a list that are not there, each with the rows that require it.
+    fn missing(&self, level: Level) -> impl Iterator<Item = (&'static str, Rows)> {
+        let (list, taken) = self.list(Slot::Key(level));
+        let required = move |at: usize| match level {
+            Level::Top => self.table.top_required[at],
+            Level::Payload => self.table.keys[at].required,
+        };
+        let words = list.iter().enumerate().filter(move |(at, _)| taken & 1 << at == 0);
+        words.map(move |(at, word)| (word.text, required(at) & self.rows)).filter(|(_, rows)| *rows != 0)
     }
 
-    /// The keywords that may stand in `slot`, each with the rows that allow it. One may come several times.
-    fn words(&self, slot: Slot) -> impl Iterator<Item = (Rows, &'static str)> {
-        let top = TOP.iter().enumerate().filter_map(move |(which, key)| {
-            let any = slot == Slot::Key(Level::Top) && !self.seen[which];
-            let rows = self.each_row().filter(|(_, row)| which != TARGET || row.target.is_some());
-            let rows = if any { rows.fold(0, |rows, (bit, _)| rows | bit) } else { 0 };
-            (rows != 0).then_some((rows, *key))
-        });
-        let others = self.each_row().flat_map(move |(bit, row)| {
-            let (fields, words, word): (&[Field], &[&str], _) = match slot {
-                Slot::Key(Level::Payload) => (row.payload, &[], None),
-                Slot::Top(TYPE) => (&[], &[], Some(row.type_)),
-                Slot::Top(TARGET) => (&[], &[], row.target),
-                Slot::Field(key) => match shape(row, key) {
-                    Some(Shape::Keyword(words)) => (&[], words, None),
-                    _ => (&[], &[], None),
-                },
-                Slot::Top(_) | Slot::Key(Level::Top) => (&[], &[], None),
-            };
-            let keys = fields.iter().map(|field| field.key).filter(|key| !self.has(key));
-            keys.chain(words.iter().copied()).chain(word).map(move |word| (bit, word))
-        });
-        top.chain(others)
+    /// The list of the words that a slot takes, and which of them may not come again.
+    fn list(&self, slot: Slot) -> (&'static [Word], Taken) {
+        let table = self.table;
+        match slot {
+            Slot::Key(Level::Top) => (&table.top, self.top),
+            Slot::Key(Level::Payload) => (&table.names, self.keys),
+            Slot::Top(TYPE) => (&table.types, 0),
+            Slot::Top(TARGET) => (&table.targets, 0),
+            Slot::Top(_) => (&[], 0),
+            Slot::Field(key) => (&table.keys[usize::from(key)].words, 0),
+        }
     }
 
-    /// The viable rows, each with its bit.
-    fn each_row(&self) -> impl Iterator<Item = (Rows, &'static Row)> + use<> {
-        let rows = self.rows;
-        self.table.iter().enumerate().map(|(at, row)| (1 << at, row)).filter(move |(bit, _)| rows & bit != 0)
+    /// The keywords that may stand in `slot`, each with its position in the list.
+    fn words(&self, slot: Slot) -> impl Iterator<Item = (u8, &'static Word)> + use<> {
+        let ((list, taken), viable) = (self.list(slot), self.rows);
+        (0..).zip(list).filter(move |(at, word)| word.rows & viable != 0 && taken & 1 << at == 0)
     }
+}
 
-    /// The viable rows in which the shape of `key` is one for which `fits` holds.
-    fn rows_with(&self, key: &str, fits: impl Fn(Shape) -> bool) -> Rows {
-        let rows = self.each_row().filter(|(_, row)| shape(row, key).is_some_and(&fits));
-        rows.fold(0, |rows, (bit, _)| rows | bit)
-    }
+/// The first bytes of the word at a position of a list.
+fn begun(list: &'static [Word], at: u8, length: u8) -> &'static str {
+    &list[usize::from(at)].text[..usize::from(length)]
 }
 
 fn is_blank(byte: u8) -> bool {
@@ -387,14 +384,12 @@ fn is_end(byte: u8) -> bool {
     is_blank(byte) || matches!(byte, b'(' | b')' | b'"')
 }
 
-fn shape(row: &Row, key: &str) -> Option<Shape> {
-    row.payload.iter().find(|field| field.key == key).map(|field| field.shape)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
-    use crate::action::Kind;
+    use crate::action::{Field, Kind, Shape};
 
     const fn field(key: &'static str, required: bool, shape: Shape) -> Field {
         Field { key, required, shape }
@@ -405,13 +400,14 @@ mod tests {
     }
 
     /// A table with rows that share keys but not what the keys may be.
-    static TABLE: [Row; 5] = [
+    static ROWS: [Row; 5] = [
         row(Some("a"), &[field("x", true, Shape::Text), field("n", false, Shape::Seconds(20))]),
         row(Some("ab"), &[field("x", true, Shape::Command), field("n", false, Shape::Seconds(200))]),
         row(Some("c"), &[field("x", true, Shape::Keyword(&["in", "into"])), field("y", false, Shape::Name)]),
         row(Some("d"), &[field("x", true, Shape::Buffer)]),
         row(None, &[field("z", false, Shape::Path)]),
     ];
+    static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(&ROWS));
 
     /// `|` stands before the byte that is rejected.
     fn check(fixture: &str, accepted: Option<usize>) {
@@ -423,7 +419,7 @@ mod tests {
             let outcome = fed.and_then(|()| recogniser.finish());
             let found = outcome
                 .map_err(|rejection| rejection.offset)
-                .map(|action| TABLE.iter().position(|row| std::ptr::eq(row, action.row())).unwrap());
+                .map(|action| ROWS.iter().position(|row| std::ptr::eq(row, action.row())).unwrap());
             assert_eq!(found, expected, "{fixture}");
         }
     }

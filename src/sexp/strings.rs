@@ -7,11 +7,54 @@
 mod names;
 
 use self::names::Names;
+use super::table::Rows;
 use super::{Rejection, kind};
-use crate::action::{CHAT_BUFFER, Shape};
+use crate::action::CHAT_BUFFER;
 
-/// A set of rows of the grammar table, by their position in it.
-pub(super) type Rows = u64;
+/// So few bytes are read fastest one by one.
+const SHORT: usize = 8;
+
+/// A piece of a reply, and what is known about it.
+pub(super) struct Chunk<'a> {
+    pub(super) bytes: &'a [u8],
+    /// Well-formed text without forbidden control characters, and where it begins in the bytes.
+    text: &'a str,
+    begin: usize,
+    ascii: bool,
+}
+
+impl<'a> Chunk<'a> {
+    pub(super) const fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, text: "", begin: 0, ascii: true }
+    }
+
+    /// As much as there is at `at` of well-formed text without forbidden control characters. The bytes are
+    /// looked at once, many at a time, however many strings they hold.
+    fn plain(&mut self, at: usize) -> &'a str {
+        match at.checked_sub(self.begin).and_then(|from| self.text.get(from..)) {
+            Some(text) if !text.is_empty() => text,
+            _ => {
+                let bytes = &self.bytes[at..];
+                let text = std::str::from_utf8(bytes).unwrap_or_else(|error| {
+                    // So much was just found to be well-formed.
+                    std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default()
+                });
+                let control = |byte: u8| byte < 0x80 && is_control(u32::from(byte));
+                // A loop without an exit takes many bytes at a time.
+                let (any, all) =
+                    text.bytes().fold((false, 0), |(any, all), byte| (any | control(byte), all | byte));
+                let end = if any { text.bytes().position(control) } else { None };
+                self.text = &text[..end.unwrap_or(text.len())];
+                self.ascii = all < 0x80;
+                if !self.ascii {
+                    self.text = &self.text[..c1(self.text).unwrap_or(self.text.len())];
+                }
+                self.begin = at;
+                self.text
+            }
+        }
+    }
+}
 
 /// How far a chunk was read.
 pub(super) enum Step {
@@ -73,35 +116,26 @@ impl Strings {
         }
     }
 
-    /// Begins a string, whose opening quote was just read. `shapes` are those of the viable rows.
-    pub(super) fn begin(&mut self, shapes: impl Iterator<Item = (Rows, Shape)>) {
-        (self.named, self.strict, self.filled) = (0, 0, 0);
-        for (row, shape) in shapes {
-            match shape {
-                Shape::Buffer => self.named |= row,
-                Shape::Command => {
-                    self.strict |= row;
-                    self.filled |= row;
-                }
-                Shape::Path => self.strict |= row,
-                Shape::Text | Shape::Name | Shape::Keyword(_) | Shape::Seconds(_) => {}
-            }
-        }
+    /// Begins a string, whose opening quote was just read: the rows in which it has to be one of the names, must
+    /// not hold invisible characters, must not be empty.
+    pub(super) fn begin(&mut self, named: Rows, strict: Rows, filled: Rows) {
+        (self.named, self.strict, self.filled) = (named, strict, filled);
         self.names.restart();
         self.empty = true;
     }
 
-    /// Reads `chunk`, which begins at byte `offset` of the reply, and appends what it stands for to `out`.
+    /// Reads `chunk`, whose byte `at` is byte `offset` of the reply, and appends what it stands for to `out`.
     pub(super) fn read(
         &mut self,
-        chunk: &[u8],
+        chunk: &mut Chunk<'_>,
+        mut at: usize,
         offset: usize,
         rows: &mut Rows,
         out: &mut String,
-    ) -> Result<Step, Rejection> {
-        let mut at = 0;
-        while let Some(&byte) = chunk.get(at) {
-            let here = offset + at;
+    ) -> Result<Step, Box<Rejection>> {
+        let begin = at;
+        while let Some(&byte) = chunk.bytes.get(at) {
+            let here = offset + at - begin;
             if let Some(escape) = self.escape {
                 self.escape = self.escaped(escape, byte, rows, out)?;
             } else if self.holding > 0 {
@@ -111,28 +145,21 @@ impl Strings {
                 let held = &held[..std::mem::take(&mut self.holding)];
                 self.literal(held, held.len() - 1, here + 1 - held.len(), rows, out)?;
             } else {
-                let rest = &chunk[at..];
-                let length = plain(rest);
-                if length > 0 {
-                    self.literal(&rest[..length], 0, here, rows, out)?;
+                let read = match self.plain(chunk, at, *rows, out) {
+                    0 => self.run(&chunk.bytes[at..], here, rows, out)?,
+                    read => read,
+                };
+                if read > 0 {
                     self.empty = false;
-                    at += length;
+                    at += read;
                     continue;
                 }
                 match byte {
                     b'"' => {
                         self.close(here, rows)?;
-                        return Ok(Step::Closed(at + 1));
+                        return Ok(Step::Closed(at + 1 - begin));
                     }
                     b'\\' => {
-                        // The most frequent escapes, if they are whole and nothing is to be compared.
-                        let short = rest.get(1).and_then(|letter| short_escape(*letter));
-                        if let (Some(c), true) = (short, self.named & *rows == 0) {
-                            out.push(c);
-                            self.empty = false;
-                            at += 2;
-                            continue;
-                        }
                         if self.named & *rows != 0 && !self.names.more() {
                             self.drop_named(here, rows)?;
                         }
@@ -158,6 +185,56 @@ impl Strings {
         }
     }
 
+    /// Reads plain text with short escapes in it, if there is nothing in it that this string may not hold: the
+    /// most frequent case, and so the fastest. It stops before everything else; how many bytes it read.
+    fn plain(&mut self, chunk: &mut Chunk<'_>, at: usize, rows: Rows, out: &mut String) -> usize {
+        if chunk.bytes.len() < at + SHORT {
+            return 0;
+        }
+        let text = chunk.plain(at);
+        let bytes = text.as_bytes();
+        if self.named & rows != 0 {
+            // A name as a whole, as if it was compared byte by byte.
+            let end = memchr::memchr2(b'"', b'\\', bytes).filter(|end| self.empty && bytes[*end] == b'"');
+            let name = end.map(|end| &text[..end]).filter(|name| self.names.take(name));
+            out.push_str(name.unwrap_or_default());
+            return name.map_or(0, str::len);
+        }
+        if self.strict & rows != 0 && !chunk.ascii {
+            return 0;
+        }
+        let mut from = 0;
+        while let Some(length) = special(&bytes[from..]) {
+            let end = from + length;
+            if from == 0 && bytes[end] == b'\\' {
+                // Once is faster than bit by bit.
+                out.reserve(text.len());
+            }
+            out.push_str(&text[from..end]);
+            let letter = bytes.get(end + 1).filter(|_| bytes[end] == b'\\');
+            let Some(c) = letter.and_then(|letter| short_escape(*letter)) else { return end };
+            out.push(c);
+            from = end + 2;
+        }
+        out.push_str(&text[from..]);
+        text.len()
+    }
+
+    /// Reads what comes before the next quote, backslash or control character; how many bytes that are.
+    fn run(
+        &mut self,
+        rest: &[u8],
+        start: usize,
+        rows: &mut Rows,
+        out: &mut String,
+    ) -> Result<usize, Box<Rejection>> {
+        let length = rest.iter().position(|byte| SPECIAL[usize::from(*byte)]).unwrap_or(rest.len());
+        if length > 0 {
+            self.literal(&rest[..length], 0, start, rows, out)?;
+        }
+        Ok(length)
+    }
+
     /// Reads `run`, which has no quote, backslash or control character in it, or is a character held back.
     /// Its first `known` bytes were already compared with the names; it begins at byte `start` of the reply.
     fn literal(
@@ -167,7 +244,7 @@ impl Strings {
         start: usize,
         rows: &mut Rows,
         out: &mut String,
-    ) -> Result<(), Rejection> {
+    ) -> Result<(), Box<Rejection>> {
         let mut differs = None;
         if self.named & *rows != 0
             && let Some(same) = self.names.differ(&run[known..])
@@ -207,16 +284,7 @@ impl Strings {
     }
 
     /// Refuses C1 control characters and, where they matter, invisible ones.
-    fn check_characters(&self, text: &str, start: usize, rows: &mut Rows) -> Result<(), Rejection> {
-        if self.strict & *rows == 0 {
-            // All C1 control characters begin with this byte.
-            let bytes = text.as_bytes();
-            let mut some = memchr::memchr_iter(0xC2, bytes);
-            return match some.find(|at| bytes.get(at + 1).is_some_and(|second| *second < 0xA0)) {
-                Some(at) => Err(forbidden(char::from(bytes[at + 1]), start + at)),
-                None => Ok(()),
-            };
-        }
+    fn check_characters(&self, text: &str, start: usize, rows: &mut Rows) -> Result<(), Box<Rejection>> {
         for (at, c) in text.char_indices() {
             if is_control(u32::from(c)) {
                 return Err(forbidden(c, start + at));
@@ -232,16 +300,16 @@ impl Strings {
     }
 
     /// The closing quote, at byte `here`.
-    fn close(&mut self, here: usize, rows: &mut Rows) -> Result<(), Rejection> {
+    fn close(&mut self, here: usize, rows: &mut Rows) -> Result<(), Box<Rejection>> {
         if self.empty && self.filled & *rows != 0 {
             *rows &= !self.filled;
             if *rows == 0 {
-                return Err(Rejection {
+                return Err(Box::new(Rejection {
                     kind: kind::EMPTY_COMMAND,
                     offset: here,
                     message: "found an empty string, expected a command".into(),
                     hint: "Write the command to run between the quotes.".into(),
-                });
+                }));
             }
         }
         if self.named & *rows != 0 && !self.names.complete() {
@@ -257,7 +325,7 @@ impl Strings {
         byte: u8,
         rows: &mut Rows,
         out: &mut String,
-    ) -> Result<Option<Escape>, Rejection> {
+    ) -> Result<Option<Escape>, Box<Rejection>> {
         match (escape.part, escape.high) {
             (Part::Backslash, _) if byte == b'\\' => escape.part = Part::Letter,
             (Part::Letter, _) if byte == b'u' => escape.part = Part::Digit(0, 0),
@@ -315,7 +383,7 @@ impl Strings {
         start: usize,
         rows: &mut Rows,
         out: &mut String,
-    ) -> Result<(), Rejection> {
+    ) -> Result<(), Box<Rejection>> {
         if self.strict & *rows != 0 && is_invisible(c) {
             *rows &= !self.strict;
             if *rows == 0 {
@@ -333,47 +401,40 @@ impl Strings {
     }
 
     /// The string is none of the names; `at` is where it differs.
-    fn drop_named(&mut self, at: usize, rows: &mut Rows) -> Result<(), Rejection> {
+    fn drop_named(&mut self, at: usize, rows: &mut Rows) -> Result<(), Box<Rejection>> {
         *rows &= !self.named;
         if *rows != 0 {
             return Ok(());
         }
-        Err(Rejection {
+        Err(Box::new(Rejection {
             kind: kind::BAD_BUFFER,
             offset: at,
             message: "the buffer is not that of this session".into(),
             hint: format!("Write :buffer \"{CHAT_BUFFER}\", which always means this session."),
-        })
+        }))
     }
 }
 
-/// How many bytes at the beginning of `bytes` are neither quote, backslash nor forbidden control character.
-fn plain(bytes: &[u8]) -> usize {
+/// Where the first quote or backslash is.
+fn special(bytes: &[u8]) -> Option<usize> {
     const fn all(byte: u8) -> u64 {
         u64::from_ne_bytes([byte; 8])
     }
-    /// Whether one of the eight bytes is less than `limit`, which is at most 0x80.
-    const fn any_below(word: u64, limit: u8) -> bool {
-        word.wrapping_sub(all(limit)) & !word & all(0x80) != 0
+    /// The highest bit of each zero byte, and perhaps of bytes behind the first.
+    const fn zeros(word: u64) -> u64 {
+        word.wrapping_sub(all(1)) & !word & all(0x80)
     }
-    let mut at = 0;
-    loop {
-        // Eight bytes at a time, as long as none of them needs a look.
-        while let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
-            let word = u64::from_ne_bytes(*eight);
-            let quote = any_below(word ^ all(b'"'), 1) || any_below(word ^ all(b'\\'), 1);
-            if quote || any_below(word, b' ') || any_below(word ^ all(0x7F), 1) {
-                break;
-            }
-            at += 8;
-        }
-        let near = bytes.len().min(at + 8);
-        match bytes[at..near].iter().position(|&byte| SPECIAL[usize::from(byte)]) {
-            Some(more) => return at + more,
-            None if near == bytes.len() => return near,
-            None => at = near,
+    // It is near, most often: then a call costs more than the search.
+    let (words, _) = bytes[..bytes.len().min(64)].as_chunks();
+    for (at, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let found = zeros(word ^ all(b'"')) | zeros(word ^ all(b'\\'));
+        if found != 0 {
+            return Some(8 * at + found.trailing_zeros() as usize / 8);
         }
     }
+    let seen = 8 * words.len();
+    memchr::memchr2(b'"', b'\\', &bytes[seen..]).map(|at| seen + at)
 }
 
 static SPECIAL: [bool; 256] = {
@@ -398,6 +459,13 @@ const fn short_escape(letter: u8) -> Option<char> {
     }
 }
 
+/// Where in `text` the first C1 control character is.
+fn c1(text: &str) -> Option<usize> {
+    // All of them begin with this byte.
+    let bytes = text.as_bytes();
+    memchr::memchr_iter(0xC2, bytes).find(|at| bytes.get(at + 1).is_some_and(|second| *second < 0xA0))
+}
+
 /// C0, DEL and C1 but for the three that a string may hold.
 const fn is_control(number: u32) -> bool {
     (number < 0x20 && number != 0x09 && number != 0x0A && number != 0x0D)
@@ -414,35 +482,35 @@ pub(super) const fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200B}' | '\u{2060}' | '\u{FEFF}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
-fn forbidden(c: char, offset: usize) -> Rejection {
-    Rejection {
+fn forbidden(c: char, offset: usize) -> Box<Rejection> {
+    Box::new(Rejection {
         kind: kind::BAD_CHARACTER,
         offset,
         message: format!("found the control character U+{:04X} in a string", u32::from(c)),
         hint: "In strings only line feed, TAB and carriage return are allowed of the control characters."
             .into(),
-    }
+    })
 }
 
-fn invisible(c: char, kind: &'static str, offset: usize) -> Rejection {
-    Rejection {
+fn invisible(c: char, kind: &'static str, offset: usize) -> Box<Rejection> {
+    Box::new(Rejection {
         kind,
         offset,
         message: format!("found the invisible character U+{:04X} in a command or directory", u32::from(c)),
         hint: "Leave it out: commands and directories have no invisible characters.".into(),
-    }
+    })
 }
 
-fn ill_formed(byte: u8, offset: usize) -> Rejection {
-    Rejection {
+fn ill_formed(byte: u8, offset: usize) -> Box<Rejection> {
+    Box::new(Rejection {
         kind: kind::BAD_UTF8,
         offset,
         message: format!("the byte 0x{byte:02X} begins no well-formed UTF-8 character"),
         hint: "Write the reply as UTF-8.".into(),
-    }
+    })
 }
 
-fn bad_escape(escape: Escape, byte: u8) -> Rejection {
+fn bad_escape(escape: Escape, byte: u8) -> Box<Rejection> {
     let found = super::report::found(byte);
     let message = match (escape.part, escape.high) {
         (Part::Letter, None) => format!("found a backslash before {found}, which is no escape"),
@@ -455,11 +523,11 @@ fn bad_escape(escape: Escape, byte: u8) -> Rejection {
         }
         (Part::Backslash, None) => format!("found {found} in an escape"),
     };
-    Rejection {
+    Box::new(Rejection {
         kind: kind::BAD_ESCAPE,
         offset: escape.start,
         message,
         hint: "In strings write \\\\ \\\" \\n \\t \\r or \\uXXXX (surrogates in pairs); a backslash itself is \\\\."
             .into(),
-    }
+    })
 }

@@ -292,8 +292,10 @@ fn check(which: usize, reply: &[u8], cuts: &[usize]) -> Result<(), TestCaseError
     Ok(())
 }
 
+/// `PROPTEST_CASES` asks for more.
 fn config(cases: u32) -> ProptestConfig {
-    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+    let asked = ProptestConfig::default();
+    ProptestConfig { cases: asked.cases.max(cases), failure_persistence: None, ..asked }
 }
 
 proptest! {

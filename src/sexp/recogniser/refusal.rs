@@ -3,16 +3,16 @@
 //! Nothing here depends on bytes behind the one that was refused, so a rejection reads the same however
 //! the reply was cut.
 
-use super::{EXPLANATION, Level, PAYLOAD, Recogniser, Slot, State, TOP, is_end, shape};
-use crate::action::{MAX_REPLY, Shape};
+use super::{EXPLANATION, Level, PAYLOAD, Recogniser, Slot, State, is_end};
+use crate::action::MAX_REPLY;
 use crate::sexp::{Rejection, kind, report};
 
 impl Recogniser {
-    fn reject(&self, kind: &'static str, message: String, hint: impl Into<String>) -> Rejection {
-        Rejection { kind, offset: self.offset, message, hint: hint.into() }
+    fn reject(&self, kind: &'static str, message: String, hint: impl Into<String>) -> Box<Rejection> {
+        Box::new(Rejection { kind, offset: self.offset, message, hint: hint.into() })
     }
 
-    pub(super) fn not_a_list(&self, byte: u8) -> Rejection {
+    pub(super) fn not_a_list(&self, byte: u8) -> Box<Rejection> {
         let message = format!("found {} before the property list, expected `(`", report::found(byte));
         self.reject(
             kind::NOT_A_LIST,
@@ -21,7 +21,7 @@ impl Recogniser {
         )
     }
 
-    pub(super) fn trailing(&self, byte: u8) -> Rejection {
+    pub(super) fn trailing(&self, byte: u8) -> Box<Rejection> {
         let message = format!("found {} after the property list, expected nothing", report::found(byte));
         self.reject(
             kind::TRAILING,
@@ -30,7 +30,7 @@ impl Recogniser {
         )
     }
 
-    pub(super) fn expected_key(&self, level: Level, byte: u8) -> Rejection {
+    pub(super) fn expected_key(&self, level: Level, byte: u8) -> Box<Rejection> {
         let message = format!("found {}, expected {}", report::found(byte), self.expected(Slot::Key(level)));
         self.reject(
             kind::EXPECTED_KEY,
@@ -40,7 +40,7 @@ impl Recogniser {
     }
 
     /// A keyword that is none of those possible: `prefix` may be the beginning of one, but not with `byte`.
-    pub(super) fn unexpected(&self, slot: Slot, prefix: &str, byte: u8) -> Rejection {
+    pub(super) fn unexpected(&self, slot: Slot, prefix: &str, byte: u8) -> Box<Rejection> {
         let expected = self.expected(slot);
         let found = match byte {
             // The colon itself is what is too much.
@@ -59,21 +59,21 @@ impl Recogniser {
             ),
             Slot::Top(_) | Slot::Field(_) => self.reject(
                 kind::BAD_VALUE,
-                format!("found {found} after {}, expected {expected}", name(slot)),
-                format!("The value of {} is {expected}.", name(slot)),
+                format!("found {found} after {}, expected {expected}", self.name(slot)),
+                format!("The value of {} is {expected}.", self.name(slot)),
             ),
         }
     }
 
-    pub(super) fn expected_value(&self, slot: Slot, byte: u8) -> Rejection {
+    pub(super) fn expected_value(&self, slot: Slot, byte: u8) -> Box<Rejection> {
         let expected = self.expected(slot);
-        let message = format!("found {} after {}, expected {expected}", report::found(byte), name(slot));
-        self.reject(kind::EXPECTED_VALUE, message, format!("The value of {} is {expected}.", name(slot)))
+        let message = format!("found {} after {}, expected {expected}", report::found(byte), self.name(slot));
+        self.reject(kind::EXPECTED_VALUE, message, format!("The value of {} is {expected}.", self.name(slot)))
     }
 
-    pub(super) fn bad_integer(&self, key: &str, before: Option<u32>, byte: u8) -> Rejection {
+    pub(super) fn bad_integer(&self, key: u8, before: Option<u32>, byte: u8) -> Box<Rejection> {
         let before = before.map_or_else(String::new, |number| format!(" behind {number}"));
-        let expected = self.expected_shape(key);
+        let (expected, key) = (self.expected_shape(key), self.table.names[usize::from(key)].text);
         let message = format!("found {}{before} as the value of :{key}", report::found(byte));
         self.reject(
             kind::BAD_INTEGER,
@@ -82,10 +82,10 @@ impl Recogniser {
         )
     }
 
-    pub(super) fn missing_key(&self, level: Level) -> Rejection {
-        let lacking = self.each_row().map(|(_, row)| {
-            let keys: Vec<String> = self.missing(row, level).map(|key| format!(":{key}")).collect();
-            keys.join(" and ")
+    pub(super) fn missing_key(&self, level: Level) -> Box<Rejection> {
+        let lacking = self.table.each(self.rows).map(|(bit, _)| {
+            let keys = self.missing(level).filter(|(_, rows)| rows & bit != 0);
+            keys.map(|(key, _)| format!(":{key}")).collect::<Vec<_>>().join(" and ")
         });
         let expected = report::alternatives(lacking);
         let list = if level == Level::Top { "the list" } else { "the payload" };
@@ -93,14 +93,16 @@ impl Recogniser {
         self.reject(kind::MISSING_KEY, message, format!("Give {expected} before you close {list}."))
     }
 
-    pub(super) fn too_short(&self) -> Rejection {
+    pub(super) fn too_short(&self) -> Box<Rejection> {
         let place = match self.state {
             State::Start => "before the property list".to_owned(),
             State::Between(Level::Top) => "inside the list".into(),
             State::Between(Level::Payload) => "inside the payload".into(),
             State::Word(..) => "inside a keyword".into(),
-            State::Value(slot) => format!("after {}", name(slot)),
-            State::Text(slot) => format!("{} that is the value of {}", self.strings.unfinished(), name(slot)),
+            State::Value(slot) => format!("after {}", self.name(slot)),
+            State::Text(slot) => {
+                format!("{} that is the value of {}", self.strings.unfinished(), self.name(slot))
+            }
             State::Number(..) | State::End => "inside a number".into(),
         };
         self.reject(
@@ -113,42 +115,42 @@ impl Recogniser {
     /// What may stand in `slot`, in words.
     fn expected(&self, slot: Slot) -> String {
         let end = match slot {
-            Slot::Key(level) => {
-                self.each_row().any(|(_, row)| self.missing(row, level).next().is_none()).then_some("`)`")
-            }
+            Slot::Key(level) => (self.complete(level) != 0).then_some("`)`"),
             Slot::Top(EXPLANATION) => Some("a string"),
             Slot::Top(PAYLOAD) => Some("a list, `(`"),
             Slot::Field(key) => return self.expected_shape(key),
             Slot::Top(_) => None,
         };
-        let words = self.words(slot).map(|(_, word)| format!(":{word}"));
+        let words = self.words(slot).map(|(_, word)| format!(":{}", word.text));
         report::alternatives(words.chain(end.map(str::to_owned)))
     }
 
-    /// What the value of `key` may be, in words.
-    fn expected_shape(&self, key: &str) -> String {
-        let shapes = self.each_row().filter_map(|(_, row)| shape(row, key));
-        report::alternatives(shapes.map(|shape| match shape {
-            Shape::Keyword(words) => report::alternatives(words.iter().map(|word| format!(":{word}"))),
-            Shape::Seconds(most) => format!("a whole number from 1 to {most}"),
-            Shape::Text | Shape::Buffer | Shape::Command | Shape::Path | Shape::Name => "a string".into(),
-        }))
+    /// What the value of the key at this position may be, in words.
+    fn expected_shape(&self, key: u8) -> String {
+        let key = &self.table.keys[usize::from(key)];
+        let string = (self.rows & key.strings != 0).then(|| "a string".to_owned());
+        let words = key.words.iter().filter(|word| self.rows & word.rows != 0);
+        let numbers = key.numbers.iter().filter(|(_, rows)| self.rows & rows != 0);
+        let numbers = numbers.map(|(most, _)| format!("a whole number from 1 to {most}"));
+        report::alternatives(
+            string.into_iter().chain(words.map(|word| format!(":{}", word.text))).chain(numbers),
+        )
+    }
+
+    fn name(&self, slot: Slot) -> String {
+        match slot {
+            Slot::Top(at) => format!(":{}", self.table.top[usize::from(at)].text),
+            Slot::Field(at) => format!(":{}", self.table.names[usize::from(at)].text),
+            Slot::Key(_) => "a key".into(),
+        }
     }
 }
 
-fn name(slot: Slot) -> String {
-    match slot {
-        Slot::Top(which) => format!(":{}", TOP[which]),
-        Slot::Field(key) => format!(":{key}"),
-        Slot::Key(_) => "a key".into(),
-    }
-}
-
-pub(super) fn too_long() -> Rejection {
-    Rejection {
+pub(super) fn too_long() -> Box<Rejection> {
+    Box::new(Rejection {
         kind: kind::TOO_LONG,
         offset: MAX_REPLY,
         message: format!("the reply has more than {MAX_REPLY} bytes"),
         hint: "Write a shorter text.".into(),
-    }
+    })
 }

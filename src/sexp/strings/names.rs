@@ -6,7 +6,8 @@ use crate::action::CHAT_BUFFER;
 /// The allowed buffer names, compared with a string that is being read.
 #[derive(Debug)]
 pub(super) struct Names {
-    names: Vec<Box<str>>,
+    /// Beside the name that always means this session.
+    own: Option<Box<str>>,
     /// Which of them have the string as a prefix so far.
     alive: [bool; 2],
     /// The bytes of the string so far.
@@ -15,12 +16,25 @@ pub(super) struct Names {
 
 impl Names {
     pub(super) fn new(buffer: &str) -> Self {
-        let mut names = vec![Box::from(CHAT_BUFFER)];
         // A name with a control character can not be written in this grammar, so it is no choice.
-        if buffer != CHAT_BUFFER && !buffer.chars().any(|c| is_control(u32::from(c))) {
-            names.push(buffer.into());
+        let own = buffer != CHAT_BUFFER && !buffer.chars().any(|c| is_control(u32::from(c)));
+        Self { own: own.then(|| buffer.into()), alive: [true; 2], at: 0 }
+    }
+
+    /// Takes a whole string, if it is one of the names; whether it is.
+    pub(super) fn take(&mut self, string: &str) -> bool {
+        let mut same = self.all().map(|name| name == string);
+        let alive = [same.next() == Some(true), same.next() == Some(true)];
+        drop(same);
+        let any = alive != [false; 2];
+        if any {
+            (self.alive, self.at) = (alive, string.len());
         }
-        Self { names, alive: [true; 2], at: 0 }
+        any
+    }
+
+    fn all(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(CHAT_BUFFER).chain(self.own.as_deref())
     }
 
     pub(super) fn restart(&mut self) {
@@ -30,7 +44,7 @@ impl Names {
 
     /// What is left of the names that are still possible; with whose.
     fn rest(&self) -> impl Iterator<Item = (usize, &str)> {
-        let alive = self.names.iter().enumerate().filter(|(which, _)| self.alive[*which]);
+        let alive = self.all().enumerate().filter(|(which, _)| self.alive[*which]);
         alive.filter_map(|(which, name)| Some((which, name.get(self.at..)?)))
     }
 
@@ -38,7 +52,8 @@ impl Names {
     pub(super) fn differ(&mut self, bytes: &[u8]) -> Option<usize> {
         for (position, byte) in bytes.iter().enumerate() {
             let mut any = false;
-            for (name, alive) in self.names.iter().zip(&mut self.alive) {
+            let names = std::iter::once(CHAT_BUFFER).chain(self.own.as_deref());
+            for (name, alive) in names.zip(&mut self.alive) {
                 *alive = *alive && name.as_bytes().get(self.at) == Some(byte);
                 any |= *alive;
             }
