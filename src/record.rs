@@ -205,6 +205,10 @@ pub enum Verdict {
         offset: usize,
         /// The rule it broke, in words.
         message: String,
+        /// If the reply was stopped there: how many more bytes the limit of a reply would have let come. How
+        /// many the model would have written, nobody knows.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        saved: Option<usize>,
     },
     /// The model or the connection failed; a reply that was cut is never complete.
     Broken {

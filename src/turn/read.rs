@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Effect, Effects, Phase, REPAIRS, RETRIES, Turn};
-use crate::action::CHAT_BUFFER;
+use crate::action::{CHAT_BUFFER, MAX_REPLY};
 use crate::outgoing::State;
 use crate::policy;
 use crate::record::{Latency, Record, Usage, Verdict};
@@ -16,17 +16,26 @@ impl Turn {
         let Phase::Reading(reply) = &mut self.phase else { return };
         let first = reply.first.is_none();
         reply.first.get_or_insert(now);
-        let room = crate::action::MAX_REPLY.saturating_sub(reply.raw.len());
+        let room = MAX_REPLY.saturating_sub(reply.raw.len());
         reply.raw.extend_from_slice(&text.as_bytes()[..text.len().min(room)]);
         let fed = reply.reading.feed(text.as_bytes());
         let shown = if fed.is_ok() { reply.reading.take_preview() } else { String::new() };
+        let received = reply.raw.len();
         if first {
             effects.push(self.state(State::Streaming, None));
         }
         match fed {
             Err(rejection) => {
                 effects.push(Effect::StopModel);
-                self.rejected(&rejection, None, now, effects);
+                let saved = MAX_REPLY - received;
+                tracing::info!(
+                    turn = %self.subject.turn,
+                    attempt = self.attempt,
+                    offset = rejection.offset,
+                    received,
+                    "stopped the reply at its first wrong byte and closed the connection: at most {saved} bytes saved"
+                );
+                self.rejected(&rejection, Some(saved), None, now, effects);
             }
             Ok(()) => {
                 self.preview.push(&shown);
@@ -41,7 +50,7 @@ impl Turn {
         let Phase::Reading(reply) = &mut self.phase else { return };
         let reading = std::mem::replace(&mut reply.reading, Reading::new(CHAT_BUFFER, 1));
         match reading.finish() {
-            Err(rejection) => self.rejected(&rejection, usage, now, effects),
+            Err(rejection) => self.rejected(&rejection, None, usage, now, effects),
             Ok(accepted) => {
                 self.preview.push(&accepted.rest);
                 if let Some(text) = self.preview.take() {
@@ -59,6 +68,7 @@ impl Turn {
     pub(super) fn rejected(
         &mut self,
         rejection: &Rejection,
+        saved: Option<usize>,
         usage: Option<Usage>,
         now: Duration,
         effects: &mut Effects,
@@ -70,6 +80,7 @@ impl Turn {
             kind: rejection.kind.to_owned(),
             offset: rejection.offset,
             message: rejection.message.clone(),
+            saved,
         };
         self.replied(verdict, usage, now, effects);
         if self.repairs < REPAIRS {

@@ -4,6 +4,7 @@
 use std::net::TcpListener;
 use std::thread;
 
+use org_agent::action::MAX_REPLY;
 use serde_json::json;
 
 use crate::client::Client;
@@ -62,6 +63,35 @@ fn a_wrong_reply_is_stopped_at_once_taken_back_and_asked_again() {
     let turn = scene.say("Sure?");
     assert_eq!(scene.asked(), [user("Do it."), assistant(&insert("Here it is.")), user("Sure?")]);
     scene.end(&turn);
+    scene.finish();
+}
+
+/// Two thousand tokens of prose: after the first of them there is no connection left to send the others over.
+#[test]
+fn prose_costs_one_chunk() {
+    let mut scene = Scene::new();
+    let prose = "Sure, here is what I know about it. ".repeat(230);
+    let (first, rest) = prose.split_at(4);
+    let never = Gate::new();
+    scene.model.push(Reply::stream().text(first).wait(&never).pieces(rest, 4).finish("stop").done());
+    let right = insert("It is so.");
+    scene.model.reply_with(&right);
+    let turn = scene.say("Is it?");
+    let request = scene.model.take_request_blocking();
+    messages(&request);
+    request.closed_blocking();
+    scene.asked();
+    scene.end(&turn);
+    let saved = MAX_REPLY - first.len();
+    let events = scene.request("orgAgent/why", &json!({"turnId": turn})).unwrap()["events"].take();
+    let replied = events.as_array().unwrap().iter().find(|event| event.get("raw").is_some()).unwrap();
+    assert_eq!((&replied["raw"], &replied["verdict"]["offset"]), (&json!(first), &json!(0)));
+    assert_eq!(replied["verdict"]["saved"], saved);
+    let log = scene.client.log();
+    let line = log.lines().find(|line| line.contains("first wrong byte")).unwrap_or_else(|| panic!("{log}"));
+    for part in [format!("at most {saved} bytes saved"), "offset=0 received=4".to_owned()] {
+        assert!(line.contains(&part), "{line}");
+    }
     scene.finish();
 }
 
