@@ -7,6 +7,7 @@ mod chat;
 pub mod check;
 mod doctor;
 mod jsonl;
+pub mod org;
 mod serve;
 
 use std::io::{self, Write};
@@ -38,6 +39,7 @@ enum Command {
     Serve(serve::Args),
     Chat(chat::Args),
     Check(check::Args),
+    Org(org::Args),
     Doctor(doctor::Args),
 }
 
@@ -58,6 +60,10 @@ pub fn main() -> ExitCode {
         Command::Chat(args) => chat::main(&args),
         Command::Check(args) => {
             check::run(&args, &mut io::stdin().lock(), &mut io::stdout().lock()).map(|good| u8::from(!good))
+        }
+        Command::Org(args) => {
+            org::run(&args, &mut io::stdin().lock(), &mut io::stdout().lock(), &mut io::stderr().lock())
+                .map(|()| 0)
         }
         Command::Doctor(args) => doctor::main(&args),
     };

@@ -3,6 +3,9 @@
 use crate::ids::{ActuationId, EventId, SessionId, TurnId};
 use crate::record::{Attachment, Decision, Outcome};
 
+/// The deepest heading a text may stand under.
+pub const MAX_LEVEL: u32 = 64;
+
 /// A chat message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChatMessage {
@@ -14,7 +17,7 @@ pub struct ChatMessage {
     pub buffer: Option<String>,
     /// The user's words.
     pub text: String,
-    /// The level of the prompt's heading, at least 1.
+    /// The level of the prompt's heading, 1 to [`MAX_LEVEL`].
     pub level: u32,
     /// What the user attached.
     pub context: Vec<Attachment>,

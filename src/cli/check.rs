@@ -57,7 +57,7 @@ pub fn run(args: &Args, stdin: &mut dyn BufRead, stdout: &mut dyn Write) -> Resu
 
 fn answer(args: &Args, name: &str, input: &mut dyn BufRead, stdout: &mut dyn Write) -> Result<bool> {
     if args.jsonl {
-        let verdict = |question: Option<Question>| Verdict::of(question, &args.buffer);
+        let verdict = |question: Result<Question, String>| Verdict::of(question, &args.buffer);
         return match jsonl::each(input, stdout, verdict) {
             Ok(()) => Ok(true),
             Err(error) => Err(Error::internal("the lines could not all be answered")
@@ -106,13 +106,13 @@ struct Verdict {
 }
 
 impl Verdict {
-    fn of(question: Option<Question>, buffer: &str) -> Self {
+    fn of(question: Result<Question, String>, buffer: &str) -> Self {
         let rejected =
             |kind, offset| Self { verdict: "reject", kind: Some(kind), offset, action: None, sexp: None };
         match question.map(|question| read(question.reply.as_bytes(), buffer)) {
-            None => rejected("bad-line", None),
-            Some(Err(rejection)) => rejected(rejection.kind, Some(rejection.offset)),
-            Some(Ok(action)) => Self {
+            Err(_) => rejected("bad-line", None),
+            Ok(Err(rejection)) => rejected(rejection.kind, Some(rejection.offset)),
+            Ok(Ok(action)) => Self {
                 verdict: "accept",
                 kind: None,
                 offset: None,

@@ -27,7 +27,7 @@ struct Answer<'a, A> {
     answer: A,
 }
 
-/// Answers each line of `input`; `answer` is given the question, or nothing if the line is none. Lines of
+/// Answers each line of `input`; `answer` is given the question, or why the line is none. Lines of
 /// blanks are skipped. Each answer is written out before the next line is read.
 ///
 /// # Errors
@@ -35,7 +35,7 @@ struct Answer<'a, A> {
 pub fn each<Q: DeserializeOwned, A: Serialize>(
     input: &mut dyn BufRead,
     output: &mut dyn Write,
-    answer: impl Fn(Option<Q>) -> A,
+    answer: impl Fn(Result<Q, String>) -> A,
 ) -> io::Result<()> {
     let mut line = Vec::new();
     while let Some(whole) = next(input, &mut line)? {
@@ -43,17 +43,32 @@ pub fn each<Q: DeserializeOwned, A: Serialize>(
             continue;
         }
         // Only an object is a question; serde would take an array for one, too.
-        let readable: &[u8] = if whole && line.trim_ascii_start().starts_with(b"{") { &line } else { b"" };
-        let (id, question) = match serde_json::from_slice(readable) {
-            Ok(id) => (id, serde_json::from_slice(readable).ok()),
-            Err(_) => (Id { id: None }, None),
+        let readable = match (whole, line.trim_ascii_start().first()) {
+            (false, _) => Err(format!("the line has {LONGEST} bytes or more")),
+            (true, Some(b'{')) => Ok(line.as_slice()),
+            (true, _) => Err("the line is no JSON object".to_owned()),
         };
+        let read = readable.and_then(|line| match serde_json::from_slice(line) {
+            Ok(id) => Ok((id, serde_json::from_slice(line).map_err(|error| no_question(&error)))),
+            Err(error) => Err(no_question(&error)),
+        });
+        let (id, question) = read.unwrap_or_else(|why| (Id { id: None }, Err(why)));
         let answer = answer(question);
         serde_json::to_writer(&mut *output, &Answer { id, answer })?;
         output.write_all(b"\n")?;
         output.flush()?;
     }
     Ok(())
+}
+
+/// Why a line is no question: without "at line 1", which could be taken for a line of the input.
+fn no_question(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    match text.strip_suffix(&place) {
+        Some(what) => format!("the line is no such JSON object: {what}, at column {}", error.column()),
+        None => format!("the line is no such JSON object: {text}"),
+    }
 }
 
 /// Reads a line into `line`: whether all of it fitted, or nothing at the end of the input.
@@ -100,7 +115,7 @@ mod tests {
         for capacity in [1, 7, 64 << 10] {
             let mut output = Vec::new();
             let mut input = io::BufReader::with_capacity(capacity, input);
-            let answer = |question: Option<Question>| Double { double: question.map(|q| q.n * 2) };
+            let answer = |question: Result<Question, _>| Double { double: question.ok().map(|q| q.n * 2) };
             each(&mut input, &mut output, answer).unwrap();
             assert_eq!(String::from_utf8(output).unwrap(), expected);
         }
@@ -133,6 +148,27 @@ mod tests {
         check(b"{\"id\":\"\xff\",\"n\":1}\n", "{\"id\":null,\"double\":null}\n");
     }
 
+    #[derive(Serialize)]
+    struct Why {
+        why: Option<String>,
+    }
+
+    #[test]
+    fn why_a_line_is_no_question_is_said() {
+        for (input, expected) in [
+            ("[1]", "the line is no JSON object"),
+            ("{\"n\":", "the line is no such JSON object: EOF while parsing a value, at column 5"),
+            ("{\"id\":1}", "the line is no such JSON object: missing field `n`, at column 8"),
+            ("{\"n\":1,}", "the line is no such JSON object: trailing comma, at column 8"),
+        ] {
+            let mut output = Vec::new();
+            let answer = |question: Result<Question, _>| Why { why: question.err() };
+            each(&mut input.as_bytes(), &mut output, answer).unwrap();
+            let output = String::from_utf8(output).unwrap();
+            assert!(output.ends_with(&format!(",\"why\":\"{expected}\"}}\n")), "{output}");
+        }
+    }
+
     #[test]
     fn a_line_without_end_is_bounded_and_the_next_is_read() {
         let longest = LONGEST as usize;
@@ -145,7 +181,7 @@ mod tests {
             input.push(b'\n');
         }
         let mut output = Vec::new();
-        let answer = |question: Option<Question>| Double { double: question.map(|q| q.n * 2) };
+        let answer = |question: Result<Question, _>| Double { double: question.ok().map(|q| q.n * 2) };
         each(&mut input.as_slice(), &mut output, answer).unwrap();
         let (good, bad) = ("{\"id\":1,\"double\":2}\n", "{\"id\":null,\"double\":null}\n");
         assert_eq!(String::from_utf8(output).unwrap(), [good, bad, bad, bad].concat());

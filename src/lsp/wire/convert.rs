@@ -23,6 +23,7 @@ use crate::event::{
 use crate::ids::{ActuationId, SessionId, TurnId};
 use crate::outgoing::{Actuation, Delta, Outgoing, Retract, TurnState};
 use crate::record::{Outcome, Status};
+use crate::request::MAX_LEVEL;
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -34,7 +35,6 @@ const MAX_NAME: usize = KIB;
 const MAX_TEXT: usize = MIB;
 /// The longest message about an action.
 const MAX_REMARK: usize = 64 * KIB;
-const MAX_LEVEL: u64 = 64;
 const MAX_CONTEXT_ITEMS: usize = 32;
 const MAX_CONTEXT: usize = 4 * MIB;
 /// The most identifiers in one list.
@@ -180,7 +180,7 @@ impl EventParams {
         let level = self.level.unwrap_or(1);
         let level = u32::try_from(level)
             .ok()
-            .filter(|_| (1..=MAX_LEVEL).contains(&level))
+            .filter(|level| (1..=MAX_LEVEL).contains(level))
             .ok_or_else(|| Error::bad_request(format!("level: must be 1 to {MAX_LEVEL}")))?;
         let context = self.context.unwrap_or_default();
         if context.len() > MAX_CONTEXT_ITEMS {
