@@ -6,6 +6,7 @@
 mod chat;
 pub mod check;
 mod doctor;
+pub mod grammar;
 mod jsonl;
 mod serve;
 
@@ -38,6 +39,7 @@ enum Command {
     Serve(serve::Args),
     Chat(chat::Args),
     Check(check::Args),
+    Grammar(grammar::Args),
     Doctor(doctor::Args),
 }
 
@@ -59,6 +61,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => {
             check::run(&args, &mut io::stdin().lock(), &mut io::stdout().lock()).map(|good| u8::from(!good))
         }
+        Command::Grammar(args) => grammar::run(&args, &mut io::stdout().lock(), &mut io::stderr().lock()),
         Command::Doctor(args) => doctor::main(&args),
     };
     match result {
