@@ -7,6 +7,8 @@
 mod actions;
 #[path = "grammar/command.rs"]
 mod command;
+#[path = "grammar/document.rs"]
+mod document;
 #[path = "grammar/gbnf.rs"]
 mod gbnf;
 #[path = "grammar/json.rs"]
