@@ -104,7 +104,7 @@ impl Export {
         gbnf::write(self)
     }
 
-    /// For llguidance, which `OpenAI`'s custom tools and vLLM use, too: Lark.
+    /// For llguidance, which OpenAI's custom tools and vLLM use, too: Lark.
     #[must_use]
     pub fn lark(&self) -> String {
         lark::write(self)

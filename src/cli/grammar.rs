@@ -43,7 +43,7 @@ pub struct Args {
 enum Format {
     /// llama.cpp
     Gbnf,
-    /// llguidance, vLLM, `OpenAI`'s custom tools
+    /// llguidance, vLLM, OpenAI's custom tools
     Lark,
     /// Everything that takes a JSON Schema
     JsonSchema,

@@ -1,7 +1,7 @@
 //! JSON Schema, draft 2020-12, of the JSON form of actions.
 //!
 //! Only what every engine knows is used, with these exceptions:
-//! - Strict mode of `OpenAI`'s structured outputs takes no `anyOf` at the root and wants every key required. It
+//! - Strict mode of OpenAI's structured outputs takes no `anyOf` at the root and wants every key required. It
 //!   can not have this schema as it is; a custom tool can have the Lark grammar.
 //! - xgrammar and llama.cpp (so Ollama, too) ignore `maxLength` where there is a `pattern`. What becomes too
 //!   long is refused by the reader.

@@ -1,4 +1,4 @@
-//! Lark, in the dialect that llguidance takes, and with it vLLM and the custom tools of `OpenAI`: terminals are
+//! Lark, in the dialect that llguidance takes, and with it vLLM and the custom tools of OpenAI: terminals are
 //! regular expressions of Rust without look-around.
 //!
 //! A number is one terminal, and so is a short string with its quotes: llguidance is fast with long terminals
