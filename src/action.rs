@@ -75,6 +75,28 @@ impl Row {
     fn position(&self, key: &str) -> Option<usize> {
         self.payload.iter().position(|field| field.key == key)
     }
+
+    /// The form as prompt and documentation show it: optional keys in brackets, alternatives with bars.
+    #[must_use]
+    pub fn form(&self) -> String {
+        let target = self.target.map_or_else(String::new, |target| format!(" :target :{target}"));
+        let fields: Vec<String> = self.payload.iter().map(Field::form).collect();
+        format!("(:type :{}{target} :payload ({}))", self.type_, fields.join(" "))
+    }
+}
+
+impl Field {
+    fn form(&self) -> String {
+        let shape = match self.shape {
+            Shape::Keyword(words) => {
+                words.iter().map(|word| format!(":{word}")).collect::<Vec<_>>().join("|")
+            }
+            Shape::Buffer => format!("\"{CHAT_BUFFER}\""),
+            Shape::Seconds(_) => "SECONDS".to_owned(),
+            Shape::Text | Shape::Command | Shape::Path | Shape::Name => "STRING".to_owned(),
+        };
+        if self.required { format!(":{} {shape}", self.key) } else { format!("[:{} {shape}]", self.key) }
+    }
 }
 
 const fn required(key: &'static str, shape: Shape) -> Field {

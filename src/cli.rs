@@ -6,6 +6,7 @@
 mod chat;
 pub mod check;
 mod doctor;
+pub mod grammar;
 mod jsonl;
 pub mod org;
 mod serve;
@@ -40,6 +41,7 @@ enum Command {
     Chat(chat::Args),
     Check(check::Args),
     Org(org::Args),
+    Grammar(grammar::Args),
     Doctor(doctor::Args),
 }
 
@@ -65,6 +67,7 @@ pub fn main() -> ExitCode {
             org::run(&args, &mut io::stdin().lock(), &mut io::stdout().lock(), &mut io::stderr().lock())
                 .map(|()| 0)
         }
+        Command::Grammar(args) => grammar::run(&args, &mut io::stdout().lock(), &mut io::stderr().lock()),
         Command::Doctor(args) => doctor::main(&args),
     };
     match result {

@@ -18,6 +18,7 @@ pub mod config;
 
 // Layer 1: pure. No input or output, no async.
 pub mod sexp;
+pub mod grammar;
 pub mod org;
 pub mod verify;
 pub mod policy;

@@ -50,6 +50,8 @@ pub mod kind {
     pub const BAD_CHARACTER: &str = "bad-character";
     /// Bytes in a string that are not UTF-8.
     pub const BAD_UTF8: &str = "bad-utf8";
+    /// A reply in JSON that is none.
+    pub const BAD_JSON: &str = "bad-json";
     /// The reply goes on after its list.
     pub const TRAILING: &str = "trailing";
     /// The reply ends before its list does.
@@ -58,7 +60,7 @@ pub mod kind {
     pub const TOO_LONG: &str = "too-long";
 
     /// All of them.
-    pub const ALL: [&str; 15] = [
+    pub const ALL: [&str; 16] = [
         NOT_A_LIST,
         EXPECTED_KEY,
         BAD_KEY,
@@ -71,6 +73,7 @@ pub mod kind {
         BAD_ESCAPE,
         BAD_CHARACTER,
         BAD_UTF8,
+        BAD_JSON,
         TRAILING,
         TOO_SHORT,
         TOO_LONG,

@@ -2,6 +2,8 @@
 //!
 //! It joins the recogniser and the Org contract. It knows neither who asked nor what is permitted.
 
+pub mod json;
+
 use crate::action::{Action, CHAT_BUFFER, Kind, Value};
 use crate::org::{self, Change};
 use crate::sexp::recogniser::Recogniser;
@@ -102,6 +104,16 @@ impl Reading {
         }
         Ok(Accepted { action: Verified(action), raw, rest, changes })
     }
+}
+
+/// A reply in JSON, verified as the same action that it would be as a property list.
+///
+/// # Errors
+/// The rejection; its offset counts in the JSON.
+pub fn read_json(reply: &[u8], buffer: &str, level: usize) -> Result<Accepted, Rejection> {
+    let mut reading = Reading::new(buffer, level);
+    reading.feed(printer::print(&json::read(reply, buffer)?).as_bytes())?;
+    reading.finish()
 }
 
 /// Whether the action's `:text` is what the user reads.

@@ -14,11 +14,13 @@ use crate::error::{Error, Result};
 use crate::sexp::Rejection;
 use crate::sexp::printer::print;
 use crate::sexp::recogniser::Recogniser;
+use crate::verify::json;
 
 const EXAMPLE: &str = "\
 Examples:
   echo '(:type :response :payload (:text \"hello\"))' | org-agent check
   org-agent check reply.txt --buffer notes.org
+  echo '{\"type\":\"response\",\"payload\":{\"text\":\"hello\"}}' | org-agent check --json
   echo '{\"id\":1,\"reply\":\"(:type :log)\"}' | org-agent check --jsonl
 
 Exit status: 0 the reply is a valid action (with --jsonl: all lines were answered), 1 it is not, or could not be \
@@ -33,6 +35,9 @@ pub struct Args {
     /// The session's buffer
     #[arg(long, value_name = "NAME", default_value = CHAT_BUFFER)]
     buffer: String,
+    /// The reply is an action in its JSON form; with --jsonl, each one is
+    #[arg(long)]
+    json: bool,
     /// Answer many: read {"id":…,"reply":"…"} lines, print one JSON line of verdict for each
     #[arg(long)]
     jsonl: bool,
@@ -57,7 +62,7 @@ pub fn run(args: &Args, stdin: &mut dyn BufRead, stdout: &mut dyn Write) -> Resu
 
 fn answer(args: &Args, name: &str, input: &mut dyn BufRead, stdout: &mut dyn Write) -> Result<bool> {
     if args.jsonl {
-        let verdict = |question: Result<Question, String>| Verdict::of(question, &args.buffer);
+        let verdict = |question: Result<Question, String>| Verdict::of(question, args);
         return match jsonl::each(input, stdout, verdict) {
             Ok(()) => Ok(true),
             Err(error) => Err(Error::internal("the lines could not all be answered")
@@ -68,7 +73,7 @@ fn answer(args: &Args, name: &str, input: &mut dyn BufRead, stdout: &mut dyn Wri
     // One byte more than allowed is enough to see that there are too many.
     let mut reply = Vec::new();
     input.take(MAX_REPLY as u64 + 1).read_to_end(&mut reply).map_err(|error| unreadable(name, &error))?;
-    let (text, accepted) = match read(&reply, &args.buffer) {
+    let (text, accepted) = match read(&reply, args) {
         Ok(action) => (print(&action) + "\n", true),
         Err(rejection) => (rejection.render(&reply), false),
     };
@@ -78,8 +83,11 @@ fn answer(args: &Args, name: &str, input: &mut dyn BufRead, stdout: &mut dyn Wri
     }
 }
 
-fn read(reply: &[u8], buffer: &str) -> Result<Action, Rejection> {
-    let mut recogniser = Recogniser::new(buffer);
+fn read(reply: &[u8], args: &Args) -> Result<Action, Rejection> {
+    if args.json {
+        return json::read(reply, &args.buffer);
+    }
+    let mut recogniser = Recogniser::new(&args.buffer);
     recogniser.feed(reply)?;
     recogniser.finish()
 }
@@ -106,10 +114,10 @@ struct Verdict {
 }
 
 impl Verdict {
-    fn of(question: Result<Question, String>, buffer: &str) -> Self {
+    fn of(question: Result<Question, String>, args: &Args) -> Self {
         let rejected =
             |kind, offset| Self { verdict: "reject", kind: Some(kind), offset, action: None, sexp: None };
-        match question.map(|question| read(question.reply.as_bytes(), buffer)) {
+        match question.map(|question| read(question.reply.as_bytes(), args)) {
             Err(_) => rejected("bad-line", None),
             Ok(Err(rejection)) => rejected(rejection.kind, Some(rejection.offset)),
             Ok(Ok(action)) => Self {

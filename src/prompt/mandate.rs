@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use super::Persona;
-use crate::action::{Action, CHAT_BUFFER, Field, GRAMMAR, Kind, Row, Shape, Value};
+use crate::action::{Action, CHAT_BUFFER, GRAMMAR, Kind, Value};
 use crate::sexp::printer::print;
 
 /// The system prompt for `persona`.
@@ -22,7 +22,7 @@ pub fn system(persona: &Persona) -> String {
     );
     for row in &GRAMMAR {
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{}\n  {}", form(row), row.purpose);
+        let _ = writeln!(text, "{}\n  {}", row.form(), row.purpose);
     }
     text.push_str(
         "Any form may also carry :explanation STRING at its top level.\n\n\
@@ -40,27 +40,6 @@ pub fn system(persona: &Persona) -> String {
         let _ = writeln!(text, "{example}\n  {why}");
     }
     text
-}
-
-/// The form of a row as documentation shows it.
-fn form(row: &Row) -> String {
-    let mut text = format!("(:type :{}", row.type_);
-    if let Some(target) = row.target {
-        let _ = write!(text, " :target :{target}");
-    }
-    let fields: Vec<String> = row.payload.iter().map(field).collect();
-    let _ = write!(text, " :payload ({}))", fields.join(" "));
-    text
-}
-
-fn field(field: &Field) -> String {
-    let shape = match field.shape {
-        Shape::Keyword(words) => words.iter().map(|word| format!(":{word}")).collect::<Vec<_>>().join("|"),
-        Shape::Buffer => format!("\"{CHAT_BUFFER}\""),
-        Shape::Seconds(_) => "SECONDS".to_owned(),
-        Shape::Text | Shape::Command | Shape::Path | Shape::Name => "STRING".to_owned(),
-    };
-    if field.required { format!(":{} {shape}", field.key) } else { format!("[:{} {shape}]", field.key) }
 }
 
 /// One example for each form that a model should use of its own accord.
