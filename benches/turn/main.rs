@@ -18,12 +18,9 @@ mod table;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use org_agent::action::CHAT_BUFFER;
-use org_agent::sexp::recogniser::Recogniser;
-use org_agent::verify::Reading;
 use tempfile::TempDir;
 
-use server::{Server, reply_of_tokens};
+use server::Server;
 use table::{Samples, Table, Unit};
 
 /// How many tokens are a burst, and how many bytes a token.
@@ -36,7 +33,6 @@ struct Effort {
     turns: usize,
     servers: usize,
     bursts: usize,
-    readings: usize,
     history: usize,
     idle: Duration,
 }
@@ -46,7 +42,6 @@ const FULL: Effort = Effort {
     turns: 200,
     servers: 5,
     bursts: 4,
-    readings: 50,
     history: 50,
     idle: Duration::from_secs(5),
 };
@@ -56,7 +51,6 @@ const QUICK: Effort = Effort {
     turns: 2,
     servers: 1,
     bursts: 1,
-    readings: 1,
     history: 2,
     idle: Duration::from_millis(100),
 };
@@ -74,7 +68,6 @@ fn main() {
     turns(&effort, &mut table);
     bursts(&effort, &mut table);
     idle(&effort, &mut table);
-    readings(&effort, &mut table);
     write!(out, "{table}").unwrap();
 }
 
@@ -224,32 +217,4 @@ fn idle(effort: &Effort, table: &mut Table) {
         table.row(&format!("CPU in {seconds} s of idling, {name}"), Unit::Time, &cpu).target("0");
         table.row(&format!("wake-ups in {seconds} s of idling, {name}"), Unit::Count, &wakeups).target("0");
     }
-}
-
-/// The pure part alone: reading a reply, in this process.
-fn readings(effort: &Effort, table: &mut Table) {
-    let reply = reply_of_tokens();
-    let (mut recogniser, mut reading) = (Samples::default(), Samples::default());
-    for run in 0..=effort.readings {
-        let begun = Instant::now();
-        let mut bare = Recogniser::new(CHAT_BUFFER);
-        for chunk in reply.as_bytes().chunks(TOKEN) {
-            bare.feed(chunk).unwrap();
-        }
-        bare.finish().unwrap();
-        let first = begun.elapsed();
-        let begun = Instant::now();
-        let mut whole = Reading::new(CHAT_BUFFER, 2);
-        for chunk in reply.as_bytes().chunks(TOKEN) {
-            whole.feed(chunk).unwrap();
-            std::hint::black_box(whole.take_preview());
-        }
-        whole.finish().unwrap();
-        if run > 0 {
-            recogniser.time(first / TOKENS as u32);
-            reading.time(begun.elapsed() / TOKENS as u32);
-        }
-    }
-    table.row("recogniser, per chunk of 4 bytes of 20 KB", Unit::Time, &recogniser);
-    table.row("the same with the Org contract and previews", Unit::Time, &reading);
 }

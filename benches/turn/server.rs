@@ -145,7 +145,7 @@ pub fn burst(at_once: bool, gate: &Gate) -> Reply {
 }
 
 /// A reply of exactly [`TOKENS`] tokens: prose in lines, as models write it.
-pub fn reply_of_tokens() -> String {
+fn reply_of_tokens() -> String {
     const LINE: &str =
         "Some words of an answer, with /emphasis/ and a [[https://example.org][link]] in it.\n";
     let (head, tail) = ("(:type :response :payload (:text \"", "\"))");

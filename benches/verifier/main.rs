@@ -12,6 +12,7 @@ mod json;
 mod lisp;
 mod sbcl;
 #[path = "../turn/table.rs"]
+#[allow(dead_code, reason = "the other benchmark uses all of it")]
 mod table;
 
 use std::hint::black_box;
@@ -92,7 +93,9 @@ fn whole(input: &Input, effort: &Effort, mut sbcl: Option<&mut Sbcl>, table: &mu
     }
     let name = input.name;
     table.row(&format!("{name}: ours"), Unit::Time, &ours);
-    let against = |row: &mut table::Row| drop(row.against("ours", &ours));
+    let against = |row: &mut table::Row| {
+        row.against("ours", &ours);
+    };
     against(table.row(&format!("{name}: serde_json into a struct"), Unit::Time, &typed));
     against(table.row(&format!("{name}: serde_json into any value"), Unit::Time, &value));
     against(table.row(&format!("{name}: lexpr and the same check"), Unit::Time, &lexpr));

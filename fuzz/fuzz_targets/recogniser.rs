@@ -1,10 +1,12 @@
-//! Any bytes, cut anywhere: the same verdict as in one piece, and what is accepted prints and reads back.
+//! Any bytes, cut anywhere: the same verdict as in one piece, and what is accepted prints and reads back, as a
+//! property list and as JSON. As JSON, any bytes are read, too.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use org_agent::action::CHAT_BUFFER;
 use org_agent::sexp::printer::print;
 use org_agent::sexp::recogniser::Recogniser;
+use org_agent::verify::read_json;
 
 fn read(pieces: &[&[u8]]) -> Result<org_agent::action::Action, org_agent::sexp::Rejection> {
     let mut recogniser = Recogniser::new(CHAT_BUFFER);
@@ -20,6 +22,13 @@ fuzz_target!(|data: &[u8]| {
     let (head, tail) = reply.split_at(cut.min(reply.len()));
     assert_eq!(whole, read(&[head, tail]));
     match whole {
+        Ok(action) => {
+            assert_eq!(read(&[print(&action).as_bytes()]).as_ref(), Ok(&action));
+            assert_eq!(read_json(action.to_json().to_string().as_bytes(), CHAT_BUFFER).as_ref(), Ok(&action));
+        }
+        Err(rejection) => assert!(rejection.offset <= reply.len()),
+    }
+    match read_json(reply, CHAT_BUFFER) {
         Ok(action) => assert_eq!(read(&[print(&action).as_bytes()]).as_ref(), Ok(&action)),
         Err(rejection) => assert!(rejection.offset <= reply.len()),
     }
