@@ -3,17 +3,22 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use org_agent::action::CHAT_BUFFER;
+use org_agent::action::{Action, CHAT_BUFFER};
+use org_agent::sexp::Rejection;
 use org_agent::sexp::printer::print;
 use org_agent::sexp::recogniser::Recogniser;
 use org_agent::verify::read_json;
 
-fn read(pieces: &[&[u8]]) -> Result<org_agent::action::Action, org_agent::sexp::Rejection> {
+fn read(pieces: &[&[u8]]) -> Result<Action, Rejection> {
     let mut recogniser = Recogniser::new(CHAT_BUFFER);
     for piece in pieces {
         recogniser.feed(piece)?;
     }
     recogniser.finish()
+}
+
+fn from_json(reply: &[u8]) -> Result<Action, Rejection> {
+    read_json(reply, CHAT_BUFFER, 1).map(|accepted| accepted.raw)
 }
 
 fuzz_target!(|data: &[u8]| {
@@ -24,11 +29,11 @@ fuzz_target!(|data: &[u8]| {
     match whole {
         Ok(action) => {
             assert_eq!(read(&[print(&action).as_bytes()]).as_ref(), Ok(&action));
-            assert_eq!(read_json(action.to_json().to_string().as_bytes(), CHAT_BUFFER).as_ref(), Ok(&action));
+            assert_eq!(from_json(action.to_json().to_string().as_bytes()).as_ref(), Ok(&action));
         }
         Err(rejection) => assert!(rejection.offset <= reply.len()),
     }
-    match read_json(reply, CHAT_BUFFER) {
+    match from_json(reply) {
         Ok(action) => assert_eq!(read(&[print(&action).as_bytes()]).as_ref(), Ok(&action)),
         Err(rejection) => assert!(rejection.offset <= reply.len()),
     }
