@@ -71,6 +71,79 @@ fn headings_stand_below_the_prompt() {
     assert_eq!(apply("* A\n** B", 4).0, "***** A\n****** B");
 }
 
+#[test]
+fn code_that_org_reads_as_text_is_guarded() {
+    check(&[
+        // Other white space than a blank beside a mark counts for Org.
+        ("a =\u{a0}call_f()= =a=\u{3000}call_f()= b", "a =\u{a0}call_f ()= =a=\u{3000}call_f ()= b"),
+        // A list item's term ends inside the code.
+        ("- `a :: call_f()` b", "- ~a :: call_f ()~ b"),
+        ("`a :: call_f()` b", "~a :: call_f()~ b"),
+        // The description ends at the first `]]`.
+        ("[[https://a][b [[https://x call_f()]] c]] [[]]", "[[https://a][b [ [https://x call_f ()]] c]] [[]]"),
+        ("[[https://a][b [c](d) e]]", "[[https://a][b [c](d) e]]"),
+        ("    # =elisp:x= a", "    # =elisp :x= a"),
+        ("- ```#+caption: `a`", "- ```#+caption: `a`"),
+    ]);
+}
+
+#[test]
+fn what_would_swallow_a_block_does_not() {
+    check(&[
+        (":%:\n:a$b: x", ": :%:\n: :a$b: x"),
+        ("[FN:1] a\n```\n\n\nx\n```", "[FN:1] a\n\n\n#+begin_example\n\n\nx\n#+end_example"),
+        ("\\BEGIN{x}\ny", "\\BEGIN{x}\ny\n\\end{x}"),
+        ("\\begin{x}\n\\end{x}\\foo\n\n", "\\begin{x}\n\\end{x}\\foo\n\n\\end{x}\n"),
+    ]);
+}
+
+#[test]
+fn addresses_end_where_an_export_would_lose_them() {
+    check(&[
+        ("see https://en.wikipedia.org/wiki/Help:Contents.", "see https://en.wikipedia.org/wiki/Help:Contents."),
+        ("_a https://a.b/_./help:x", "_a https://a.b/_./help :x"),
+        ("\"https://x\", \"https://x/?q=%22y%22\"", "\"https://x\", \"https://x/?q=%22y%22\""),
+        ("https://x\"on=\"y file:x\"on=\"y", "https://x\" on=\"y file:x\" on=\"y"),
+        ("https://x%22on=%22y", "https://x %22on=%22y"),
+        ("<https://x\"on=\"y> <https://x%22y> <https://x/%22y>", "<https://x>\"on=\"y> <https://x>%22y> <https://x/%22y>"),
+        ("[a](b\"c) [[https://x%22y][z]]", "[a](b\"c) [ [https://x %22y][z]]"),
+        ("[a](https://x/?q=%22y%22)", "[[https://x/?q=%22y%22][a]]"),
+        ("file:/ssh$D$D/x", "file:/ssh $D$D/x"),
+    ]);
+}
+
+#[test]
+fn tex_makes_no_names() {
+    check(&[
+        ("\\begin{align*}\nx\n\\end{align*}\n", "\\begin{align*}\nx\n\\end{align*}\n"),
+        ("a \\begin{input}{x} \\begin{filecontents*}", "a \\begin{input }{x} \\begin{filecontents* }"),
+        ("\\begin{in\\empty put} \\begin{\\x} \\begin x", "\\begin{in \\empty put} \\begin{ \\x} \\ begin x"),
+        ("[a](https://x}^^5cinput{y)", "[a](https://x}^^ 5cinput{y)"),
+    ]);
+}
+
+#[test]
+fn a_clock_in_text_is_not_open() {
+    check(&[
+        (": CLOCK: [2024-01-01 Mon 10:00]", ": CLOCK:  [2024-01-01 Mon 10:00]"),
+        ("a clock: ![a](b.png)", "a clock:  [[file:b.png][a]]"),
+    ]);
+}
+
+#[test]
+fn code_keeps_its_own_commas() {
+    check(&[
+        (
+            "```\n* a\n,* b\n,,#+c\n  ,*d\n  *e\n,#f\n,\n```\n",
+            "#+begin_example\n,* a\n,,* b\n,,,#+c\n  ,,*d\n  *e\n,#f\n,\n#+end_example\n",
+        ),
+        (
+            "#+begin_src sh\n* a\n,* b\n#+c\n,,#+d\n#+end_src\n",
+            "#+begin_src sh\n,* a\n,* b\n,#+c\n,,#+d\n#+end_src\n",
+        ),
+    ]);
+}
+
 proptest! {
     #![proptest_config(config())]
 

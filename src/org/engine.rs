@@ -244,14 +244,20 @@ impl Engine {
             Some(Ends::Fence(mark, _)) => Some(*mark),
             _ => None,
         };
-        let comma = match rest.as_bytes() {
+        let commas = fence.is_some() && rest.starts_with(',');
+        if commas && rest.ends_with(',') {
+            return;
+        }
+        // Org drops a comma in front of what needs one, also of what has some: in a fence they are code.
+        let code = if commas { rest.trim_start_matches(',') } else { rest };
+        let comma = match code.as_bytes() {
             [b'#'] => return,
             [b'#', b'+'] if fence.is_none() => {
                 self.place = Place::Whole;
                 return;
             }
             [b'#', b'+'] => true,
-            [b'*'] => self.indent == 0,
+            [b'*'] => self.indent == 0 || commas,
             _ => false,
         };
         if !comma && fence.is_some_and(|mark| rest.trim_end_matches([' ', '\t']).chars().all(|c| c == mark)) {
@@ -286,10 +292,11 @@ impl Engine {
     fn begin_text(&mut self) {
         let (blanks, rest) = self.head.split_at(self.indent);
         let opaque = self.context().opaque;
-        let item = !opaque && lines::item(rest).is_some();
+        let bullet = if opaque { None } else { lines::item(rest) };
+        let item = bullet.is_some();
         let deep = self.indent >= 4 || blanks.contains('\t');
         let code = deep && !self.context.in_list && !item && (self.blanks > 0 || self.after_code);
-        if self.indent == 0 && rest.starts_with("[fn:") {
+        if self.indent == 0 && rest.len() >= 4 && lines::begins_footnote(rest) {
             self.footnote = true;
         }
         let continues = opaque || self.continues && !item;
@@ -298,8 +305,12 @@ impl Engine {
         }
         self.context.in_list = item || self.context.in_list && self.indent > 0;
         // Ticks that open nothing must not become a fence when code behind them loses its own.
-        let ticks = self.place == Place::Whole && lines::opens_ticks(rest);
+        let ticks = self.place == Place::Whole && lines::opens_ticks(&rest[bullet.unwrap_or(0)..]);
         self.inline.begin(!(opaque || code || ticks), continues);
+        self.inline.item = item;
+        if lines::is_comment(rest) {
+            self.inline.distrust();
+        }
         self.w.put(blanks, Mode::Text);
         rest.chars().for_each(|c| self.inline.feed(c, &mut self.w));
         self.place = Place::Text;
@@ -426,7 +437,8 @@ impl Engine {
         self.inline.end(&mut self.w);
         // As Org will read it: the guard may have parted the end of an environment.
         let written = self.w.since(at);
-        self.blocks.pop_if(|b| b.kind == Kind::Environment && b.is_ended_by(written));
+        let whole = self.w.guard.pending() == 0;
+        self.blocks.pop_if(|b| b.kind == Kind::Environment && whole && b.is_ended_by(written));
     }
 
     fn heading(&mut self, own: usize, markdown: bool, title: &str) {
