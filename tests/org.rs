@@ -80,7 +80,10 @@ fn code_that_org_reads_as_text_is_guarded() {
         ("- `a :: call_f()` b", "- ~a :: call_f ()~ b"),
         ("`a :: call_f()` b", "~a :: call_f()~ b"),
         // The description ends at the first `]]`.
-        ("[[https://a][b [[https://x call_f()]] c]] [[]]", "[[https://a][b [ [https://x call_f ()]] c]] [[]]"),
+        (
+            "[[https://a][b [[https://x call_f()]] c]] [[]]",
+            "[[https://a][b [ [https://x call_f ()]] c]] [[]]",
+        ),
         ("[[https://a][b [c](d) e]]", "[[https://a][b [c](d) e]]"),
         ("    # =elisp:x= a", "    # =elisp :x= a"),
         ("- ```#+caption: `a`", "- ```#+caption: `a`"),
@@ -100,15 +103,22 @@ fn what_would_swallow_a_block_does_not() {
 #[test]
 fn addresses_end_where_an_export_would_lose_them() {
     check(&[
-        ("see https://en.wikipedia.org/wiki/Help:Contents.", "see https://en.wikipedia.org/wiki/Help:Contents."),
+        (
+            "see https://en.wikipedia.org/wiki/Help:Contents.",
+            "see https://en.wikipedia.org/wiki/Help:Contents.",
+        ),
         ("_a https://a.b/_./help:x", "_a https://a.b/_./help :x"),
         ("\"https://x\", \"https://x/?q=%22y%22\"", "\"https://x\", \"https://x/?q=%22y%22\""),
         ("https://x\"on=\"y file:x\"on=\"y", "https://x\" on=\"y file:x\" on=\"y"),
         ("https://x%22on=%22y", "https://x %22on=%22y"),
-        ("<https://x\"on=\"y> <https://x%22y> <https://x/%22y>", "<https://x>\"on=\"y> <https://x>%22y> <https://x/%22y>"),
+        (
+            "<https://x\"on=\"y> <https://x%22y> <https://x/%22y>",
+            "<https://x>\"on=\"y> <https://x>%22y> <https://x/%22y>",
+        ),
         ("[a](b\"c) [[https://x%22y][z]]", "[a](b\"c) [ [https://x %22y][z]]"),
         ("[a](https://x/?q=%22y%22)", "[[https://x/?q=%22y%22][a]]"),
-        ("file:/ssh$D$D/x", "file:/ssh $D$D/x"),
+        ("file:/ssh$D$D/x file:x::3", "file:/ssh $D$D/x file:x ::3"),
+        ("<file:/ssh:h:/x> <file:/a b$C>", "<file:/ssh>:h:/x> <file:/a b>$C>"),
     ]);
 }
 
@@ -127,6 +137,16 @@ fn a_clock_in_text_is_not_open() {
     check(&[
         (": CLOCK: [2024-01-01 Mon 10:00]", ": CLOCK:  [2024-01-01 Mon 10:00]"),
         ("a clock: ![a](b.png)", "a clock:  [[file:b.png][a]]"),
+    ]);
+}
+
+#[test]
+fn a_pipe_in_a_cells_code_is_no_code() {
+    check(&[
+        ("| `a \\| b` | x \\| y |", "| ~a~ \\vert{} ~b~ | x \\vert{} y |"),
+        ("| `a \\|\\| b` |", "| ~a~ \\vert{}\\vert{} ~b~ |"),
+        ("| `ls\\|wc` | `\\|` |", "| `ls\\vert{}wc` | \\vert{} |"),
+        ("| `a **b** \\| [c](d)` |", "| ~a **b**~ \\vert{} ~[c](d)~ |"),
     ]);
 }
 

@@ -249,21 +249,37 @@ const HAZARDS: &[Hazard] = &[
         Runs,
         "<https://x\" onoa=\"y> <https://x%22%20onoa=%22y> <file:x\" onoa=\"y> <https://x\n \" onoa=\"y>\n",
     ),
-    hazard("remote file", Runs, "[[file:/ssh:h:/x]] file:/ssh:h:/x <file:/ssh:h:/x> [[/ssh:h:/x]] [a](/ssh:h:/x)\n"),
-    hazard("remote file by a variable", Runs, "file:/ssh$OA_COLON$OA_COLON/x <file:/ssh$OA_COLON$OA_COLON/x>\n"),
+    hazard(
+        "remote file",
+        Runs,
+        "[[file:/ssh:h:/x]] file:/ssh:h:/x <file:/ssh:h:/x> [[/ssh:h:/x]] [a](/ssh:h:/x)\n",
+    ),
+    hazard(
+        "remote file by a variable",
+        Runs,
+        "file:/ssh$OA_COLON$OA_COLON/x <file:/ssh$OA_COLON$OA_COLON/x>\n",
+    ),
     hazard(
         "links in a comment",
         Asks,
         "a\n\n    # =[[elisp:(oa-sentinel)]]= [[shell:x]]\n#+caption: =[[elisp:(oa-sentinel)]]=\n\n",
     ),
     hazard("tangle to a file", Runs, "#+begin_src emacs-lisp :tangle oa-tangled.el\n1\n#+end_src\n"),
-    hazard("open clock", Runs, "* a\n#+begin_example\nCLOCK: [2024-01-01 Mon 10:00]\n#+end_example\n: CLOCK: [2024-01-01 Mon 10:00]\n"),
+    hazard(
+        "open clock",
+        Runs,
+        "* a\n#+begin_example\nCLOCK: [2024-01-01 Mon 10:00]\n#+end_example\n: CLOCK: [2024-01-01 Mon 10:00]\n",
+    ),
     hazard(
         "tex by an environment",
         Is("latex \\begin{input"),
         "a \\begin{input}{/etc/passwd} \\begin{in\\empty put} \\begin x\n\\begin{filecontents*}{x}\ny\n\\end{filecontents*}\n",
     ),
-    hazard("tex in a path", Is("x"), "[[https://x}^^5cinput{/etc/passwd}{][d]] [d](https://x}^^5cinput{/etc/passwd}{)\n"),
+    hazard(
+        "tex in a path",
+        Is("x"),
+        "[[https://x}^^5cinput{/etc/passwd}{][d]] [d](https://x}^^5cinput{/etc/passwd}{)\n",
+    ),
     hazard("invisible", Is("x"), "\u{200b}#+call: f()\n\u{feff}* a\n#\u{200b}+call: x\nsrc_\u{2060}sh{ls}\n"),
     hazard("line ends", Is("x"), "a\r#+call: f()\r\n* b\r\n:PROPERTIES:\r\n:END:\r\n"),
 ];

@@ -9,6 +9,7 @@ use super::inline::Inline;
 use super::languages;
 use super::lines::{self, Context, Fence, Line, Look};
 use super::report::{Change, Report};
+use super::spans;
 use super::tables::{self, Row};
 use super::writer::Writer;
 
@@ -609,7 +610,7 @@ impl Engine {
         if cell.contains("\\|") {
             self.w.report.note("table");
         }
-        let mut cell = cell.replace("\\|", "\\vert{}");
+        let mut cell = cell.replace("\\|", spans::PIPE);
         if tables::is_formula(&cell) {
             self.w.report.note("formula");
             let inner = cell.trim();

@@ -257,7 +257,6 @@ impl Guard {
             b'{' | b'[' if self.src == Part::Named => Some("inline-source"),
             b'(' | b'[' if self.call == Part::Named => Some("inline-call"),
             b':' if self.snippet == Part::Named => Some("export-snippet"),
-            b':' | b'$' if self.address.is_some_and(|a| a.file) && tail.last() != Some(&b' ') => Some("link"),
             _ if self.address.is_some_and(|a| !a.angle && a.is_ended_by(b)) => Some("link"),
             b'}' if self.begin && self.names_acting() => Some("latex"),
             b'\\' | b'%' | b'#' | b'~' if self.begin => Some("latex"),
@@ -344,9 +343,10 @@ impl Guard {
 /// The address that a colon behind `tail` opens, or goes on with.
 fn open_address(open: Option<Address>, tail: &[u8]) -> Option<Address> {
     let file = ends_with_any_case(tail, b"file");
-    let Some(length) = [(file, 4), (ends_with_any_case(tail, b"https"), 5), (ends_with_any_case(tail, b"http"), 4)]
-        .into_iter()
-        .find_map(|(ends, length)| ends.then_some(length))
+    let Some(length) =
+        [(file, 4), (ends_with_any_case(tail, b"https"), 5), (ends_with_any_case(tail, b"http"), 4)]
+            .into_iter()
+            .find_map(|(ends, length)| ends.then_some(length))
     else {
         return open;
     };
@@ -357,7 +357,8 @@ fn open_address(open: Option<Address>, tail: &[u8]) -> Option<Address> {
         Some(a) if a.whole && !angle => open,
         open => {
             let plain = !file && before.is_none_or(|b| b" \t(".contains(b));
-            let (angle, file) = (angle || open.is_some_and(|a| a.angle), file || open.is_some_and(|a| a.file));
+            let (angle, file) =
+                (angle || open.is_some_and(|a| a.angle), file || open.is_some_and(|a| a.file));
             let part = if file { Reach::Exposed } else { Reach::Slashes(0) };
             let whole = plain && !angle && open.is_none();
             Some(Address { angle, file, part, quote: false, whole })
@@ -377,10 +378,12 @@ impl Address {
         }
     }
 
-    /// Whether it must end before `b`, lest an export put more than an address into an attribute.
+    /// Whether it must end before `b`, lest a file be on another machine, or an export put more than an
+    /// address into an attribute.
     const fn is_ended_by(&self, b: u8) -> bool {
         let quoted = if self.angle { matches!(b, b'"' | b'\n') } else { self.quote && goes_on(b) };
-        matches!(self.part, Reach::Exposed) && (quoted || b == b'%' && !self.file)
+        let other = if self.file { matches!(b, b':' | b'$') } else { b == b'%' };
+        matches!(self.part, Reach::Exposed) && (quoted || other)
     }
 }
 

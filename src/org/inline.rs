@@ -5,6 +5,8 @@
 //! marked in the writer, never scanned again; a span that turns out to have no end is fed once more, and
 //! then known to have none, so that the work stays linear in the length of the line.
 
+mod code;
+
 use std::collections::VecDeque;
 
 use super::guard::Mode;
@@ -172,16 +174,6 @@ impl Inline {
         }
         self.brackets.clear();
         self.stars.iter_mut().for_each(Vec::clear);
-    }
-
-    /// Writes what the author marked as code, without its marks; `sure` if Org will read it as such.
-    pub(super) fn put_code(code: &str, sure: bool, w: &mut Writer) {
-        if sure {
-            w.put(code, Mode::Code);
-        } else {
-            let text = links::defuse(code, &mut w.report);
-            w.put(&text, Mode::Text);
-        }
     }
 
     fn drain(&mut self, w: &mut Writer) {
@@ -458,45 +450,6 @@ impl Inline {
         self.open_bracket(false, false, w);
         self.requeue(behind);
         self.requeue(path);
-    }
-
-    fn end_code(&mut self, code: &Code, next: Option<char>, w: &mut Writer) {
-        let parted = |c| matches!(c, '(' | '{') && w.would_part(&format!("{}`", code.raw), c as u8);
-        let fits = self.may_begin(w) && next.is_none_or(|c| spans::may_follow(c) || parted(c));
-        // A mark that was left open before could reach into the code.
-        let marks = if self.cell { "~" } else { "~=" };
-        let marks = marks.chars().filter(|mark| !self.endless[endless(*mark)]);
-        match code.marked(marks).filter(|_| fits) {
-            Some((mark, content)) => {
-                w.report.note("code");
-                self.put_verbatim(mark, content, self.is_sure(next), w);
-            }
-            None => {
-                self.literal('`', code.run, w);
-                Self::put_code(&code.raw, false, w);
-                self.risky = true;
-                self.literal('`', code.run, w);
-            }
-        }
-    }
-
-    fn end_verbatim(&mut self, v: &Verbatim, next: Option<char>, w: &mut Writer) {
-        self.put_verbatim(v.mark, &v.raw, self.is_sure(next) && !v.parted, w);
-    }
-
-    /// Writes code with Org's marks around it; `sure` if Org can only read it as such.
-    fn put_verbatim(&mut self, mark: char, content: &str, sure: bool, w: &mut Writer) {
-        let sure = sure && !(self.item && spans::ends_term(content));
-        w.put_char(mark, Mode::Text);
-        Self::put_code(content, sure, w);
-        w.put_char(mark, if sure { Mode::Code } else { Mode::Text });
-        self.fresh = false;
-        self.after_colon = false;
-        self.risky |= !sure;
-    }
-
-    fn is_sure(&self, next: Option<char>) -> bool {
-        !self.risky && next.is_none_or(spans::ends_verbatim)
     }
 }
 

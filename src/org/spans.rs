@@ -88,6 +88,24 @@ impl Code {
     }
 }
 
+/// What stands for a `|` inside a table's cell.
+pub(super) const PIPE: &str = "\\vert{}";
+
+/// The pieces of a cell's code between its pipes, if each can be marked for itself: Org reads no entity
+/// inside code.
+pub(super) fn pieces(code: &str) -> Vec<&str> {
+    let pieces: Vec<&str> = code.split(PIPE).collect();
+    let last = pieces.len() - 1;
+    let fits = |(number, piece): (usize, &&str)| {
+        let core = piece.trim_matches(is_blank);
+        let before = number == 0 || piece.starts_with(is_blank);
+        let behind = number == last || piece.ends_with(is_blank);
+        let edges = !(core.starts_with(is_space) || core.ends_with(is_space) || core.contains('~'));
+        piece.is_empty() || before && behind && edges
+    };
+    if last == 0 || pieces.iter().enumerate().all(fits) { pieces } else { Vec::new() }
+}
+
 /// Org's own code or verbatim.
 #[derive(Debug)]
 pub(super) struct Verbatim {
