@@ -151,6 +151,16 @@ fn a_pipe_in_a_cells_code_is_no_code() {
 }
 
 #[test]
+fn usual_names_of_languages_are_known() {
+    check(&[
+        ("```shell\nls\n```", "#+begin_src sh\nls\n#+end_src"),
+        ("#+begin_src shell\nls\n#+end_src", "#+begin_src sh\nls\n#+end_src"),
+        ("```console\n$ ls\n```", "#+begin_example\n$ ls\n#+end_example"),
+        ("```mermaid\nx\n```", ": mermaid\n#+begin_example\nx\n#+end_example"),
+    ]);
+}
+
+#[test]
 fn code_keeps_its_own_commas() {
     check(&[
         (

@@ -148,14 +148,16 @@
     (condition-case nil (funcall f) ((error quit) nil))))
 
 (defun oa-open-everywhere (file)
-  "Follow whatever is at each place of the buffer of FILE, as `C-c C-o' does."
-  (let ((buffer (current-buffer)))
-    (dotimes (n (buffer-size))
+  "Follow whatever is at each mark and word of the buffer of FILE, as `C-c C-o' does."
+  (let ((buffer (current-buffer)) (org-agenda-files (list file)) (at (point-min)))
+    (while (with-current-buffer buffer
+             (goto-char at)
+             (when (re-search-forward "[[:alnum:]]+\\|[^[:alnum:] \t\n]" nil t)
+               (setq at (match-end 0))
+               (goto-char (match-beginning 0))))
       (with-current-buffer buffer
         (save-window-excursion
-          (goto-char (1+ n))
-          (let ((org-agenda-files (list file)) (org-link-search-must-match-exact-headline t))
-            (condition-case nil (org-open-at-point) ((error quit) nil))))))))
+          (condition-case nil (org-open-at-point) ((error quit) nil)))))))
 
 (defun oa-table-fields ()
   "Go through the fields of the table at point, as TAB does."
