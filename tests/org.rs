@@ -161,6 +161,20 @@ fn usual_names_of_languages_are_known() {
 }
 
 #[test]
+fn a_quote_in_a_list_stays_in_its_item() {
+    check(&[
+        (
+            "- a\n\n  > **b**\n  >\n  > * c\n  > > d\n\n- e\n",
+            "- a\n\n  #+begin_quote\n  *b*\n\n  * c\n  d\n  #+end_quote\n\n- e\n",
+        ),
+        (
+            "1. a\n   > ```py\n   > x\n   >   * y\n   > ```\n   b",
+            "1. a\n   #+begin_quote\n   #+begin_src python\n   x\n     * y\n   #+end_src\n   #+end_quote\n   b",
+        ),
+    ]);
+}
+
+#[test]
 fn code_keeps_its_own_commas() {
     check(&[
         (

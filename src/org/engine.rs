@@ -126,6 +126,7 @@ impl Engine {
             }
             Place::BehindMark => {
                 self.place = Place::Head;
+                self.indent_quoted();
                 if c != ' ' && c != '\t' {
                     self.feed(c);
                 }
@@ -197,6 +198,14 @@ impl Engine {
         self.head.clear();
         self.indent = 0;
         self.place = Place::BehindMark;
+    }
+
+    /// Begins a quoted line below the quote's own beginning: in a list, it belongs to the item.
+    fn indent_quoted(&mut self) {
+        if let Some(quote) = self.blocks.iter().find(|b| b.ends == Ends::Marks) {
+            self.head.push_str(&quote.indent);
+            self.indent = self.head.len();
+        }
     }
 
     /// Closes the quote that marks keep open, with everything in it.
@@ -383,7 +392,9 @@ impl Engine {
         }
         match class {
             Line::Blank => {
-                self.w.put(line, Mode::Text);
+                if !self.blocks.iter().any(|b| b.ends == Ends::Marks) {
+                    self.w.put(line, Mode::Text);
+                }
                 self.blanks += 1;
                 self.footnote &= self.blanks < 2;
                 self.context.after_text = false;
