@@ -175,6 +175,16 @@ fn a_quote_in_a_list_stays_in_its_item() {
 }
 
 #[test]
+fn an_environment_ends_with_its_list_item() {
+    check(&[
+        ("- a\n  \\begin{x}\n  - b\n", "- a\n  \\begin{x}\n  \\end{x}\n  - b\n"),
+        ("- a\n  \\begin{x}\n| =b |\n", "- a\n  \\begin{x}\n  \\end{x}\n| ~=b~ |\n"),
+        ("- a\n  \\begin{x}\n\n\n  b\n", "- a\n  \\begin{x}\n\n  \\end{x}\n\n  b\n"),
+        ("- a\n  \\begin{x}\n\n  | b\n  \\end{x}\n", "- a\n  \\begin{x}\n\n  | b\n  \\end{x}\n"),
+    ]);
+}
+
+#[test]
 fn code_keeps_its_own_commas() {
     check(&[
         (

@@ -173,6 +173,16 @@ const HAZARDS: &[Hazard] = &[
         Runs,
         "\\begin{x}\n#+begin_example\n\\end{X}\nsrc_emacs-lisp[:var x=(oa-sentinel)]{1}\n#+end_example\n",
     ),
+    hazard(
+        "environment over an item",
+        Runs,
+        "- a\n  \\begin{x}\n- b\n  | a | ='(oa-sentinel) |\n  \\end{x}\n",
+    ),
+    hazard(
+        "environment behind an item",
+        Runs,
+        "- a\n  \\begin{x}\n\n\n  | a | ='(oa-sentinel) |\n  \\end{x}\n- a\n  \\begin{y}\n| a | ='(oa-sentinel) |\n\\end{y}\n",
+    ),
     hazard("block without end", Is("headline"), "#+begin_src sh\n* a\n#+end_quote\n"),
     hazard(
         "blocks across",

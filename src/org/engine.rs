@@ -360,12 +360,32 @@ impl Engine {
     /// Writes a line that is known as a whole.
     fn write_line(&mut self) {
         let line = std::mem::take(&mut self.head);
+        if self.leaves_environment(&line) {
+            self.close_from(self.blocks.len() - 1);
+            self.place = Place::Head;
+            self.head = line;
+            self.reread_head();
+            return self.end_line();
+        }
         if self.in_code() {
             self.code_line(&line);
         } else {
             self.text_line(&line);
         }
         self.head = line;
+    }
+
+    /// Whether `line` is no longer in the list item that an environment stands in: to Org, the environment
+    /// had no end then, and its lines were anything.
+    fn leaves_environment(&self, line: &str) -> bool {
+        let Some(block) = self.top().filter(|b| b.kind == Kind::Environment && self.context.in_list) else {
+            return false;
+        };
+        let (indent, rest) = line.split_at(lines::indentation(line));
+        if rest.is_empty() {
+            return self.blanks > 0;
+        }
+        lines::item(rest).is_some() || !indent.starts_with(&block.indent)
     }
 
     fn code_line(&mut self, line: &str) {
@@ -581,6 +601,8 @@ impl Engine {
                 self.note_close(&block);
                 self.w.line(&block.end_line());
                 self.note_line(false);
+                // Like its own end, which a second pass sees.
+                self.continues = block.kind == Kind::Environment;
             }
         }
     }
