@@ -149,13 +149,14 @@
 
 (defun oa-open-everywhere (file)
   "Follow whatever is at each mark and word of the buffer of FILE, as `C-c C-o' does."
-  (let ((buffer (current-buffer)) (org-agenda-files (list file)) (at (point-min)))
-    (while (with-current-buffer buffer
-             (goto-char at)
-             (when (re-search-forward "[[:alnum:]]+\\|[^[:alnum:] \t\n]" nil t)
-               (setq at (match-end 0))
-               (goto-char (match-beginning 0))))
+  (let ((buffer (current-buffer)) (org-agenda-files (list file)) places)
+    (goto-char (point-min))
+    (while (re-search-forward "[[:alnum:]]+\\|[^[:alnum:] \t\n]" nil t)
+      (push (match-beginning 0) places))
+    (dolist (place (nreverse places))
       (with-current-buffer buffer
+        (widen)
+        (goto-char place)
         (save-window-excursion
           (condition-case nil (org-open-at-point) ((error quit) nil)))))))
 
