@@ -7,7 +7,7 @@
 //!
 //! It knows nothing of actions, models or buffers. Its parts, in the order in which a character passes
 //! them: `chars` (single characters), `engine` (lines, with `lines`, `blocks`, `tables` and `languages`),
-//! `inline` (inside a line, with `spans` and `links`), `writer` and `guard` (the output).
+//! `inline` (inside a line, with `spans` and `links`), `writer` and `guard` (the output, with `tex`).
 
 mod blocks;
 mod chars;
@@ -20,6 +20,7 @@ mod links;
 mod report;
 mod spans;
 mod tables;
+mod tex;
 mod writer;
 
 use chars::{Chars, Seen};

@@ -71,6 +71,133 @@ fn headings_stand_below_the_prompt() {
     assert_eq!(apply("* A\n** B", 4).0, "***** A\n****** B");
 }
 
+#[test]
+fn code_that_org_reads_as_text_is_guarded() {
+    check(&[
+        // Other white space than a blank beside a mark counts for Org.
+        ("a =\u{a0}call_f()= =a=\u{3000}call_f()= b", "a =\u{a0}call_f ()= =a=\u{3000}call_f ()= b"),
+        // A list item's term ends inside the code.
+        ("- `a :: call_f()` b", "- ~a :: call_f ()~ b"),
+        ("`a :: call_f()` b", "~a :: call_f()~ b"),
+        // The description ends at the first `]]`.
+        (
+            "[[https://a][b [[https://x call_f()]] c]] [[]]",
+            "[[https://a][b [ [https://x call_f ()]] c]] [[]]",
+        ),
+        ("[[https://a][b [c](d) e]]", "[[https://a][b [c](d) e]]"),
+        ("    # =elisp:x= a", "    # =elisp :x= a"),
+        ("- ```#+caption: `a`", "- ```#+caption: `a`"),
+    ]);
+}
+
+#[test]
+fn what_would_swallow_a_block_does_not() {
+    check(&[
+        (":%:\n:a$b: x", ": :%:\n: :a$b: x"),
+        ("[FN:1] a\n```\n\n\nx\n```", "[FN:1] a\n\n\n#+begin_example\n\n\nx\n#+end_example"),
+        ("\\BEGIN{x}\ny", "\\BEGIN{x}\ny\n\\end{x}"),
+        ("\\begin{x}\n\\end{x}\\foo\n\n", "\\begin{x}\n\\end{x}\\foo\n\n\\end{x}\n"),
+    ]);
+}
+
+#[test]
+fn addresses_end_where_an_export_would_lose_them() {
+    check(&[
+        (
+            "see https://en.wikipedia.org/wiki/Help:Contents.",
+            "see https://en.wikipedia.org/wiki/Help:Contents.",
+        ),
+        ("_a https://a.b/_./help:x", "_a https://a.b/_./help :x"),
+        ("\"https://x\", \"https://x/?q=%22y%22\"", "\"https://x\", \"https://x/?q=%22y%22\""),
+        ("https://x\"on=\"y file:x\"on=\"y", "https://x\" on=\"y file:x\" on=\"y"),
+        ("https://x%22on=%22y", "https://x %22on=%22y"),
+        (
+            "<https://x\"on=\"y> <https://x%22y> <https://x/%22y>",
+            "<https://x>\"on=\"y> <https://x>%22y> <https://x/%22y>",
+        ),
+        ("[a](b\"c) [[https://x%22y][z]]", "[a](b\"c) [ [https://x %22y][z]]"),
+        ("[a](https://x/?q=%22y%22)", "[[https://x/?q=%22y%22][a]]"),
+        ("file:/ssh$D$D/x file:x::3", "file:/ssh $D$D/x file:x ::3"),
+        ("<file:/ssh:h:/x> <file:/a b$C>", "<file:/ssh>:h:/x> <file:/a b>$C>"),
+    ]);
+}
+
+#[test]
+fn tex_makes_no_names() {
+    check(&[
+        ("\\begin{align*}\nx\n\\end{align*}\n", "\\begin{align*}\nx\n\\end{align*}\n"),
+        ("a \\begin{input}{x} \\begin{filecontents*}", "a \\begin{input }{x} \\begin{filecontents* }"),
+        ("\\begin{in\\empty put} \\begin{\\x} \\begin x", "\\begin{in \\empty put} \\begin{ \\x} \\ begin x"),
+        ("[a](https://x}^^5cinput{y)", "[a](https://x}^^ 5cinput{y)"),
+    ]);
+}
+
+#[test]
+fn a_clock_in_text_is_not_open() {
+    check(&[
+        (": CLOCK: [2024-01-01 Mon 10:00]", ": CLOCK:  [2024-01-01 Mon 10:00]"),
+        ("a clock: ![a](b.png)", "a clock:  [[file:b.png][a]]"),
+    ]);
+}
+
+#[test]
+fn a_pipe_in_a_cells_code_is_no_code() {
+    check(&[
+        ("| `a \\| b` | x \\| y |", "| ~a~ \\vert{} ~b~ | x \\vert{} y |"),
+        ("| `a \\|\\| b` |", "| ~a~ \\vert{}\\vert{} ~b~ |"),
+        ("| `ls\\|wc` | `\\|` |", "| `ls\\vert{}wc` | \\vert{} |"),
+        ("| `a **b** \\| [c](d)` |", "| ~a **b**~ \\vert{} ~[c](d)~ |"),
+    ]);
+}
+
+#[test]
+fn usual_names_of_languages_are_known() {
+    check(&[
+        ("```shell\nls\n```", "#+begin_src sh\nls\n#+end_src"),
+        ("#+begin_src shell\nls\n#+end_src", "#+begin_src sh\nls\n#+end_src"),
+        ("```console\n$ ls\n```", "#+begin_example\n$ ls\n#+end_example"),
+        ("```mermaid\nx\n```", ": mermaid\n#+begin_example\nx\n#+end_example"),
+    ]);
+}
+
+#[test]
+fn a_quote_in_a_list_stays_in_its_item() {
+    check(&[
+        (
+            "- a\n\n  > **b**\n  >\n  > * c\n  > > d\n\n- e\n",
+            "- a\n\n  #+begin_quote\n  *b*\n\n  * c\n  d\n  #+end_quote\n\n- e\n",
+        ),
+        (
+            "1. a\n   > ```py\n   > x\n   >   * y\n   > ```\n   b",
+            "1. a\n   #+begin_quote\n   #+begin_src python\n   x\n     * y\n   #+end_src\n   #+end_quote\n   b",
+        ),
+    ]);
+}
+
+#[test]
+fn an_environment_ends_with_its_list_item() {
+    check(&[
+        ("- a\n  \\begin{x}\n  - b\n", "- a\n  \\begin{x}\n  \\end{x}\n  - b\n"),
+        ("- a\n  \\begin{x}\n| =b |\n", "- a\n  \\begin{x}\n  \\end{x}\n| ~=b~ |\n"),
+        ("- a\n  \\begin{x}\n\n\n  b\n", "- a\n  \\begin{x}\n\n  \\end{x}\n\n  b\n"),
+        ("- a\n  \\begin{x}\n\n  | b\n  \\end{x}\n", "- a\n  \\begin{x}\n\n  | b\n  \\end{x}\n"),
+    ]);
+}
+
+#[test]
+fn code_keeps_its_own_commas() {
+    check(&[
+        (
+            "```\n* a\n,* b\n,,#+c\n  ,*d\n  *e\n,#f\n,\n```\n",
+            "#+begin_example\n,* a\n,,* b\n,,,#+c\n  ,,*d\n  *e\n,#f\n,\n#+end_example\n",
+        ),
+        (
+            "#+begin_src sh\n* a\n,* b\n#+c\n,,#+d\n#+end_src\n",
+            "#+begin_src sh\n,* a\n,* b\n,#+c\n,,#+d\n#+end_src\n",
+        ),
+    ]);
+}
+
 proptest! {
     #![proptest_config(config())]
 

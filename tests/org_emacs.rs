@@ -173,6 +173,16 @@ const HAZARDS: &[Hazard] = &[
         Runs,
         "\\begin{x}\n#+begin_example\n\\end{X}\nsrc_emacs-lisp[:var x=(oa-sentinel)]{1}\n#+end_example\n",
     ),
+    hazard(
+        "environment over an item",
+        Runs,
+        "- a\n  \\begin{x}\n- b\n  | a | ='(oa-sentinel) |\n  \\end{x}\n",
+    ),
+    hazard(
+        "environment behind an item",
+        Runs,
+        "- a\n  \\begin{x}\n\n\n  | a | ='(oa-sentinel) |\n  \\end{x}\n- a\n  \\begin{y}\n| a | ='(oa-sentinel) |\n\\end{y}\n",
+    ),
     hazard("block without end", Is("headline"), "#+begin_src sh\n* a\n#+end_quote\n"),
     hazard(
         "blocks across",
@@ -204,6 +214,82 @@ const HAZARDS: &[Hazard] = &[
         Is("x"),
         "- #+call: f()\n  #+call: f()\n  1. src_emacs-lisp[:var x=(oa-sentinel)]{1}\n     #+begin_src oa-evil\nx\n\n\n     #+end_src\n",
     ),
+    hazard(
+        "inline source behind other blanks",
+        Runs,
+        "a =\u{a0}x src_emacs-lisp[:var x=(oa-sentinel)]{1}= =a=\u{3000}src_emacs-lisp[:var x=(oa-sentinel)]{2}= b\n",
+    ),
+    hazard(
+        "inline source behind a term",
+        Runs,
+        "- =a :: src_emacs-lisp[:var x=(oa-sentinel)]{1}= b\n- `a :: src_emacs-lisp[:var x=(oa-sentinel)]{2}` b\n",
+    ),
+    hazard(
+        "inline source in a path",
+        Is("inline-src-block"),
+        "[[https://a][b [[https://x src_sh{ls}]] c]]\n- [[https://x :: src_sh{ls}]]\n",
+    ),
+    hazard(
+        "drawer with an odd name",
+        Runs,
+        ":%:\n#+begin_example\n:END:\nsrc_emacs-lisp[:var x=(oa-sentinel)]{1}\n#+end_example\n:a$b:\n",
+    ),
+    hazard(
+        "footnote in capitals",
+        Runs,
+        "[FN:1] a\n#+begin_example\n\n\nsrc_emacs-lisp[:var x=(oa-sentinel)]{1}\n#+end_example\n",
+    ),
+    hazard(
+        "environment in capitals",
+        Runs,
+        "\\BEGIN{x}\n#+begin_example\n\\end{x}\nsrc_emacs-lisp[:var x=(oa-sentinel)]{1}\n#+end_example\n",
+    ),
+    hazard(
+        "attribute in a bracket link",
+        Runs,
+        "[[https://x\" onoa=\"y][a]] [[file:a\" onoa=\"y][b]] [[https://x%22%20onoa=%22y][c]] [d](https://x%22onoa=%22y)\n",
+    ),
+    hazard(
+        "attribute in a plain link",
+        Runs,
+        "https://x\"onoa=\"y https://x%22onoa=%22y file:x\"onoa=\"y {\"u\":\"https://x\",\"onoa=\"y}\n",
+    ),
+    hazard(
+        "attribute in an angle link",
+        Runs,
+        "<https://x\" onoa=\"y> <https://x%22%20onoa=%22y> <file:x\" onoa=\"y> <https://x\n \" onoa=\"y>\n",
+    ),
+    hazard(
+        "remote file",
+        Runs,
+        "[[file:/ssh:h:/x]] file:/ssh:h:/x <file:/ssh:h:/x> [[/ssh:h:/x]] [a](/ssh:h:/x)\n",
+    ),
+    hazard(
+        "remote file by a variable",
+        Runs,
+        "file:/ssh$OA_COLON$OA_COLON/x <file:/ssh$OA_COLON$OA_COLON/x>\n",
+    ),
+    hazard(
+        "links in a comment",
+        Asks,
+        "a\n\n    # =[[elisp:(oa-sentinel)]]= [[shell:x]]\n#+caption: =[[elisp:(oa-sentinel)]]=\n\n",
+    ),
+    hazard("tangle to a file", Runs, "#+begin_src emacs-lisp :tangle oa-tangled.el\n1\n#+end_src\n"),
+    hazard(
+        "open clock",
+        Runs,
+        "* a\n#+begin_example\nCLOCK: [2024-01-01 Mon 10:00]\n#+end_example\n: CLOCK: [2024-01-01 Mon 10:00]\n",
+    ),
+    hazard(
+        "tex by an environment",
+        Is("latex \\begin{input"),
+        "a \\begin{input}{/etc/passwd} \\begin{in\\empty put} \\begin x\n\\begin{filecontents*}{x}\ny\n\\end{filecontents*}\n",
+    ),
+    hazard(
+        "tex in a path",
+        Is("x"),
+        "[[https://x}^^5cinput{/etc/passwd}{][d]] [d](https://x}^^5cinput{/etc/passwd}{)\n",
+    ),
     hazard("invisible", Is("x"), "\u{200b}#+call: f()\n\u{feff}* a\n#\u{200b}+call: x\nsrc_\u{2060}sh{ls}\n"),
     hazard("line ends", Is("x"), "a\r#+call: f()\r\n* b\r\n:PROPERTIES:\r\n:END:\r\n"),
 ];
@@ -222,6 +308,7 @@ fn emacs(cases: &[(String, String)], full: bool) -> Vec<Seen> {
         .args(["-f", "oa-main"])
         .args([&input, &output])
         .env("HOME", dir.path())
+        .env("OA_COLON", ":h")
         .output()
         .expect("emacs, 28.1 or newer, is needed for this test");
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
@@ -282,9 +369,12 @@ fn is_allowed(found: &str) -> bool {
 
 /// Checks that nothing of the text acts, and that it stands where it should; says what is wrong.
 fn faults(seen: &Seen, text: &str, above: usize) -> Option<String> {
-    // C-c C-c on a heading asks for tags, on a source block whether to run it: these are the user's own.
+    // C-c C-c on a heading asks for tags, C-c C-c and C-c C-o on a source block whether to run it, C-c C-o on
+    // a footnote whether to define it, on a heading which link to follow: these are the user's own.
     let own = |p: &str| {
         p.starts_with("ctrl-c: Evaluate this")
+            || p.starts_with("open: Evaluate this")
+            || p.starts_with("open: No definition for")
             || p.contains("\"Tags: \"")
             || p.contains("read-char-exclusive nil")
     };
@@ -313,7 +403,9 @@ fn hazards_are_inert() {
     for (hazard, seen) in HAZARDS.iter().zip(emacs(&cases(&str::to_owned), true)) {
         let shows = match hazard.shows {
             Runs => !seen.fired.is_empty(),
-            Asks => seen.prompts.iter().any(|p| p.contains("Evaluate") || p.contains("local variables")),
+            Asks => ["Evaluate", "Execute", "local variables"]
+                .iter()
+                .any(|asked| seen.prompts.iter().any(|p| p.contains(asked))),
             Is("x") => true,
             Is(element) => seen.found.iter().any(|f| f.starts_with(element)),
         };

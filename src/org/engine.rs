@@ -9,6 +9,7 @@ use super::inline::Inline;
 use super::languages;
 use super::lines::{self, Context, Fence, Line, Look};
 use super::report::{Change, Report};
+use super::spans;
 use super::tables::{self, Row};
 use super::writer::Writer;
 
@@ -125,6 +126,7 @@ impl Engine {
             }
             Place::BehindMark => {
                 self.place = Place::Head;
+                self.indent_quoted();
                 if c != ' ' && c != '\t' {
                     self.feed(c);
                 }
@@ -198,6 +200,14 @@ impl Engine {
         self.place = Place::BehindMark;
     }
 
+    /// Begins a quoted line below the quote's own beginning: in a list, it belongs to the item.
+    fn indent_quoted(&mut self) {
+        if let Some(quote) = self.blocks.iter().find(|b| b.ends == Ends::Marks) {
+            self.head.push_str(&quote.indent);
+            self.indent = self.head.len();
+        }
+    }
+
     /// Closes the quote that marks keep open, with everything in it.
     fn close_quote(&mut self) {
         if let Some(at) = self.blocks.iter().position(|b| b.ends == Ends::Marks) {
@@ -244,14 +254,20 @@ impl Engine {
             Some(Ends::Fence(mark, _)) => Some(*mark),
             _ => None,
         };
-        let comma = match rest.as_bytes() {
+        let commas = fence.is_some() && rest.starts_with(',');
+        if commas && rest.ends_with(',') {
+            return;
+        }
+        // Org drops a comma in front of what needs one, also of what has some: in a fence they are code.
+        let code = if commas { rest.trim_start_matches(',') } else { rest };
+        let comma = match code.as_bytes() {
             [b'#'] => return,
             [b'#', b'+'] if fence.is_none() => {
                 self.place = Place::Whole;
                 return;
             }
             [b'#', b'+'] => true,
-            [b'*'] => self.indent == 0,
+            [b'*'] => self.indent == 0 || commas,
             _ => false,
         };
         if !comma && fence.is_some_and(|mark| rest.trim_end_matches([' ', '\t']).chars().all(|c| c == mark)) {
@@ -286,10 +302,11 @@ impl Engine {
     fn begin_text(&mut self) {
         let (blanks, rest) = self.head.split_at(self.indent);
         let opaque = self.context().opaque;
-        let item = !opaque && lines::item(rest).is_some();
+        let bullet = if opaque { None } else { lines::item(rest) };
+        let item = bullet.is_some();
         let deep = self.indent >= 4 || blanks.contains('\t');
         let code = deep && !self.context.in_list && !item && (self.blanks > 0 || self.after_code);
-        if self.indent == 0 && rest.starts_with("[fn:") {
+        if self.indent == 0 && rest.len() >= 4 && lines::begins_footnote(rest) {
             self.footnote = true;
         }
         let continues = opaque || self.continues && !item;
@@ -298,8 +315,12 @@ impl Engine {
         }
         self.context.in_list = item || self.context.in_list && self.indent > 0;
         // Ticks that open nothing must not become a fence when code behind them loses its own.
-        let ticks = self.place == Place::Whole && lines::opens_ticks(rest);
+        let ticks = self.place == Place::Whole && lines::opens_ticks(&rest[bullet.unwrap_or(0)..]);
         self.inline.begin(!(opaque || code || ticks), continues);
+        self.inline.item = item;
+        if lines::is_comment(rest) {
+            self.inline.distrust();
+        }
         self.w.put(blanks, Mode::Text);
         rest.chars().for_each(|c| self.inline.feed(c, &mut self.w));
         self.place = Place::Text;
@@ -339,12 +360,32 @@ impl Engine {
     /// Writes a line that is known as a whole.
     fn write_line(&mut self) {
         let line = std::mem::take(&mut self.head);
+        if self.leaves_environment(&line) {
+            self.close_from(self.blocks.len() - 1);
+            self.place = Place::Head;
+            self.head = line;
+            self.reread_head();
+            return self.end_line();
+        }
         if self.in_code() {
             self.code_line(&line);
         } else {
             self.text_line(&line);
         }
         self.head = line;
+    }
+
+    /// Whether `line` is no longer in the list item that an environment stands in: to Org, the environment
+    /// had no end then, and its lines were anything.
+    fn leaves_environment(&self, line: &str) -> bool {
+        let Some(block) = self.top().filter(|b| b.kind == Kind::Environment && self.context.in_list) else {
+            return false;
+        };
+        let (indent, rest) = line.split_at(lines::indentation(line));
+        if rest.is_empty() {
+            return self.blanks > 0;
+        }
+        lines::item(rest).is_some() || !indent.starts_with(&block.indent)
     }
 
     fn code_line(&mut self, line: &str) {
@@ -371,7 +412,9 @@ impl Engine {
         }
         match class {
             Line::Blank => {
-                self.w.put(line, Mode::Text);
+                if !self.blocks.iter().any(|b| b.ends == Ends::Marks) {
+                    self.w.put(line, Mode::Text);
+                }
                 self.blanks += 1;
                 self.footnote &= self.blanks < 2;
                 self.context.after_text = false;
@@ -426,7 +469,8 @@ impl Engine {
         self.inline.end(&mut self.w);
         // As Org will read it: the guard may have parted the end of an environment.
         let written = self.w.since(at);
-        self.blocks.pop_if(|b| b.kind == Kind::Environment && b.is_ended_by(written));
+        let whole = self.w.guard.pending() == 0;
+        self.blocks.pop_if(|b| b.kind == Kind::Environment && whole && b.is_ended_by(written));
     }
 
     fn heading(&mut self, own: usize, markdown: bool, title: &str) {
@@ -557,6 +601,8 @@ impl Engine {
                 self.note_close(&block);
                 self.w.line(&block.end_line());
                 self.note_line(false);
+                // Like its own end, which a second pass sees.
+                self.continues = block.kind == Kind::Environment;
             }
         }
     }
@@ -597,7 +643,7 @@ impl Engine {
         if cell.contains("\\|") {
             self.w.report.note("table");
         }
-        let mut cell = cell.replace("\\|", "\\vert{}");
+        let mut cell = cell.replace("\\|", spans::PIPE);
         if tables::is_formula(&cell) {
             self.w.report.note("formula");
             let inner = cell.trim();

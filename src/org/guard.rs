@@ -6,6 +6,7 @@
 
 use super::links;
 use super::report::Report;
+use super::tex;
 
 /// How the text being put is read by Org.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,42 +17,7 @@ pub(super) enum Mode {
     Code,
 }
 
-/// TeX commands that read, write or run something, or leave the page.
-const TEX: &[&str] = &[
-    "catcode",
-    "csname",
-    "directlua",
-    "documentclass",
-    "href",
-    "immediate",
-    "import",
-    "include",
-    "includegraphics",
-    "includeonly",
-    "includepdf",
-    "input",
-    "inputminted",
-    "latelua",
-    "lstinputlisting",
-    "luaexec",
-    "newwrite",
-    "openin",
-    "openout",
-    "read",
-    "readline",
-    "require",
-    "RequirePackage",
-    "scantokens",
-    "special",
-    "subfile",
-    "subimport",
-    "usepackage",
-    "verbatiminput",
-    "write",
-];
-
-/// The longest name in [`TEX`], and the bytes of output kept to look back at.
-const LONGEST: usize = 15;
+/// The bytes of output kept to look back at.
 const LOOK_BACK: usize = 32;
 
 /// How far a sequence of several parts has come.
@@ -65,13 +31,28 @@ enum Part {
     Named,
 }
 
-/// Where a plain `file:` path was opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum File {
-    #[default]
-    None,
-    Plain,
-    Angle,
+/// The part of an address. Exports pass a quote on as it is, but in the path of a web address; in its host
+/// even one that is written with a `%`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    /// So many slashes before the host.
+    Slashes(usize),
+    Exposed,
+    Path,
+}
+
+/// A web address or a `file:` path outside brackets, as far as Org may read it.
+#[derive(Clone, Copy, Debug)]
+struct Address {
+    /// It goes on to the next `>`, over blanks.
+    angle: bool,
+    file: bool,
+    /// How exports take what it holds.
+    part: Reach,
+    /// A quote was seen where an export would end the link's attribute with it.
+    quote: bool,
+    /// Org can only read all of it up to here as one link.
+    whole: bool,
 }
 
 /// The state between two bytes of output.
@@ -87,7 +68,9 @@ pub(super) struct Guard {
     src: Part,
     call: Part,
     snippet: Part,
-    file: File,
+    address: Option<Address>,
+    /// Inside the braces of `\begin{`.
+    begin: bool,
     /// A LaTeX fragment may be open in this paragraph: exports would pass its tags on.
     tex: bool,
     /// Length of the run of equal `{`, `<` or `^` that ends the output.
@@ -104,7 +87,8 @@ impl Guard {
             src: Part::None,
             call: Part::None,
             snippet: Part::None,
-            file: File::None,
+            address: None,
+            begin: false,
             tex: false,
             run: 0,
         }
@@ -155,17 +139,24 @@ impl Guard {
 
     /// Lets go of what is held back: its name is complete.
     pub(super) fn settle(&mut self, out: &mut String, report: &mut Report) {
-        if TEX.iter().any(|name| self.pend.strip_prefix(b"\\") == Some(name.as_bytes())) {
-            report.note("latex");
-            self.pend.insert(1, b' ');
-        }
         let pend = std::mem::take(&mut self.pend);
-        self.plain(&String::from_utf8_lossy(&pend), out);
+        let pend = String::from_utf8_lossy(&pend);
+        match pend.strip_prefix('\\') {
+            Some(name) if tex::acts(name) => self.part_command(name, out, report),
+            _ => self.plain(&pend, out),
+        }
+    }
+
+    fn part_command(&mut self, name: &str, out: &mut String, report: &mut Report) {
+        report.note("latex");
+        self.plain("\\ ", out);
+        self.plain(name, out);
     }
 
     /// Forgets what a paragraph left open.
     pub(super) const fn end_paragraph(&mut self) {
-        self.file = File::None;
+        self.address = None;
+        self.begin = false;
         self.tex = false;
     }
 
@@ -174,7 +165,8 @@ impl Guard {
             || self.src != Part::None
             || self.call != Part::None
             || self.snippet != Part::None
-            || self.file != File::None
+            || self.address.is_some()
+            || self.begin
             || self.run > 0
     }
 
@@ -194,13 +186,20 @@ impl Guard {
         if !self.pend.is_empty() && self.resolve(b, out, report) {
             return;
         }
-        if let Some(kind) = self.breaks(b, mode) {
+        if (mode == Mode::Text || b == b'\n') && self.ends_angle(b) {
+            // A blank would not end this one.
+            report.note("link");
+            self.plain(">", out);
+            (self.run, self.address) = (0, None);
+        } else if let Some(kind) = self.breaks(b, mode) {
             report.note(kind);
             self.plain(" ", out);
             self.run = 0;
+            self.address = self.address.filter(|address| address.angle);
         }
-        self.track(b);
-        if mode == Mode::Text && (b == b'\\' || b == b':' && self.ends_with_type()) {
+        self.track(b, mode);
+        let whole = self.address.is_some_and(|address| address.whole);
+        if mode == Mode::Text && (b == b'\\' || b == b':' && !whole && self.ends_with_type()) {
             self.pend.push(b);
             return;
         }
@@ -215,11 +214,11 @@ impl Guard {
     /// Lets the byte after a pending colon or TeX name decide; true if it was taken in.
     fn resolve(&mut self, b: u8, out: &mut String, report: &mut Report) -> bool {
         if self.pend == b":" {
-            if !b.is_ascii_whitespace() {
+            if !b.is_ascii_whitespace() || self.ends_angle(b) {
                 report.note("link");
                 self.plain(" ", out);
             }
-        } else if b.is_ascii_alphabetic() && self.pend.len() <= LONGEST {
+        } else if b.is_ascii_alphabetic() && self.pend.len() <= tex::LONGEST {
             self.pend.push(b);
             return true;
         } else if b.is_ascii_alphabetic() {
@@ -227,6 +226,13 @@ impl Guard {
             let pend = std::mem::take(&mut self.pend);
             self.plain(&String::from_utf8_lossy(&pend), out);
             return false;
+        } else if self.pend == b"\\begin" {
+            // What else would follow could make up any name.
+            self.begin = b == b'{' && self.src != Part::Named;
+            if !self.begin {
+                self.pend.clear();
+                self.part_command("begin", out, report);
+            }
         }
         self.settle(out, report);
         false
@@ -238,6 +244,8 @@ impl Guard {
         match b {
             b'(' if tail.ends_with(b"<%%") => return Some("diary-sexp"),
             b'(' if self.column == tail.len() && matches!(tail, b"%%" | b"&%%") => return Some("diary-sexp"),
+            // Whoever clocks in is asked about every open clock, wherever the line stands.
+            b'[' if self.ends_with_clock() => return Some("planning"),
             b':' if ends_with_any_case(tail, b"local variables") => return Some("local-variables"),
             b'-' if self.line < 2 && ends_mode_line(tail) => return Some("local-variables"),
             _ => {}
@@ -249,7 +257,9 @@ impl Guard {
             b'{' | b'[' if self.src == Part::Named => Some("inline-source"),
             b'(' | b'[' if self.call == Part::Named => Some("inline-call"),
             b':' if self.snippet == Part::Named => Some("export-snippet"),
-            b':' if self.file != File::None && tail.last() != Some(&b' ') => Some("link"),
+            _ if self.address.is_some_and(|a| !a.angle && a.is_ended_by(b)) => Some("link"),
+            b'}' if self.begin && self.names_acting() => Some("latex"),
+            b'\\' | b'%' | b'#' | b'~' if self.begin => Some("latex"),
             b':' if self.angle_of_type() => Some("link"),
             _ if self.run > 0 => match tail.last() {
                 Some(b'<') if self.tex && (b.is_ascii_alphabetic() || matches!(b, b'/' | b'!' | b'?')) => {
@@ -267,7 +277,7 @@ impl Guard {
     }
 
     /// Follows the sequences of several parts.
-    fn track(&mut self, b: u8) {
+    fn track(&mut self, b: u8, mode: Mode) {
         let tail = self.tail.as_slice();
         let next = |part: Part, ends: bool| match part {
             _ if ends => Part::None,
@@ -278,11 +288,14 @@ impl Guard {
         self.src = next(self.src, blank || matches!(b, b'[' | b'{'));
         self.call = next(self.call, blank || matches!(b, b'[' | b'('));
         self.snippet = next(self.snippet, !(b.is_ascii_alphanumeric() || b == b'-'));
-        self.file = match self.file {
-            File::Plain if blank || matches!(b, b'<' | b'>' | b'[' | b']') => File::None,
-            File::Angle if b == b'>' => File::None,
-            file => file,
-        };
+        let ends = |a: &Address| b == b'>' || !a.angle && (blank || matches!(b, b'<' | b'[' | b']'));
+        self.address = self.address.filter(|a| !ends(a)).map(|a| Address {
+            part: a.part_behind(b),
+            quote: a.part == Reach::Exposed && (a.quote || b == b'"'),
+            whole: a.whole && mode == Mode::Text && keeps_whole(tail.last(), b),
+            ..a
+        });
+        self.begin &= b == b'{' && tail.ends_with(b"\\begin") || b.is_ascii_alphanumeric() || b == b'*';
         let before = |word: &[u8]| {
             tail.strip_suffix(word).is_some_and(|rest| !rest.last().is_some_and(u8::is_ascii_alphanumeric))
         };
@@ -291,14 +304,7 @@ impl Guard {
             b'_' if self.call == Part::None && before(b"call") => self.call = Part::Open,
             b'@' if tail.last() == Some(&b'@') => self.snippet = Part::Open,
             b'$' | b'\\' => self.tex = true,
-            b':' if ends_with_any_case(tail, b"file") => {
-                let rest = &tail[..tail.len() - 4];
-                if rest.last() == Some(&b'<') {
-                    self.file = File::Angle;
-                } else if !rest.last().is_some_and(u8::is_ascii_alphanumeric) && self.file == File::None {
-                    self.file = File::Plain;
-                }
-            }
+            b':' if mode == Mode::Text => self.address = open_address(self.address, tail),
             _ => {}
         }
         self.run = match b {
@@ -313,9 +319,83 @@ impl Guard {
         links::ends_with_type(&self.tail).is_some()
     }
 
+    /// Whether the name in the braces that end the output is an acting command's.
+    fn names_acting(&self) -> bool {
+        let name = self.tail.rsplit(|b| *b == b'{').next().unwrap_or_default();
+        tex::acts(&String::from_utf8_lossy(name))
+    }
+
+    /// Whether an address in angles must be closed before `b`.
+    fn ends_angle(&self, b: u8) -> bool {
+        self.address.is_some_and(|a| a.angle && a.is_ended_by(b))
+    }
+
+    /// Whether a bracket would make an open clock of what the line ends with.
+    pub(super) fn ends_with_clock(&self) -> bool {
+        ends_with_any_case(&self.tail, b"clock: ")
+    }
+
     fn angle_of_type(&self) -> bool {
         links::ends_with_type(&self.tail).is_some_and(|at| self.tail[..at].last() == Some(&b'<'))
     }
+}
+
+/// The address that a colon behind `tail` opens, or goes on with.
+fn open_address(open: Option<Address>, tail: &[u8]) -> Option<Address> {
+    let file = ends_with_any_case(tail, b"file");
+    let Some(length) =
+        [(file, 4), (ends_with_any_case(tail, b"https"), 5), (ends_with_any_case(tail, b"http"), 4)]
+            .into_iter()
+            .find_map(|(ends, length)| ends.then_some(length))
+    else {
+        return open;
+    };
+    let before = tail[..tail.len() - length].last();
+    let angle = before == Some(&b'<');
+    match open {
+        _ if before.is_some_and(u8::is_ascii_alphanumeric) => open,
+        Some(a) if a.whole && !angle => open,
+        open => {
+            let plain = !file && before.is_none_or(|b| b" \t(".contains(b));
+            let (angle, file) =
+                (angle || open.is_some_and(|a| a.angle), file || open.is_some_and(|a| a.file));
+            let part = if file { Reach::Exposed } else { Reach::Slashes(0) };
+            let whole = plain && !angle && open.is_none();
+            Some(Address { angle, file, part, quote: false, whole })
+        }
+    }
+}
+
+impl Address {
+    /// The part behind `b`.
+    const fn part_behind(&self, b: u8) -> Reach {
+        match (self.part, b) {
+            (Reach::Slashes(0), b'/') => Reach::Slashes(1),
+            (Reach::Slashes(1), b'/') => Reach::Exposed,
+            (Reach::Exposed, b'/' | b'?' | b'#') if !self.file => Reach::Path,
+            (Reach::Slashes(_), _) => Reach::Path,
+            (part, _) => part,
+        }
+    }
+
+    /// Whether it must end before `b`, lest a file be on another machine, or an export put more than an
+    /// address into an attribute.
+    const fn is_ended_by(&self, b: u8) -> bool {
+        let quoted = if self.angle { matches!(b, b'"' | b'\n') } else { self.quote && goes_on(b) };
+        let other = if self.file { matches!(b, b':' | b'$') } else { b == b'%' };
+        matches!(self.part, Reach::Exposed) && (quoted || other)
+    }
+}
+
+/// Whether an address that was one link up to `prev` is still one behind `b`: no emphasis ends there.
+fn keeps_whole(prev: Option<&u8>, b: u8) -> bool {
+    let ends = prev.is_some_and(|prev| b"*/_+=~".contains(prev)) && b"-.,:;!?".contains(&b);
+    (b.is_ascii_alphanumeric() || b"/.-_~%?&=#+:,;!".contains(&b)) && !ends
+}
+
+/// Whether an address goes on with `b`, other than as punctuation behind it.
+const fn goes_on(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || !b.is_ascii() || matches!(b, b'/' | b'(')
 }
 
 const fn is_name(b: u8) -> bool {

@@ -5,6 +5,8 @@
 //! marked in the writer, never scanned again; a span that turns out to have no end is fed once more, and
 //! then known to have none, so that the work stays linear in the length of the line.
 
+mod code;
+
 use std::collections::VecDeque;
 
 use super::guard::Mode;
@@ -18,7 +20,7 @@ const LONGEST_RUN: usize = 8;
 /// A bracket whose partner decides what both become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Bracket {
-    /// `[` or `![`: where it was written, its bytes, and whether it follows a `]`.
+    /// `[` or `![`: where it was written, its bytes, and whether a bracket may not take its place.
     Markdown { at: usize, length: usize, behind: bool },
     /// An Org link's `[[path][`.
     Description,
@@ -66,6 +68,8 @@ pub(super) struct Inline {
     /// Whether Markdown's habits are looked for.
     markdown: bool,
     cell: bool,
+    /// The first line of a list item: Org reads its term apart from the rest.
+    pub(super) item: bool,
     /// Whether nothing was written yet.
     fresh: bool,
     /// Whether an object of Org's may have begun in this paragraph that could reach over a verbatim mark:
@@ -76,6 +80,8 @@ pub(super) struct Inline {
     /// Where runs of two, and of three, stars were written that may open emphasis.
     stars: [Vec<usize>; 2],
     brackets: Vec<Bracket>,
+    /// Inside an Org link's description, where no other link may stand.
+    described: bool,
     /// Where the last link was written.
     last_link: Option<usize>,
     /// What has no end in this line: runs of backticks by length, `=`, `~`, titles.
@@ -89,6 +95,11 @@ impl Inline {
     pub(super) fn begin(&mut self, markdown: bool, continues: bool) {
         let risky = self.risky && continues;
         *self = Self { markdown, risky, fresh: true, ..Self::default() };
+    }
+
+    /// Takes nothing for code: where Org has a comment, it follows links even in code.
+    pub(super) const fn distrust(&mut self) {
+        self.risky = true;
     }
 
     /// A heading's title or a table's cell; a cell that begins with `=` could be a formula.
@@ -163,16 +174,6 @@ impl Inline {
         }
         self.brackets.clear();
         self.stars.iter_mut().for_each(Vec::clear);
-    }
-
-    /// Writes what the author marked as code, without its marks; `sure` if Org will read it as such.
-    pub(super) fn put_code(code: &str, sure: bool, w: &mut Writer) {
-        if sure {
-            w.put(code, Mode::Code);
-        } else {
-            let text = links::defuse(code, &mut w.report);
-            w.put(&text, Mode::Text);
-        }
     }
 
     fn drain(&mut self, w: &mut Writer) {
@@ -256,7 +257,7 @@ impl Inline {
                     self.state = State::Code(code);
                 }
             }
-            State::Mark(mark) if spans::is_blank(c) => {
+            State::Mark(mark) if spans::is_space(c) => {
                 self.text(mark, w);
                 self.begin_span(c, w);
             }
@@ -342,7 +343,7 @@ impl Inline {
     fn open_bracket(&mut self, image: bool, escaped: bool, w: &mut Writer) {
         let mark = if image { "![" } else { "[" };
         let before = w.end();
-        let behind = w.guard.last() == Some(b']');
+        let behind = w.guard.last() == Some(b']') || w.guard.ends_with_clock();
         self.text_all(mark, w);
         // The guard may have put a blank before the bracket.
         let apart = w.end() - before > mark.len();
@@ -360,6 +361,7 @@ impl Inline {
             }
             Some(Bracket::Description) if c == ']' => {
                 self.brackets.pop();
+                self.described = false;
                 self.text_all("]]", w);
                 self.last_link = Some(w.end());
             }
@@ -389,14 +391,14 @@ impl Inline {
     /// `[text](target)`, complete.
     fn link(&mut self, target: &Target, w: &mut Writer) {
         let (Some(path), Some(Bracket::Markdown { at, length, behind })) =
-            (links::from_markdown(&target.path), self.brackets.last().copied())
+            (links::from_markdown(&target.path).filter(|_| !self.described), self.brackets.last().copied())
         else {
             return self.no_target(&target.text(), w);
         };
         self.brackets.pop();
         w.report.note(if length == 2 { "image" } else { "link-markdown" });
         let place = w.end();
-        // Without its `!`, an image could join what is before it to a link.
+        // Without its `!`, an image could join what is before it to a link, or to a clock.
         let open = if behind && length == 2 { " " } else { "" };
         if self.last_link.is_some_and(|link| link > at) {
             // Links cannot be nested: the inner one goes first.
@@ -418,10 +420,11 @@ impl Inline {
 
     /// `[[path]` and the character behind it.
     fn end_path(&mut self, path: &str, c: char, w: &mut Writer) {
-        if !matches!(c, ']' | '[') {
+        if path.is_empty() || !matches!(c, ']' | '[') {
             return self.no_link(path, &format!("]{c}"), path.contains(':'), w);
         }
-        if !links::is_live(path) {
+        // Org's description ends at the first `]]`, so a link inside one would be text.
+        if !links::is_live(path) || self.described {
             return self.no_link(path, &format!("]{c}"), true, w);
         }
         self.risky = true;
@@ -433,6 +436,7 @@ impl Inline {
             self.last_link = Some(w.end());
         } else {
             self.brackets.push(Bracket::Description);
+            self.described = true;
         }
     }
 
@@ -446,44 +450,6 @@ impl Inline {
         self.open_bracket(false, false, w);
         self.requeue(behind);
         self.requeue(path);
-    }
-
-    fn end_code(&mut self, code: &Code, next: Option<char>, w: &mut Writer) {
-        let parted = |c| matches!(c, '(' | '{') && w.would_part(&format!("{}`", code.raw), c as u8);
-        let fits = self.may_begin(w) && next.is_none_or(|c| spans::may_follow(c) || parted(c));
-        // A mark that was left open before could reach into the code.
-        let marks = if self.cell { "~" } else { "~=" };
-        let marks = marks.chars().filter(|mark| !self.endless[endless(*mark)]);
-        match code.marked(marks).filter(|_| fits) {
-            Some((mark, content)) => {
-                w.report.note("code");
-                self.put_verbatim(mark, content, self.is_sure(next), w);
-            }
-            None => {
-                self.literal('`', code.run, w);
-                Self::put_code(&code.raw, false, w);
-                self.risky = true;
-                self.literal('`', code.run, w);
-            }
-        }
-    }
-
-    fn end_verbatim(&mut self, v: &Verbatim, next: Option<char>, w: &mut Writer) {
-        self.put_verbatim(v.mark, &v.raw, self.is_sure(next) && !v.parted, w);
-    }
-
-    /// Writes code with Org's marks around it; `sure` if Org can only read it as such.
-    fn put_verbatim(&mut self, mark: char, content: &str, sure: bool, w: &mut Writer) {
-        w.put_char(mark, Mode::Text);
-        Self::put_code(content, sure, w);
-        w.put_char(mark, if sure { Mode::Code } else { Mode::Text });
-        self.fresh = false;
-        self.after_colon = false;
-        self.risky |= !sure;
-    }
-
-    fn is_sure(&self, next: Option<char>) -> bool {
-        !self.risky && next.is_none_or(spans::ends_verbatim)
     }
 }
 

@@ -4,7 +4,7 @@
 //! that is not a programming language's could turn on anything (`server` turned on `server-mode`).
 //! Absent on purpose: `org` (its mode reads set-up files), `markdown` (its mode can fontify blocks of any
 //! language), `ditaa` (draws), and `shell`, `eshell`, `ielm`, `server`, `racket`, `agda`, `coq`, `lean`,
-//! `jupyter` (their modes start processes or shells).
+//! `jupyter` (their modes start processes or shells). A name on the right never reaches Org.
 
 /// The name in Org, then the other names that models use for it; all are compared without case.
 const LANGUAGES: &[(&str, &[&str])] = &[
@@ -68,7 +68,7 @@ const LANGUAGES: &[(&str, &[&str])] = &[
     ("scala", &[]),
     ("scheme", &["scm", "guile", "racket", "rkt"]),
     ("scss", &[]),
-    ("sh", &["bash", "zsh", "ksh", "dash", "fish", "shellscript", "shell-script"]),
+    ("sh", &["bash", "zsh", "ksh", "dash", "fish", "shell", "shellscript", "shell-script"]),
     ("solidity", &["sol"]),
     ("sql", &["mysql", "postgresql", "postgres", "sqlite", "plsql", "tsql", "psql"]),
     ("swift", &[]),
@@ -84,7 +84,19 @@ const LANGUAGES: &[(&str, &[&str])] = &[
 ];
 
 /// Names that only say "no language".
-const PLAIN: &[&str] = &["text", "txt", "plain", "plaintext", "none", "nohighlight", "output", "ascii"];
+const PLAIN: &[&str] = &[
+    "text",
+    "txt",
+    "plain",
+    "plaintext",
+    "none",
+    "nohighlight",
+    "output",
+    "ascii",
+    "console",
+    "terminal",
+    "log",
+];
 
 /// The Org name of the language that `name` means, if it is in the table.
 pub(super) fn lookup(name: &str) -> Option<&'static str> {

@@ -2,6 +2,8 @@
 //!
 //! It knows no state but what [`Context`] tells, and writes nothing.
 
+use super::tex;
+
 /// What the lines above decide about a line.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Context {
@@ -105,8 +107,8 @@ pub(super) fn look(rest: &str, indent: usize, context: Context) -> Look {
                 Look::More
             }
         }
-        b'\\' => prefix(rest, "\\begin{"),
-        b'[' if indent == 0 && bytes.len() < 4 && "[fn:".starts_with(rest) => Look::More,
+        b'\\' => prefix_any_case(rest, "\\begin{"),
+        b'[' if indent == 0 && bytes.len() < 4 && begins_footnote(rest) => Look::More,
         b'c' | b'C' | b's' | b'S' | b'd' | b'D' => TIMES
             .iter()
             .map(|word| prefix_any_case(rest, word))
@@ -210,7 +212,7 @@ fn is_drawer(rest: &str) -> bool {
 
 /// A byte that may stand in a drawer's name.
 const fn is_name(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || !b.is_ascii() || matches!(b, b'-' | b'_' | b'+' | b'\'')
+    b.is_ascii_alphanumeric() || !b.is_ascii() || matches!(b, b'-' | b'_' | b'+' | b'\'' | b'$' | b'%')
 }
 
 /// A clock line, or a planning line: Org reads the latter without case below a heading.
@@ -253,6 +255,11 @@ pub(super) fn opens_ticks(rest: &str) -> bool {
     length >= 3 && !behind.split(|c| c != '`').any(|run| run.len() == length)
 }
 
+/// Whether `rest` begins a comment of Org's; in the first columns it would be a heading.
+pub(super) fn is_comment(rest: &str) -> bool {
+    rest.strip_prefix('#').is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
+}
+
 fn item_fence<'a>(rest: &'a str, context: Context) -> Line<'a> {
     match item(rest) {
         Some(bullet) if !context.opaque => {
@@ -274,8 +281,16 @@ pub(super) fn item(rest: &str) -> Option<usize> {
     (content.len() < after.len() || content.is_empty()).then_some(rest.len() - content.len())
 }
 
+/// The name of the environment that `rest` begins, unless the guard parts it: Org reads names in any case.
 fn environment(rest: &str) -> Option<&str> {
-    let (name, _) = rest.strip_prefix("\\begin{")?.split_once('}')?;
+    let (begin, rest) = rest.split_at_checked("\\begin{".len())?;
+    let (name, _) = rest.split_once('}')?;
     let valid = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'*');
-    valid.then_some(name)
+    let parted = begin == "\\begin{" && tex::acts(name);
+    (begin.eq_ignore_ascii_case("\\begin{") && valid && !parted).then_some(name)
+}
+
+/// Whether `rest`, or as much of it as there is, begins a footnote's definition.
+pub(super) fn begins_footnote(rest: &str) -> bool {
+    rest.bytes().zip(*b"[fn:").all(|(b, mark)| b.eq_ignore_ascii_case(&mark)) && !rest.is_empty()
 }

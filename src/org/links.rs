@@ -64,6 +64,10 @@ const OTHER: &[&str] = &[
     "zotero",
 ];
 
+/// What no path may hold: an export would put it into an attribute or into TeX as it is, or Org could read
+/// it as something other than a path.
+const UNSAFE: &[&str] = &["\\", "\"", "^^", " ::", "\t::", "{{{", "@@", "<<<", "<%%"];
+
 /// Where a type that may not be live begins, if `tail` ends with one that stands as a word.
 pub(super) fn ends_with_type(tail: &[u8]) -> Option<usize> {
     tail.last().filter(|b| b.is_ascii_alphanumeric())?;
@@ -77,7 +81,8 @@ pub(super) fn ends_with_type(tail: &[u8]) -> Option<usize> {
 
 /// Whether a bracket link to `path` may be live.
 pub(super) fn is_live(path: &str) -> bool {
-    if path.trim() != path || path.contains('\\') {
+    let code = path.contains("src_") && path.contains('{') || path.contains("call_") && path.contains('(');
+    if path.trim() != path || code || UNSAFE.iter().any(|part| path.contains(part)) {
         return false;
     }
     if path.starts_with(['/', '~', '.']) {
@@ -93,7 +98,10 @@ pub(super) fn is_live(path: &str) -> bool {
             is_local(rest.strip_prefix("//").filter(|r| r.starts_with('/')).unwrap_or(rest))
         }
         Some((kind, rest)) => {
-            !rest.is_empty()
+            // An export would write what is hidden in a host's `%` as it is.
+            let host = rest.strip_prefix("//").and_then(|rest| rest.split(['/', '?', '#']).next());
+            !host.is_some_and(|host| host.contains('%'))
+                && !rest.is_empty()
                 && ["https", "http", "mailto", "id"].iter().any(|live| kind.eq_ignore_ascii_case(live))
         }
     }

@@ -6,6 +6,11 @@ pub(super) const fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t')
 }
 
+/// Whether Org takes `c` for white space beside a mark.
+pub(super) const fn is_space(c: char) -> bool {
+    is_blank(c) || matches!(c, '\u{a0}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}')
+}
+
 /// Whether an object of Org's may begin with `c`.
 pub(super) const fn begins_object(c: char) -> bool {
     matches!(c, '*' | '/' | '_' | '+' | '[' | '<' | '$' | '\\' | '{' | '@' | '^' | '=' | '~')
@@ -18,12 +23,19 @@ pub(super) const fn may_precede(b: u8) -> bool {
 
 /// Whether `c` may follow a verbatim mark as Org has it.
 pub(super) const fn ends_verbatim(c: char) -> bool {
-    matches!(c, ' ' | '\t' | '-' | '.' | ',' | ':' | '!' | '?' | ';' | '\'' | '"' | ')' | '}' | '\\' | '[')
+    is_space(c) || matches!(c, '-' | '.' | ',' | ':' | '!' | '?' | ';' | '\'' | '"' | ')' | '}' | '\\' | '[')
 }
 
 /// The same, with the ends of brackets and emphasis.
 pub(super) const fn may_follow(c: char) -> bool {
     ends_verbatim(c) || matches!(c, ']' | '*' | '/')
+}
+
+/// Whether ` :: ` stands in `code`: in a list item, Org would end the item's term there.
+pub(super) fn ends_term(code: &str) -> bool {
+    code.match_indices("::").any(|(at, mark)| {
+        code[..at].ends_with(is_blank) && code[at + mark.len()..].chars().next().is_none_or(is_blank)
+    })
 }
 
 /// Code between runs of backticks.
@@ -70,10 +82,28 @@ impl Code {
         let content = inner.filter(|inner| !inner.trim().is_empty()).unwrap_or(&self.raw);
         // Behind `<<<` the guard would put a blank before the mark.
         let edges =
-            !content.starts_with(is_blank) && !content.ends_with(is_blank) && !content.ends_with("<<<");
+            !content.starts_with(is_space) && !content.ends_with(is_space) && !content.ends_with("<<<");
         let mark = marks.into_iter().find(|mark| !content.contains(*mark))?;
         (edges && !content.is_empty()).then_some((mark, content))
     }
+}
+
+/// What stands for a `|` inside a table's cell.
+pub(super) const PIPE: &str = "\\vert{}";
+
+/// The pieces of a cell's code between its pipes, if each can be marked for itself: Org reads no entity
+/// inside code.
+pub(super) fn pieces(code: &str) -> Vec<&str> {
+    let pieces: Vec<&str> = code.split(PIPE).collect();
+    let last = pieces.len() - 1;
+    let fits = |(number, piece): (usize, &&str)| {
+        let core = piece.trim_matches(is_blank);
+        let before = number == 0 || piece.starts_with(is_blank);
+        let behind = number == last || piece.ends_with(is_blank);
+        let edges = !(core.starts_with(is_space) || core.ends_with(is_space) || core.contains('~'));
+        piece.is_empty() || before && behind && edges
+    };
+    if last == 0 || pieces.iter().enumerate().all(fits) { pieces } else { Vec::new() }
 }
 
 /// Org's own code or verbatim.
@@ -101,7 +131,7 @@ impl Verbatim {
             self.raw.push(self.mark);
             self.closing = false;
         }
-        let ends = c == self.mark && !self.raw.ends_with(is_blank);
+        let ends = c == self.mark && !self.raw.ends_with(is_space);
         if ends && !self.raw.ends_with("<<<") {
             self.closing = true;
         } else {

@@ -13,6 +13,10 @@
 (require 'org-agenda)
 (require 'ox-html)
 (require 'ox-ascii)
+(require 'ox-latex)
+(require 'ox-md)
+(require 'ob-tangle)
+(require 'org-colview)
 (require 'ob-shell)
 (require 'json)
 (require 'server)
@@ -49,7 +53,27 @@
                 (signal 'quit nil))))
 (dolist (f '(shell-command call-process-shell-command start-process org-babel-eval
              server-start url-retrieve-synchronously url-retrieve browse-url server-mode))
-  (advice-add f :override (lambda (&rest _) (push (format "%s %s" oa-stage f) oa-fired) nil)))
+  (advice-add f :override
+              (lambda (&rest _)
+                ;; Following a link to the web is what the user asked for.
+                (unless (and (eq f 'browse-url) (equal oa-stage "open"))
+                  (push (format "%s %s" oa-stage f) oa-fired))
+                nil)))
+
+(defun oa-remote (operation &rest args)
+  "Note that OPERATION would go to another machine; do it on the name alone if it only concerns names."
+  (if (memq operation '(expand-file-name file-name-directory file-name-nondirectory file-remote-p
+                        directory-file-name file-name-as-directory substitute-in-file-name
+                        abbreviate-file-name unhandled-file-name-directory file-name-case-insensitive-p))
+      (let ((inhibit-file-name-handlers (list #'oa-remote)) (inhibit-file-name-operation operation)
+            file-name-handler-alist)
+        (apply operation args))
+    (push (format "%s remote" oa-stage) oa-fired)
+    (signal 'quit nil)))
+(setq file-name-handler-alist (list (cons "\\`/[^/:]+:" #'oa-remote)))
+
+;; A mode that only a file's name chooses.
+(add-to-list 'auto-mode-alist '("\\.oa-evil\\'" . oa-evil-mode))
 
 (setq org-confirm-babel-evaluate t
       org-src-fontify-natively t
@@ -123,6 +147,19 @@
     (forward-line n)
     (condition-case nil (funcall f) ((error quit) nil))))
 
+(defun oa-open-everywhere (file)
+  "Follow whatever is at each mark and word of the buffer of FILE, as `C-c C-o' does."
+  (let ((buffer (current-buffer)) (org-agenda-files (list file)) places)
+    (goto-char (point-min))
+    (while (re-search-forward "[[:alnum:]]+\\|[^[:alnum:] \t\n]" nil t)
+      (push (match-beginning 0) places))
+    (dolist (place (nreverse places))
+      (with-current-buffer buffer
+        (widen)
+        (goto-char place)
+        (save-window-excursion
+          (condition-case nil (org-open-at-point) ((error quit) nil)))))))
+
 (defun oa-table-fields ()
   "Go through the fields of the table at point, as TAB does."
   (when (org-at-table-p)
@@ -144,10 +181,19 @@
       (oa-in buffer "html"
         (let ((html (org-export-as 'html)))
           (when (string-match-p "oa-secret" html) (push "include" oa-fired))
-          (when (string-match-p "<oa-raw" html) (push "raw html" oa-fired))))
+          (when (string-match-p "<oa-raw\\|<[^<>]*\"[^<>\"]*onoa=\"\\|=\"javascript:" html) (push "raw html" oa-fired))))
       (when (eq t (alist-get 'full case))
         (let ((org-agenda-files (list file)))
           (oa-in buffer "ascii" (org-export-as 'ascii))
+          (oa-in buffer "latex" (org-export-as 'latex))
+          (oa-in buffer "markdown" (org-export-as 'md))
+          (oa-in buffer "tangle"
+            (when (org-babel-tangle) (push "tangle" oa-fired)))
+          (oa-in buffer "open" (oa-open-everywhere file))
+          (oa-in buffer "columns" (goto-char (point-min)) (org-columns) (org-columns-quit))
+          (oa-in buffer "recalculate" (org-table-recalculate-buffer-tables))
+          (oa-in buffer "clock"
+            (when (org-find-open-clocks file) (push "open clock" oa-fired)))
           (oa-in buffer "agenda" (org-agenda-list))
           (oa-in buffer "month" (org-agenda-list nil nil 'month))
           (oa-in buffer "fields" (oa-each-line #'oa-table-fields))

@@ -1,0 +1,63 @@
+//! The TeX commands and environments that read, write or run something, or leave the page.
+//!
+//! An environment is a command, too: `\begin{input}` does what `\input` does. With what makes names out of
+//! other text left out as well, no other spelling is left. It knows names, not text.
+
+/// The commands, and the environments by their plain name.
+const ACTING: &[&str] = &[
+    "CatchFileDef",
+    "ExplSyntaxOn",
+    "InputIfFileExists",
+    "RequirePackage",
+    "ShellEscape",
+    "UseName",
+    "VerbatimInput",
+    "VerbatimOut",
+    "asy",
+    "catcode",
+    "csname",
+    "directlua",
+    "documentclass",
+    "filecontents",
+    "href",
+    "immediate",
+    "import",
+    "include",
+    "includegraphics",
+    "includeonly",
+    "includepdf",
+    "includesvg",
+    "input",
+    "inputminted",
+    "latelua",
+    "lstinputlisting",
+    "luacode",
+    "luadirect",
+    "luaexec",
+    "makeatletter",
+    "minted",
+    "newwrite",
+    "openin",
+    "openout",
+    "pdffiledump",
+    "pdfximage",
+    "read",
+    "readline",
+    "require",
+    "scantokens",
+    "special",
+    "subfile",
+    "subimport",
+    "usepackage",
+    "verbatiminput",
+    "verbatimwrite",
+    "write",
+];
+
+/// The longest name in the list.
+pub(super) const LONGEST: usize = 17;
+
+/// Whether the command or environment `name` does more than print.
+pub(super) fn acts(name: &str) -> bool {
+    ACTING.binary_search(&name.trim_end_matches('*')).is_ok()
+}
