@@ -25,7 +25,7 @@ mod writer;
 
 use chars::{Chars, Seen};
 use engine::Engine;
-pub use report::Change;
+pub use report::{Change, KINDS, explain};
 
 /// The contract as a stream: text goes in as it comes, text comes out as soon as it is final.
 ///

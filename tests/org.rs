@@ -198,6 +198,22 @@ fn code_keeps_its_own_commas() {
     ]);
 }
 
+/// What stood on both sides of a bracket must not meet where nobody looks.
+#[test]
+fn a_link_in_a_link_keeps_its_bracket_unless_it_stands_first() {
+    check(&[
+        ("[![alt](i.png)](https://d)", "[[file:i.png][alt]] [[https://d]]"),
+        ("[[[a](https://b)](https://c)](https://d)", "[[https://b][a]] [[https://c]] [[https://d]]"),
+        ("[a [b](https://c) e](https://d)", "[a [[https://c][b]] e] [[https://d]]"),
+        ("[a [[https://c][b]]](https://d)", "[a [[https://c][b]]] [[https://d]]"),
+        ("[[[https://c][b]] e](https://d)", "[[https://c][b]] e [[https://d]]"),
+        ("x src[_sh{ls} [b](https://c)](https://d)", "x src[_sh{ls} [[https://c][b]]] [[https://d]]"),
+        ("#[+call: [b](https://c)](https://d)", "#[+call: [[https://c][b]]] [[https://d]]"),
+        ("*[ a [b](https://c)](https://d)", "*[ a [[https://c][b]]] [[https://d]]"),
+        ("[* a [b](https://c)](https://d)", "[* a [[https://c][b]]] [[https://d]]"),
+    ]);
+}
+
 proptest! {
     #![proptest_config(config())]
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-use org_agent::cli::org::kinds::KINDS;
+use org_agent::org::KINDS;
 use org_agent::org::{Change, Stream, apply, languages};
 
 const DOC: &str = include_str!("../docs/org-contract.md");

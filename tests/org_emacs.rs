@@ -130,6 +130,11 @@ const HAZARDS: &[Hazard] = &[
         "x`[[elisp:(oa-sentinel)]]`x ``[[ELISP:(f)]]`` *`[[elisp:(f)]]`*\n",
     ),
     hazard("lisp link over lines", Is("link elisp"), "[[elisp:\n(oa-sentinel)]] and <elisp:\n(f)>\n"),
+    hazard(
+        "links in links",
+        Is("x"),
+        "x src[_emacs-lisp[:var x=(oa-sentinel)]{1} [b](https://c)](https://d)\n#[+call: [b](https://c)](https://d)\n*[ a [b](https://c)](https://d)\n[%%(oa-sentinel) [b](https://c)](https://d)\n",
+    ),
     hazard("shell link", Is("link shell"), "[[shell:touch x][x]] shell:ls\n"),
     hazard(
         "other links",

@@ -16,7 +16,7 @@ mod server;
 mod table;
 
 use std::io::Write;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -37,23 +37,11 @@ struct Effort {
     idle: Duration,
 }
 
-const FULL: Effort = Effort {
-    starts: 40,
-    turns: 200,
-    servers: 5,
-    bursts: 4,
-    history: 50,
-    idle: Duration::from_secs(5),
-};
+const FULL: Effort =
+    Effort { starts: 40, turns: 200, servers: 5, bursts: 4, history: 50, idle: Duration::from_secs(5) };
 
-const QUICK: Effort = Effort {
-    starts: 1,
-    turns: 2,
-    servers: 1,
-    bursts: 1,
-    history: 2,
-    idle: Duration::from_millis(100),
-};
+const QUICK: Effort =
+    Effort { starts: 1, turns: 2, servers: 1, bursts: 1, history: 2, idle: Duration::from_millis(100) };
 
 fn main() {
     let said = |word: &str| std::env::args().any(|argument| argument == word);

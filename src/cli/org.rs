@@ -3,7 +3,6 @@
 //! They need no configuration, no store and no model.
 
 pub mod check;
-pub mod kinds;
 
 use std::io::{BufRead, Write};
 

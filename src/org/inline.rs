@@ -20,8 +20,9 @@ const LONGEST_RUN: usize = 8;
 /// A bracket whose partner decides what both become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Bracket {
-    /// `[` or `![`: where it was written, its bytes, and whether a bracket may not take its place.
-    Markdown { at: usize, length: usize, behind: bool },
+    /// `[` or `![`: where it was written, its bytes, whether a bracket may not take its place, and whether a link
+    /// begins right behind it.
+    Markdown { at: usize, length: usize, behind: bool, before_link: bool },
     /// An Org link's `[[path][`.
     Description,
 }
@@ -349,7 +350,8 @@ impl Inline {
         let apart = w.end() - before > mark.len();
         if self.markdown && (!escaped || apart) {
             let length = if apart { 1 } else { mark.len() };
-            self.brackets.push(Bracket::Markdown { at: w.end() - length, length, behind });
+            let at = w.end() - length;
+            self.brackets.push(Bracket::Markdown { at, length, behind, before_link: false });
         }
     }
 
@@ -390,7 +392,7 @@ impl Inline {
 
     /// `[text](target)`, complete.
     fn link(&mut self, target: &Target, w: &mut Writer) {
-        let (Some(path), Some(Bracket::Markdown { at, length, behind })) =
+        let (Some(path), Some(Bracket::Markdown { at, length, behind, before_link })) =
             (links::from_markdown(&target.path).filter(|_| !self.described), self.brackets.last().copied())
         else {
             return self.no_target(&target.text(), w);
@@ -400,21 +402,38 @@ impl Inline {
         let place = w.end();
         // Without its `!`, an image could join what is before it to a link, or to a clock.
         let open = if behind && length == 2 { " " } else { "" };
-        if self.last_link.is_some_and(|link| link > at) {
-            // Links cannot be nested: the inner one goes first.
+        // Links cannot be nested: the inner one goes first.
+        let nested = self.last_link.is_some_and(|link| link > at);
+        if nested && !before_link {
+            // Without its bracket, what stands behind it would join what stands before it, unguarded.
+            self.text(']', w);
+            w.put(&format!(" [[{path}]]"), Mode::Code);
+        } else if nested {
             w.patch(at, length, open);
             w.put(&format!(" [[{path}]]"), Mode::Code);
+            self.begins_link(at);
         } else if place == at + length {
             w.patch(at, length, open);
             w.put(&format!("[[{path}]]"), Mode::Code);
+            self.begins_link(at);
         } else {
             w.patch(at, length, format!("{open}[[{path}]["));
             w.put(if w.guard.last() == Some(b']') { " ]]" } else { "]]" }, Mode::Code);
+            self.begins_link(at);
         }
         self.fresh = false;
         self.last_link = Some(w.end());
         if let Some(title) = target.title() {
             self.requeue(&format!(" ({title})"));
+        }
+    }
+
+    /// Notes that a link begins at `at`, for the bracket just before it.
+    fn begins_link(&mut self, begin: usize) {
+        if let Some(Bracket::Markdown { at, length, before_link, .. }) = self.brackets.last_mut()
+            && *at + *length == begin
+        {
+            *before_link = true;
         }
     }
 
@@ -430,6 +449,7 @@ impl Inline {
         self.risky = true;
         self.fresh = false;
         w.put("[[", Mode::Text);
+        self.begins_link(w.end() - 2);
         w.put(path, Mode::Code);
         w.put(if c == ']' { "]]" } else { "][" }, Mode::Code);
         if c == ']' {

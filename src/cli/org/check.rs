@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::kinds;
 use crate::action::MAX_REPLY;
 use crate::cli::jsonl;
 use crate::error::{Error, Result};
@@ -120,7 +119,7 @@ fn unreadable(name: &str, error: &io::Error) -> Error {
 fn list(changes: &[Change], out: &mut dyn Write) -> io::Result<()> {
     let mut out = BufWriter::new(out);
     for Change { kind, line } in changes {
-        match kinds::explain(kind) {
+        match org::explain(kind) {
             Some(what) => writeln!(out, "line {line}: {kind}: {what}")?,
             None => writeln!(out, "line {line}: {kind}")?,
         }
