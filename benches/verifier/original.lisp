@@ -3,8 +3,6 @@
 ;; Takes (PATH COUNT) from standard input until its end: reads the reply in the file at PATH so many times, then
 ;; says that it is done.
 
-(declaim (optimize (speed 2) (safety 1)))
-
 (defun known-keys-p (plist keys)
   "Whether PLIST has keywords of KEYS in turn with values, each once."
   (and (listp plist)

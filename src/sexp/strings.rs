@@ -40,10 +40,11 @@ impl<'a> Chunk<'a> {
                     std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default()
                 });
                 let control = |byte: u8| byte < 0x80 && is_control(u32::from(byte));
-                // A loop without an exit takes many bytes at a time.
-                let (any, all) =
-                    text.bytes().fold((false, 0), |(any, all), byte| (any | control(byte), all | byte));
-                let end = if any { text.bytes().position(control) } else { None };
+                // A loop without an exit, with few questions, takes many bytes at a time.
+                let (low, all) = text
+                    .bytes()
+                    .fold((false, 0), |(low, all), byte| (low | (byte < 0x20) | (byte == 0x7F), all | byte));
+                let end = if low { text.bytes().position(control) } else { None };
                 self.text = &text[..end.unwrap_or(text.len())];
                 self.ascii = all < 0x80;
                 if !self.ascii {
@@ -211,8 +212,8 @@ impl Strings {
                 out.reserve(text.len());
             }
             out.push_str(&text[from..end]);
-            let letter = bytes.get(end + 1).filter(|_| bytes[end] == b'\\');
-            let Some(c) = letter.and_then(|letter| short_escape(*letter)) else { return end };
+            let Some(&[b'\\', letter]) = bytes.get(end..end + 2) else { return end };
+            let Some(c) = short_escape(letter) else { return end };
             out.push(c);
             from = end + 2;
         }
