@@ -214,6 +214,21 @@ fn a_link_in_a_link_keeps_its_bracket_unless_it_stands_first() {
     ]);
 }
 
+/// A blank that the guard puts behind a mark ends the code for Org: what follows is text, and treated so.
+#[test]
+fn code_ends_where_the_guard_parts_it() {
+    for text in [
+        "a file:x=\"=b **c** =",
+        "$ =file:s9=\"=r\"\\][](x) =\"==/\" d",
+        "=https://h\"=b [c](d)= e",
+        "~elisp:~b **c**~ d",
+        "<<<=a<<<=b **c**= d",
+    ] {
+        let (out, _) = apply(text, 1);
+        assert_eq!(apply(&out, 1), (out.clone(), Vec::new()), "for {text:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(config())]
 

@@ -109,6 +109,17 @@ impl Guard {
         if self.breaks(next, Mode::Text).is_some() { Some(b' ') } else { self.last() }
     }
 
+    /// Whether a blank would be put before `next`, as text.
+    pub(super) fn parts(&self, next: char) -> bool {
+        let first = next.encode_utf8(&mut [0; 4]).as_bytes()[0];
+        self.pend == b":" && !first.is_ascii_whitespace() || self.breaks(first, Mode::Text).is_some()
+    }
+
+    /// Takes `c`, put as text, nowhere.
+    pub(super) fn try_char(&mut self, c: char) {
+        self.put(c.encode_utf8(&mut [0; 4]), Mode::Text, &mut String::new(), &mut Report::new());
+    }
+
     /// Bytes that are held back.
     pub(super) fn pending(&self) -> usize {
         self.pend.len()

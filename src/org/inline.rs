@@ -258,11 +258,13 @@ impl Inline {
                     self.state = State::Code(code);
                 }
             }
-            State::Mark(mark) if spans::is_space(c) => {
-                self.text(mark, w);
-                self.begin_span(c, w);
-            }
-            State::Mark(mark) => self.state = State::Verbatim(Verbatim::new(mark, c)),
+            State::Mark(mark) => match Verbatim::begin(mark, c, &w.guard) {
+                Some(verbatim) => self.state = State::Verbatim(verbatim),
+                None => {
+                    self.text(mark, w);
+                    self.begin_span(c, w);
+                }
+            },
             State::Verbatim(mut v) => {
                 if v.feed(c) {
                     self.end_verbatim(&v, Some(c), w);

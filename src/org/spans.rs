@@ -2,6 +2,8 @@
 //!
 //! It knows their ends, and which characters may stand beside them; it writes nothing.
 
+use super::guard::Guard;
+
 pub(super) const fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t')
 }
@@ -115,29 +117,41 @@ pub(super) struct Verbatim {
     pub(super) closing: bool,
     /// Org would have seen its end before, where the guard puts a blank.
     pub(super) parted: bool,
+    /// What the guard will have seen of it, if it is written as text.
+    guard: Guard,
 }
 
 impl Verbatim {
-    pub(super) fn new(mark: char, first: char) -> Self {
-        Self { mark, raw: first.to_string(), closing: false, parted: false }
+    /// Begins with `first` behind `mark`, unless Org sees a blank between them.
+    pub(super) fn begin(mark: char, first: char, guard: &Guard) -> Option<Self> {
+        let mut guard = guard.clone();
+        guard.try_char(mark);
+        if is_space(first) || guard.parts(first) {
+            return None;
+        }
+        guard.try_char(first);
+        Some(Self { mark, raw: first.to_string(), closing: false, parted: false, guard })
     }
 
     /// Takes `c`; true if the verbatim ended before it.
     pub(super) fn feed(&mut self, c: char) -> bool {
+        // Where the guard puts a blank, Org sees one.
+        let parted = self.guard.parts(c);
         if self.closing {
-            if may_follow(c) {
+            if may_follow(c) || parted {
                 return true;
             }
             self.raw.push(self.mark);
             self.closing = false;
         }
         let ends = c == self.mark && !self.raw.ends_with(is_space);
-        if ends && !self.raw.ends_with("<<<") {
+        if ends && !parted {
             self.closing = true;
         } else {
             self.parted |= ends;
             self.raw.push(c);
         }
+        self.guard.try_char(c);
         false
     }
 }
