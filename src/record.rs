@@ -208,7 +208,7 @@ pub enum Verdict {
         /// If the reply was stopped there: how many more bytes the limit of a reply would have let come. How
         /// many the model would have written, nobody knows.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        saved: Option<usize>,
+        saved_at_most: Option<usize>,
     },
     /// The model or the connection failed; a reply that was cut is never complete.
     Broken {

@@ -9,8 +9,16 @@ use crate::action::{Field, GRAMMAR, Row, Shape};
 /// A set of rows of the grammar table, by their position in it.
 pub(super) type Rows = u64;
 
-// Each row is a bit.
-const _: () = assert!(GRAMMAR.len() <= Rows::BITS as usize);
+// Each row is a bit, and so is each key of a payload.
+const _: () = {
+    assert!(GRAMMAR.len() <= Rows::BITS as usize);
+    let (mut fields, mut at) = (0, 0);
+    while at < GRAMMAR.len() {
+        fields += GRAMMAR[at].payload.len();
+        at += 1;
+    }
+    assert!(fields <= 64);
+};
 
 /// The action grammar.
 pub(super) static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(&GRAMMAR));
@@ -34,7 +42,7 @@ impl Word {
         let (mut bytes, mut case, mut mask) = (0, 0, 0);
         let mut at = 0;
         if text.len() > AT_ONCE {
-            // Nothing is this without its mask: letter by letter it is read all the same.
+            // No bytes are equal to these: such a word is read letter by letter only.
             return Self { text, rows, bytes: 1, case, mask };
         }
         while at < text.len() {
@@ -59,6 +67,8 @@ impl Word {
 #[derive(Debug)]
 pub(super) struct Table {
     pub(super) rows: &'static [Row],
+    /// The set of all of them.
+    pub(super) all: Rows,
     /// The keys of the outer list: [`TYPE`], [`TARGET`], [`EXPLANATION`] and [`PAYLOAD`].
     pub(super) top: [Word; 4],
     /// What has to be there of them, in which rows.
@@ -101,6 +111,7 @@ impl Table {
         let all = rows.iter().enumerate().fold(0, |all, (at, _)| all | 1 << at);
         let mut table = Self {
             rows,
+            all,
             top: [("type", all), ("target", 0), ("explanation", all), ("payload", all)]
                 .map(|(text, rows)| Word::new(text, rows)),
             top_required: [all, 0, 0, all],
@@ -124,11 +135,6 @@ impl Table {
             }
         }
         table
-    }
-
-    /// All rows.
-    pub(super) fn all(&self) -> Rows {
-        self.rows.iter().enumerate().fold(0, |rows, (at, _)| rows | 1 << at)
     }
 
     /// The rows of a set.

@@ -31,6 +31,7 @@ impl Turn {
                 tracing::info!(
                     turn = %self.subject.turn,
                     attempt = self.attempt,
+                    kind = rejection.kind,
                     offset = rejection.offset,
                     received,
                     "stopped the reply at its first wrong byte and closed the connection: at most {saved} bytes saved"
@@ -80,7 +81,7 @@ impl Turn {
             kind: rejection.kind.to_owned(),
             offset: rejection.offset,
             message: rejection.message.clone(),
-            saved,
+            saved_at_most: saved,
         };
         self.replied(verdict, usage, now, effects);
         if self.repairs < REPAIRS {

@@ -86,10 +86,11 @@ fn prose_costs_one_chunk() {
     let events = scene.request("orgAgent/why", &json!({"turnId": turn})).unwrap()["events"].take();
     let replied = events.as_array().unwrap().iter().find(|event| event.get("raw").is_some()).unwrap();
     assert_eq!((&replied["raw"], &replied["verdict"]["offset"]), (&json!(first), &json!(0)));
-    assert_eq!(replied["verdict"]["saved"], saved);
+    assert_eq!(replied["verdict"]["savedAtMost"], saved);
     let log = scene.client.log();
     let line = log.lines().find(|line| line.contains("first wrong byte")).unwrap_or_else(|| panic!("{log}"));
-    for part in [format!("at most {saved} bytes saved"), "offset=0 received=4".to_owned()] {
+    for part in [format!("at most {saved} bytes saved"), "kind=\"not-a-list\" offset=0 received=4".to_owned()]
+    {
         assert!(line.contains(&part), "{line}");
     }
     scene.finish();

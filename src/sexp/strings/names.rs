@@ -1,4 +1,4 @@
-//! The buffer names that a string may be, compared with it byte by byte as it comes.
+//! The buffer names that a string may be, compared with it as it comes.
 
 use super::is_control;
 use crate::action::CHAT_BUFFER;
