@@ -48,7 +48,7 @@ test: emacs ## run every test that belongs to a change (about ten minutes)
 .PHONY: test-long
 test-long: emacs ## the tests that take long: kill -9 for MINUTES (default 1), deep property tests
 	ORG_AGENT_KILL_SECONDS=$$(( $(MINUTES) * 60 )) $(CARGO) test --locked --release --test kill -- --nocapture
-	PROPTEST_CASES=20000 $(CARGO) test --locked --release --lib --test verifier --test org --test store
+	PROPTEST_CASES=20000 $(CARGO) test --locked --release --lib --test verifier --test grammar --test org --test store
 
 .PHONY: lint
 lint: emacs ## formatting, clippy, byte-compilation, checkdoc, package-lint
@@ -61,7 +61,7 @@ lint: emacs ## formatting, clippy, byte-compilation, checkdoc, package-lint
 	$(EMACS) -Q --batch -L emacs -l tests/emacs/lint.el
 
 .PHONY: bench
-bench: ## measure; prints a table, ratios within one run
+bench: ## measure; prints two tables, ratios within one run
 	$(CARGO) bench --locked
 
 .PHONY: fuzz

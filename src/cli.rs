@@ -80,6 +80,21 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// What writing to standard output came to. A reader that has enough and leaves is no error.
+///
+/// # Errors
+/// `internal`: `what` could not be written.
+fn written(outcome: io::Result<()>, what: &str) -> Result<()> {
+    match outcome {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::internal(format!("{what} could not be written"))
+                .because(error)
+                .hint("check that standard output is open and its disk has room"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The configuration of this process's environment.
 fn config() -> Result<Config> {
     Config::load(|name| std::env::var(name).ok())

@@ -227,10 +227,15 @@ impl Export {
     /// One line that says what an export is and the command that made it, for a comment.
     fn origin(&self, format: &str) -> String {
         format!(
-            "The canonical form of org-agent's actions; made by: org-agent grammar --format {format} --buffer {} \
-             --max-text {}",
+            "The canonical form of org-agent's actions; made by: org-agent grammar --format {format} --buffer={} \
+             --max-text {}{}",
             shell(&self.buffer),
-            self.max_text
+            self.max_text,
+            if self.names.contains(&self.buffer) {
+                ""
+            } else {
+                " (without that buffer: its name cannot be written)"
+            }
         )
     }
 }

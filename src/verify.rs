@@ -91,19 +91,24 @@ impl Reading {
     ///
     /// # Errors
     /// The rejection that [`Self::feed`] gave, or one at the reply's length if it ends too early.
-    pub fn finish(mut self) -> Result<Accepted, Rejection> {
+    pub fn finish(self) -> Result<Accepted, Rejection> {
         let raw = self.recogniser.finish()?;
-        let mut action = raw.clone();
-        let mut rest = String::new();
-        let mut changes = Vec::new();
-        if let (true, Some(text)) = (is_text(raw.kind()), raw.text("text")) {
-            self.contract.push(&text[self.taken..], &mut rest);
-            changes = self.contract.finish(&mut rest);
-            self.shown.push_str(&rest);
-            action.set("text", Value::Text(self.shown));
-        }
-        Ok(Accepted { action: Verified(action), raw, rest, changes })
+        Ok(accept(raw, self.contract, self.taken, self.shown))
     }
+}
+
+/// Ends what the Org contract has begun with the text of `raw`: `taken` bytes of it, and what they became.
+fn accept(raw: Action, mut contract: org::Stream, taken: usize, mut shown: String) -> Accepted {
+    let mut action = raw.clone();
+    let mut rest = String::new();
+    let mut changes = Vec::new();
+    if let (true, Some(text)) = (is_text(raw.kind()), raw.text("text")) {
+        contract.push(&text[taken..], &mut rest);
+        changes = contract.finish(&mut rest);
+        shown.push_str(&rest);
+        action.set("text", Value::Text(shown));
+    }
+    Accepted { action: Verified(action), raw, rest, changes }
 }
 
 /// A reply in JSON, verified as the same action that it would be as a property list.
@@ -111,9 +116,8 @@ impl Reading {
 /// # Errors
 /// The rejection; its offset counts in the JSON.
 pub fn read_json(reply: &[u8], buffer: &str, level: usize) -> Result<Accepted, Rejection> {
-    let mut reading = Reading::new(buffer, level);
-    reading.feed(printer::print(&json::read(reply, buffer)?).as_bytes())?;
-    reading.finish()
+    let raw = json::read(reply, buffer)?;
+    Ok(accept(raw, org::Stream::new(level), 0, String::new()))
 }
 
 /// Whether the action's `:text` is what the user reads.

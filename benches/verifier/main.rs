@@ -1,5 +1,5 @@
 //! Measures the verifier against other ways to read the same replies: lexpr with the same check, `serde_json` on
-//! the equivalent JSON, and, where `sbcl` is installed, what the original kernel did.
+//! the equivalent JSON, and, where `sbcl` is installed, `read-from-string` and the same check in Lisp.
 //!
 //! All of them read the same inputs in turns, in one run, so the ratios hold on a busy machine, too.
 //! `cargo bench --bench verifier` measures; `-- --quick`, or any run that is not `cargo bench`, goes through
@@ -102,7 +102,7 @@ fn whole(input: &Input, effort: &Effort, mut sbcl: Option<&mut Sbcl>, table: &mu
     if sbcl.is_some() {
         against(
             table
-                .row(&format!("{name}: SBCL, as the original kernel did"), Unit::Time, &original)
+                .row(&format!("{name}: SBCL: read-from-string and the same check"), Unit::Time, &original)
                 .target("> 20 × ours"),
         );
     }

@@ -15,7 +15,7 @@ pub struct Sbcl {
 impl Sbcl {
     /// Starts one, if it is installed.
     pub fn start() -> Option<Self> {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/verifier/original.lisp");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/verifier/sbcl.lisp");
         let mut child = Command::new("sbcl")
             .args(["--noinform", "--no-sysinit", "--no-userinit", "--disable-debugger", "--load", script])
             .stdin(Stdio::piped())

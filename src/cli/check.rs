@@ -63,12 +63,7 @@ pub fn run(args: &Args, stdin: &mut dyn BufRead, stdout: &mut dyn Write) -> Resu
 fn answer(args: &Args, name: &str, input: &mut dyn BufRead, stdout: &mut dyn Write) -> Result<bool> {
     if args.jsonl {
         let verdict = |question: Result<Question, String>| Verdict::of(question, args);
-        return match jsonl::each(input, stdout, verdict) {
-            Ok(()) => Ok(true),
-            Err(error) => Err(Error::internal("the lines could not all be answered")
-                .because(error)
-                .hint("check that the input can be read and the output is not closed")),
-        };
+        return super::written(jsonl::each(input, stdout, verdict), "the verdicts").map(|()| true);
     }
     // One byte more than allowed is enough to see that there are too many.
     let mut reply = Vec::new();
@@ -77,10 +72,8 @@ fn answer(args: &Args, name: &str, input: &mut dyn BufRead, stdout: &mut dyn Wri
         Ok(action) => (print(&action) + "\n", true),
         Err(rejection) => (rejection.render(&reply), false),
     };
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Ok(()) => Ok(accepted),
-        Err(error) => Err(Error::internal("the verdict could not be written").because(error)),
-    }
+    super::written(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()), "the verdict")?;
+    Ok(accepted)
 }
 
 fn read(reply: &[u8], args: &Args) -> Result<Action, Rejection> {
@@ -98,6 +91,9 @@ fn unreadable(name: &str, error: &io::Error) -> Error {
         .hint("give a file that exists and may be read, or - for standard input")
 }
 
+/// The kind of a verdict about a line that holds no reply.
+pub const BAD_LINE: &str = "bad-line";
+
 #[derive(Deserialize)]
 struct Question {
     reply: String,
@@ -111,21 +107,37 @@ struct Verdict {
     offset: Option<usize>,
     action: Option<serde_json::Value>,
     sexp: Option<String>,
+    /// Of a rejection: what is wrong, and what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
 }
 
 impl Verdict {
     fn of(question: Result<Question, String>, args: &Args) -> Self {
-        let rejected =
-            |kind, offset| Self { verdict: "reject", kind: Some(kind), offset, action: None, sexp: None };
+        let rejected = |kind, offset, message, hint: &str| Self {
+            verdict: "reject",
+            kind: Some(kind),
+            offset,
+            action: None,
+            sexp: None,
+            message: Some(message),
+            hint: Some(hint.to_owned()),
+        };
         match question.map(|question| read(question.reply.as_bytes(), args)) {
-            Err(_) => rejected("bad-line", None),
-            Ok(Err(rejection)) => rejected(rejection.kind, Some(rejection.offset)),
+            Err(why) => rejected(BAD_LINE, None, why, "Write each line as {\"id\":…,\"reply\":\"…\"}."),
+            Ok(Err(rejection)) => {
+                rejected(rejection.kind, Some(rejection.offset), rejection.message, &rejection.hint)
+            }
             Ok(Ok(action)) => Self {
                 verdict: "accept",
                 kind: None,
                 offset: None,
                 action: Some(action.to_json()),
                 sexp: Some(print(&action)),
+                message: None,
+                hint: None,
             },
         }
     }

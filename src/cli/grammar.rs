@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::ValueEnum;
 
 use crate::action::CHAT_BUFFER;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::grammar::{Export, MAX_TEXT};
 
 const EXAMPLE: &str = "\
@@ -34,7 +34,8 @@ pub struct Args {
     /// The session's buffer
     #[arg(long, value_name = "NAME", default_value = CHAT_BUFFER)]
     buffer: String,
-    /// The most characters of a text; commands have at most 16384 of them, other strings 4096
+    /// The most characters of a text; commands have at most 16384 of them, other strings 4096. What could make a
+    /// reply longer than it may be is refused: how many are too many depends on the buffer's name
     #[arg(long, value_name = "N", default_value_t = MAX_TEXT)]
     max_text: usize,
 }
@@ -67,8 +68,6 @@ pub fn run(args: &Args, stdout: &mut dyn Write, stderr: &mut dyn Write) -> Resul
         Format::Lark => export.lark(),
         Format::JsonSchema => format!("{:#}\n", export.json_schema()),
     };
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Ok(()) => Ok(0),
-        Err(error) => Err(Error::internal("the grammar could not be written").because(error)),
-    }
+    super::written(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()), "the grammar")?;
+    Ok(0)
 }

@@ -3,7 +3,9 @@
 //! Whatever is quoted from the reply is bounded and has its control characters made visible, so that it
 //! can be shown in a terminal or sent to a model as it is.
 
-use super::{Rejection, strings};
+use unicode_width::UnicodeWidthStr;
+
+use super::Rejection;
 
 /// The most characters of the reply that are shown on each side of the caret.
 const AROUND: usize = 60;
@@ -37,12 +39,12 @@ impl Rejection {
         let (before, behind) = split(reply, self.offset);
         let start = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
         let end = memchr::memchr(b'\n', behind).unwrap_or(behind.len());
-        // One cell each, so that the caret stands where it should.
+        // What cannot be seen takes a cell, too.
         let cells: Vec<char> = characters(&before[start..]).map(cell).collect();
         let cut = cells.len().saturating_sub(AROUND);
         let mut source = String::from(if cut > 0 { "…" } else { "" });
         source.extend(&cells[cut..]);
-        let caret = source.chars().count();
+        let indent = " ".repeat(source.width());
         // So many bytes hold at least that many characters, if there are so many.
         let near = &behind[..end.min(4 * (AROUND + 1))];
         source.extend(characters(near).map(cell).take(AROUND));
@@ -51,7 +53,6 @@ impl Rejection {
         }
         let (kind, message, hint) = (self.kind, &self.message, &self.hint);
         let margin = " ".repeat(line.to_string().len());
-        let indent = " ".repeat(caret);
         format!(
             "rejected ({kind}): {message}\n{margin}--> line {line}, column {column} (byte {})\n{margin} |\n\
              {line} | {source}\n{margin} | {indent}^\n{margin} = hint: {hint}\n",
@@ -161,11 +162,13 @@ fn cell(c: char) -> char {
     }
 }
 
-/// Control characters, what is forbidden in a command because it can not be seen, and line separators.
+/// Control characters, and what is not seen, or changes how others are seen.
 fn is_unseen(c: char) -> bool {
     c.is_control()
-        || strings::is_invisible(c)
-        || matches!(c, '\u{200C}'..='\u{200F}' | '\u{2028}' | '\u{2029}')
+        || matches!(c, '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}')
+        || matches!(c, '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}')
+        || matches!(c, '\u{2060}'..='\u{206F}' | '\u{2800}' | '\u{3164}' | '\u{FEFF}' | '\u{FFA0}')
+        || matches!(c, '\u{FFF0}'..='\u{FFFB}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
 }
 
 #[cfg(test)]

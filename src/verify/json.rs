@@ -14,7 +14,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::action::{Action, Field, GRAMMAR, MAX_REPLY, Row, Shape, Value};
+use crate::action::{Action, CHAT_BUFFER, Field, GRAMMAR, MAX_REPLY, Row, Shape, Value};
 use crate::sexp::recogniser::Recogniser;
 use crate::sexp::{Rejection, kind, printer, report};
 
@@ -227,7 +227,7 @@ impl<'a> Source<'a> {
             kind::BAD_KEY,
             self.offset(member.raw),
             format!("{object} has no key {}", shown(&member.key)),
-            format!("Its keys are {}, in lower case.", list(keys.iter().copied())),
+            format!("Its keys can be {}, in lower case.", list(keys.iter().copied())),
         )
     }
 
@@ -304,7 +304,11 @@ fn verify(action: &Action, buffer: &str, place: impl Fn(&str) -> usize) -> Resul
     outcome.map_err(|rejection| {
         let key = faulty(action, rejection.offset);
         let message = format!("in \"{key}\": {}", rejection.message);
-        reject(rejection.kind, place(key), message, rejection.hint)
+        let hint = match rejection.kind {
+            kind::BAD_BUFFER => format!("Write \"{CHAT_BUFFER}\", which always means this session."),
+            _ => rejection.hint,
+        };
+        reject(rejection.kind, place(key), message, hint)
     })
 }
 
@@ -375,17 +379,38 @@ fn expected(name: &str, value: &str, what: &str, offset: usize) -> Rejection {
 
 /// Where `text`, which begins at byte `start` of the reply, stops being JSON.
 fn syntax(error: &serde_json::Error, text: &str, start: usize) -> Rejection {
-    let (kind, place) =
-        if error.is_eof() { (kind::TOO_SHORT, text.len()) } else { (kind::BAD_JSON, position(error, text)) };
+    const HINT: &str = "Write one JSON object; in strings escape quotes, backslashes and line breaks.";
+    if error.is_eof() {
+        let hint = "Write one whole JSON object; close every string and every brace.";
+        return reject(kind::TOO_SHORT, start + text.len(), "the reply ends too early".to_owned(), hint);
+    }
+    let place = position(error, text);
     // The place is said apart.
     let message = error.to_string();
-    let message = message.split(" at line ").next().unwrap_or_default().to_owned();
-    reject(
-        kind,
-        start + place,
-        message,
-        "Write one JSON object; in strings escape quotes, backslashes and line breaks.",
-    )
+    let message = message.split(" at line ").next().unwrap_or_default();
+    if message.contains("escape") {
+        let hint = r#"In strings write \\ \" \n \t \r or \uXXXX, surrogates in pairs."#;
+        let message = "found an escape that stands for no character".to_owned();
+        return reject(kind::BAD_ESCAPE, start + escape(text, place), message, hint);
+    }
+    let message = if message.starts_with("control character") {
+        "found a control character in a string"
+    } else {
+        message
+    };
+    reject(kind::BAD_JSON, start + place, message.to_owned(), HINT)
+}
+
+/// Where the escape begins that is wrong at `place`; of a pair the first.
+fn escape(text: &str, place: usize) -> usize {
+    let bytes = text.as_bytes();
+    let end = (place + 1).min(bytes.len());
+    let at = memchr::memrchr(b'\\', &bytes[..end]).unwrap_or(place);
+    let before = at.checked_sub(6).and_then(|first| bytes.get(first..at));
+    match before {
+        Some([b'\\', b'u', b'd' | b'D', b'8' | b'9' | b'a' | b'b' | b'A' | b'B', ..]) => at - 6,
+        _ => at,
+    }
 }
 
 /// The byte of `text` that the error is about; columns of `serde_json` are bytes and count from 1.

@@ -29,7 +29,7 @@ fn every_format_says_what_it_is_and_how_it_was_made() {
         assert_eq!((status, errors.as_str()), (0, ""));
         let comment = format!(
             "{start}The canonical form of org-agent's actions; made by: org-agent grammar --format {format} \
-             --buffer '*org-agent-chat*' --max-text 49152"
+             --buffer='*org-agent-chat*' --max-text 49152"
         );
         assert!(output.starts_with(&comment), "{output}");
         assert!(output.ends_with('\n') && !output.ends_with("\n\n"));
@@ -67,7 +67,7 @@ fn the_help_names_the_limits() {
 #[test]
 fn a_small_grammar_is_written_like_this() {
     let (_, output, _) = run(&["grammar", "--format", "gbnf", "--buffer", "a\"\\b", "--max-text", "9"], "");
-    let expected = r##"# The canonical form of org-agent's actions; made by: org-agent grammar --format gbnf --buffer 'a"\b' --max-text 9
+    let expected = r##"# The canonical form of org-agent's actions; made by: org-agent grammar --format gbnf --buffer='a"\b' --max-text 9
 root ::= action-request-emacs | action-request-shell | action-request-skill | action-response | action-log
 action-request-emacs ::= "(:type :request :target :emacs" (" :explanation " string-any-0-9)? " :payload (:action :insert-at-end :buffer " ("\"*org-agent-chat*\"" | "\"a\\\"\\\\b\"") " :text " string-any-0-9 "))"
 action-request-shell ::= "(:type :request :target :shell" (" :explanation " string-any-0-9)? " :payload (:cmd " string-clear-1-9 (" :cwd " string-clear-0-9)? (" :timeout " seconds-86400)? "))"
@@ -103,9 +103,9 @@ fn replies_in_json_are_checked_like_others() {
     let expected = concat!(
         r#"{"id":1,"verdict":"accept","kind":null,"offset":null,"action":{"type":"response","payload":{"text":"hi"}},"sexp":"(:type :response :payload (:text \"hi\"))"}"#,
         "\n",
-        r#"{"id":1,"verdict":"reject","kind":"missing-key","offset":9,"action":null,"sexp":null}"#,
+        r#"{"id":1,"verdict":"reject","kind":"missing-key","offset":9,"action":null,"sexp":null,"message":"the action has no key \"payload\"","hint":"Give \"payload\", in lower case."}"#,
         "\n",
-        r#"{"id":1,"verdict":"reject","kind":"bad-json","offset":0,"action":null,"sexp":null}"#,
+        r#"{"id":1,"verdict":"reject","kind":"bad-json","offset":0,"action":null,"sexp":null,"message":"expected value","hint":"Write one JSON object; in strings escape quotes, backslashes and line breaks."}"#,
         "\n",
     );
     assert_eq!((status, output.as_str()), (0, expected));

@@ -96,6 +96,22 @@ fn a_reply_is_printed_or_its_fault_is_shown() {
 }
 
 #[test]
+fn the_caret_stands_under_the_fault_whatever_stands_before_it() {
+    for (text, cells) in [("漢字", 4), ("e\u{301}e\u{301}", 2), ("a\u{AD}\u{200B}b", 4), ("😀", 2), ("é", 1)]
+    {
+        let reply = format!("(:type :log :payload (:text \"{text}\u{7}");
+        let (_, output) = run(&[], reply.as_bytes());
+        let caret = output.lines().find_map(|line| line.strip_prefix("  | ")).unwrap();
+        let caret = output
+            .lines()
+            .filter_map(|line| line.strip_prefix("  | "))
+            .find(|line| line.contains('^'))
+            .unwrap_or(caret);
+        assert_eq!(caret, format!("{}^", " ".repeat(29 + cells)), "{output}");
+    }
+}
+
+#[test]
 fn lines_of_json_are_answered_in_order() {
     let input = concat!(
         r#"{"id":1,"reply":"(:type :request :target :shell :payload (:timeout 5 :cmd \"ls\") :explanation \"é\")"}"#,
@@ -109,13 +125,13 @@ fn lines_of_json_are_answered_in_order() {
     let expected = concat!(
         r#"{"id":1,"verdict":"accept","kind":null,"offset":null,"action":{"type":"request","target":"shell","explanation":"é","payload":{"cmd":"ls","timeout":5}},"sexp":"(:type :request :target :shell :explanation \"é\" :payload (:cmd \"ls\" :timeout 5))"}"#,
         "\n",
-        r#"{"id":"b","verdict":"reject","kind":"too-short","offset":11,"action":null,"sexp":null}"#,
+        r#"{"id":"b","verdict":"reject","kind":"too-short","offset":11,"action":null,"sexp":null,"message":"the reply ends inside a keyword","hint":"Write one whole property list; close every string and every parenthesis."}"#,
         "\n",
-        r#"{"id":[0.10],"verdict":"reject","kind":"bad-line","offset":null,"action":null,"sexp":null}"#,
+        r#"{"id":[0.10],"verdict":"reject","kind":"bad-line","offset":null,"action":null,"sexp":null,"message":"the line is no such JSON object: unexpected end of hex escape, at column 16","hint":"Write each line as {\"id\":…,\"reply\":\"…\"}."}"#,
         "\n",
-        r#"{"id":null,"verdict":"reject","kind":"bad-line","offset":null,"action":null,"sexp":null}"#,
+        r#"{"id":null,"verdict":"reject","kind":"bad-line","offset":null,"action":null,"sexp":null,"message":"the line is no JSON object","hint":"Write each line as {\"id\":…,\"reply\":\"…\"}."}"#,
         "\n",
-        r#"{"id":123456789012345678901,"verdict":"reject","kind":"not-a-list","offset":0,"action":null,"sexp":null}"#,
+        r#"{"id":123456789012345678901,"verdict":"reject","kind":"not-a-list","offset":0,"action":null,"sexp":null,"message":"found a character outside ASCII before the property list, expected `(`","hint":"Begin the reply with `(`: no words, no quote and no code fence before it."}"#,
         "\n",
     );
     let (outcome, output) = run(&["--jsonl"], input.as_bytes());

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::action::MAX_REPLY;
-use crate::cli::jsonl;
+use crate::cli::{jsonl, written};
 use crate::error::{Error, Result};
 use crate::org::{self, Change};
 use crate::request::MAX_LEVEL;
@@ -76,20 +76,13 @@ fn answer(
 ) -> Result<()> {
     if args.jsonl {
         let answer = |question: Result<Question, String>| Answer::of(question, args.level);
-        return jsonl::each(input, stdout, answer).map_err(|error| {
-            Error::internal("the lines could not all be answered")
-                .because(error)
-                .hint("check that the input can be read and the output is not closed")
-        });
+        return written(jsonl::each(input, stdout, answer), "the answers");
     }
     let text = read(name, input)?;
     let (text, changes) = org::apply(&text, args.level as usize);
     // Before the text: it may end without a newline. Without standard error there is nobody to tell.
     drop(list(&changes, stderr));
-    stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-        .map_err(|error| Error::internal("the text could not be written").because(error))
+    written(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()), "the text")
 }
 
 fn read(name: &str, input: &mut dyn BufRead) -> Result<String> {

@@ -1,4 +1,4 @@
-;;; original.lisp --- how the original kernel read a reply: the reader of Lisp, then checks of the list.
+;;; sbcl.lisp --- a reply by the reader of Lisp, then checks of the list.
 
 ;; Takes (PATH COUNT) from standard input until its end: reads the reply in the file at PATH so many times, then
 ;; says that it is done.
