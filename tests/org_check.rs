@@ -242,12 +242,12 @@ fn bad_lines_are_answered_in_step_and_say_why() {
     }
 }
 
-/// A stream that cannot be written.
-struct Closed;
+/// A stream that cannot be written, for this reason.
+struct Broken(std::io::ErrorKind);
 
-impl std::io::Write for Closed {
+impl std::io::Write for Broken {
     fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
-        Err(std::io::ErrorKind::BrokenPipe.into())
+        Err(self.0.into())
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
@@ -256,17 +256,20 @@ impl std::io::Write for Closed {
 }
 
 #[test]
-fn a_closed_output_is_an_error_and_a_closed_standard_error_is_none() {
+fn a_full_output_is_an_error_and_a_reader_that_left_is_none() {
+    use std::io::ErrorKind::{BrokenPipe, StorageFull};
     let args = |arguments: &[&str]| Cli::try_parse_from(arguments).unwrap().args;
     let (plain, many) = (args(&["org", "check"]), args(&["org", "check", "--jsonl"]));
     let text = b"**x**".as_slice();
-    let error = org::run(&plain, &mut &*text, &mut Closed, &mut Vec::new()).unwrap_err();
-    assert_eq!(error.code, Code::Internal);
     let question = b"{\"text\":\"\"}".as_slice();
-    let error = org::run(&many, &mut &*question, &mut Closed, &mut Vec::new()).unwrap_err();
-    assert_eq!(error.code, Code::Internal);
+    for (args, input) in [(&plain, text), (&many, question)] {
+        let error = org::run(args, &mut &*input, &mut Broken(StorageFull), &mut Vec::new()).unwrap_err();
+        assert_eq!(error.code, Code::Internal);
+        assert!(error.to_string().contains("hint:"), "{error}");
+        org::run(args, &mut &*input, &mut Broken(BrokenPipe), &mut Vec::new()).unwrap();
+    }
     let mut output = Vec::new();
-    org::run(&plain, &mut &*text, &mut output, &mut Closed).unwrap();
+    org::run(&plain, &mut &*text, &mut output, &mut Broken(BrokenPipe)).unwrap();
     assert_eq!(output, b"*x*");
 }
 
