@@ -229,6 +229,59 @@ fn code_ends_where_the_guard_parts_it() {
     }
 }
 
+/// An object that began before a link may end inside its path: what is left of that must not act.
+#[test]
+fn a_link_hides_nothing_in_its_path() {
+    for text in [
+        "/a [[x/-src_emacs-lisp][:var x=(f)]{1} b]]",
+        "/a [:var x=(f)\\]{1}](https://x/-src_emacs-lisp)",
+        "/a [[x/-call_f][:var x=1](f)]]",
+        "/a [[https://x/-shell:ls]]",
+        "/a [d](https://x/-shell:ls)",
+        "a_{b [[https://x}shell:ls]]",
+        "<<t [[x>>shell:ls]]",
+        "/a [[x/ <shell:ls>]]",
+        "/a [[x/ b/shell:ls]]",
+        "/a [[x/ file:/ssh:h:/x]]",
+        "/a [[x/ https://y%22onoa=%22z]]",
+    ] {
+        let (out, changes) = apply(text, 1);
+        assert!(!changes.is_empty() || !out.contains("[["), "{text} became {out}");
+        assert!(!out.contains("[[x") && !out.contains("[[https"), "{text} became {out}");
+    }
+    for live in [
+        "[[https://en.wikipedia.org/wiki/Help:Contents]]",
+        "[[https://x.y/src_dir/a-b.c?d=e:f#g]]",
+        "[[Chapter 1: Begin]]",
+    ] {
+        check(&[(live, live)]);
+    }
+}
+
+/// Org takes only space and TAB for blanks at the end of a line and in a cell.
+#[test]
+fn other_white_space_ends_nothing() {
+    check(&[
+        (
+            "#+begin_verse\na\n#+end_verse\u{a0}\nb\n#+end_verse\n",
+            "#+begin_verse\na\n: #+end_verse\u{a0}\nb\n#+end_verse\n",
+        ),
+        ("| ='(f)=\u{a0}|\n", "| ~='(f)=\u{a0}~|\n"),
+    ]);
+}
+
+#[test]
+fn types_are_lower_case_and_targets_are_no_code() {
+    check(&[
+        ("[a](HTTPS://x/y)", "[[https://x/y][a]]"),
+        ("HTTPS://x/a\"b=\"c", "HTTPS ://x/a\"b=\"c"),
+        ("bibtex:x", "bibtex :x"),
+        ("[a](`b`)", "[a](~b~)"),
+        ("[b <<<](https://x) r>>>", "[[https://x][b <<< ]] r>>>"),
+        ("\\[![b](c.png) i](https://d)", "\\[[[file:c.png][b]] i](https://d)"),
+    ]);
+}
+
 proptest! {
     #![proptest_config(config())]
 

@@ -160,8 +160,18 @@ impl Guard {
 
     fn part_command(&mut self, name: &str, out: &mut String, report: &mut Report) {
         report.note("latex");
-        self.plain("\\ ", out);
+        self.plain("\\", out);
+        self.part(out);
+        for b in name.bytes() {
+            self.track(b, Mode::Text);
+        }
         self.plain(name, out);
+    }
+
+    /// Puts a blank, which ends what a blank ends.
+    fn part(&mut self, out: &mut String) {
+        self.track(b' ', Mode::Text);
+        self.plain(" ", out);
     }
 
     /// Forgets what a paragraph left open.
@@ -204,9 +214,7 @@ impl Guard {
             (self.run, self.address) = (0, None);
         } else if let Some(kind) = self.breaks(b, mode) {
             report.note(kind);
-            self.plain(" ", out);
-            self.run = 0;
-            self.address = self.address.filter(|address| address.angle);
+            self.part(out);
         }
         self.track(b, mode);
         let whole = self.address.is_some_and(|address| address.whole);
@@ -227,7 +235,8 @@ impl Guard {
         if self.pend == b":" {
             if !b.is_ascii_whitespace() || self.ends_angle(b) {
                 report.note("link");
-                self.plain(" ", out);
+                self.part(out);
+                self.track(b':', Mode::Text);
             }
         } else if b.is_ascii_alphabetic() && self.pend.len() <= tex::LONGEST {
             self.pend.push(b);
@@ -367,7 +376,8 @@ fn open_address(open: Option<Address>, tail: &[u8]) -> Option<Address> {
         _ if before.is_some_and(u8::is_ascii_alphanumeric) => open,
         Some(a) if a.whole && !angle => open,
         open => {
-            let plain = !file && before.is_none_or(|b| b" \t(".contains(b));
+            let exact = tail.ends_with(b"http") || tail.ends_with(b"https");
+            let plain = exact && before.is_none_or(|b| b" \t(".contains(b));
             let (angle, file) =
                 (angle || open.is_some_and(|a| a.angle), file || open.is_some_and(|a| a.file));
             let part = if file { Reach::Exposed } else { Reach::Slashes(0) };

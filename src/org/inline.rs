@@ -85,6 +85,8 @@ pub(super) struct Inline {
     described: bool,
     /// Where the last link was written.
     last_link: Option<usize>,
+    /// Whether the first bracket of `[[` was escaped.
+    escaped: bool,
     /// What has no end in this line: runs of backticks by length, `=`, `~`, titles.
     endless: [bool; LONGEST_RUN + 4],
     /// Characters to be fed, the next one first.
@@ -214,7 +216,8 @@ impl Inline {
                 self.text('!', w);
                 self.begin_span(c, w);
             }
-            State::Bracket { image, .. } if c == '[' => {
+            State::Bracket { image, escaped } if c == '[' => {
+                self.escaped = escaped;
                 if image {
                     self.text('!', w);
                 }
@@ -226,7 +229,8 @@ impl Inline {
             }
             State::Path(path) if c == ']' => self.state = State::PathEnd(path),
             State::Path(path) if c == '[' && path.is_empty() => {
-                self.open_bracket(false, false, w);
+                let escaped = std::mem::take(&mut self.escaped);
+                self.open_bracket(false, escaped, w);
                 self.state = State::Path(path);
             }
             State::Path(path) if c == '[' => self.no_link(&path, "[", false, w),
@@ -420,7 +424,8 @@ impl Inline {
             self.begins_link(at);
         } else {
             w.patch(at, length, format!("{open}[[{path}]["));
-            w.put(if w.guard.last() == Some(b']') { " ]]" } else { "]]" }, Mode::Code);
+            let apart = w.guard.last() == Some(b']') || w.guard.parts(']');
+            w.put(if apart { " ]]" } else { "]]" }, Mode::Code);
             self.begins_link(at);
         }
         self.fresh = false;
@@ -450,6 +455,7 @@ impl Inline {
         }
         self.risky = true;
         self.fresh = false;
+        self.escaped = false;
         w.put("[[", Mode::Text);
         self.begins_link(w.end() - 2);
         w.put(path, Mode::Code);
@@ -464,7 +470,8 @@ impl Inline {
 
     /// `[[path` is text, broken up if Org might see a link.
     fn no_link(&mut self, path: &str, behind: &str, broken: bool, w: &mut Writer) {
-        self.open_bracket(false, false, w);
+        let escaped = std::mem::take(&mut self.escaped);
+        self.open_bracket(false, escaped, w);
         if broken {
             w.report.note("link");
             self.text(' ', w);

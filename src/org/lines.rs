@@ -197,7 +197,11 @@ fn heading(rest: &str, indent: usize, context: Context) -> Option<Line<'_>> {
             }
             // Hashes may close the title, too.
             let open = title.trim_end_matches('#');
-            let title = if open.is_empty() || open.ends_with([' ', '\t']) { open.trim_end() } else { title };
+            let title = if open.is_empty() || open.ends_with([' ', '\t']) {
+                open.trim_end_matches([' ', '\t'])
+            } else {
+                title
+            };
             Some(Line::Heading { level, markdown: true, title })
         }
         _ => None,
@@ -228,7 +232,7 @@ fn rule_or_text<'a>(rest: &'a str, indent: usize, context: Context) -> Line<'a> 
     let mark = rest.chars().next().unwrap_or_default();
     let marks = rest.bytes().filter(|b| *b == mark as u8).count();
     let only = rest.chars().all(|c| c == mark || c == ' ' || c == '\t');
-    let bare = rest.trim_end().len() == marks;
+    let bare = rest.trim_end_matches([' ', '\t']).len() == marks;
     if mark == '-' && bare && marks >= 5 && !context.opaque {
         return Line::OrgRule;
     }
@@ -245,7 +249,11 @@ fn fence(rest: &str) -> Option<Fence<'_>> {
     let mark = rest.chars().next().filter(|c| matches!(c, '`' | '~'))?;
     let info = rest.trim_start_matches(mark);
     let length = rest.len() - info.len();
-    (length >= 3 && !(mark == '`' && info.contains('`'))).then(|| Fence { mark, length, info: info.trim() })
+    (length >= 3 && !(mark == '`' && info.contains('`'))).then(|| Fence {
+        mark,
+        length,
+        info: info.trim_matches([' ', '\t']),
+    })
 }
 
 /// Whether `rest` begins with a run of backticks, long enough for a fence, that has no partner.

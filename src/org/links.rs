@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use super::report::Report;
+use super::spans;
 
 /// Types that Org or a common package would follow, apart from the live ones; longest first where one
 /// ends with another.
@@ -14,6 +15,7 @@ const OTHER: &[&str] = &[
     "file+sys",
     "attachment",
     "bbdb",
+    "bibtex",
     "brain",
     "calc",
     "chrome",
@@ -68,21 +70,50 @@ const OTHER: &[&str] = &[
 /// it as something other than a path.
 const UNSAFE: &[&str] = &["\\", "\"", "^^", " ::", "\t::", "{{{", "@@", "<<<", "<%%"];
 
+/// The types that may be live, as they are to be written: exports take another case for no type of theirs.
+const LIVE: &[&str] = &["https", "http", "mailto", "id"];
+
 /// Where a type that may not be live begins, if `tail` ends with one that stands as a word.
 pub(super) fn ends_with_type(tail: &[u8]) -> Option<usize> {
     tail.last().filter(|b| b.is_ascii_alphanumeric())?;
-    OTHER.iter().find_map(|kind| {
+    let ends = |kind: &str, exact: bool| {
         let at = tail.len().checked_sub(kind.len())?;
         let (before, word) = tail.split_at(at);
         let is_word = !before.last().is_some_and(u8::is_ascii_alphanumeric);
-        (is_word && word.eq_ignore_ascii_case(kind.as_bytes())).then_some(at)
+        let same = word.eq_ignore_ascii_case(kind.as_bytes()) && !(exact && word == kind.as_bytes());
+        (is_word && same).then_some(at)
+    };
+    OTHER.iter().find_map(|kind| ends(kind, false)).or_else(|| LIVE.iter().find_map(|kind| ends(kind, true)))
+}
+
+/// Whether an object that began before a link could end inside its `path` and leave a part of that to be read
+/// for itself, which would then act: a type of a link, or inline source.
+fn hides(path: &str) -> bool {
+    let bytes = path.as_bytes();
+    let acts = |rest: &[u8]| {
+        let begins = |word: &str, end: &[u8]| {
+            rest.get(..word.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(word.as_bytes()))
+                && rest[word.len()..].starts_with(end)
+        };
+        begins("src_", b"")
+            || begins("call_", b"")
+            || OTHER.iter().chain(LIVE).chain(&["file"]).any(|kind| begins(kind, b":"))
+    };
+    // Marks that end an object, and what has to follow some of them.
+    let (marks, behind) = (b"*/_+=~$)}>", b" \t-.,:;!?'\")}>\\[");
+    let mut exposed = false;
+    (1..bytes.len()).any(|at| {
+        let before = bytes[at - 1];
+        let ends = behind.contains(&before) || before == b'<';
+        exposed |= ends && at > 1 && marks.contains(&bytes[at - 2]);
+        (ends || exposed && !before.is_ascii_alphanumeric()) && acts(&bytes[at..])
     })
 }
 
 /// Whether a bracket link to `path` may be live.
 pub(super) fn is_live(path: &str) -> bool {
     let code = path.contains("src_") && path.contains('{') || path.contains("call_") && path.contains('(');
-    if path.trim() != path || code || UNSAFE.iter().any(|part| path.contains(part)) {
+    if path.trim() != path || code || UNSAFE.iter().any(|part| path.contains(part)) || hides(path) {
         return false;
     }
     if path.starts_with(['/', '~', '.']) {
@@ -94,15 +125,13 @@ pub(super) fn is_live(path: &str) -> bool {
     match path.split_once(':') {
         None => true,
         Some((kind, _)) if kind.contains([' ', '\t']) => true,
-        Some((kind, rest)) if kind.eq_ignore_ascii_case("file") => {
+        Some(("file", rest)) => {
             is_local(rest.strip_prefix("//").filter(|r| r.starts_with('/')).unwrap_or(rest))
         }
         Some((kind, rest)) => {
             // An export would write what is hidden in a host's `%` as it is.
             let host = rest.strip_prefix("//").and_then(|rest| rest.split(['/', '?', '#']).next());
-            !host.is_some_and(|host| host.contains('%'))
-                && !rest.is_empty()
-                && ["https", "http", "mailto", "id"].iter().any(|live| kind.eq_ignore_ascii_case(live))
+            !host.is_some_and(|host| host.contains('%')) && !rest.is_empty() && LIVE.contains(&kind)
         }
     }
 }
@@ -122,8 +151,7 @@ pub(super) fn ends_with_web(tail: &[u8]) -> bool {
     ["http", "https"].iter().any(|kind| {
         tail.len().checked_sub(kind.len()).is_some_and(|at| {
             let (before, word) = tail.split_at(at);
-            !before.last().is_some_and(u8::is_ascii_alphanumeric)
-                && word.eq_ignore_ascii_case(kind.as_bytes())
+            !before.last().is_some_and(u8::is_ascii_alphanumeric) && word == kind.as_bytes()
         })
     })
 }
@@ -131,10 +159,12 @@ pub(super) fn ends_with_web(tail: &[u8]) -> bool {
 /// The Org path of a Markdown link's target, if that may be live.
 pub(super) fn from_markdown(target: &str) -> Option<String> {
     let target = target.strip_prefix('<').and_then(|t| t.strip_suffix('>')).unwrap_or(target);
-    if target.is_empty() || target.contains(['<', '>']) {
+    if target.is_empty() || target.contains(['<', '>']) || has_verbatim(target) {
         return None;
     }
-    let path = if target.contains(':') || target.starts_with('#') {
+    let path = if let Some((kind, rest)) = target.split_once(':') {
+        format!("{}:{rest}", kind.to_ascii_lowercase())
+    } else if target.starts_with('#') {
         target.to_owned()
     } else if target.starts_with(['?', '&', '*', '(']) || target.starts_with("www.") {
         return None;
@@ -142,6 +172,16 @@ pub(super) fn from_markdown(target: &str) -> Option<String> {
         format!("file:{target}")
     };
     is_live(&path).then_some(path)
+}
+
+/// Whether Org could read code in `target`: then it is text, as it was when it had backticks.
+fn has_verbatim(target: &str) -> bool {
+    let bytes = target.as_bytes();
+    (0..bytes.len()).any(|at| {
+        matches!(bytes[at], b'~' | b'=')
+            && (at == 0 || spans::may_precede(bytes[at - 1]))
+            && memchr::memrchr(bytes[at], &bytes[at + 1..]).is_some_and(|end| end > 0)
+    })
 }
 
 /// Breaks up the bracket links in `text` that may not be live.

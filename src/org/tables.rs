@@ -31,7 +31,7 @@ pub(super) fn row(line: &str) -> Row<'_> {
 
 /// Dashes, with a colon at either end for the alignment.
 fn is_delimiter(cell: &str) -> bool {
-    let cell = cell.trim();
+    let cell = cell.trim_matches([' ', '\t']);
     let dashes = cell.strip_prefix(':').unwrap_or(cell);
     let dashes = dashes.strip_suffix(':').unwrap_or(dashes);
     !dashes.is_empty() && dashes.bytes().all(|b| b == b'-')
@@ -55,7 +55,7 @@ fn cells(body: &str) -> Vec<&str> {
 
 /// Whether Org would take the cell for a formula: it is then written as code.
 pub(super) fn is_formula(cell: &str) -> bool {
-    let cell = cell.trim();
+    let cell = cell.trim_matches([' ', '\t']);
     let formula = cell.strip_prefix(':').unwrap_or(cell).strip_prefix('=');
     formula.is_some_and(|f| !f.is_empty() && !f.ends_with('='))
 }

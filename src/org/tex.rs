@@ -5,41 +5,57 @@
 
 /// The commands, and the environments by their plain name.
 const ACTING: &[&str] = &[
+    "BVerbatimInput",
     "CatchFileDef",
+    "ExpandArgs",
     "ExplSyntaxOn",
     "InputIfFileExists",
+    "LVerbatimInput",
+    "LoadClass",
     "RequirePackage",
+    "RequirePackageWithOptions",
     "ShellEscape",
     "UseName",
     "VerbatimInput",
     "VerbatimOut",
+    "XeTeXpdffile",
+    "XeTeXpicfile",
     "asy",
     "catcode",
     "csname",
+    "csvreader",
     "directlua",
     "documentclass",
     "filecontents",
+    "filedump",
     "href",
     "immediate",
     "import",
     "include",
+    "includefrom",
     "includegraphics",
     "includeonly",
     "includepdf",
+    "includestandalone",
     "includesvg",
     "input",
+    "inputfrom",
     "inputminted",
     "latelua",
     "lstinputlisting",
     "luacode",
     "luadirect",
     "luaexec",
+    "luafunction",
     "makeatletter",
+    "markdownInput",
     "minted",
     "newwrite",
     "openin",
     "openout",
+    "pdfextension",
     "pdffiledump",
+    "pdfobj",
     "pdfximage",
     "read",
     "readline",
@@ -55,7 +71,7 @@ const ACTING: &[&str] = &[
 ];
 
 /// The longest name in the list.
-pub(super) const LONGEST: usize = 17;
+pub(super) const LONGEST: usize = 25;
 
 /// Whether the command or environment `name` does more than print.
 pub(super) fn acts(name: &str) -> bool {

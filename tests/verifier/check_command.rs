@@ -127,7 +127,7 @@ fn lines_of_json_are_answered_in_order() {
         "\n",
         r#"{"id":"b","verdict":"reject","kind":"too-short","offset":11,"action":null,"sexp":null,"message":"the reply ends inside a keyword","hint":"Write one whole property list; close every string and every parenthesis."}"#,
         "\n",
-        r#"{"id":[0.10],"verdict":"reject","kind":"bad-line","offset":null,"action":null,"sexp":null,"message":"the line is no such JSON object: unexpected end of hex escape, at column 16","hint":"Write each line as {\"id\":…,\"reply\":\"…\"}."}"#,
+        r#"{"id":[0.10],"verdict":"reject","kind":"bad-line","offset":null,"action":null,"sexp":null,"message":"the line is no such JSON object: unexpected end of hex escape, at column 17","hint":"Write each line as {\"id\":…,\"reply\":\"…\"}."}"#,
         "\n",
         r#"{"id":null,"verdict":"reject","kind":"bad-line","offset":null,"action":null,"sexp":null,"message":"the line is no JSON object","hint":"Write each line as {\"id\":…,\"reply\":\"…\"}."}"#,
         "\n",

@@ -155,7 +155,9 @@ impl Engine {
                 self.open(kind, Ends::Org(kind), indent.to_owned(), &format!("#+{word}"), args);
                 return;
             }
-        } else if let Some(kind) = end_name(line[indent.len()..].trim_end()).and_then(Kind::from_name) {
+        } else if let Some(kind) =
+            end_name(line[indent.len()..].trim_end_matches([' ', '\t'])).and_then(Kind::from_name)
+        {
             let ends = Ends::Org(kind);
             if let Some(at) = self.blocks.iter().rposition(|b| b.ends == ends) {
                 self.close_from(at + 1);
@@ -197,7 +199,7 @@ impl Engine {
             self.close_from(self.blocks.len() - 1);
         }
         self.end_footnote();
-        let mut rest = args.trim();
+        let mut rest = args.trim_matches([' ', '\t']);
         let mut kind = kind;
         let mut begin = begin.to_owned();
         if kind == Kind::Src {
@@ -300,7 +302,7 @@ impl Engine {
         let mut cell = cell.replace("\\|", spans::PIPE);
         if tables::is_formula(&cell) {
             self.w.report.note("formula");
-            let inner = cell.trim();
+            let inner = cell.trim_matches([' ', '\t']);
             cell = cell.replacen(inner, &format!("~{inner}~"), 1);
         }
         self.inline.whole(&cell, true, &mut self.w);
