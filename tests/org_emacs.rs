@@ -135,6 +135,38 @@ const HAZARDS: &[Hazard] = &[
         Is("x"),
         "x src[_emacs-lisp[:var x=(oa-sentinel)]{1} [b](https://c)](https://d)\n#[+call: [b](https://c)](https://d)\n*[ a [b](https://c)](https://d)\n[%%(oa-sentinel) [b](https://c)](https://d)\n",
     ),
+    hazard(
+        "source behind the end of a link's path",
+        Runs,
+        "/a [[x/-src_emacs-lisp][:var x=(oa-sentinel)]{1} b]]\n",
+    ),
+    hazard(
+        "call behind the end of a link's path",
+        Is("inline-babel-call"),
+        "/a [[https://x/-call_f][:var x=1](oa-sentinel)]]\n",
+    ),
+    hazard(
+        "links behind the end of a link's path",
+        Is("link shell"),
+        "/a [[https://x/-shell:ls]]\n\na_{b [[https://x}shell:ls]]\n\n<<t [[x>>shell:ls]]\n\n/a [[x/ <shell:ls>]]\n\n/a [d](https://x/-shell:ls)\n",
+    ),
+    hazard(
+        "block of text with another blank at its end",
+        Runs,
+        "#+begin_verse\nx\n#+end_verse\u{a0}\n#+begin_example\nsrc_emacs-lisp[:var x=(oa-sentinel)]{1}\n#+end_example\n#+begin_verse\nx\n#+end_verse\n",
+    ),
+    hazard(
+        "formula with another blank at its end",
+        Runs,
+        "| ='(oa-sentinel)=\u{a0}|\n| ='(oa-sentinel)=\u{3000}|\n",
+    ),
+    hazard(
+        "types in capitals",
+        Runs,
+        "HTTPS://x/a\"onoa=\"y\nMAILTO:x\"onoa=\"y\n<Http://x/a?\" onoa=\"y>\nID:x\"onoa=\"y\n",
+    ),
+    hazard("bibtex link", Runs, "bibtex:x\"onoa=\"y\n<bibtex:/ssh:h:/x>\n"),
+    hazard("radio target at a link's end", Is("x"), "/a [b/ <<<](https://x) r>>>\n"),
     hazard("shell link", Is("link shell"), "[[shell:touch x][x]] shell:ls\n"),
     hazard(
         "other links",
