@@ -16,6 +16,7 @@
 (require 'ox-latex)
 (require 'ox-md)
 (require 'ob-tangle)
+(require 'org-clock)
 (require 'org-colview)
 (require 'ob-shell)
 (require 'json)
@@ -61,7 +62,8 @@
                 nil)))
 
 (defun oa-remote (operation &rest args)
-  "Note that OPERATION would go to another machine; do it on the name alone if it only concerns names."
+  "Note that OPERATION on ARGS would go to another machine.
+Do it on the name alone if it only concerns names."
   (if (memq operation '(expand-file-name file-name-directory file-name-nondirectory file-remote-p
                         directory-file-name file-name-as-directory substitute-in-file-name
                         abbreviate-file-name unhandled-file-name-directory file-name-case-insensitive-p))
@@ -148,7 +150,8 @@
     (condition-case nil (funcall f) ((error quit) nil))))
 
 (defun oa-open-everywhere (file)
-  "Follow whatever is at each mark and word of the buffer of FILE, as `C-c C-o' does."
+  "Follow whatever is at each mark and word of FILE's buffer.
+As `C-c C-o' does."
   (let ((buffer (current-buffer)) (org-agenda-files (list file)) places)
     (goto-char (point-min))
     (while (re-search-forward "[[:alnum:]]+\\|[^[:alnum:] \t\n]" nil t)
