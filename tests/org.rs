@@ -223,6 +223,7 @@ fn code_ends_where_the_guard_parts_it() {
         "=https://h\"=b [c](d)= e",
         "~elisp:~b **c**~ d",
         "<<<=a<<<=b **c**= d",
+        "|a `b src_Z-\\|c` d",
     ] {
         let (out, _) = apply(text, 1);
         assert_eq!(apply(&out, 1), (out.clone(), Vec::new()), "for {text:?}");

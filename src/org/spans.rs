@@ -96,6 +96,10 @@ pub(super) const PIPE: &str = "\\vert{}";
 /// The pieces of a cell's code between its pipes, if each can be marked for itself: Org reads no entity
 /// inside code.
 pub(super) fn pieces(code: &str) -> Vec<&str> {
+    // As the guard may have left one.
+    if code.contains("\\vert {") {
+        return Vec::new();
+    }
     let pieces: Vec<&str> = code.split(PIPE).collect();
     let last = pieces.len() - 1;
     let fits = |(number, piece): (usize, &&str)| {
