@@ -277,7 +277,8 @@ fn types_are_lower_case_and_targets_are_no_code() {
         ("[a](HTTPS://x/y)", "[[https://x/y][a]]"),
         ("HTTPS://x/a\"b=\"c", "HTTPS ://x/a\"b=\"c"),
         ("bibtex:x", "bibtex :x"),
-        ("[a](`b`)", "[a](~b~)"),
+        ("[a](`b`)", "[a](`b`)"),
+        ("[a](https:/`)/`.x `c`", "[a](https:/`)/`.x `c`"),
         ("[b <<<](https://x) r>>>", "[[https://x][b <<< ]] r>>>"),
         ("\\[![b](c.png) i](https://d)", "\\[[[file:c.png][b]] i](https://d)"),
     ]);

@@ -87,6 +87,9 @@ pub(super) struct Inline {
     last_link: Option<usize>,
     /// Whether the first bracket of `[[` was escaped.
     escaped: bool,
+    /// Behind `](`, where a backtick showed that there is no target: backticks stay up to the next `)`, lest what
+    /// they become make a target after all.
+    no_target: bool,
     /// What has no end in this line: runs of backticks by length, `=`, `~`, titles.
     endless: [bool; LONGEST_RUN + 4],
     /// Characters to be fed, the next one first.
@@ -131,6 +134,7 @@ impl Inline {
     /// Notes that ordinary characters went by.
     pub(super) fn passed(&mut self, text: &str) {
         self.fresh = false;
+        self.no_target &= !text.contains(')');
         self.risky |= std::mem::take(&mut self.after_colon) && !text.starts_with(' ');
         self.risky = self.risky || text.bytes().any(|b| spans::begins_object(b as char));
     }
@@ -243,7 +247,10 @@ impl Inline {
             State::Target(mut target) => match target.feed(c) {
                 None => self.state = State::Target(target),
                 Some(true) => self.link(&target, w),
-                Some(false) => self.no_target(&target.text(), w),
+                Some(false) => {
+                    self.no_target = c == '`';
+                    self.no_target(&target.text(), w);
+                }
             },
             State::Ticks(run) if c == '`' => self.state = State::Ticks(run + 1),
             State::Ticks(run) => {
@@ -291,7 +298,7 @@ impl Inline {
             ':' if links::ends_with_web(w.guard.tail()) => self.address(c, w),
             '*' if self.markdown => self.state = State::Stars { run: 1, address: false },
             '!' if self.markdown => self.state = State::Bang,
-            '`' if self.markdown => self.state = State::Ticks(1),
+            '`' if self.markdown && !self.no_target => self.state = State::Ticks(1),
             '\\' if self.markdown => self.state = State::Escape,
             _ => self.text(c, w),
         }
@@ -302,6 +309,7 @@ impl Inline {
         self.fresh = false;
         self.risky |= spans::begins_object(c) || self.after_colon && !spans::is_blank(c);
         self.after_colon = c == ':';
+        self.no_target &= c != ')';
         w.put_char(c, Mode::Text);
     }
 

@@ -6,7 +6,6 @@
 use std::borrow::Cow;
 
 use super::report::Report;
-use super::spans;
 
 /// Types that Org or a common package would follow, apart from the live ones; longest first where one
 /// ends with another.
@@ -159,7 +158,7 @@ pub(super) fn ends_with_web(tail: &[u8]) -> bool {
 /// The Org path of a Markdown link's target, if that may be live.
 pub(super) fn from_markdown(target: &str) -> Option<String> {
     let target = target.strip_prefix('<').and_then(|t| t.strip_suffix('>')).unwrap_or(target);
-    if target.is_empty() || target.contains(['<', '>']) || has_verbatim(target) {
+    if target.is_empty() || target.contains(['<', '>']) {
         return None;
     }
     let path = if let Some((kind, rest)) = target.split_once(':') {
@@ -172,16 +171,6 @@ pub(super) fn from_markdown(target: &str) -> Option<String> {
         format!("file:{target}")
     };
     is_live(&path).then_some(path)
-}
-
-/// Whether Org could read code in `target`: then it is text, as it was when it had backticks.
-fn has_verbatim(target: &str) -> bool {
-    let bytes = target.as_bytes();
-    (0..bytes.len()).any(|at| {
-        matches!(bytes[at], b'~' | b'=')
-            && (at == 0 || spans::may_precede(bytes[at - 1]))
-            && memchr::memrchr(bytes[at], &bytes[at + 1..]).is_some_and(|end| end > 0)
-    })
 }
 
 /// Breaks up the bracket links in `text` that may not be live.
