@@ -11,11 +11,8 @@ use std::collections::VecDeque;
 
 use super::guard::Mode;
 use super::links;
-use super::spans::{self, Code, Target, Verbatim};
+use super::spans::{self, Code, LONGEST_RUN, Target, Verbatim, endless};
 use super::writer::Writer;
-
-/// The longest run of backticks that may open code.
-const LONGEST_RUN: usize = 8;
 
 /// A bracket whose partner decides what both become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -488,14 +485,4 @@ impl Inline {
         self.requeue(behind);
         self.requeue(path);
     }
-}
-
-/// The place in [`Inline::endless`] of a verbatim mark, or of a title's quote.
-const fn endless(mark: char) -> usize {
-    LONGEST_RUN
-        + match mark {
-            '=' => 1,
-            '~' => 2,
-            _ => 3,
-        }
 }

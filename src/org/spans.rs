@@ -4,6 +4,20 @@
 
 use super::guard::Guard;
 
+/// The longest run of backticks that may open code.
+pub(super) const LONGEST_RUN: usize = 8;
+
+/// The place of a verbatim mark, or of a title's quote, behind those of the runs of backticks: for what has no end
+/// in a line.
+pub(super) const fn endless(mark: char) -> usize {
+    LONGEST_RUN
+        + match mark {
+            '=' => 1,
+            '~' => 2,
+            _ => 3,
+        }
+}
+
 pub(super) const fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t')
 }
