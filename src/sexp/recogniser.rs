@@ -5,17 +5,24 @@
 //! with at least one row that some continuation completes, or the reply is rejected at that byte. How a
 //! reply is cut into chunks changes nothing. Memory is bounded by [`MAX_REPLY`].
 
+mod opening;
 mod refusal;
 
+use std::sync::LazyLock;
+
+use self::opening::Opening;
 use super::Rejection;
 use super::strings::{Chunk, Step, Strings};
 use super::table::{AT_ONCE, EXPLANATION, PAYLOAD, Rows, TABLE, TARGET, TYPE, Table, Word};
 use crate::action::{Action, MAX_REPLY, Row, Value};
 
+static OPENINGS: LazyLock<Vec<Opening>> = LazyLock::new(|| Opening::all(&TABLE));
+
 /// Reads one reply as it comes.
 #[derive(Debug)]
 pub struct Recogniser {
     table: &'static Table,
+    openings: &'static [Opening],
     /// The rows that the reply can still become; never empty. A word counts once it is complete.
     rows: Rows,
     state: State,
@@ -78,12 +85,13 @@ impl Recogniser {
     /// A recogniser that accepts `buffer` beside the name that always means "this session".
     #[must_use]
     pub fn new(buffer: &str) -> Self {
-        Self::of(&TABLE, buffer)
+        Self::of(&TABLE, &OPENINGS, buffer)
     }
 
-    fn of(table: &'static Table, buffer: &str) -> Self {
+    fn of(table: &'static Table, openings: &'static [Opening], buffer: &str) -> Self {
         Self {
             table,
+            openings,
             rows: table.all,
             state: State::Start,
             offset: 0,
@@ -180,7 +188,7 @@ impl Recogniser {
                     _ => return Err(self.expected_key(level, byte)),
                 },
                 State::Value(slot) => self.begin_value(slot, byte, rest)?,
-                State::Start if byte == b'(' => self.go(State::Between(Level::Top)),
+                State::Start if byte == b'(' => self.open(&chunk.bytes[at..]),
                 State::Start => return Err(self.not_a_list(byte)),
                 State::End => return Err(self.trailing(byte)),
             };
@@ -188,6 +196,17 @@ impl Recogniser {
             at += read;
         }
         Ok(())
+    }
+
+    /// Begins the list; how many bytes of it were read.
+    fn open(&mut self, list: &[u8]) -> usize {
+        let Some(known) = self.openings.iter().find(|known| list.starts_with(known.text.as_bytes())) else {
+            return self.go(State::Between(Level::Top));
+        };
+        let Opening { text, rows, state, top, keys, values } = known;
+        (self.rows, self.state, self.top, self.keys) = (*rows, *state, *top, *keys);
+        self.values.extend_from_slice(values);
+        text.len()
     }
 
     /// Goes on in another state behind one byte.
@@ -267,12 +286,17 @@ impl Recogniser {
             padded[..rest.len()].copy_from_slice(rest);
             padded
         });
-        let whole = self.words(slot).find(|(_, word)| {
-            word.begins(bytes) && rest.get(word.text.len()).is_some_and(|end| is_end(*end))
-        });
-        if let Some((at, word)) = whole {
-            self.end_word(slot, at, word);
-            return Some(1 + word.text.len() + usize::from(is_blank(rest[word.text.len()])));
+        let (list, taken) = self.list(slot);
+        for (at, word) in (0..).zip(list) {
+            if word.begins(bytes)
+                && word.rows & self.rows != 0
+                && taken & 1 << at == 0
+                && let Some(end) = rest.get(word.text.len())
+                && is_end(*end)
+            {
+                self.end_word(slot, at, word);
+                return Some(1 + word.text.len() + usize::from(is_blank(*end)));
+            }
         }
         let (at, _) = self.words(slot).next()?;
         Some(self.go(State::Word(slot, at, 0)))
@@ -387,8 +411,6 @@ fn is_end(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::LazyLock;
-
     use super::*;
     use crate::action::{Field, Kind, Shape};
 
@@ -409,6 +431,7 @@ mod tests {
         row(None, &[field("z", false, Shape::Path)]),
     ];
     static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(&ROWS));
+    static OPENINGS: LazyLock<Vec<Opening>> = LazyLock::new(|| Opening::all(&TABLE));
 
     /// `|` stands before the byte that is rejected.
     fn check(fixture: &str, accepted: Option<usize>) {
@@ -417,7 +440,7 @@ mod tests {
         let reply = fixture.replacen('|', "", 1);
         let expected = accepted.ok_or_else(|| fixture.find('|').unwrap());
         for size in [1, 2, reply.len()] {
-            let mut recogniser = Recogniser::of(&TABLE, buffer);
+            let mut recogniser = Recogniser::of(&TABLE, &OPENINGS, buffer);
             let fed = reply.as_bytes().chunks(size).try_for_each(|chunk| recogniser.feed(chunk));
             let outcome = fed.and_then(|()| recogniser.finish());
             let found = outcome

@@ -386,16 +386,20 @@ static SPECIAL: [bool; 256] = {
     special
 };
 
-/// What a backslash and this letter stand for. None of these is invisible.
-const fn short_escape(letter: u8) -> Option<char> {
-    match letter {
-        b'\\' => Some('\\'),
-        b'"' => Some('"'),
-        b'n' => Some('\n'),
-        b't' => Some('\t'),
-        b'r' => Some('\r'),
-        _ => None,
-    }
+/// What a backslash and each letter stand for; 0 where it stands for nothing. None of these is invisible.
+static SHORT_ESCAPES: [u8; 256] = {
+    let mut escapes = [0; 256];
+    escapes[b'\\' as usize] = b'\\';
+    escapes[b'"' as usize] = b'"';
+    escapes[b'n' as usize] = b'\n';
+    escapes[b't' as usize] = b'\t';
+    escapes[b'r' as usize] = b'\r';
+    escapes
+};
+
+/// What a backslash and this letter stand for.
+fn short_escape(letter: u8) -> Option<char> {
+    Some(SHORT_ESCAPES[usize::from(letter)]).filter(|byte| *byte != 0).map(char::from)
 }
 
 /// C0, DEL and C1 but for the three that a string may hold.

@@ -26,7 +26,7 @@ impl<'a> Chunk<'a> {
             Some(text) if !text.is_empty() => text,
             _ => {
                 let bytes = &self.bytes[at..];
-                let text = std::str::from_utf8(bytes).unwrap_or_else(|error| {
+                let text = simdutf8::compat::from_utf8(bytes).unwrap_or_else(|error| {
                     // So much was just found to be well-formed.
                     std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default()
                 });
@@ -50,6 +50,22 @@ impl<'a> Chunk<'a> {
 
 /// Where the first quote or backslash is.
 pub(super) fn special(bytes: &[u8]) -> Option<usize> {
+    /// So many bytes are looked at in one go.
+    const BLOCK: usize = 32;
+    // It is near, most often: then a call costs more than the search.
+    let (blocks, _) = bytes[..bytes.len().min(4 * BLOCK)].as_chunks::<BLOCK>();
+    for (at, block) in blocks.iter().enumerate() {
+        // A loop without an exit takes many bytes at a time.
+        if block.iter().fold(0, |any, byte| any | u8::from(*byte == b'"') | u8::from(*byte == b'\\')) != 0 {
+            return first_of(block).map(|within| BLOCK * at + within);
+        }
+    }
+    let seen = BLOCK * blocks.len();
+    memchr::memchr2(b'"', b'\\', &bytes[seen..]).map(|at| seen + at)
+}
+
+/// The same, for a few bytes of which one is known to be there.
+fn first_of(block: &[u8]) -> Option<usize> {
     const fn all(byte: u8) -> u64 {
         u64::from_ne_bytes([byte; 8])
     }
@@ -57,17 +73,13 @@ pub(super) fn special(bytes: &[u8]) -> Option<usize> {
     const fn zeros(word: u64) -> u64 {
         word.wrapping_sub(all(1)) & !word & all(0x80)
     }
-    // It is near, most often: then a call costs more than the search.
-    let (words, _) = bytes[..bytes.len().min(64)].as_chunks();
-    for (at, word) in words.iter().enumerate() {
+    let (words, _) = block.as_chunks();
+    let found = words.iter().map(|word| {
         let word = u64::from_le_bytes(*word);
-        let found = zeros(word ^ all(b'"')) | zeros(word ^ all(b'\\'));
-        if found != 0 {
-            return Some(8 * at + found.trailing_zeros() as usize / 8);
-        }
-    }
-    let seen = 8 * words.len();
-    memchr::memchr2(b'"', b'\\', &bytes[seen..]).map(|at| seen + at)
+        zeros(word ^ all(b'"')) | zeros(word ^ all(b'\\'))
+    });
+    let (at, found) = found.enumerate().find(|(_, found)| *found != 0)?;
+    Some(8 * at + found.trailing_zeros() as usize / 8)
 }
 
 /// Where in `text` the first C1 control character is.
