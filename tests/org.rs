@@ -315,3 +315,11 @@ fn config() -> ProptestConfig {
     let asked = ProptestConfig::default();
     ProptestConfig { cases: asked.cases.max(2000), failure_persistence: None, ..asked }
 }
+
+#[test]
+fn a_mark_that_the_first_reading_puts_can_begin_markdown_and_is_read_again() {
+    let text = include_str!("../fuzz/seeds/org/second-reading");
+    let (out, changes) = apply(text, 5);
+    assert_eq!(apply(&out, 5), (out.clone(), Vec::new()));
+    assert!(changes.iter().any(|change| change.kind == "code"), "{changes:?}");
+}

@@ -108,7 +108,6 @@ impl Engine {
         if c == '\n' {
             self.end_line();
             self.w.newline();
-            self.w.report.line += 1;
             self.begin_line();
             return;
         }

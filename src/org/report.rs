@@ -77,3 +77,17 @@ impl Report {
         self.changes
     }
 }
+
+/// The changes of both readings by line, each kind once for a line.
+pub(super) fn merge(mut first: Vec<Change>, second: Vec<Change>) -> Vec<Change> {
+    first.extend(second);
+    first.sort_by_key(|change| change.line);
+    let mut all: Vec<Change> = Vec::with_capacity(first.len());
+    for change in first {
+        let mut same = all.iter().rev().take_while(|other| other.line == change.line);
+        if !same.any(|other| other.kind == change.kind) {
+            all.push(change);
+        }
+    }
+    all
+}
