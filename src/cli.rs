@@ -9,6 +9,7 @@ mod doctor;
 pub mod grammar;
 mod jsonl;
 pub mod org;
+mod policy;
 mod serve;
 
 use std::io::{self, Write};
@@ -42,6 +43,7 @@ enum Command {
     Check(check::Args),
     Org(org::Args),
     Grammar(grammar::Args),
+    Policy(policy::Args),
     Doctor(doctor::Args),
 }
 
@@ -68,6 +70,9 @@ pub fn main() -> ExitCode {
                 .map(|()| 0)
         }
         Command::Grammar(args) => grammar::run(&args, &mut io::stdout().lock(), &mut io::stderr().lock()),
+        Command::Policy(args) => config().and_then(|config| {
+            policy::run(&args, &config, &mut io::stdin().lock(), &mut io::stdout().lock())
+        }),
         Command::Doctor(args) => doctor::main(&args),
     };
     match result {

@@ -6,6 +6,7 @@
 
 mod choice;
 mod file;
+mod shell;
 
 use std::fmt;
 use std::io::Read;
@@ -15,6 +16,7 @@ use secrecy::SecretString;
 
 pub use choice::{Choice, Key, Remote, Secrets};
 pub use file::KeyCommand;
+pub use shell::{Element, RuleSpec, Shell};
 
 use crate::error::{Error, Result};
 use choice::Variables;
@@ -33,6 +35,8 @@ pub struct Config {
     pub paths: Paths,
     /// Who speaks.
     pub persona: Persona,
+    /// What is said about shell commands.
+    pub shell: Shell,
     /// Whether there is a configuration file.
     pub has_file: bool,
     variables: Variables,
@@ -82,10 +86,11 @@ pub enum Source {
 impl fmt::Debug for Config {
     /// Without what was said about models: it is not checked yet, and may hold a secret in the wrong place.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { paths, persona, has_file, variables: _, models: _ } = self;
+        let Self { paths, persona, shell, has_file, variables: _, models: _ } = self;
         f.debug_struct("Config")
             .field("paths", paths)
             .field("persona", persona)
+            .field("shell", shell)
             .field("has_file", has_file)
             .finish_non_exhaustive()
     }
@@ -166,7 +171,8 @@ impl Config {
     /// # Errors
     /// As for [`Config::load`].
     pub fn new(paths: Paths, text: Option<&str>, env: impl Fn(&str) -> Option<String>) -> Result<Self> {
-        let File { persona, mut models } = file::parse(text.unwrap_or_default(), &paths.config_file())?;
+        let File { persona, shell, mut models } =
+            file::parse(text.unwrap_or_default(), &paths.config_file())?;
         for model in &mut models {
             if let Some(variable) = &model.api_key_env {
                 model.key_from_env = said(&env, variable).map(SecretString::from);
@@ -187,6 +193,7 @@ impl Config {
                 user: name("MEMEX_USER", persona.user, "User"),
                 assistant: name("MEMEX_ASSISTANT", persona.assistant, "Passepartout"),
             },
+            shell,
             has_file: text.is_some(),
             variables: Variables::new(|name| said(&env, name)),
             models,

@@ -21,6 +21,7 @@ pub mod sexp;
 pub mod grammar;
 pub mod org;
 pub mod verify;
+pub mod shell;
 pub mod policy;
 pub mod outgoing;
 pub mod prompt;

@@ -237,8 +237,8 @@ pub struct Latency {
     pub total_ms: u64,
 }
 
-/// What may be done with an action.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What may be done with an action; the later is the stricter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Decision {
     /// It may be carried out.
@@ -247,6 +247,18 @@ pub enum Decision {
     Ask,
     /// It must not be carried out.
     Deny,
+}
+
+impl Decision {
+    /// The name on the wire and in rules.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Ask => "ask",
+            Self::Deny => "deny",
+        }
+    }
 }
 
 /// Who took a decision.

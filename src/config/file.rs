@@ -7,6 +7,7 @@ use std::path::Path;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use super::shell::Shell;
 use crate::error::{Error, Result};
 
 /// The whole file.
@@ -15,6 +16,8 @@ use crate::error::{Error, Result};
 pub(super) struct File {
     #[serde(default)]
     pub(super) persona: Names,
+    #[serde(default)]
+    pub(super) shell: Shell,
     #[serde(default)]
     pub(super) models: Vec<Model>,
 }

@@ -1,0 +1,7 @@
+//! The policy about shell commands: what is allowed, asked and denied, against a corpus of commands that tried to get
+//! by others.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+
+#[path = "policy/corpus.rs"]
+mod corpus;
