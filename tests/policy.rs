@@ -3,5 +3,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
+#[path = "policy/hostile.rs"]
+mod hostile;
 #[path = "policy/corpus.rs"]
 mod corpus;
+#[path = "policy/bash.rs"]
+mod bash;
+#[path = "kill/rng.rs"]
+mod rng;

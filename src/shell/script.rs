@@ -11,7 +11,6 @@ use brush_parser::ast::{
     CompoundCommand, CompoundList, ExtendedTestExpr, IoFileRedirectKind, IoFileRedirectTarget, IoRedirect,
     Pipeline, Program, SeparatorOperator, SimpleCommand,
 };
-use brush_parser::word::{self, WordPiece, WordPieceWithSource};
 use brush_parser::{ParserOptions, TokenizerOptions};
 use serde::Serialize;
 
@@ -23,11 +22,15 @@ pub const MAX_BYTES: usize = 8_192;
 /// The most openings of anything that nests. The parser recurses on them.
 const MAX_OPENINGS: usize = 48;
 
-/// The most words `case`: the parser takes twice as long for each one inside another.
-const MAX_CASES: usize = 6;
+/// The most words `case`, and the most `((`: the parser takes twice, or four times, as long for each one inside
+/// another.
+const MAX_SLOW: usize = 4;
 
 /// The most commands that are looked at, substitutions included.
 const MAX_SEEN: usize = 1_000;
+
+/// The most texts inside texts.
+const MAX_TEXTS: usize = 64;
 
 /// How deep a text inside a text is parsed: a substitution, or what is given to `sh -c`.
 const MAX_DEPTH: usize = 4;
@@ -98,7 +101,7 @@ pub struct Script {
 pub fn parse(text: &str) -> Result<Script, &'static str> {
     let program = program(text)?;
     let plain = plain(text, &program);
-    let mut walk = Walk { seen: Vec::new(), suspicious: None };
+    let mut walk = Walk { seen: Vec::new(), suspicious: None, texts: 0 };
     walk.program(&program, 0);
     Ok(Script { plain, seen: walk.seen, suspicious: walk.suspicious })
 }
@@ -114,7 +117,8 @@ fn program(text: &str) -> Result<Program, &'static str> {
         .iter()
         .map(|word| text.matches(word).count())
         .sum();
-    if openings > MAX_OPENINGS || words > MAX_OPENINGS || text.matches("case").count() > MAX_CASES {
+    let slow = text.matches("case").count().max(text.matches("((").count());
+    if openings > MAX_OPENINGS || words > MAX_OPENINGS || slow > MAX_SLOW {
         return Err("it nests too deep to be judged");
     }
     // A parser that gives up must not take the program with it.
@@ -209,6 +213,7 @@ enum Node<'a> {
 struct Walk {
     seen: Vec<Seen>,
     suspicious: Option<&'static str>,
+    texts: usize,
 }
 
 impl Walk {
@@ -275,7 +280,8 @@ impl Walk {
 
     /// A text inside the text.
     fn text(&mut self, text: &str, depth: usize) {
-        if depth > MAX_DEPTH {
+        self.texts += 1;
+        if depth > MAX_DEPTH || self.texts > MAX_TEXTS {
             self.suspicious = Some("commands inside commands inside commands");
             return;
         }
@@ -405,53 +411,57 @@ fn redirected<'a>(redirect: &'a IoRedirect, seen: &mut Seen, nodes: &mut Vec<Nod
     }
 }
 
-/// The commands whose output a word takes in.
+/// The commands whose output a word takes in. What is inside of those is found when they are parsed.
 fn substitutions(word: &str, texts: &mut Vec<String>) {
-    if !word.contains(['$', '`', '<', '>']) {
-        return;
-    }
-    let pieces = catch_unwind(AssertUnwindSafe(|| word::parse(word, &ParserOptions::default())));
-    let Ok(Ok(pieces)) = pieces else {
-        // So that it counts as one that cannot be read.
-        texts.push("(".to_owned());
-        return;
-    };
-    let mut pieces: Vec<WordPieceWithSource> = pieces;
-    while let Some(piece) = pieces.pop() {
-        match piece.piece {
-            WordPiece::CommandSubstitution(text) | WordPiece::BackquotedCommandSubstitution(text) => {
-                texts.push(text);
+    let bytes = word.as_bytes();
+    let mut double = false;
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'\\' => at += 1,
+            b'"' => double = !double,
+            b'\'' if !double => at += skip(&bytes[at + 1..], b'\'') + 1,
+            b'`' => {
+                let length = skip(&bytes[at + 1..], b'`');
+                texts.push(String::from_utf8_lossy(&bytes[at + 1..at + 1 + length]).into_owned());
+                at += length + 1;
             }
-            WordPiece::DoubleQuotedSequence(inner) | WordPiece::GettextDoubleQuotedSequence(inner) => {
-                pieces.extend(inner);
-            }
-            // `${a:-$(b)}` and `$(($(b)))`: what is in it is a word again.
-            WordPiece::ParameterExpansion(_) | WordPiece::ArithmeticExpression(_) => {
-                let source = word.get(piece.start_index + 1..piece.end_index).unwrap_or_default();
-                nested(source, texts);
+            b'(' if at > 0 && b"$<>".contains(&bytes[at - 1]) && bytes.get(at + 1) != Some(&b'(') => {
+                let length = balanced(&bytes[at + 1..]);
+                texts.push(String::from_utf8_lossy(&bytes[at + 1..at + 1 + length]).into_owned());
+                at += length + 1;
             }
             _ => {}
         }
+        at += 1;
     }
 }
 
-/// The substitutions in what is no word by itself, by their openings.
-fn nested(source: &str, texts: &mut Vec<String>) {
-    for (at, _) in source.match_indices("$(") {
-        let rest = &source[at + 2..];
-        if rest.starts_with('(') {
-            continue;
+/// How many bytes stand before `end`.
+fn skip(bytes: &[u8], end: u8) -> usize {
+    let mut escaped = false;
+    let found = bytes.iter().position(|byte| {
+        let ends = *byte == end && !escaped;
+        escaped = *byte == b'\\' && !escaped && end != b'\'';
+        ends
+    });
+    found.unwrap_or(bytes.len())
+}
+
+/// How many bytes stand before the parenthesis that closes one.
+fn balanced(bytes: &[u8]) -> usize {
+    let (mut depth, mut at, mut double) = (1, 0, false);
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'\\' => at += 1,
+            b'"' => double = !double,
+            b'\'' if !double => at += skip(&bytes[at + 1..], b'\'') + 1,
+            b'(' => depth += 1,
+            b')' if depth == 1 => return at,
+            b')' => depth -= 1,
+            _ => {}
         }
-        let mut depth = 1;
-        let end = rest.bytes().position(|b| {
-            depth += i32::from(b == b'(') - i32::from(b == b')');
-            depth == 0
-        });
-        texts.push(rest[..end.unwrap_or(rest.len())].to_owned());
+        at += 1;
     }
-    let mut ticks = source.split('`');
-    ticks.next();
-    while let (Some(text), Some(_)) = (ticks.next(), ticks.next()) {
-        texts.push(text.to_owned());
-    }
+    bytes.len()
 }
