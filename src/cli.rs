@@ -1,6 +1,6 @@
 //! The command line: what can be asked for, and the exit status.
 //!
-//! 0 is ok, 1 a negative answer, 2 wrong usage. Errors go to standard error as what failed, why, and what
+//! 0 is ok, 1 a negative answer, 2 wrong usage; `sandbox` has its command's. Errors go to standard error as what failed, why, and what
 //! to do.
 
 mod chat;
@@ -9,6 +9,7 @@ mod doctor;
 pub mod grammar;
 mod jsonl;
 pub mod org;
+mod sandbox;
 mod serve;
 
 use std::io::{self, Write};
@@ -42,6 +43,7 @@ enum Command {
     Check(check::Args),
     Org(org::Args),
     Grammar(grammar::Args),
+    Sandbox(sandbox::Args),
     Doctor(doctor::Args),
 }
 
@@ -68,6 +70,7 @@ pub fn main() -> ExitCode {
                 .map(|()| 0)
         }
         Command::Grammar(args) => grammar::run(&args, &mut io::stdout().lock(), &mut io::stderr().lock()),
+        Command::Sandbox(args) => Ok(sandbox::main(args)),
         Command::Doctor(args) => doctor::main(&args),
     };
     match result {
