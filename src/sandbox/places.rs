@@ -230,6 +230,7 @@ impl Plan {
             roots.push(directory(dir)?);
         }
         roots.sort();
+        let all = roots.clone();
         let mut outer: Vec<PathBuf> = Vec::new();
         for root in roots {
             if !outer.iter().any(|other| root.starts_with(other)) {
@@ -288,7 +289,7 @@ impl Plan {
         guards.retain(|guard| {
             !hidden.iter().any(|hidden| guard.path != *hidden && guard.path.starts_with(hidden))
         });
-        for root in &roots {
+        for root in &all {
             if let Some(guard) = guards.iter().find(|guard| root.starts_with(&guard.path)) {
                 let why = match guard.access {
                     Access::Hidden => "is a place of secrets",
