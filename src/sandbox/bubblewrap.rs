@@ -5,10 +5,12 @@
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::landlock;
 use super::places::{self, Access, Guard, Plan};
 use crate::error::{Error, Result};
 
@@ -17,6 +19,10 @@ pub const SELF: &str = "/run/org-agent";
 
 /// What of `/run` is shown where it exists: on NixOS, the system itself.
 const RUN: &[&str] = &["/run/current-system", "/run/booted-system", "/run/opengl-driver"];
+
+/// How often, and after what time, a placeholder that another sandbox is just removing is tried again.
+const ATTEMPTS: u32 = 100;
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
 
 /// `bwrap`, as found in the directories of `path`, but in none that a confined command may write.
 ///
@@ -82,9 +88,16 @@ fn namespaces(allow_net: bool) -> Vec<&'static str> {
 }
 
 /// The arguments that make the namespaces and mounts of `plan`, up to the command. All that is guarded
-/// within the writable directories has to exist.
-#[must_use]
-pub fn arguments(plan: &Plan, program: &Path, allow_net: bool) -> Vec<OsString> {
+/// within the writable directories has to exist. What has to be open meanwhile is added to `open`.
+///
+/// # Errors
+/// A directory could not be opened.
+pub fn arguments(
+    plan: &Plan,
+    program: &Path,
+    allow_net: bool,
+    open: &mut Vec<OwnedFd>,
+) -> Result<Vec<OsString>> {
     let mut arguments: Vec<OsString> = namespaces(allow_net).into_iter().map(OsString::from).collect();
     let mut add = |parts: &[&OsStr]| arguments.extend(parts.iter().map(|part| (*part).to_owned()));
     let word = OsStr::new;
@@ -109,31 +122,44 @@ pub fn arguments(plan: &Plan, program: &Path, allow_net: bool) -> Vec<OsString> 
             ways.extend(guard.path.ancestors().skip(1).take_while(|way| *way != root));
         }
     }
-    let mut mounts: Vec<(&Path, Option<&Guard>)> = ways
-        .into_iter()
-        .filter(|way| !plan.guards.iter().any(|guard| way.starts_with(&guard.path)))
-        .map(|way| (way, None))
-        .collect();
-    mounts.extend(
-        plan.guards.iter().filter(|guard| shown(plan, guard)).map(|guard| (&*guard.path, Some(guard))),
-    );
-    mounts.sort_by_key(|(path, _)| *path);
-    for (path, guard) in mounts {
-        let path_word = path.as_os_str();
-        match guard.map(|guard| guard.access) {
-            None => add(&[word("--bind"), path_word, path_word]),
-            Some(Access::Fixed) => add(&[word("--ro-bind"), path_word, path_word]),
-            Some(Access::Hidden) if path.is_dir() => {
-                add(&[word("--perms"), word("0000"), word("--tmpfs"), path_word]);
-                add(&[word("--remount-ro"), path_word]);
-            }
+    // By what is open, not by path: another sandbox could put a link there just now, and have what it leads
+    // to mounted for writing.
+    for way in ways.into_iter().filter(|way| !plan.guards.iter().any(|guard| way.starts_with(&guard.path))) {
+        let directory = landlock::open(way).and_then(inherited).map_err(|error| {
+            Error::internal(format!("{} cannot be mounted", way.display()))
+                .because(error)
+                .hint("check that nothing else changes it, and try again")
+        })?;
+        add(&[word("--bind-fd"), OsStr::new(&directory.as_raw_fd().to_string()), way.as_os_str()]);
+        open.push(directory);
+    }
+    // What is hidden comes last, lest another mount uncover it.
+    let (hidden, fixed): (Vec<&Guard>, Vec<&Guard>) = plan
+        .guards
+        .iter()
+        .filter(|guard| shown(plan, guard))
+        .partition(|guard| guard.access == Access::Hidden);
+    for Guard { path, .. } in fixed {
+        add(&[word("--ro-bind"), path.as_os_str(), path.as_os_str()]);
+    }
+    for Guard { path, .. } in hidden {
+        if path.is_dir() {
+            add(&[word("--perms"), word("0000"), word("--tmpfs"), path.as_os_str()]);
+            add(&[word("--remount-ro"), path.as_os_str()]);
+        } else {
             // A device where devices are not allowed can be neither read nor written.
-            Some(Access::Hidden) => add(&[word("--ro-bind"), word("/dev/null"), path_word]),
+            add(&[word("--ro-bind"), word("/dev/null"), path.as_os_str()]);
         }
     }
     add(&[word("--remount-ro"), word("/run")]);
     add(&[word("--chdir"), plan.workspace.as_os_str()]);
-    arguments
+    Ok(arguments)
+}
+
+/// Lets the next program that is started have `file`.
+pub fn inherited(file: OwnedFd) -> rustix::io::Result<OwnedFd> {
+    rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty())?;
+    Ok(file)
 }
 
 /// Whether a guard needs a mount: it exists, and its place is shown and would not be treated so anyway.
@@ -174,19 +200,20 @@ impl Placeholders {
                 .take_while(|path| *path != root)
                 .filter(|path| fs::symlink_metadata(path).is_err())
                 .last();
-            let existing = guard.path.clone();
-            let Some(path) = missing.map(Path::to_owned) else {
-                // Perhaps another sandbox made it, and relies on it.
-                placeholders.share(&existing);
+            // Or it is another sandbox's, which is to stay as long as this one.
+            let path = missing.unwrap_or(&guard.path).to_owned();
+            if missing.is_none() && !is_placeholder(&path) {
                 continue;
-            };
+            }
             let is_file = path == guard.path && places::is_file(&path);
             placeholders.add(&path, is_file).map_err(|error| {
                 Error::internal(format!("{} could not be protected", path.display()))
                     .because(error)
                     .hint("check that the directory may be written, or choose another with --dir")
             })?;
-            covers.push(Guard { path, access: Access::Fixed, absent_name: false });
+            if missing.is_some() {
+                covers.push(Guard { path, access: Access::Fixed, absent_name: false });
+            }
         }
         for cover in covers {
             plan.guards.retain(|guard| guard.path == cover.path || !guard.path.starts_with(&cover.path));
@@ -197,26 +224,30 @@ impl Placeholders {
         Ok(placeholders)
     }
 
+    /// Makes `path` or takes it over, and locks it. Another sandbox may be making or removing it.
     fn add(&mut self, path: &Path, is_file: bool) -> std::io::Result<()> {
-        // Unreadable, so that no shell takes an empty file for a start-up file.
-        if is_file {
-            drop(fs::OpenOptions::new().write(true).create_new(true).mode(0o400).open(path)?);
-        } else {
-            fs::DirBuilder::new().mode(0o500).create(path)?;
+        for _ in 0..ATTEMPTS {
+            // Unreadable to others and never written, so that no shell takes it for a start-up file of its own.
+            let made = if is_file {
+                fs::OpenOptions::new().write(true).create_new(true).mode(0o400).open(path).map(drop)
+            } else {
+                fs::DirBuilder::new().mode(0o500).create(path)
+            };
+            match made {
+                Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
+            if let Ok(file) = fs::File::open(path)
+                && file.try_lock_shared().is_ok()
+                && let (Ok(locked), Ok(found)) = (file.metadata(), fs::symlink_metadata(path))
+                && (locked.dev(), locked.ino()) == (found.dev(), found.ino())
+            {
+                self.made.push((path.to_owned(), file));
+                return Ok(());
+            }
+            std::thread::sleep(PAUSE);
         }
-        let file = fs::File::open(path)?;
-        file.lock_shared()?;
-        self.made.push((path.to_owned(), file));
-        Ok(())
-    }
-
-    fn share(&mut self, path: &Path) {
-        if is_placeholder(path)
-            && let Ok(file) = fs::File::open(path)
-            && file.try_lock_shared().is_ok()
-        {
-            self.made.push((path.to_owned(), file));
-        }
+        Err(std::io::Error::other("another sandbox keeps changing it"))
     }
 
     /// Removes what was made, but what another sandbox uses and what is no longer empty.
@@ -233,7 +264,6 @@ impl Placeholders {
 
 /// Whether what is at `path` looks as [`Placeholders`] makes it: empty, and with its mode.
 fn is_placeholder(path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
     fs::symlink_metadata(path).is_ok_and(|found| match found.mode() & 0o170_777 {
         0o100_400 => found.len() == 0,
         0o040_500 => fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none()),

@@ -59,7 +59,7 @@ mod tests {
             ("BASH_FUNC_ls%%", "() { :; }"),
         ]
         .map(|(name, value)| (OsString::from(name), OsString::from(value)));
-        let names: Vec<_> = clean(given, "/tmp").into_iter().map(|(name, value)| (name, value)).collect();
+        let names = clean(given, "/tmp");
         let expected = [("PATH", "/bin"), ("LC_ALL", "C"), ("TMPDIR", "/tmp")]
             .map(|(name, value)| (OsString::from(name), OsString::from(value)));
         assert_eq!(names, expected);

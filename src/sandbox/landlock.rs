@@ -12,7 +12,7 @@ use ::landlock::{
     ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, Ruleset,
     RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, Scope, make_bitflags,
 };
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
 
 use super::places::{Access, Plan};
 use crate::error::{Error, Result};
@@ -164,8 +164,11 @@ impl Rules {
         }
     }
 
+    /// Permits what has to be there, and whose parents nobody else can have changed. Within mounts, the filter
+    /// of system calls is there already, and refuses what [`open`] does.
     fn permit(&mut self, path: &Path, access: BitFlags<AccessFs>) -> Result<()> {
-        let file = open(path).map_err(|error| {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::open(path, flags, Mode::empty()).map_err(|error| {
             Error::internal(format!("{} cannot be permitted", path.display()))
                 .because(error)
                 .hint("check that the directory is there and may be entered")
@@ -210,8 +213,11 @@ impl Rules {
     }
 }
 
-fn open(path: &Path) -> rustix::io::Result<OwnedFd> {
-    rustix::fs::open(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+/// Opens `path` itself. A symbolic link on the way is an error: all paths here are resolved, so somebody has
+/// just put it there.
+pub fn open(path: &Path) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat2(rustix::fs::CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)
 }
 
 /// What is in a directory.

@@ -106,7 +106,7 @@ async fn kept(
             let bwrap = bubblewrap::find(std::env::var_os("PATH").as_deref(), &plan.roots)?;
             keeping.placeholders = bubblewrap::Placeholders::make(&mut plan)?;
             let mut command = Command::new(bwrap);
-            command.args(bubblewrap::arguments(&plan, &super::program()?, spec.allow_net));
+            command.args(bubblewrap::arguments(&plan, &super::program()?, spec.allow_net, &mut open)?);
             for program in filter::programs(mechanism, spec.allow_net)? {
                 let filter = inherited(memory(&filter::bytes(&program))?)?;
                 command.arg("--add-seccomp-fd").arg(filter.as_raw_fd().to_string());
@@ -353,9 +353,7 @@ fn memory(bytes: &[u8]) -> Result<OwnedFd> {
 
 /// Lets the next program that is started have `file`.
 fn inherited(file: OwnedFd) -> Result<OwnedFd> {
-    rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty())
-        .map_err(|error| broken("a file could not be passed on", &error))?;
-    Ok(file)
+    bubblewrap::inherited(file).map_err(|error| broken("a file could not be passed on", &error))
 }
 
 fn code(status: ExitStatus) -> u8 {

@@ -4,7 +4,13 @@
 //! `ORG_AGENT_TEST_WITHOUT` names it: then that is printed.
 
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "these are tests"
+)]
 
 mod escapes;
 mod ordinary;
@@ -72,7 +78,11 @@ impl World {
         let ran = self.run(options, script);
         let Ran { status, out, err } = &ran;
         assert_ne!(*status, 0, "{}: {script} was not refused\n{out}{err}", self.mechanism);
-        assert!(*status != 125 && !err.contains("org-agent:"), "{}: {script} was not run\n{err}", self.mechanism);
+        assert!(
+            *status != 125 && !err.contains("org-agent:"),
+            "{}: {script} was not run\n{err}",
+            self.mechanism
+        );
         assert!(*status != 127, "{}: {script} lacks a program\n{err}", self.mechanism);
         assert!(!(out.clone() + err).contains("planted-secret"), "{}: {script} read it", self.mechanism);
     }
@@ -118,7 +128,7 @@ fn worlds() -> Vec<World> {
     let mut worlds = Vec::new();
     for mechanism in ["bubblewrap", "landlock"] {
         if without.split(',').any(|name| name == mechanism) {
-            println!("SKIPPED: {mechanism}, as ORG_AGENT_TEST_WITHOUT asks");
+            eprintln!("SKIPPED: {mechanism}, as ORG_AGENT_TEST_WITHOUT asks");
             continue;
         }
         let world = World::new(mechanism);
