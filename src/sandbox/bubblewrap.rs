@@ -193,27 +193,21 @@ impl Placeholders {
         let mut covers = Vec::new();
         for guard in &plan.guards {
             let Some(root) = plan.root_of(&guard.path) else { continue };
-            // The topmost part that is missing: below it, nothing can be made either.
-            let missing = guard
-                .path
-                .ancestors()
-                .take_while(|path| *path != root)
-                .filter(|path| fs::symlink_metadata(path).is_err())
-                .last();
-            // Or it is another sandbox's, which is to stay as long as this one.
-            let path = missing.unwrap_or(&guard.path).to_owned();
-            if missing.is_none() && !is_placeholder(&path) {
+            // The topmost part that is missing, or is another sandbox's and is to stay as long as this one:
+            // below it, nothing can be made either.
+            let steps = guard.path.ancestors().take_while(|path| *path != root);
+            let missing = |path: &&Path| fs::symlink_metadata(path).is_err() || is_placeholder(path);
+            let Some(path) = steps.filter(missing).last() else { continue };
+            if placeholders.made.iter().any(|(made, _)| made == path) {
                 continue;
             }
-            let is_file = path == guard.path && places::is_file(&path);
-            placeholders.add(&path, is_file).map_err(|error| {
+            let is_file = path == guard.path && places::is_file(path);
+            placeholders.add(path, is_file).map_err(|error| {
                 Error::internal(format!("{} could not be protected", path.display()))
                     .because(error)
                     .hint("check that the directory may be written, or choose another with --dir")
             })?;
-            if missing.is_some() {
-                covers.push(Guard { path, access: Access::Fixed, absent_name: false });
-            }
+            covers.push(Guard { path: path.to_owned(), access: Access::Fixed, absent_name: false });
         }
         for cover in covers {
             plan.guards.retain(|guard| guard.path == cover.path || !guard.path.starts_with(&cover.path));

@@ -429,3 +429,65 @@ fn resolve_parent(path: &Path) -> PathBuf {
         _ => path.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(home: &Path, workspace: &Path) -> Result<Plan> {
+        let spec = Spec {
+            workspace: workspace.to_owned(),
+            write: Vec::new(),
+            allow_net: false,
+            mechanism: None,
+            program: "true".into(),
+            args: Vec::new(),
+        };
+        let home = home.as_os_str().to_owned();
+        Plan::new(&spec, &|name| (name == "HOME").then(|| home.clone()), None)
+    }
+
+    fn access(plan: &Plan, path: &Path) -> Option<Access> {
+        plan.guards.iter().find(|guard| guard.path == path).map(|guard| guard.access)
+    }
+
+    #[test]
+    fn secrets_are_hidden_where_links_lead() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = fs::canonicalize(dir.path()).unwrap();
+        fs::create_dir_all(home.join("dotfiles/ssh")).unwrap();
+        fs::create_dir_all(home.join("ws/.git")).unwrap();
+        std::os::unix::fs::symlink("dotfiles/ssh", home.join(".ssh")).unwrap();
+        let plan = plan(&home, &home.join("ws")).unwrap();
+        assert_eq!(access(&plan, &home.join("dotfiles/ssh")), Some(Access::Hidden));
+        assert_eq!(access(&plan, &home.join(".ssh")), Some(Access::Hidden));
+        assert_eq!(access(&plan, &home.join(".bashrc")), Some(Access::Fixed));
+        assert_eq!(access(&plan, &home.join("ws/.git")), Some(Access::Fixed));
+        assert_eq!(access(&plan, &home.join(".local/share/org-agent")), Some(Access::Hidden));
+        assert!(plan.links.is_empty());
+    }
+
+    #[test]
+    fn a_link_in_the_workspace_on_the_way_to_an_exception_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = fs::canonicalize(dir.path()).unwrap();
+        fs::create_dir_all(home.join("dotfiles/config")).unwrap();
+        std::os::unix::fs::symlink("dotfiles/config", home.join(".config")).unwrap();
+        let plan = plan(&home, &home).unwrap();
+        assert_eq!(plan.links, [home.join(".config")]);
+        assert_eq!(access(&plan, &home.join("dotfiles/config/fish")), Some(Access::Fixed));
+    }
+
+    #[test]
+    fn places_of_secrets_and_the_system_are_no_workspaces() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = fs::canonicalize(dir.path()).unwrap();
+        for name in [".ssh/sub", ".config/fish", ".emacs.d/lisp"] {
+            fs::create_dir_all(home.join(name)).unwrap();
+        }
+        for path in [Path::new("/"), Path::new("/etc"), &home.join(".ssh/sub"), &home.join(".config/fish")] {
+            assert!(plan(&home, path).is_err(), "{}", path.display());
+        }
+        assert!(plan(&home, &home.join(".emacs.d/lisp")).is_ok());
+    }
+}

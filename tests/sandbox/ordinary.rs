@@ -70,7 +70,14 @@ fn streams_and_statuses_pass() {
         assert_eq!(ran.err, "problem\n");
         world.run(&[], "kill -TERM $$").is(143, "");
         world.run(&[], "kill -SEGV $$").is(139, "");
-        let ran = Ran::of(&world.sandbox(&[]).args(["--", "no-such-program"]).output().unwrap());
+        let ran = Ran::of(
+            &world
+                .sandbox(&[])
+                .args(["--", "no-such-program"])
+                .env("PATH", "/usr/bin:/bin")
+                .output()
+                .unwrap(),
+        );
         assert_eq!(ran.status, 127, "{}", ran.err);
         let ran = Ran::of(&world.sandbox(&[]).args(["--", "./top"]).output().unwrap());
         assert_eq!(ran.status, 126, "{}", ran.err);
@@ -84,6 +91,29 @@ fn a_tool_chain_runs() {
         let cargo = format!("{}/bin/cargo", String::from_utf8(output.stdout).unwrap().trim());
         let ran = Ran::of(&world.sandbox(&[]).args(["--", &cargo, "--version"]).output().unwrap());
         assert!(ran.status == 0 && ran.out.starts_with("cargo "), "{}", ran.err);
+    }
+}
+
+#[test]
+fn sandboxes_at_once_do_not_take_each_other_s_protection() {
+    let worlds = worlds();
+    for world in worlds.iter().filter(|world| world.mechanism == "bubblewrap") {
+        let dir = shown(&world.at("extra"));
+        let mut first = world.sandbox(&["--dir", &dir]);
+        first.args([
+            "--",
+            "sh",
+            "-c",
+            "echo; read go; mkdir .git/hooks .org-agent/skills; rmdir .git; mkdir .git",
+        ]);
+        let mut first =
+            first.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut line = [0];
+        std::io::Read::read_exact(first.stdout.as_mut().unwrap(), &mut line).unwrap();
+        world.run(&["--dir", &dir], "true").is(0, "");
+        first.stdin.take().unwrap().write_all(b"go\n").unwrap();
+        assert!(!first.wait().unwrap().success());
+        assert_eq!(fs::read_dir(world.at("extra")).unwrap().count(), 0);
     }
 }
 
