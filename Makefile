@@ -31,6 +31,12 @@ help: ## list these commands
 emacs:
 	$(call need,$(EMACS),emacs-nox)
 
+.PHONY: bubblewrap
+bubblewrap:
+ifeq ($(shell uname),Linux)
+	$(call need,bwrap,bubblewrap)
+endif
+
 .PHONY: chat
 chat: emacs ## build, and chat in Emacs; without a terminal, run one turn and print the buffer
 	$(CARGO) build --release --locked
@@ -41,7 +47,7 @@ chat: emacs ## build, and chat in Emacs; without a terminal, run one turn and pr
 	fi
 
 .PHONY: test
-test: emacs ## run every test that belongs to a change (about ten minutes)
+test: emacs bubblewrap ## run every test that belongs to a change (about ten minutes)
 	$(CARGO) test --locked
 	$(EMACS) -Q --batch -L emacs -L tests/emacs -l org-agent-tests -f ert-run-tests-batch-and-exit
 

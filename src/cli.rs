@@ -1,6 +1,6 @@
 //! The command line: what can be asked for, and the exit status.
 //!
-//! 0 is ok, 1 a negative answer, 2 wrong usage. Errors go to standard error as what failed, why, and what
+//! 0 is ok, 1 a negative answer, 2 wrong usage; `sandbox` has its command's. Errors go to standard error as what failed, why, and what
 //! to do.
 
 mod chat;
@@ -10,6 +10,7 @@ pub mod grammar;
 mod jsonl;
 pub mod org;
 mod policy;
+mod sandbox;
 mod serve;
 
 use std::io::{self, Write};
@@ -44,6 +45,7 @@ enum Command {
     Org(org::Args),
     Grammar(grammar::Args),
     Policy(policy::Args),
+    Sandbox(sandbox::Args),
     Doctor(doctor::Args),
 }
 
@@ -73,6 +75,7 @@ pub fn main() -> ExitCode {
         Command::Policy(args) => config().and_then(|config| {
             policy::run(&args, &config, &mut io::stdin().lock(), &mut io::stdout().lock())
         }),
+        Command::Sandbox(args) => Ok(sandbox::main(args)),
         Command::Doctor(args) => doctor::main(&args),
     };
     match result {

@@ -30,6 +30,7 @@ pub mod turn;
 // Layer 2: ports. One vendor each.
 pub mod model;
 pub mod store;
+pub mod sandbox;
 
 // Layer 3: the loop.
 pub mod event;

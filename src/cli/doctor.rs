@@ -109,8 +109,19 @@ async fn examine(config: Result<Config>) -> Report {
             model(&config, &mut report).await;
         }
     }
+    sandbox(&mut report);
     emacs(&mut report).await;
     report
+}
+
+/// Whether commands can be confined. The chat works without.
+fn sandbox(report: &mut Report) {
+    let support = crate::sandbox::probe();
+    let (grade, hint) = match (support.mechanism, support.refused.first()) {
+        (Some(_), None) => (Grade::Good, ""),
+        (_, refused) => (Grade::Note, refused.map_or("", |(_, error)| error.hint.as_str())),
+    };
+    report.add(grade, "sandbox", support.to_string(), hint);
 }
 
 fn configuration(config: &Config, report: &mut Report) {

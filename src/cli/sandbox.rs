@@ -1,0 +1,87 @@
+//! `org-agent sandbox`: runs a command confined, and exits as it did.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use crate::error::{Code, Result};
+use crate::sandbox::{self, Mechanism, Spec, Stage, UNCONFINED};
+
+const EXAMPLE: &str = "\
+Examples:
+  org-agent sandbox -- make test
+  org-agent sandbox --dir ~/notes -- sh -c 'grep -rl TODO . | wc -l'
+  org-agent sandbox --allow-net --write ~/.cache/pip -- pip download requests
+
+The command writes its workspace, what --write names and a /tmp of its own, but no .git, .org-agent or shell \
+start-up file. It does not see keys, passwords, browsers' profiles or org-agent's data, and not your \
+environment but for PATH, HOME, LANG and the like. It has no network, and all it started ends with it. See \
+\"The sandbox\" in docs/security.md for what is not protected.
+
+Exit status: the command's; 128 and the signal's number if a signal ended it, 126 or 127 if it cannot be run or \
+is not found, 125 if it could not be confined and was not run, 2 wrong usage.";
+
+/// Run a command that can write only its workspace and reach no network (Linux)
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLE)]
+pub(super) struct Args {
+    /// The workspace: where the command starts, and what it may write
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    dir: PathBuf,
+    /// A further directory that it may write; may be given again
+    #[arg(long, value_name = "DIR")]
+    write: Vec<PathBuf>,
+    /// Let it use the network; Unix sockets stay closed
+    #[arg(long)]
+    allow_net: bool,
+    /// Confine by this, rather than by the better one that works
+    #[arg(long, value_enum)]
+    mechanism: Option<Mechanism>,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    command: Vec<OsString>,
+    #[command(flatten)]
+    inner: Inner,
+}
+
+/// How the program calls itself.
+#[derive(Debug, clap::Args)]
+struct Inner {
+    #[arg(long, hide = true, value_parser = ["keep", "confine"])]
+    stage: Option<String>,
+    #[arg(long, hide = true)]
+    parent: Option<i32>,
+    #[arg(long, hide = true)]
+    tmp: Option<PathBuf>,
+    #[arg(long, hide = true)]
+    ready: Option<i32>,
+}
+
+/// Runs the command and answers its exit status. Errors are reported here, since their statuses are not those
+/// of the other commands.
+pub(super) fn main(args: Args) -> u8 {
+    run(args).unwrap_or_else(|error| {
+        drop(writeln!(io::stderr(), "org-agent: {error}"));
+        if error.code == Code::BadRequest { 2 } else { UNCONFINED }
+    })
+}
+
+fn run(args: Args) -> Result<u8> {
+    let Inner { stage, parent, tmp, ready } = args.inner;
+    let stage = match stage.as_deref() {
+        Some("keep") => Stage::Keep { parent: parent.unwrap_or_default() },
+        Some(_) => Stage::Confine { parent, tmp, ready: ready.unwrap_or(-1) },
+        None => Stage::Front,
+    };
+    let mut command = args.command.into_iter();
+    let spec = Spec {
+        workspace: args.dir,
+        write: args.write,
+        allow_net: args.allow_net,
+        mechanism: args.mechanism,
+        program: command.next().unwrap_or_default(),
+        args: command.collect(),
+    };
+    let mut warn = |text: &str| drop(writeln!(io::stderr(), "org-agent: warning: {text}"));
+    super::runtime()?.block_on(sandbox::run(spec, stage, &mut warn))
+}

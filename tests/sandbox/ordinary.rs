@@ -1,0 +1,151 @@
+//! What has to work in a sandbox, and what is wrong usage.
+
+use std::fs;
+use std::io::Write;
+use std::process::Stdio;
+
+use super::{Ran, World, shown, worlds};
+
+#[test]
+fn a_workspace_is_written_and_the_system_is_read() {
+    for world in worlds() {
+        world
+            .run(&[], "echo new > sub/new && cat sub/new && mv sub/new sub/old && echo more >> top")
+            .is(0, "new\n");
+        assert_eq!(fs::read_to_string(world.at("ws/sub/old")).unwrap(), "new\n");
+        world.run(&[], "ls /usr/bin | grep -cx env; cat ../outside/file").is(0, "1\nas-it-was\n");
+        world.run(&[], "cat .git/config \"$HOME/.bashrc\"").is(0, "as-it-was\nas-it-was\n");
+        world.run(&[], "printf 'b\\na\\n' | sort | tr -d '\\n'").is(0, "ab");
+        world
+            .run(&[], "touch sub/t && chmod 755 sub/t && sub/t && mkdir -p sub/a/b && rm -r sub/a")
+            .is(0, "");
+        world.run(&[], "echo x > /dev/null; head -c 3 /dev/zero | wc -c; echo err >/dev/stderr").is(0, "3\n");
+        world.unchanged();
+    }
+}
+
+#[test]
+fn a_workspace_without_a_repository_is_written_at_its_top() {
+    for world in worlds() {
+        let dir = shown(&world.at("extra"));
+        world.run(&["--dir", &dir], "pwd; echo new > new; ls").is(0, &format!("{dir}\nnew\n"));
+        assert_eq!(fs::read_dir(world.at("extra")).unwrap().count(), 1, "a placeholder was left behind");
+    }
+}
+
+#[test]
+fn further_directories_are_written_when_named() {
+    for world in worlds() {
+        let extra = shown(&world.at("extra"));
+        world.run(&["--write", &extra], "echo new > ../extra/new").is(0, "");
+        assert_eq!(fs::read_to_string(world.at("extra/new")).unwrap(), "new\n");
+    }
+}
+
+#[test]
+fn the_temporary_directory_is_private_and_emptied() {
+    for world in worlds() {
+        let ran =
+            world.run(&[], "echo x > \"$TMPDIR/sandbox-left\" && mktemp -d >/dev/null && echo \"$TMPDIR\"");
+        assert_eq!(ran.status, 0, "{}", ran.err);
+        let inside = ran.out.trim();
+        assert!(!std::path::Path::new(inside).join("sandbox-left").exists(), "{inside} was not emptied");
+        assert!(inside == "/tmp" || !std::path::Path::new(inside).exists(), "{inside} was left behind");
+        let planted = tempfile::NamedTempFile::new_in("/tmp").unwrap();
+        world.refused(&format!("cat {}", planted.path().display()));
+        world.refused("ls /tmp/.X11-unix");
+    }
+}
+
+#[test]
+fn streams_and_statuses_pass() {
+    for world in worlds() {
+        let mut command = world.sandbox(&[]);
+        command.args(["--", "sh", "-c", "cat; echo problem >&2; exit 42"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(b"given").unwrap();
+        let ran = Ran::of(&child.wait_with_output().unwrap());
+        ran.is(42, "given");
+        assert_eq!(ran.err, "problem\n");
+        world.run(&[], "kill -TERM $$").is(143, "");
+        world.run(&[], "kill -SEGV $$").is(139, "");
+        let ran = Ran::of(
+            &world
+                .sandbox(&[])
+                .args(["--", "no-such-program"])
+                .env("PATH", "/usr/bin:/bin")
+                .output()
+                .unwrap(),
+        );
+        assert_eq!(ran.status, 127, "{}", ran.err);
+        let ran = Ran::of(&world.sandbox(&[]).args(["--", "./top"]).output().unwrap());
+        assert_eq!(ran.status, 126, "{}", ran.err);
+    }
+}
+
+#[test]
+fn a_tool_chain_runs() {
+    for world in worlds() {
+        let output = std::process::Command::new("rustc").arg("--print=sysroot").output().unwrap();
+        let cargo = format!("{}/bin/cargo", String::from_utf8(output.stdout).unwrap().trim());
+        let ran = Ran::of(&world.sandbox(&[]).args(["--", &cargo, "--version"]).output().unwrap());
+        assert!(ran.status == 0 && ran.out.starts_with("cargo "), "{}", ran.err);
+    }
+}
+
+#[test]
+fn sandboxes_at_once_do_not_take_each_other_s_protection() {
+    let worlds = worlds();
+    for world in worlds.iter().filter(|world| world.mechanism == "bubblewrap") {
+        let dir = shown(&world.at("extra"));
+        let mut first = world.sandbox(&["--dir", &dir]);
+        first.args([
+            "--",
+            "sh",
+            "-c",
+            "echo; read go; mkdir .git/hooks .org-agent/skills; rmdir .git; mkdir .git",
+        ]);
+        let mut first =
+            first.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut line = [0];
+        std::io::Read::read_exact(first.stdout.as_mut().unwrap(), &mut line).unwrap();
+        world.run(&["--dir", &dir], "true").is(0, "");
+        first.stdin.take().unwrap().write_all(b"go\n").unwrap();
+        assert!(!first.wait().unwrap().success());
+        assert_eq!(fs::read_dir(world.at("extra")).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn wrong_usage_runs_nothing() {
+    for world in worlds() {
+        let fails = |options: &[&str], part: &str| {
+            let Ran { status, out, err } = world.run(options, "echo ran");
+            assert_eq!((status, out.as_str()), (2, ""), "{options:?} {err}");
+            assert!(err.contains(part), "{part:?} is not in {err}");
+        };
+        fails(&["--dir", "/no/such"], "No such file");
+        fails(&["--dir", "/"], "belongs to the system");
+        fails(&["--dir", "/etc"], "belongs to the system");
+        fails(&["--write", "top"], "no directory");
+        fails(&["--dir", &shown(&world.at("home/.ssh"))], "place of secrets");
+        fails(&["--dir", &shown(&world.at("home/data"))], "place of secrets");
+        fails(&["--write", ".git/hooks"], "never written");
+    }
+}
+
+#[test]
+fn without_a_working_mechanism_nothing_is_run() {
+    let world = World::new("bubblewrap");
+    let empty = world.at("extra");
+    // A bwrap that fails, first in the path.
+    let fake = empty.join("bwrap");
+    fs::write(&fake, "#!/bin/sh\necho it is broken >&2\nexit 1\n").unwrap();
+    fs::set_permissions(&fake, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let mut command = world.sandbox(&[]);
+    let path = format!("{}:/usr/bin:/bin", empty.display());
+    let ran = Ran::of(&command.env("PATH", &path).args(["--", "sh", "-c", "echo ran"]).output().unwrap());
+    assert_eq!((ran.status, ran.out.as_str()), (125, ""), "{}", ran.err);
+    assert!(ran.err.contains("it is broken") && ran.err.contains("hint"), "{}", ran.err);
+}
