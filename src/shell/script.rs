@@ -22,9 +22,9 @@ pub const MAX_BYTES: usize = 8_192;
 /// The most openings of anything that nests. The parser recurses on them.
 const MAX_OPENINGS: usize = 48;
 
-/// The most words `case`, and the most `((`: the parser takes twice, or four times, as long for each one inside
-/// another.
-const MAX_SLOW: usize = 4;
+/// The most parentheses and words `case`: with each one the parser may take twice as long.
+const MAX_PARENTHESES: usize = 12;
+const MAX_CASES: usize = 4;
 
 /// The most commands that are looked at, substitutions included.
 const MAX_SEEN: usize = 1_000;
@@ -112,13 +112,17 @@ fn program(text: &str) -> Result<Program, &'static str> {
         return Err("it is too long to be judged");
     }
     // Bounds from above on how deep anything can nest, however it is quoted.
-    let openings = text.bytes().filter(|b| matches!(b, b'(' | b'{' | b'`' | b'[')).count();
+    let openings = text.bytes().filter(|b| matches!(b, b'{' | b'`' | b'[')).count();
     let words: usize = ["if", "while", "until", "for", "select", "do", "function", "coproc"]
         .iter()
         .map(|word| text.matches(word).count())
         .sum();
-    let slow = text.matches("case").count().max(text.matches("((").count());
-    if openings > MAX_OPENINGS || words > MAX_OPENINGS || slow > MAX_SLOW {
+    let parentheses = text.matches('(').count();
+    if openings > MAX_OPENINGS
+        || words > MAX_OPENINGS
+        || parentheses > MAX_PARENTHESES
+        || text.matches("case").count() > MAX_CASES
+    {
         return Err("it nests too deep to be judged");
     }
     // A parser that gives up must not take the program with it.
@@ -170,6 +174,9 @@ fn plain_pipeline(pipeline: &Pipeline, op: Option<Op>, steps: &mut Vec<Step>) ->
     }
     if pipeline.bang {
         return Err("a negation");
+    }
+    if pipeline.seq.is_empty() {
+        return Err("no command");
     }
     for (number, command) in pipeline.seq.iter().enumerate() {
         let Command::Simple(simple) = command else {
