@@ -22,6 +22,7 @@ pub mod grammar;
 pub mod org;
 pub mod verify;
 pub mod policy;
+pub mod redact;
 pub mod outgoing;
 pub mod prompt;
 pub mod turn;
