@@ -24,6 +24,9 @@ use units::Units;
 /// The most bytes that are held back between two chunks: how far a beginning may look, and one lexeme.
 pub const HELD: usize = 8_192 + 256;
 
+/// How many bytes are looked at in one go: units take more room than their text.
+const PIECE: usize = 4_096;
+
 /// Masks a text that comes in chunks.
 #[derive(Clone, Debug)]
 pub struct Redactor {
@@ -92,7 +95,16 @@ impl Redactor {
 
     /// Takes a chunk; what is decided goes to `out`.
     pub fn push(&mut self, chunk: &str, out: &mut String) {
-        self.units.push(chunk);
+        let mut rest = chunk;
+        while !rest.is_empty() {
+            let (piece, tail) = rest.split_at(rest.ceil_char_boundary(PIECE.min(rest.len())));
+            self.take(piece, out);
+            rest = tail;
+        }
+    }
+
+    fn take(&mut self, piece: &str, out: &mut String) {
+        self.units.push(piece);
         self.decide(out);
         self.units.forget(self.at);
         for cover in &mut self.covers {
@@ -104,7 +116,7 @@ impl Redactor {
     /// Ends the text: what was held back goes to `out`. How many masks there were; then the next text may begin.
     pub fn finish(&mut self, out: &mut String) -> usize {
         self.units.finished = true;
-        self.push("", out);
+        self.take("", out);
         out.push_str(self.units.rest());
         let masked = self.masked;
         *self = Self::new(&self.keys);
@@ -135,6 +147,11 @@ impl Redactor {
             }
             for hit in &found {
                 self.cover(*hit);
+            }
+            if self.covers.is_empty() {
+                out.push_str(&self.units.text[unit.lead..unit.end]);
+                (self.in_mask, self.before, self.at) = (false, Some(unit.byte), self.at + 1);
+                continue;
             }
             let name =
                 self.covers.iter().find(|cover| cover.holds(self.at, unit.byte)).map(|cover| cover.name);

@@ -33,6 +33,9 @@ const DISTINCT: u32 = 6;
 /// How many characters find the places in the keys that may begin here.
 const GRAM: usize = 4;
 
+/// How many words of bits there are.
+const HINTS: usize = 1024;
+
 /// How many places one gram may find.
 const PLACES: usize = 8;
 
@@ -45,6 +48,8 @@ struct Index {
     forms: Vec<Form>,
     /// Where the folded gram stands: which form, from which of its characters on.
     places: HashMap<[u8; GRAM], Vec<(usize, usize)>>,
+    /// A bit for the hash of every gram, so that most places of a text are passed by at once.
+    hints: Vec<u64>,
 }
 
 struct Form {
@@ -95,6 +100,10 @@ impl Keys {
                 }
             }
         }
+        let (word, bit) = hint(gram);
+        if self.0.hints.get(word).is_none_or(|hints| hints & bit == 0) {
+            return Find::No;
+        }
         let Some(places) = self.0.places.get(&gram) else { return Find::No };
         let mut best: Option<Hit> = None;
         for (form, offset) in places {
@@ -143,7 +152,11 @@ impl Index {
         for (offset, gram) in text.windows(GRAM).enumerate() {
             let mut key = [0; GRAM];
             key.copy_from_slice(gram);
-            let places = self.places.entry(key.map(fold)).or_default();
+            let key = key.map(fold);
+            let (word, bit) = hint(key);
+            self.hints.resize(HINTS, 0);
+            self.hints[word] |= bit;
+            let places = self.places.entry(key).or_default();
             if offset == 0 || places.len() < PLACES {
                 places.push((form, offset));
             }
@@ -209,6 +222,12 @@ fn url_safe(byte: u8) -> u8 {
         b'_' => b'/',
         other => other,
     }
+}
+
+/// Which bit of which word stands for `gram`.
+fn hint(gram: [u8; GRAM]) -> (usize, u64) {
+    let hash = u32::from_le_bytes(gram).wrapping_mul(0x9e37_79b1) >> 16;
+    (hash as usize >> 6, 1 << (hash & 63))
 }
 
 fn fold(byte: u8) -> u8 {

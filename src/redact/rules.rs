@@ -14,6 +14,9 @@ use super::{Find, Hit, Tail, keys};
 /// How many characters of a token are enough where the text was cut.
 const STUB: usize = 8;
 
+/// Within how many characters of a token its first digit must come.
+const DIGIT: usize = 64;
+
 /// How long `user:password@` may be.
 const USER_INFO: usize = 512;
 
@@ -207,18 +210,38 @@ const RULES: &[Rule] = &[
 ];
 
 /// Which rules may begin with a byte.
-static BEGINNINGS: LazyLock<Vec<Vec<(&Rule, &str)>>> = LazyLock::new(|| {
-    let begins = |byte: u8, rule: &Rule, head: &str| {
-        head.as_bytes().first() == Some(&if rule.fold { byte.to_ascii_lowercase() } else { byte })
-    };
+static BEGINNINGS: LazyLock<Vec<Beginning>> = LazyLock::new(|| {
     let all = || RULES.iter().flat_map(|rule| rule.heads.iter().map(move |head| (rule, *head)));
-    (0..=u8::MAX).map(|byte| all().filter(|(rule, head)| begins(byte, rule, head)).collect()).collect()
+    let is = |byte: u8, at: usize, rule: &Rule, head: &str| {
+        head.as_bytes().get(at) == Some(&if rule.fold { byte.to_ascii_lowercase() } else { byte })
+    };
+    let beginning = |byte: u8| {
+        let rules: Vec<_> = all().filter(|(rule, head)| is(byte, 0, rule, head)).collect();
+        let mut seconds = [false; 256];
+        for second in 0..=u8::MAX {
+            seconds[usize::from(second)] = rules.iter().any(|(rule, head)| is(second, 1, rule, head));
+        }
+        Beginning { rules, seconds }
+    };
+    (0..=u8::MAX).map(beginning).collect()
 });
+
+/// The rules that begin with a byte, and which bytes may come second.
+struct Beginning {
+    rules: Vec<(&'static Rule, &'static str)>,
+    seconds: [bool; 256],
+}
 
 /// Gives `found` all tokens that begin at `at`; true if more text is needed first. `bounded`: no word ends there.
 pub(super) fn find(units: &Units, at: usize, bounded: bool, found: &mut Vec<Hit>) -> bool {
     let Seen::Byte(byte) = units.see(at, at) else { return true };
-    for (rule, head) in &BEGINNINGS[usize::from(byte)] {
+    let beginning = &BEGINNINGS[usize::from(byte)];
+    if beginning.rules.is_empty()
+        || matches!(units.see(at, at + 1), Seen::Byte(second) if !beginning.seconds[usize::from(second)])
+    {
+        return false;
+    }
+    for (rule, head) in &beginning.rules {
         if rule.bounded && !bounded {
             continue;
         }
@@ -291,7 +314,7 @@ fn rest(
             return Ok(at);
         }
         match units.see(from, at) {
-            Seen::Byte(byte) if class.has(byte) => {
+            Seen::Byte(byte) if class.has(byte) && at - begin < least.max(DIGIT) => {
                 missing &= !byte.is_ascii_digit();
                 at += 1;
             }
