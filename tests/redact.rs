@@ -56,6 +56,16 @@ fn hex(text: &str, separator: &str) -> String {
     text.bytes().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(separator)
 }
 
+/// `text` as `xxd` prints it.
+fn dump(text: &str) -> String {
+    let line = |(at, line): (usize, &[u8])| {
+        let pairs: Vec<String> =
+            line.chunks(2).map(|pair| hex(std::str::from_utf8(pair).unwrap(), "")).collect();
+        format!("{:08x}: {}  {}", at * 16, pairs.join(" "), std::str::from_utf8(line).unwrap())
+    };
+    text.as_bytes().chunks(16).enumerate().map(line).collect::<Vec<_>>().join("\n")
+}
+
 #[test]
 fn a_known_key_is_masked_in_every_encoding() {
     let percent = |all: bool| {
@@ -119,6 +129,18 @@ fn a_known_key_is_masked_in_every_encoding() {
         (
             format!("{}\n[... 70 bytes are left out here ...]\n{}", &KEY[..20], &KEY[30..]),
             "[redacted: live key]\n[... 70 bytes are left out here ...]\n[redacted: live key]",
+        ),
+        (
+            dump(KEY),
+            "00000000: [redacted: live key]  [redacted: live key]\n00000010: [redacted: live key]  [redacted: live key]\n00000020: [redacted: live key]  [redacted: live key]",
+        ),
+        (
+            format!("x{}", dump(&format!("y{KEY}"))),
+            "x00000000: 79[redacted: live key]  y[redacted: live key]\n00000010: [redacted: live key]  [redacted: live key]\n00000020: [redacted: live key]  [redacted: live key]",
+        ),
+        (
+            "%61%2525".to_owned() + &KEY.replace('/', "%252F").replace('+', "%252B"),
+            "%61%2525[redacted: live key]",
         ),
         (format!("{} and", &KEY[38..]), "[redacted: live key] and"),
         (format!("end {}", &KEY[..9]), "end [redacted: live key]"),

@@ -37,7 +37,7 @@ const GRAM: usize = 4;
 const HINTS: usize = 1024;
 
 /// How many places one gram may find.
-const PLACES: usize = 8;
+const PLACES: usize = 16;
 
 /// Keys, prepared for [`super::Redactor`]. Cheap to clone; shows nothing of them when printed.
 #[derive(Clone, Default)]
@@ -131,15 +131,16 @@ impl Index {
         let text = std::str::from_utf8(key).unwrap_or_default();
         for text in [text, &text.replace('\\', "\\\\").replace('"', "\\\"")] {
             let decoded = Units::whole(text).bytes();
-            if decoded != key && !decoded.is_empty() {
-                self.add(decoded, Kind::Plain, PART, false);
-            }
+            self.add(decoded, Kind::Plain, PART, false);
         }
         self.add(key.to_vec(), Kind::Plain, PART, false);
-        for separator in ["", " ", ":"] {
-            let digits: Vec<String> = key.iter().map(|byte| format!("{byte:02x}")).collect();
-            let part = (PART - 4) * (2 + separator.len());
-            self.add(digits.join(separator).into_bytes(), Kind::Hex, part, false);
+        self.add(percent(key), Kind::Plain, PART, false);
+        // As one word, as dumps print bytes, and as they print pairs of bytes, from either byte of a pair on.
+        for (first, group, separator) in
+            [(0, usize::MAX, ""), (1, 1, " "), (1, 1, ":"), (1, 2, " "), (2, 2, " ")]
+        {
+            let part = PART + if group == usize::MAX { 0 } else { (PART / 2 - 1) / group };
+            self.add(hex(key, first, group, separator), Kind::Hex, part, false);
         }
         for before in 0..3 {
             let (core, open) = base64(key, before);
@@ -149,7 +150,11 @@ impl Index {
 
     fn add(&mut self, text: Vec<u8>, kind: Kind, part: usize, open: bool) {
         let form = self.forms.len();
-        for (offset, gram) in text.windows(GRAM).enumerate() {
+        if self.forms.iter().any(|form| form.kind == kind && form.text == text) {
+            return;
+        }
+        let begins = |gram: &[u8]| kind != Kind::Hex || gram[0].is_ascii_hexdigit();
+        for (offset, gram) in text.windows(GRAM).enumerate().filter(|(_, gram)| begins(gram)) {
             let mut key = [0; GRAM];
             key.copy_from_slice(gram);
             let key = key.map(fold);
@@ -176,8 +181,8 @@ struct Agreed {
 
 impl Form {
     /// Compares from `offset` on with the text at `from`, but in the middle of a key only for two parts: the next
-    /// beginnings find the rest. After four characters in a row a line may end, and the
-    /// next be indented: encoders wrap.
+    /// beginnings find the rest. After four characters in a row a line may end, and the next be indented: encoders
+    /// wrap.
     fn compare(&self, units: &Units, from: usize, offset: usize) -> Agreed {
         let (mut seen, mut row, mut at) = (0_u128, 0, from);
         let mut agreed = Agreed { count: 0, to: from, distinct: 0, next: Seen::Byte(0) };
@@ -188,7 +193,11 @@ impl Form {
             match units.see(from, at) {
                 Seen::Byte(byte) if self.same(byte, *want) => {
                     (at, row, seen) = (at + 1, row + 1, seen | 1 << (want & 0x7f));
-                    (agreed.count, agreed.to) = (agreed.count + 1, at);
+                    agreed.count += 1;
+                    // A separator is no part of the key.
+                    if self.kind != Kind::Hex || want.is_ascii_hexdigit() {
+                        agreed.to = at;
+                    }
                 }
                 Seen::Byte(b'\n' | b'\r') if row >= GRAM => {
                     row = 0;
@@ -232,6 +241,32 @@ fn hint(gram: [u8; GRAM]) -> (usize, u64) {
 
 fn fold(byte: u8) -> u8 {
     url_safe(byte).to_ascii_lowercase()
+}
+
+/// `key` in a URL. Only a form of its own if it is encoded twice.
+fn percent(key: &[u8]) -> Vec<u8> {
+    let mut out = String::new();
+    for byte in key {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                out.push(char::from(*byte))
+            }
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out.into_bytes()
+}
+
+/// `key` in hexadecimal, with `separator` after the `first` bytes and then after each `group` of them.
+fn hex(key: &[u8], first: usize, group: usize, separator: &str) -> Vec<u8> {
+    let mut out = String::new();
+    for (at, byte) in key.iter().enumerate() {
+        if at >= first && at > 0 && (at - first).is_multiple_of(group) {
+            out.push_str(separator);
+        }
+        out.push_str(&format!("{byte:02x}"));
+    }
+    out.into_bytes()
 }
 
 /// The characters of base64 that `key` alone decides, with `before` bytes before it in its group of three; and
