@@ -4,7 +4,7 @@
 //! show what is left. What decodes to a single byte (`%41`, `\u0041`) is decoded by `units` already; here are the
 //! encodings that spread a byte over several characters.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ pub struct Keys(Arc<Index>);
 struct Index {
     forms: Vec<Form>,
     /// Where the folded gram stands: which form, from which of its characters on.
-    places: HashMap<[u8; GRAM], Vec<(usize, usize)>>,
+    places: BTreeMap<[u8; GRAM], Vec<(usize, usize)>>,
     /// A bit for the hash of every gram, so that most places of a text are passed by at once.
     hints: Vec<u64>,
 }
@@ -95,8 +95,10 @@ impl Keys {
                 Seen::Byte(byte) => gram[n] = fold(byte),
                 Seen::Shut => return Find::No,
                 Seen::Open => {
-                    let begins = |other: &[u8; GRAM]| other[..n] == gram[..n];
-                    return if n > 0 && self.0.places.keys().any(begins) { Find::Wait } else { Find::No };
+                    // The rest of `gram` is zeros: nothing with the same beginning comes before it.
+                    let next = self.0.places.range(gram..).next();
+                    let begins = n > 0 && next.is_some_and(|(other, _)| other[..n] == gram[..n]);
+                    return if begins { Find::Wait } else { Find::No };
                 }
             }
         }
@@ -249,7 +251,7 @@ fn percent(key: &[u8]) -> Vec<u8> {
     for byte in key {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                out.push(char::from(*byte))
+                out.push(char::from(*byte));
             }
             _ => out.push_str(&format!("%{byte:02X}")),
         }
