@@ -11,6 +11,7 @@ mod chat;
 mod outbox;
 mod reads;
 mod recovery;
+mod secrets;
 mod session;
 
 use std::collections::{HashMap, VecDeque};

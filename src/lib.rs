@@ -23,6 +23,7 @@ pub mod org;
 pub mod verify;
 pub mod shell;
 pub mod policy;
+pub mod redact;
 pub mod outgoing;
 pub mod prompt;
 pub mod turn;

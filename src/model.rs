@@ -10,6 +10,7 @@ pub mod replay;
 use std::time::Duration;
 
 use futures::stream::BoxStream;
+use secrecy::SecretString;
 
 use crate::config::Choice;
 use crate::prompt::{Message, Persona};
@@ -29,6 +30,11 @@ pub trait Model: Send + Sync + std::fmt::Debug {
 
     /// Asks for a reply to `messages`. Nothing is sent before the stream is first polled.
     fn reply(&self, messages: Vec<Message>) -> Reply;
+
+    /// The secrets it has learned since it was opened, so that they can be kept out of what others write.
+    fn keys(&self) -> Vec<SecretString> {
+        Vec::new()
+    }
 }
 
 /// How fast the built-in responder answers a user: some 2,000 bytes a second.

@@ -170,6 +170,15 @@ impl Config {
 }
 
 impl Config {
+    /// Every secret that the environment and the client gave, also those of models that are not used.
+    #[must_use]
+    pub fn known_keys(&self, secrets: &Secrets) -> Vec<SecretString> {
+        let from_client = secrets.iter().filter(|(name, _)| !matches!(name.as_str(), MODEL | BASE_URL));
+        let from_client = from_client.map(|(_, value)| SecretString::from(value.trim().to_owned()));
+        let from_env = self.models.iter().filter_map(|model| model.key_from_env.clone());
+        self.variables.key.iter().cloned().chain(from_env).chain(from_client).collect()
+    }
+
     /// Whether `OPENAI_API_KEY` is in the environment but belongs to another server than that of the file.
     #[must_use]
     pub fn withholds_key(&self) -> bool {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::Kernel;
+use super::secrets::Stream;
 use crate::error::{Code, Error, Result};
 use crate::event::{Actuated, Decide, Decided, Output, Reply};
 use crate::ids::{self, ActuationId, TurnId};
@@ -17,7 +18,14 @@ const MESSAGE: usize = 4_096;
 
 /// Live output of commands that have not been reported as ended.
 #[derive(Debug, Default)]
-pub(super) struct Outputs(HashMap<ActuationId, Outcome>);
+pub(super) struct Outputs(HashMap<ActuationId, Live>);
+
+/// Live output of one command.
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) stdout: Stream,
+    pub(super) stderr: Stream,
+}
 
 impl Outputs {
     pub(super) fn forget(&mut self, actuation: &ActuationId) {
@@ -90,12 +98,14 @@ impl Kernel {
         if !live {
             return;
         }
-        let kept = self.outputs.0.entry(output.actuation.clone()).or_default();
-        let stream = if output.stderr { &mut kept.stderr } else { &mut kept.stdout };
-        stream.push_str(&output.text);
-        if stream.len() > 2 * OUTPUT {
-            *stream = clip(stream, OUTPUT).0;
-            kept.truncated = true;
+        if !self.outputs.0.contains_key(&output.actuation) {
+            let keys = self.keys();
+            let live = Live { stdout: Stream::new(&keys), stderr: Stream::new(&keys) };
+            self.outputs.0.insert(output.actuation.clone(), live);
+        }
+        if let Some(live) = self.outputs.0.get_mut(&output.actuation) {
+            let stream = if output.stderr { &mut live.stderr } else { &mut live.stdout };
+            stream.push(&output.text, OUTPUT);
         }
     }
 
@@ -170,15 +180,16 @@ impl Kernel {
         })
     }
 
-    /// The outcome within its bounds, with the live output if the report had none.
-    fn complete(&self, actuation: &ActuationId, mut outcome: Outcome) -> Outcome {
-        if let Some(live) = self.outputs.0.get(actuation)
-            && outcome.stdout.is_empty()
-            && outcome.stderr.is_empty()
-        {
-            (outcome.stdout, outcome.stderr) = (live.stdout.clone(), live.stderr.clone());
-            outcome.truncated |= live.truncated;
+    /// The outcome without secrets and within its bounds, with the live output if the report had none. Cut last:
+    /// of a secret that was cut in its middle, less could be recognised.
+    fn complete(&self, actuation: &ActuationId, outcome: Outcome) -> Outcome {
+        let live = self.outputs.0.get(actuation);
+        let says_nothing =
+            outcome.stdout.is_empty() && outcome.stderr.is_empty() && outcome.message.is_none();
+        if says_nothing && live.is_none() {
+            return outcome;
         }
+        let mut outcome = self.masked(live, outcome);
         for stream in [&mut outcome.stdout, &mut outcome.stderr] {
             let (text, cut) = clip(stream, OUTPUT);
             *stream = text;
@@ -190,7 +201,7 @@ impl Kernel {
 }
 
 /// At most `most` bytes of `text`, without its middle; true if it was cut.
-fn clip(text: &str, most: usize) -> (String, bool) {
+pub(super) fn clip(text: &str, most: usize) -> (String, bool) {
     if text.len() <= most {
         return (text.to_owned(), false);
     }

@@ -99,6 +99,10 @@ impl Model for OpenAi {
         let server = Arc::clone(&self.server);
         stream::once(async move { ask(server, messages).await }).try_flatten().boxed()
     }
+
+    fn keys(&self) -> Vec<SecretString> {
+        self.server.key.seen()
+    }
 }
 
 /// The body of a request.

@@ -120,7 +120,7 @@ fn a_partial_configuration_is_an_error_and_nothing_is_logged() {
 }
 
 /// A file under `dir` that contains `needle`.
-fn find(dir: &Path, needle: &str) -> Option<String> {
+pub fn find(dir: &Path, needle: &str) -> Option<String> {
     fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).find_map(|path| {
         if path.is_dir() {
             return find(&path, needle);

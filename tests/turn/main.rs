@@ -12,6 +12,7 @@ mod failures;
 mod fake_model;
 mod prompts;
 mod scene;
+mod secrets;
 mod shell;
 
 use fake_model::Request;

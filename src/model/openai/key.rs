@@ -1,9 +1,10 @@
 //! The key of a server: given, or printed by a command that runs at the first request.
 
 use std::process::Stdio;
+use std::sync::PoisonError;
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 use tokio::sync::Mutex;
@@ -17,16 +18,25 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// The most bytes read from the command.
 const MAX_OUTPUT: u64 = 64 * 1024;
 
+/// How many printed keys are remembered, so that output can be searched for them.
+const SEEN: usize = 8;
+
 /// Keeps the key, once it is known, in memory.
 #[derive(Debug)]
 pub(super) struct Keeper {
     source: Option<Key>,
     printed: Mutex<Option<SecretString>>,
+    /// What was printed so far, oldest first: a key that was refused may still be one.
+    seen: std::sync::Mutex<Vec<SecretString>>,
 }
 
 impl Keeper {
     pub(super) fn new(source: Option<Sourced<Key>>) -> Self {
-        Self { source: source.map(|key| key.value), printed: Mutex::new(None) }
+        Self {
+            source: source.map(|key| key.value),
+            printed: Mutex::new(None),
+            seen: std::sync::Mutex::default(),
+        }
     }
 
     /// The key; `None` if the server wants none.
@@ -38,9 +48,20 @@ impl Keeper {
         };
         let mut printed = self.printed.lock().await;
         if printed.is_none() {
-            *printed = Some(run(command).await?);
+            let key = run(command).await?;
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            seen.retain(|other| other.expose_secret() != key.expose_secret());
+            let old = seen.len().saturating_sub(SEEN - 1);
+            seen.drain(..old);
+            seen.push(key.clone());
+            *printed = Some(key);
         }
         Ok(printed.clone())
+    }
+
+    /// The keys that the command printed.
+    pub(super) fn seen(&self) -> Vec<SecretString> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Forgets what the command printed: the server refused it, and keys expire.
