@@ -142,6 +142,12 @@ impl Paths {
         self.config.join("skills")
     }
 
+    /// The rules for the shell that were saved when the user said "always".
+    #[must_use]
+    pub fn saved_rules(&self) -> PathBuf {
+        self.config.join("saved-rules.toml")
+    }
+
     /// The database.
     #[must_use]
     pub fn database(&self) -> PathBuf {

@@ -11,6 +11,7 @@ mod chat;
 mod outbox;
 mod reads;
 mod recovery;
+mod rules;
 mod secrets;
 mod session;
 
@@ -27,8 +28,9 @@ use crate::event::{Event, Query, Reply, Resume, Resumed};
 use crate::ids::{ActuationId, SessionId, TurnId};
 use crate::model::{self, Model};
 use crate::outgoing::Outgoing;
-use crate::prompt::{self, Persona};
+use crate::prompt::{self, HistoryItem, Persona};
 use crate::record::{MessageRef, Record};
+use crate::shell::Rule;
 use crate::store::{Appended, Store};
 use crate::turn::{Effect, Effects, Turn};
 
@@ -90,6 +92,8 @@ pub struct Kernel {
     /// From the client, never written anywhere.
     secrets: Secrets,
     model: Option<Arc<dyn Model>>,
+    /// The rules of people for the shell.
+    rules: Arc<Vec<Rule>>,
     began: Instant,
     /// The last thing appended.
     ticket: u64,
@@ -128,8 +132,10 @@ impl Kernel {
             user: config.persona.user.value.clone(),
             assistant: config.persona.assistant.value.clone(),
         };
+        let rules = Arc::new(rules::load(&config)?);
         Ok(Self {
             config,
+            rules,
             persona,
             store,
             secrets: Secrets::new(),
@@ -268,6 +274,7 @@ impl Kernel {
                         drop(events.send(Event::Retry(turn)).await);
                     });
                 }
+                Effect::Save(rules) => self.save_rules(&rules),
                 Effect::Send(message) => {
                     if let Outgoing::Actuate(actuation) = &message {
                         self.actuations.insert(actuation.address().actuation.clone(), id.clone());
@@ -352,6 +359,10 @@ impl Kernel {
         };
         let history = self.sessions.get_mut(&session).map(Session::history).unwrap_or_default();
         let messages = prompt::build(&self.persona, history, repair);
+        let foreign = history.iter().rev().find_map(HistoryItem::foreign);
+        if let Some(turn) = self.turns.get_mut(id) {
+            turn.prompted(foreign);
+        }
         let references = messages
             .iter()
             .map(|message| MessageRef {

@@ -13,7 +13,6 @@ pub mod error;
 pub mod action;
 pub mod record;
 pub mod reply;
-pub mod request;
 pub mod config;
 
 // Layer 1: pure. No input or output, no async.
@@ -23,6 +22,7 @@ pub mod org;
 pub mod verify;
 pub mod shell;
 pub mod policy;
+pub mod request;
 pub mod redact;
 pub mod outgoing;
 pub mod prompt;

@@ -4,9 +4,11 @@
 //! action without having been verified and permitted.
 
 use crate::action::Action;
+use crate::config::RuleSpec;
 use crate::ids::{ActuationId, SessionId, TurnId};
 use crate::policy::Permit;
 use crate::record::Decision;
+use crate::shell::Step;
 
 /// A message to the client.
 #[derive(Clone, Debug)]
@@ -134,12 +136,14 @@ pub struct Actuation {
     /// What the client is to carry out: a response as the insert it becomes.
     delivered: Action,
     sexp: String,
+    token: Option<String>,
 }
 
 impl Actuation {
-    /// The only way from an action to a message: through a permit.
+    /// The only way from an action to a message: through a permit. `token` has to come back with the outcome of a
+    /// command that runs unasked.
     #[must_use]
-    pub fn new(address: Address, permit: Permit) -> Self {
+    pub fn new(address: Address, permit: Permit, token: Option<String>) -> Self {
         let action = permit.action();
         let delivered = match (action.kind(), action.text("text")) {
             (crate::action::Kind::Response, Some(text)) => {
@@ -150,7 +154,7 @@ impl Actuation {
             _ => action.clone(),
         };
         let sexp = crate::sexp::printer::print(&delivered);
-        Self { address, permit, delivered, sexp }
+        Self { address, permit, delivered, sexp, token }
     }
 
     /// Where it belongs.
@@ -179,7 +183,25 @@ impl Actuation {
 
     /// The rule that decided.
     #[must_use]
-    pub fn rule(&self) -> &'static str {
+    pub fn rule(&self) -> &str {
         self.permit.rule()
+    }
+
+    /// The programs that a command runs, if that is certain.
+    #[must_use]
+    pub fn steps(&self) -> Option<&[Step]> {
+        self.permit.steps()
+    }
+
+    /// The rules that the choice "always" would save, if it can.
+    #[must_use]
+    pub fn always(&self) -> Option<Vec<RuleSpec>> {
+        self.permit.narrowest().filter(|_| self.decision() == Decision::Ask)
+    }
+
+    /// What has to come back with the outcome.
+    #[must_use]
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
     }
 }

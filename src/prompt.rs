@@ -97,6 +97,19 @@ pub enum HistoryItem {
 }
 
 impl HistoryItem {
+    /// What it shows a model that is neither the user's words nor this program's, in a few words.
+    #[must_use]
+    pub fn foreign(&self) -> Option<String> {
+        match self {
+            Self::User { context, .. } => context.first().map(|item| format!("{:?}", item.name)),
+            Self::CommandResult { command, outcome } => {
+                let wrote = !(outcome.stdout.is_empty() && outcome.stderr.is_empty());
+                wrote.then(|| format!("the output of {:?}", &command[..command.floor_char_boundary(60)]))
+            }
+            Self::Assistant { .. } | Self::NoSkill { .. } => None,
+        }
+    }
+
     /// How much text it has, in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
@@ -197,6 +210,9 @@ fn attachment(attachment: &Attachment, most: usize) -> String {
 /// A command's outcome. The first line tells a result from a denial; the built-in responder reads it.
 fn result(command: &str, outcome: &Outcome) -> String {
     let mut text = match outcome.status {
+        Status::Denied if outcome.by_policy => {
+            "[command denied]\nThe user's policy does not let this run. Find another way, or say what you would need.".to_owned()
+        }
         Status::Denied => "[command denied]\nThe user did not let this run. Do not propose it again unasked.".to_owned(),
         Status::Unknown => "[command result]\nThe outcome is unknown: the editor went away. Do not assume that it ran, or that it did not.".to_owned(),
         Status::Failed => "[command result]\nThe command could not be run to its end.".to_owned(),
@@ -218,6 +234,7 @@ fn result(command: &str, outcome: &Outcome) -> String {
     }
     match (&outcome.message, outcome.status) {
         // Who says no to a command speaks to the model.
+        (Some(message), Status::Denied) if outcome.by_policy => text.push_str(&format!("\n{message}")),
         (Some(message), Status::Denied) => text.push_str(&format!("\nThe user says: {message}")),
         (Some(message), _) => text.push_str(&format!("\n{}", data("message", message))),
         (None, _) => {}

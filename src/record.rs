@@ -293,6 +293,9 @@ pub struct Outcome {
     /// The client's or the user's own words about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// The policy denied it, not the user.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_policy: bool,
 }
 
 /// How an action ended.

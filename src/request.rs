@@ -1,7 +1,10 @@
 //! What clients ask and say, and what they are answered: plain data, no channels and no JSON.
 
+use std::path::PathBuf;
+
 use crate::ids::{ActuationId, EventId, SessionId, TurnId};
 use crate::record::{Attachment, Decision, Outcome};
+use crate::shell::Step;
 
 /// The deepest heading a text may stand under.
 pub const MAX_LEVEL: u32 = 64;
@@ -21,6 +24,8 @@ pub struct ChatMessage {
     pub level: u32,
     /// What the user attached.
     pub context: Vec<Attachment>,
+    /// The session's directory on this machine, absolute.
+    pub directory: Option<PathBuf>,
 }
 
 /// The answer to a chat message, given once it is durable.
@@ -69,6 +74,8 @@ pub struct Decided {
     pub decision: Decision,
     /// Present if it may run: to be given back with the outcome.
     pub token: Option<String>,
+    /// The programs that will run, if that is certain.
+    pub steps: Option<Vec<Step>>,
     /// The rule that decided.
     pub rule: String,
 }

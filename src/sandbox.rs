@@ -20,6 +20,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::OnceLock;
 
 use crate::error::{Error, Result};
 
@@ -279,4 +280,27 @@ fn choose(spec: &Spec, roots: &[PathBuf], warn: &mut (dyn FnMut(&str) + Send)) -
         Err(error) => return Err(error),
     }
     Ok(mechanism)
+}
+
+/// What a confined command may do, in a sentence for people.
+pub const PERMITS: &str =
+    "It may write only in the session's directory and reach no network, and secrets are hidden from it.";
+
+/// Whether commands can be confined here; why not. Found out once.
+///
+/// # Errors
+/// In a few words, why not.
+pub fn confined() -> Result<(), String> {
+    static FOUND: OnceLock<Result<(), String>> = OnceLock::new();
+    let find = || {
+        let Support { mechanism, refused, .. } = probe();
+        match mechanism {
+            Some(_) => Ok(()),
+            None => {
+                let reasons: Vec<String> = refused.iter().map(|(_, error)| error.one_line()).collect();
+                Err(if reasons.is_empty() { "this is not Linux".to_owned() } else { reasons.join("; ") })
+            }
+        }
+    };
+    FOUND.get_or_init(find).clone()
 }

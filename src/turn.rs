@@ -23,9 +23,10 @@ use std::time::Duration;
 use preview::Preview;
 
 use crate::action::Action;
+use crate::config::RuleSpec;
 use crate::ids::{ActuationId, SessionId, TurnId};
 use crate::outgoing::{Delta, Outgoing, Retract, State, TurnState};
-use crate::policy;
+use crate::policy::{self, Surroundings};
 use crate::prompt::HistoryItem;
 use crate::record::{Decider, Decision, EndState, Outcome, Record, Status, Verdict};
 use crate::reply::{Failure, Piece};
@@ -57,6 +58,8 @@ pub enum Effect {
     StopModel,
     /// Call [`Turn::retry`] after this time.
     RetryIn(Duration),
+    /// Remember these rules of the user.
+    Save(Vec<RuleSpec>),
     /// Send to the client.
     Send(Outgoing),
     /// The turn is over.
@@ -81,6 +84,8 @@ pub struct Subject {
     pub said: HistoryItem,
     /// Whether it runs again: then the user said it before.
     pub again: bool,
+    /// What its commands are judged by.
+    pub around: Surroundings,
 }
 
 /// A turn.
@@ -98,6 +103,8 @@ pub struct Turn {
     repair: Option<String>,
     retries: u32,
     preview: Preview,
+    /// A source of text in the prompt that is neither the user's nor ours.
+    foreign: Option<String>,
 }
 
 #[derive(Debug)]
@@ -143,7 +150,13 @@ impl Turn {
             repair: None,
             retries: 0,
             preview: Preview::default(),
+            foreign: None,
         }
+    }
+
+    /// Notes what of the prompt is neither the user's words nor ours. What was shown once stays known.
+    pub fn prompted(&mut self, foreign: Option<String>) {
+        self.foreign = foreign.or(self.foreign.take());
     }
 
     /// What it is about.
@@ -310,17 +323,28 @@ impl Turn {
             let shown = command_of(action.action());
             let outcome = Outcome { status: Status::Denied, message, ..Outcome::default() };
             self.executed(&actuation, shown, outcome, now, &mut effects);
-            return Ok((Decided { decision: Decision::Deny, token: None, rule: rule.to_owned() }, effects));
+            return Ok((
+                Decided { decision: Decision::Deny, token: None, steps: None, rule: rule.to_owned() },
+                effects,
+            ));
         }
-        let permit = match command {
-            Some(command) => {
-                policy::judge(verify::with_command(action, command).map_err(DecideError::Rejected)?)
-            }
-            None => policy::judge(action.clone()),
+        let action = match command {
+            Some(command) => verify::with_command(action, command).map_err(DecideError::Rejected)?,
+            None => action.clone(),
         };
-        let rule = match choice {
-            Choice::Always => format!("the user said run once: {}, so nothing is remembered", permit.rule()),
-            Choice::Run | Choice::Deny => format!("the user said run: {}", permit.rule()),
+        let permit = policy::judge(action, Some(&self.subject.around), self.foreign.as_deref());
+        if permit.decision() == Decision::Deny {
+            return Err(DecideError::Denied(permit.rule().to_owned()));
+        }
+        let rule = match (choice, permit.narrowest()) {
+            (Choice::Always, Some(rules)) => {
+                effects.push(Effect::Save(rules));
+                format!("the user said always: {}", permit.rule())
+            }
+            (Choice::Always, None) => {
+                format!("the user said run once: {}, so nothing is remembered", permit.rule())
+            }
+            (Choice::Run | Choice::Deny, _) => format!("the user said run: {}", permit.rule()),
         };
         let shown = command_of(permit.action());
         effects.push(permitted(
@@ -332,7 +356,8 @@ impl Turn {
         ));
         effects.push(self.state(State::Acting, None));
         self.phase = Phase::Running { actuation, command: shown, token: Some(token.clone()) };
-        Ok((Decided { decision: Decision::Allow, token: Some(token), rule }, effects))
+        let steps = permit.steps().map(<[_]>::to_vec);
+        Ok((Decided { decision: Decision::Allow, token: Some(token), steps, rule }, effects))
     }
 
     /// Takes the client's report about the action that is under way.
@@ -437,6 +462,8 @@ pub enum DecideError {
     NotNow,
     /// The edited command is not one that the grammar allows.
     Rejected(Rejection),
+    /// It must not run, by this rule.
+    Denied(String),
 }
 
 fn permitted(

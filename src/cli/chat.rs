@@ -137,6 +137,7 @@ impl Chat {
             text: text.to_owned(),
             level: 1,
             context: Vec::new(),
+            directory: None,
         };
         self.handle.send(Event::Chat(message, answer))?;
         let receipt = receipt.get().await?;

@@ -84,6 +84,9 @@ impl Kernel {
         match turn.decide(decide.choice, decide.command.as_deref(), message, token, now) {
             Ok((decided, effects)) => Ok((id, decided, effects)),
             Err(DecideError::NotNow) => Err(over()),
+            Err(DecideError::Denied(rule)) => Err(Error::bad_request("the edited command is denied")
+                .because(rule)
+                .hint("edit it again, or say no")),
             Err(DecideError::Rejected(rejection)) => {
                 Err(Error::bad_request("the edited command is not allowed")
                     .because(rejection.message)

@@ -90,7 +90,9 @@ impl Kernel {
             duplicate: false,
         };
         let said = HistoryItem::User { text: message.text, context: message.context };
-        Ok((receipt, Some(Subject { turn, session, buffer, level: message.level, said, again: false })))
+        let around = self.surroundings(message.directory.as_deref());
+        let level = message.level;
+        Ok((receipt, Some(Subject { turn, session, buffer, level, said, again: false, around })))
     }
 
     fn session_for(&mut self, message: &ChatMessage) -> Result<SessionId> {

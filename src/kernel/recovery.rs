@@ -47,7 +47,8 @@ impl Kernel {
             if turn.started {
                 self.interrupted(turn)?;
             } else {
-                self.queue(Self::subject(turn, turn.turn.clone(), turn.resumes.is_some()));
+                let subject = self.subject(turn, turn.turn.clone(), turn.resumes.is_some());
+                self.queue(subject);
             }
         }
         self.start_next(session);
@@ -75,7 +76,7 @@ impl Kernel {
         Ok(())
     }
 
-    fn subject(found: &UnfinishedTurn, turn: TurnId, again: bool) -> Subject {
+    fn subject(&self, found: &UnfinishedTurn, turn: TurnId, again: bool) -> Subject {
         Subject {
             turn,
             session: found.session.clone(),
@@ -83,6 +84,8 @@ impl Kernel {
             level: found.level,
             said: HistoryItem::User { text: found.text.clone(), context: found.context.clone() },
             again,
+            // Where the client was is not recorded: commands are asked.
+            around: self.surroundings(None),
         }
     }
 
@@ -175,7 +178,7 @@ impl Kernel {
             attempt: pending.attempt,
             seq: 0,
         };
-        Ok(Actuation::new(address, policy::judge(accepted.action)))
+        Ok(Actuation::new(address, policy::judge(accepted.action, None, None), None))
     }
 
     fn run_again(&mut self, found: &UnfinishedTurn) -> Result<(TurnId, TurnId)> {
@@ -183,7 +186,7 @@ impl Kernel {
         let record =
             Record::TurnResumed { turn: turn.clone(), from: from.clone(), message: found.message.clone() };
         self.append(&found.session, &record)?;
-        let subject = Self::subject(found, turn.clone(), true);
+        let subject = self.subject(found, turn.clone(), true);
         self.turns.insert(turn.clone(), Turn::new(subject));
         if let Some(session) = self.sessions.get_mut(&found.session) {
             session.enqueue(turn.clone());

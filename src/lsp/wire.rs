@@ -99,6 +99,9 @@ pub struct EventParams {
     pub level: Option<u64>,
     /// What the user attached: at most 32 items, 1 MiB each, 4 MiB together.
     pub context: Option<Vec<Attachment>>,
+    /// The session's directory on the client's machine, absolute; absent if it is remote. Commands that only read in
+    /// it may run unasked.
+    pub directory: Option<String>,
     /// The SHA-256 of the texts of earlier turns as they stand in the buffer, by turn. Not used yet.
     pub turn_hashes: Option<BTreeMap<String, String>>,
 }
@@ -430,9 +433,16 @@ pub struct ActuateParams {
     pub token: Option<String>,
     /// The rule that decided.
     pub rule: String,
-    /// The command's parsed steps.
+    /// The command's parsed steps; absent if it is more than plain programs. With `allow` these are run, without a
+    /// shell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps: Option<Vec<Step>>,
+    /// What the choice `always` would save; absent if it can save nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub always: Option<String>,
+    /// What the sandbox will permit to a command, or why there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<String>,
 }
 
 /// The client's answer to [`ACTUATE`]: receipt, not outcome.

@@ -21,6 +21,8 @@ pub struct Verdict {
     pub rule: String,
     /// What would run, if that is certain.
     pub steps: Option<Vec<Step>>,
+    /// It is allowed by people's own rules alone.
+    pub own: bool,
 }
 
 /// Judges a command as if it ran in `place`.
@@ -76,7 +78,8 @@ pub fn judge(command: &str, rules: &[Rule], place: &Place<'_>) -> Verdict {
         Some(rule) => rule.clone(),
         None => built_in("programs that only read, in the workspace"),
     };
-    verdict(Decision::Allow, rule, Some(steps))
+    let own = allowed.len() == steps.len();
+    Verdict { own, ..verdict(Decision::Allow, rule, Some(steps)) }
 }
 
 fn built_in(why: &str) -> String {
@@ -84,7 +87,7 @@ fn built_in(why: &str) -> String {
 }
 
 fn verdict(decision: Decision, rule: String, steps: Option<Vec<Step>>) -> Verdict {
-    Verdict { decision, rule, steps }
+    Verdict { decision, rule, steps, own: false }
 }
 
 fn ask(why: String, steps: Option<Vec<Step>>) -> Verdict {

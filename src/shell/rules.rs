@@ -5,6 +5,8 @@
 //! `<word>` for one that does not, `<path>` for one that names a path inside the workspace that holds no
 //! secrets, `<any>` for every word. A pattern covers a call if it covers all of its words.
 
+use std::path::{Component, Path};
+
 use super::place::Place;
 use super::script;
 use crate::config::{Element, RuleSpec};
@@ -44,11 +46,16 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Checks a rule with its examples, as if they were run in `place`.
+    /// Checks a rule with its examples, as if every relative path was inside the workspace.
     ///
     /// # Errors
     /// What is wrong with the rule, and how to mend it.
-    pub fn new(spec: RuleSpec, source: Source, place: &Place<'_>) -> Result<Self> {
+    pub fn new(spec: RuleSpec, source: Source) -> Result<Self> {
+        let workspace = Path::new("/workspace");
+        let resolve = |path: &Path| {
+            Some(path.to_owned()).filter(|path| !path.components().any(|part| part == Component::ParentDir))
+        };
+        let place = &Place { workspace, directory: workspace, home: None, resolve: &resolve };
         let wrong = |why: String, hint: &str| {
             Err(Error::bad_request(format!("the {} {} is wrong", source.name(), quoted(&spec.pattern)))
                 .because(why)

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::{Effect, Effects, LAST_STEP, Phase, Reply, Turn, permitted};
 use crate::action::Kind;
-use crate::ids::ActuationId;
+use crate::ids::{self, ActuationId};
 use crate::outgoing::{Actuation, Address, Outgoing, State};
 use crate::policy::{self, Permit};
 use crate::prompt::HistoryItem;
-use crate::record::{Decider, EndState, Outcome, Record, Status};
+use crate::record::{Decider, Decision, EndState, Outcome, Record, Status};
 use crate::turn::preview::Preview;
 use crate::verify::{self, Reading};
 
@@ -19,12 +19,7 @@ impl Turn {
         effects.push(Effect::Remember(HistoryItem::Assistant { sexp }));
         match permit.action().kind() {
             Kind::Insert | Kind::Response => self.insert(actuation, permit, EndState::Done, None, effects),
-            Kind::Shell => {
-                effects.push(self.state(State::AwaitingApproval, None));
-                self.phase =
-                    Phase::Asking { actuation: actuation.clone(), action: permit.verified().clone() };
-                self.actuate(actuation, permit, effects);
-            }
+            Kind::Shell => self.command(actuation, permit, now, effects),
             Kind::Log => {
                 tracing::info!(turn = %self.subject.turn, "the model logged a note");
                 effects
@@ -42,6 +37,41 @@ impl Turn {
         }
     }
 
+    /// Runs a command, asks about it, or tells the model that it must not run.
+    fn command(&mut self, actuation: ActuationId, permit: Permit, now: Duration, effects: &mut Effects) {
+        let command = super::command_of(permit.action());
+        match permit.decision() {
+            Decision::Allow => {
+                let token = match ids::token() {
+                    Ok(token) => token,
+                    Err(error) => {
+                        return self.end(
+                            EndState::Failed,
+                            Some(format!("no random bytes: {error}")),
+                            effects,
+                        );
+                    }
+                };
+                effects.push(self.state(State::Acting, None));
+                self.phase =
+                    Phase::Running { actuation: actuation.clone(), command, token: Some(token.clone()) };
+                self.actuate(actuation, permit, Some(token), effects);
+            }
+            Decision::Ask => {
+                effects.push(self.state(State::AwaitingApproval, None));
+                self.phase =
+                    Phase::Asking { actuation: actuation.clone(), action: permit.verified().clone() };
+                self.actuate(actuation, permit, None, effects);
+            }
+            Decision::Deny => {
+                let message = Some(format!("the policy denies it: {}", permit.rule()));
+                let outcome =
+                    Outcome { status: Status::Denied, message, by_policy: true, ..Outcome::default() };
+                self.executed(&actuation, command, outcome, now, effects);
+            }
+        }
+    }
+
     /// The kernel's own message to the user; the turn fails once the client has it.
     pub(super) fn system_error(
         &mut self,
@@ -50,7 +80,7 @@ impl Turn {
         reason: &str,
         effects: &mut Effects,
     ) {
-        let permit = policy::judge(verify::system_error(message, rejected));
+        let permit = policy::judge(verify::system_error(message, rejected), None, None);
         if let Some(actuation) = self.record_proposal(&permit, true, effects) {
             let reason = Some(format!("{reason}: {message}"));
             self.insert(actuation, permit, EndState::Failed, reason, effects);
@@ -67,10 +97,16 @@ impl Turn {
     ) {
         effects.push(self.state(State::Acting, None));
         self.phase = Phase::Inserting { actuation: actuation.clone(), end, reason };
-        self.actuate(actuation, permit, effects);
+        self.actuate(actuation, permit, None, effects);
     }
 
-    pub(super) fn actuate(&mut self, actuation: ActuationId, permit: Permit, effects: &mut Effects) {
+    pub(super) fn actuate(
+        &mut self,
+        actuation: ActuationId,
+        permit: Permit,
+        token: Option<String>,
+        effects: &mut Effects,
+    ) {
         let address = Address {
             actuation,
             turn: self.subject.turn.clone(),
@@ -78,7 +114,7 @@ impl Turn {
             attempt: self.attempt,
             seq: self.next_seq(),
         };
-        effects.push(Effect::Send(Outgoing::Actuate(Box::new(Actuation::new(address, permit)))));
+        effects.push(Effect::Send(Outgoing::Actuate(Box::new(Actuation::new(address, permit, token)))));
     }
 
     /// Records an action and what the policy said. Without random bytes there is no identifier, and then

@@ -60,7 +60,8 @@ impl Turn {
                 self.preview.settle();
                 self.replied(Verdict::Accept, usage, now, effects);
                 (self.repairs, self.repair, self.retries) = (0, None, 0);
-                let permit = policy::judge(accepted.action);
+                let around = Some(&self.subject.around);
+                let permit = policy::judge(accepted.action, around, self.foreign.as_deref());
                 self.propose(permit, now, effects);
             }
         }

@@ -1,12 +1,14 @@
 //! The turn as a table: inputs in, effects out, as short lines.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
 use crate::record::Status;
 
 const GOOD: &str = r#"(:type :response :payload (:text "Hello."))"#;
-const SHELL: &str = r#"(:type :request :target :shell :payload (:cmd "ls"))"#;
+const SHELL: &str = r#"(:type :request :target :shell :payload (:cmd "make"))"#;
+const READS: &str = r#"(:type :request :target :shell :payload (:cmd "ls -la"))"#;
 
 struct Driver {
     turn: Turn,
@@ -23,6 +25,13 @@ impl Driver {
             level: 1,
             said: HistoryItem::User { text: "hi".into(), context: Vec::new() },
             again: false,
+            around: Surroundings {
+                rules: Arc::default(),
+                directory: Some("/home/me/notes".into()),
+                home: Some("/home/me".into()),
+                resolve: |path| Some(path.to_owned()),
+                confined: || Ok(()),
+            },
         };
         Self { turn: Turn::new(subject), now: Duration::from_secs(1), seqs: Vec::new() }
     }
@@ -55,6 +64,7 @@ impl Driver {
                     "ask again".into()
                 }
                 Effect::StopModel => "stop model".into(),
+                Effect::Save(rules) => format!("save {}", rules.len()),
                 Effect::RetryIn(_) => "retry later".into(),
                 Effect::Ended => "ended".into(),
                 Effect::Send(message) => self.message(message),
@@ -263,6 +273,62 @@ fn an_outcome_without_a_decision_is_the_clients_own() {
         driver.report(Status::Done),
         ["+chat.action.permitted", "+chat.action.executed", "remember done", "thinking", "ask"]
     );
+}
+
+#[test]
+fn a_command_that_only_reads_runs_unasked_and_with_a_token() {
+    let mut driver = Driver::started();
+    let lines = driver.reply(READS);
+    assert_eq!(&lines[lines.len() - 2..], ["acting", "actuate allow"]);
+    let wrong = driver.turn.actuated(Some("guessed"), Outcome::default(), driver.now);
+    assert_eq!(wrong.unwrap_err(), Refusal::WrongToken);
+    assert_eq!(driver.report(Status::Done), ["+chat.action.executed", "remember done", "thinking", "ask"]);
+}
+
+#[test]
+fn what_is_neither_the_users_nor_ours_has_every_command_asked() {
+    let mut driver = Driver::started();
+    driver.turn.prompted(Some("\"notes.org\"".into()));
+    // A later prompt without it changes nothing.
+    driver.turn.prompted(None);
+    let lines = driver.reply(READS);
+    assert_eq!(&lines[lines.len() - 2..], ["awaitingApproval", "actuate ask"]);
+}
+
+#[test]
+fn a_command_that_is_denied_is_the_models_to_replace() {
+    let mut driver = Driver::started();
+    let lines = driver.reply(r#"(:type :request :target :shell :payload (:cmd "rm -rf /"))"#);
+    assert_eq!(
+        &lines[lines.len() - 5..],
+        ["remember action", "+chat.action.executed", "remember denied", "thinking", "ask"]
+    );
+}
+
+#[test]
+fn always_saves_a_rule_for_each_program_and_nothing_for_what_is_more() {
+    let always = |command| {
+        let mut driver = Driver::started();
+        driver.reply(SHELL);
+        let (decided, effects) =
+            driver.turn.decide(Choice::Always, Some(command), None, "token".into(), driver.now).unwrap();
+        (decided.rule, driver.show(effects))
+    };
+    let (rule, effects) = always("make a | tee b");
+    assert!(rule.starts_with("the user said always: "), "{rule}");
+    assert_eq!(effects, ["save 2", "+chat.action.permitted", "acting"]);
+    let (rule, effects) = always("make > b");
+    assert!(rule.ends_with("so nothing is remembered"), "{rule}");
+    assert_eq!(effects, ["+chat.action.permitted", "acting"]);
+}
+
+#[test]
+fn an_edited_command_that_is_denied_waits_on() {
+    let mut driver = Driver::started();
+    driver.reply(SHELL);
+    let denied = driver.turn.decide(Choice::Run, Some("sudo make"), None, "token".into(), driver.now);
+    assert!(matches!(denied, Err(DecideError::Denied(_))), "{denied:?}");
+    driver.turn.decide(Choice::Run, None, None, "token".into(), driver.now).unwrap();
 }
 
 #[test]

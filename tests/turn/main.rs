@@ -10,6 +10,7 @@ mod clients;
 mod failures;
 #[path = "../common/fake_model.rs"]
 mod fake_model;
+mod policy;
 mod prompts;
 mod scene;
 mod secrets;

@@ -44,7 +44,10 @@ fn a_command_is_asked_decided_run_and_answered_about() {
     let mut scene = Scene::new();
     let (turn, actuation) = propose(&mut scene, "make test");
     let decided = scene.decide(&actuation, &json!({"choice": "run"})).unwrap();
-    assert_eq!((&decided["decision"], &decided["steps"]), (&json!("allow"), &Value::Null));
+    assert_eq!(
+        (&decided["decision"], &decided["steps"]),
+        (&json!("allow"), &json!([{"op": null, "argv": ["make", "test"]}]))
+    );
     scene.wait(&turn, "acting");
     // A second decision comes too late, another token is none.
     let error = scene.decide(&actuation, &json!({"choice": "deny"})).unwrap_err();
@@ -85,13 +88,13 @@ fn a_command_is_asked_decided_run_and_answered_about() {
 #[test]
 fn a_denial_is_told() {
     let mut scene = Scene::new();
-    let (turn, actuation) = propose(&mut scene, "rm -r ~");
+    let (turn, actuation) = propose(&mut scene, "rm -r build");
     scene.model.reply_with(&insert("Understood."));
     let denied = scene.decide(&actuation, &json!({"choice": "deny", "message": "never"})).unwrap();
     assert_eq!((&denied["decision"], &denied["token"]), (&json!("deny"), &Value::Null));
-    let result = told(&mut scene, &turn, "rm -r ~");
+    let result = told(&mut scene, &turn, "rm -r build");
     assert!(result.starts_with("[command denied]\n"), "{result}");
-    assert_eq!(data(&result, "command"), "rm -r ~");
+    assert_eq!(data(&result, "command"), "rm -r build");
     // These are the user's own words, so they are no data.
     assert!(result.ends_with("]\nThe user says: never"), "{result}");
     scene.finish();

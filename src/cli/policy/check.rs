@@ -63,7 +63,7 @@ pub fn run(args: &Args, config: &Config, stdin: &mut dyn BufRead, stdout: &mut d
         Error::bad_request(format!("{} is no directory", named.display()))
             .hint("name the directory that commands would run in: --dir DIR")
     })?;
-    let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
+    let home = std::env::home_dir().filter(|home| home.is_absolute());
     let place = Place {
         workspace: &workspace,
         directory: &workspace,
@@ -73,11 +73,11 @@ pub fn run(args: &Args, config: &Config, stdin: &mut dyn BufRead, stdout: &mut d
     let specs = &config.shell.rules;
     shell::check_count(specs.len())?;
     let rules: Vec<Rule> =
-        specs.iter().map(|spec| Rule::new(spec.clone(), Source::User, &place)).collect::<Result<_>>()?;
+        specs.iter().map(|spec| Rule::new(spec.clone(), Source::User)).collect::<Result<_>>()?;
     if args.jsonl {
         let answer = |question: Result<Question, String>| match question {
             Ok(Question { command }) => {
-                let Verdict { decision, rule, steps } = shell::judge(&command, &rules, &place);
+                let Verdict { decision, rule, steps, .. } = shell::judge(&command, &rules, &place);
                 Answer { decision, rule, steps, error: None }
             }
             Err(why) => Answer {

@@ -142,9 +142,9 @@ fn kernel(event: Event, outgoing: &mpsc::Sender<Outgoing>, held: &mut Vec<Reply<
         Event::Read(query, reply) => reply.send(Ok(Value::from(format!("{query:?}")))),
         Event::Cancel(turn, reply) => {
             let address = Address { actuation: "a".into(), turn, session: "s".into(), attempt: 0, seq: 1 };
-            let permit = crate::policy::judge(crate::verify::system_error("broken", None));
+            let permit = crate::policy::judge(crate::verify::system_error("broken", None), None, None);
             reply.send(Ok(true));
-            outgoing.try_send(Outgoing::Actuate(Box::new(Actuation::new(address, permit)))).ok();
+            outgoing.try_send(Outgoing::Actuate(Box::new(Actuation::new(address, permit, None)))).ok();
         }
         Event::Refused(actuation, message) => {
             let reason = Some(format!("{actuation}: {message}"));

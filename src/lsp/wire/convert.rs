@@ -1,7 +1,10 @@
 //! From the wire to the kernel's words (`from_wire`) and back (`to_wire`). All bounds on what a client may
 //! send are checked here, so that the kernel never sees a value out of them.
 
+mod actuate;
+
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -21,7 +24,7 @@ use crate::event::{
     self, Actuated, ChatMessage, Decide, Decided, Output, Page, Query, Receipt, Resume, Resumed,
 };
 use crate::ids::{ActuationId, SessionId, TurnId};
-use crate::outgoing::{Actuation, Delta, Outgoing, Retract, TurnState};
+use crate::outgoing::{Delta, Outgoing, Retract, TurnState};
 use crate::record::{Outcome, Status};
 use crate::request::MAX_LEVEL;
 
@@ -203,6 +206,7 @@ impl EventParams {
             text: self.text,
             level,
             context,
+            directory: self.directory.map(directory).transpose()?,
         })
     }
 }
@@ -268,7 +272,12 @@ impl DecideResult {
     /// The answer for a client.
     #[must_use]
     pub fn to_wire(decided: Decided) -> Self {
-        Self { decision: decided.decision, token: decided.token, steps: None, rule: decided.rule }
+        Self {
+            decision: decided.decision,
+            token: decided.token,
+            steps: decided.steps.as_deref().map(actuate::steps),
+            rule: decided.rule,
+        }
     }
 }
 
@@ -315,6 +324,7 @@ impl ActuatedParams {
                 stderr,
                 truncated: truncated || self.truncated.unwrap_or_default(),
                 message,
+                by_policy: false,
             },
         })
     }
@@ -456,27 +466,6 @@ impl RetractParams {
     }
 }
 
-impl ActuateParams {
-    /// The request.
-    #[must_use]
-    pub fn to_wire(actuation: &Actuation) -> Self {
-        let address = actuation.address().clone();
-        Self {
-            actuation_id: address.actuation.0,
-            turn_id: address.turn.0,
-            session_id: address.session.0,
-            attempt: address.attempt,
-            seq: address.seq,
-            action: actuation.action().to_json(),
-            sexp: actuation.sexp().to_owned(),
-            decision: actuation.decision(),
-            token: None,
-            rule: actuation.rule().to_owned(),
-            steps: None,
-        }
-    }
-}
-
 impl ActuateResult {
     /// Why the client refused, if it did. An answer of another shape is a receipt all the same.
     #[must_use]
@@ -492,6 +481,15 @@ impl AbortParams {
     pub fn to_wire(actuation: ActuationId) -> Self {
         Self { actuation_id: actuation.0 }
     }
+}
+
+fn directory(directory: String) -> Result<PathBuf> {
+    within("directory", &directory, 1, MAX_NAME)?;
+    let path = PathBuf::from(directory);
+    if !path.is_absolute() {
+        return Err(Error::bad_request("directory: must be absolute"));
+    }
+    Ok(path)
 }
 
 fn within(field: &str, text: &str, least: usize, most: usize) -> Result<()> {
