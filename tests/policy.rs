@@ -2,6 +2,7 @@
 //! by others.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+#![allow(clippy::print_stdout, reason = "the documents state what was counted")]
 
 #[path = "policy/hostile.rs"]
 mod hostile;

@@ -6,18 +6,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Kernel;
-use crate::config::{Config, RuleSpec, Shell};
+use crate::config::{Config, Element, RuleSpec, Shell};
 use crate::error::{Error, Result};
 use crate::policy::Surroundings;
+use crate::record::Decision;
 use crate::sandbox;
 use crate::shell::{self, Rule, Source};
 
 /// The most bytes of the file with saved rules.
 const MAX_FILE: u64 = 1 << 20;
 
-/// The file with saved rules.
+/// A file with rules: the saved ones, or a project's.
 #[derive(Default, serde::Deserialize, serde::Serialize)]
-#[serde(deny_unknown_fields)]
 struct File {
     #[serde(default)]
     shell: Shell,
@@ -35,11 +35,31 @@ pub fn load(config: &Config) -> Result<Vec<Rule>> {
     all.map(|(spec, source)| Rule::new(spec.clone(), source)).collect()
 }
 
+/// The rules of the project in `directory`. If they are wrong every command there is asked, and it is said why.
+fn project(directory: &Path) -> Vec<Rule> {
+    let path = directory.join(".org-agent").join("config.toml");
+    let rules = read(&path).and_then(|file| {
+        shell::check_count(file.shell.rules.len())?;
+        file.shell.rules.into_iter().map(|spec| Rule::new(spec, Source::Project)).collect()
+    });
+    rules.unwrap_or_else(|error: Error| {
+        tracing::warn!(%error, "the project's rules are wrong");
+        let everything = RuleSpec {
+            pattern: vec![Element::One("<any>...".into())],
+            decision: Decision::Ask,
+            reason: error.one_line(),
+            matches: Vec::new(),
+            not_match: Vec::new(),
+        };
+        Rule::new(everything, Source::Project).into_iter().collect()
+    })
+}
+
 fn read(path: &Path) -> Result<File> {
     let failed = |why: String| {
         Error::bad_request(format!("cannot read {}", path.display()))
             .because(why)
-            .hint("it holds the rules saved by \"always\"; mend it, or remove it to forget them")
+            .hint("it holds rules for shell commands; mend it, or remove it to be asked again")
     };
     match fs::metadata(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(File::default()),
@@ -55,11 +75,17 @@ impl Kernel {
     /// What the commands of a turn are judged by, whose session is in `directory`.
     pub(super) fn surroundings(&self, directory: Option<&Path>) -> Surroundings {
         let home = std::env::home_dir().filter(|home| home.is_absolute());
+        let directory =
+            directory.and_then(|directory| directory.canonicalize().ok()).filter(|path| path.is_dir());
+        let narrower = directory.as_deref().map(project).unwrap_or_default();
+        let rules = if narrower.is_empty() {
+            Arc::clone(&self.rules)
+        } else {
+            Arc::new(self.rules.iter().cloned().chain(narrower).collect())
+        };
         Surroundings {
-            rules: Arc::clone(&self.rules),
-            directory: directory
-                .and_then(|directory| directory.canonicalize().ok())
-                .filter(|path| path.is_dir()),
+            rules,
+            directory,
             home: home.map(|home| home.canonicalize().unwrap_or(home)),
             resolve: shell::on_disk,
             confined: sandbox::confined,

@@ -30,15 +30,15 @@ pub struct Verdict {
 pub fn judge(command: &str, rules: &[Rule], place: &Place<'_>) -> Verdict {
     let script = match script::parse(command) {
         Ok(script) => script,
-        Err(why) => return ask(why.to_owned(), None),
+        Err(why) => return ask(why, None),
     };
     let danger = danger::find(&script, place);
     let steps = match script.plain {
         Ok(steps) => steps,
         Err(why) => {
             return match danger {
-                Some(danger) => deny(danger, None),
-                None => ask(format!("it is more than plain commands: {why}"), None),
+                Some(danger) => deny(&danger, None),
+                None => ask(&format!("it is more than plain commands: {why}"), None),
             };
         }
     };
@@ -66,13 +66,13 @@ pub fn judge(command: &str, rules: &[Rule], place: &Place<'_>) -> Verdict {
         }
     }
     if let Some(danger) = danger {
-        return deny(danger, Some(steps));
+        return deny(&danger, Some(steps));
     }
     if let Some(rule) = asked {
         return verdict(Decision::Ask, rule, Some(steps));
     }
     if steps.len() > MAX_STEPS {
-        return ask(format!("more than {MAX_STEPS} steps"), Some(steps));
+        return ask(&format!("more than {MAX_STEPS} steps"), Some(steps));
     }
     let rule = match allowed.first() {
         Some(rule) => rule.clone(),
@@ -90,10 +90,10 @@ fn verdict(decision: Decision, rule: String, steps: Option<Vec<Step>>) -> Verdic
     Verdict { decision, rule, steps, own: false }
 }
 
-fn ask(why: String, steps: Option<Vec<Step>>) -> Verdict {
-    verdict(Decision::Ask, built_in(&why), steps)
+fn ask(why: &str, steps: Option<Vec<Step>>) -> Verdict {
+    verdict(Decision::Ask, built_in(why), steps)
 }
 
-fn deny(why: String, steps: Option<Vec<Step>>) -> Verdict {
-    verdict(Decision::Deny, built_in(&why), steps)
+fn deny(why: &str, steps: Option<Vec<Step>>) -> Verdict {
+    verdict(Decision::Deny, built_in(why), steps)
 }

@@ -161,3 +161,29 @@ fn always_allows_exactly_this_from_then_on_and_after_a_restart() {
     let (_, actuation) = propose(&mut scene, "six", "make check", &at);
     assert_eq!(actuation["decision"], "allow", "{actuation}");
 }
+
+#[test]
+fn a_project_can_only_narrow() {
+    let narrowed = |rules: &str| {
+        let (mut scene, directory) = (Scene::new(), workspace());
+        std::fs::create_dir(directory.path().join(".org-agent")).unwrap();
+        std::fs::write(directory.path().join(".org-agent/config.toml"), rules).unwrap();
+        let (_, actuation) = propose(&mut scene, "one", "ls", &json!({"directory": directory.path()}));
+        (actuation["decision"].clone(), actuation["rule"].as_str().unwrap().to_owned())
+    };
+    let (decision, rule) = narrowed(
+        "[[shell.rules]]\npattern = [\"ls\", \"<any>...\"]\ndecision = \"ask\"\nreason = \"names are secret\"\n",
+    );
+    assert_eq!(decision, "ask");
+    assert_eq!(rule, "project rule ask [\"ls\",\"<any>...\"]: names are secret");
+    // What would widen, and what cannot be read, has everything asked.
+    for rules in [
+        "[[shell.rules]]\npattern = [\"make\"]\ndecision = \"allow\"\n",
+        "[[shell.rules]]\npattern = 1\n",
+        "{",
+    ] {
+        let (decision, rule) = narrowed(rules);
+        assert_eq!(decision, "ask", "{rules}");
+        assert!(rule.starts_with("project rule ask"), "{rule}");
+    }
+}
