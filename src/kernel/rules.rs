@@ -64,6 +64,8 @@ fn read(path: &Path) -> Result<File> {
     match fs::metadata(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(File::default()),
         Err(error) => return Err(failed(error.to_string())),
+        // Reading a pipe could wait for ever.
+        Ok(data) if !data.is_file() => return Err(failed("it is no file".into())),
         Ok(data) if data.len() > MAX_FILE => return Err(failed("it has more than 1 MiB".into())),
         Ok(_) => {}
     }
