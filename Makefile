@@ -54,6 +54,7 @@ test: emacs bubblewrap ## run every test that belongs to a change (about ten min
 .PHONY: test-long
 test-long: emacs ## the tests that take long: kill -9 for MINUTES (default 1), deep property tests
 	ORG_AGENT_KILL_SECONDS=$$(( $(MINUTES) * 60 )) $(CARGO) test --locked --release --test kill -- --nocapture
+	ORG_AGENT_COMMANDS=100000 $(CARGO) test --locked --release --test policy bash -- --nocapture
 	PROPTEST_CASES=20000 $(CARGO) test --locked --release --lib --test verifier --test grammar --test org --test store
 
 .PHONY: lint
