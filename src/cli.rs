@@ -12,6 +12,8 @@ pub mod org;
 mod policy;
 mod sandbox;
 mod serve;
+mod session;
+mod why;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -46,6 +48,8 @@ enum Command {
     Grammar(grammar::Args),
     Policy(policy::Args),
     Sandbox(sandbox::Args),
+    Session(session::Args),
+    Why(why::Args),
     Doctor(doctor::Args),
 }
 
@@ -75,6 +79,12 @@ pub fn main() -> ExitCode {
         Command::Policy(args) => config().and_then(|config| {
             policy::run(&args, &config, &mut io::stdin().lock(), &mut io::stdout().lock())
         }),
+        Command::Session(args) => {
+            config().and_then(|config| session::run(&args, &config, &mut io::stdout().lock())).map(|()| 0)
+        }
+        Command::Why(args) => {
+            config().and_then(|config| why::run(&args, &config, &mut io::stdout().lock())).map(|()| 0)
+        }
         Command::Sandbox(args) => Ok(sandbox::main(args)),
         Command::Doctor(args) => doctor::main(&args),
     };

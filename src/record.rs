@@ -101,6 +101,9 @@ pub enum Record {
         by: Decider,
         /// The command as the user edited it, if they did.
         command: Option<String>,
+        /// What exactly may run.
+        #[serde(default, skip_serializing_if = "Approved::is_empty")]
+        approved: Approved,
     },
     /// An action was carried out, or failed, or its outcome is unknown.
     #[serde(rename = "chat.action.executed")]
@@ -130,6 +133,25 @@ pub enum Record {
         /// The message that both answer.
         message: EventId,
     },
+}
+
+/// What exactly a decision about a command is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approved {
+    /// The programs that run, each `{op, argv}`, if that is certain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<Value>,
+    /// The SHA-256 of the token that was given out for it, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+}
+
+impl Approved {
+    /// Nothing may run, or nothing is known about it.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.steps.is_none() && self.token.is_none()
+    }
 }
 
 impl Record {
@@ -293,6 +315,9 @@ pub struct Outcome {
     /// The client's or the user's own words about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// Whether the client ran the command in the sandbox, if it said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandboxed: Option<bool>,
     /// The policy denied it, not the user.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub by_policy: bool,

@@ -21,14 +21,15 @@ mod read;
 use std::time::Duration;
 
 use preview::Preview;
+use sha2::{Digest, Sha256};
 
 use crate::action::Action;
 use crate::config::RuleSpec;
-use crate::ids::{ActuationId, SessionId, TurnId};
+use crate::ids::{ActuationId, SessionId, TurnId, hex};
 use crate::outgoing::{Delta, Outgoing, Retract, State, TurnState};
-use crate::policy::{self, Surroundings};
+use crate::policy::{self, Permit, Surroundings};
 use crate::prompt::HistoryItem;
-use crate::record::{Decider, Decision, EndState, Outcome, Record, Status, Verdict};
+use crate::record::{Approved, Decider, Decision, EndState, Outcome, Record, Status, Verdict};
 use crate::reply::{Failure, Piece};
 use crate::request::{Choice, Decided};
 use crate::sexp::Rejection;
@@ -284,13 +285,8 @@ impl Turn {
                 self.replied(Verdict::Cancelled, None, now, &mut effects);
             }
             Phase::Asking { actuation, action } => {
-                effects.push(permitted(
-                    actuation,
-                    Decision::Deny,
-                    "the user cancelled the turn",
-                    Decider::User,
-                    None,
-                ));
+                let decided = (Decision::Deny, "the user cancelled the turn");
+                effects.push(permitted(actuation, decided, Decider::User, None, Approved::default()));
                 let command = command_of(action.action());
                 stopped(actuation, command, Status::Denied, "cancelled before it ran", &mut effects);
             }
@@ -319,7 +315,8 @@ impl Turn {
         let mut effects = Vec::new();
         if choice == Choice::Deny {
             let rule = "the user said no";
-            effects.push(permitted(&actuation, Decision::Deny, rule, Decider::User, None));
+            let decided = (Decision::Deny, rule);
+            effects.push(permitted(&actuation, decided, Decider::User, None, Approved::default()));
             let shown = command_of(action.action());
             let outcome = Outcome { status: Status::Denied, message, ..Outcome::default() };
             self.executed(&actuation, shown, outcome, now, &mut effects);
@@ -349,10 +346,10 @@ impl Turn {
         let shown = command_of(permit.action());
         effects.push(permitted(
             &actuation,
-            Decision::Allow,
-            &rule,
+            (Decision::Allow, &rule),
             Decider::User,
             command.map(str::to_owned),
+            approved(&permit, Some(&token)),
         ));
         effects.push(self.state(State::Acting, None));
         self.phase = Phase::Running { actuation, command: shown, token: Some(token.clone()) };
@@ -386,7 +383,13 @@ impl Turn {
                 let decision =
                     if outcome.status == Status::Denied { Decision::Deny } else { Decision::Allow };
                 let rule = "the client reported an outcome without a decision";
-                effects.push(permitted(&actuation, decision, rule, Decider::Client, None));
+                effects.push(permitted(
+                    &actuation,
+                    (decision, rule),
+                    Decider::Client,
+                    None,
+                    Approved::default(),
+                ));
                 self.executed(&actuation, shown, outcome, now, &mut effects);
             }
             Phase::Running { actuation, command, token: expected } => {
@@ -468,10 +471,10 @@ pub enum DecideError {
 
 fn permitted(
     actuation: &ActuationId,
-    decision: Decision,
-    rule: &str,
+    (decision, rule): (Decision, &str),
     by: Decider,
     command: Option<String>,
+    approved: Approved,
 ) -> Effect {
     Effect::Record(Record::ActionPermitted {
         actuation: actuation.clone(),
@@ -479,7 +482,17 @@ fn permitted(
         rule: rule.to_owned(),
         by,
         command,
+        approved,
     })
+}
+
+/// What a permit is about, and the token that was given out for it.
+fn approved(permit: &Permit, token: Option<&str>) -> Approved {
+    Approved {
+        // Strings and lists can always be written.
+        steps: permit.steps().and_then(|steps| serde_json::to_value(steps).ok()),
+        token: token.map(|token| hex(&Sha256::digest(token.as_bytes()))),
+    }
 }
 
 fn command_of(action: &Action) -> String {

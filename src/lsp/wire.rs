@@ -232,6 +232,8 @@ pub struct ActuatedParams {
     pub truncated: Option<bool>,
     /// The client's or the user's words about it; over 64 KiB they are cut.
     pub message: Option<String>,
+    /// Whether a command ran in the sandbox.
+    pub sandboxed: Option<bool>,
 }
 
 /// How an action ended.

@@ -134,7 +134,7 @@ impl Fold<'_> {
             Record::ActionProposed { actuation, turn, attempt, action, sexp: _, system } => {
                 self.proposed(&actuation, &turn, attempt, &action, system)
             }
-            Record::ActionPermitted { actuation, decision, rule, by, command } => {
+            Record::ActionPermitted { actuation, decision, rule, by, command, approved: _ } => {
                 self.permitted(&actuation, decision, &rule, by, command.as_deref())
             }
             Record::ActionExecuted { actuation, outcome } => self.executed(&actuation, &outcome),

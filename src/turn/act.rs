@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Effect, Effects, LAST_STEP, Phase, Reply, Turn, permitted};
+use super::{Effect, Effects, LAST_STEP, Phase, Reply, Turn, approved, permitted};
 use crate::action::Kind;
 use crate::ids::{self, ActuationId};
 use crate::outgoing::{Actuation, Address, Outgoing, State};
@@ -14,12 +14,18 @@ use crate::verify::{self, Reading};
 
 impl Turn {
     pub(super) fn propose(&mut self, permit: Permit, now: Duration, effects: &mut Effects) {
-        let Some(actuation) = self.record_proposal(&permit, false, effects) else { return };
+        // What runs unasked has its token from the beginning.
+        let unasked = permit.action().kind() == Kind::Shell && permit.decision() == Decision::Allow;
+        let token = match unasked.then(ids::token).transpose() {
+            Ok(token) => token,
+            Err(error) => return self.no_random_bytes(&error, effects),
+        };
+        let Some(actuation) = self.record_proposal(&permit, token.as_deref(), false, effects) else { return };
         let sexp = crate::sexp::printer::print(permit.action());
         effects.push(Effect::Remember(HistoryItem::Assistant { sexp }));
         match permit.action().kind() {
             Kind::Insert | Kind::Response => self.insert(actuation, permit, EndState::Done, None, effects),
-            Kind::Shell => self.command(actuation, permit, now, effects),
+            Kind::Shell => self.command(actuation, permit, token, now, effects),
             Kind::Log => {
                 tracing::info!(turn = %self.subject.turn, "the model logged a note");
                 effects
@@ -38,24 +44,20 @@ impl Turn {
     }
 
     /// Runs a command, asks about it, or tells the model that it must not run.
-    fn command(&mut self, actuation: ActuationId, permit: Permit, now: Duration, effects: &mut Effects) {
+    fn command(
+        &mut self,
+        actuation: ActuationId,
+        permit: Permit,
+        token: Option<String>,
+        now: Duration,
+        effects: &mut Effects,
+    ) {
         let command = super::command_of(permit.action());
         match permit.decision() {
             Decision::Allow => {
-                let token = match ids::token() {
-                    Ok(token) => token,
-                    Err(error) => {
-                        return self.end(
-                            EndState::Failed,
-                            Some(format!("no random bytes: {error}")),
-                            effects,
-                        );
-                    }
-                };
                 effects.push(self.state(State::Acting, None));
-                self.phase =
-                    Phase::Running { actuation: actuation.clone(), command, token: Some(token.clone()) };
-                self.actuate(actuation, permit, Some(token), effects);
+                self.phase = Phase::Running { actuation: actuation.clone(), command, token: token.clone() };
+                self.actuate(actuation, permit, token, effects);
             }
             Decision::Ask => {
                 effects.push(self.state(State::AwaitingApproval, None));
@@ -81,7 +83,7 @@ impl Turn {
         effects: &mut Effects,
     ) {
         let permit = policy::judge(verify::system_error(message, rejected), None, None);
-        if let Some(actuation) = self.record_proposal(&permit, true, effects) {
+        if let Some(actuation) = self.record_proposal(&permit, None, true, effects) {
             let reason = Some(format!("{reason}: {message}"));
             self.insert(actuation, permit, EndState::Failed, reason, effects);
         }
@@ -122,13 +124,14 @@ impl Turn {
     pub(super) fn record_proposal(
         &mut self,
         permit: &Permit,
+        token: Option<&str>,
         system: bool,
         effects: &mut Effects,
     ) -> Option<ActuationId> {
         let actuation = match ActuationId::random() {
             Ok(actuation) => actuation,
             Err(error) => {
-                self.end(EndState::Failed, Some(format!("no random bytes: {error}")), effects);
+                self.no_random_bytes(&error, effects);
                 return None;
             }
         };
@@ -140,8 +143,13 @@ impl Turn {
             sexp: crate::sexp::printer::print(permit.action()),
             system,
         }));
-        effects.push(permitted(&actuation, permit.decision(), permit.rule(), Decider::Policy, None));
+        let decided = (permit.decision(), permit.rule());
+        effects.push(permitted(&actuation, decided, Decider::Policy, None, approved(permit, token)));
         Some(actuation)
+    }
+
+    fn no_random_bytes(&mut self, error: &getrandom::Error, effects: &mut Effects) {
+        self.end(EndState::Failed, Some(format!("no random bytes: {error}")), effects);
     }
 
     /// A command has an outcome: the model gets it and goes on.

@@ -227,7 +227,14 @@ fn step() -> impl Strategy<Value = Record> {
         ),
         (action(), decision, by, proptest::option::of("[a-z]{1,4}")).prop_map(
             |(actuation, decision, by, command)| {
-                Record::ActionPermitted { actuation, decision, rule: "r".into(), by, command }
+                Record::ActionPermitted {
+                    actuation,
+                    decision,
+                    rule: "r".into(),
+                    by,
+                    command,
+                    approved: Default::default(),
+                }
             }
         ),
         (action(), status, "[a-z]{0,4}").prop_map(|(actuation, status, stdout)| Record::ActionExecuted {

@@ -137,6 +137,7 @@ fn permitted(actuation: &str, decision: Decision) -> Record {
         rule: "a rule".into(),
         by: Decider::Policy,
         command: None,
+        approved: org_agent::record::Approved::default(),
     }
 }
 

@@ -50,6 +50,7 @@ fn a_turn_is_told_back() {
         rule: "the user said so".into(),
         by: Decider::User,
         command: Some("ls -l".into()),
+        approved: org_agent::record::Approved::default(),
     };
     home.append("s", &[decided]);
     let result = home.append("s", &[executed("a", Status::Done)]).remove(0);

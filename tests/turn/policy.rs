@@ -118,6 +118,26 @@ fn what_is_denied_reaches_the_model_and_never_the_client() {
     scene.finish();
 }
 
+/// What `org-agent session show --actions` prints of the only session, and that `why` knows its actions.
+fn audit(home: &std::path::Path) -> String {
+    let run = |arguments: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_org-agent"))
+            .args(arguments)
+            .env("ORG_AGENT_HOME", home)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let list = run(&["session", "list"]);
+    let id = list.split(' ').next().unwrap();
+    let shown = run(&["session", "show", &id[..8], "--actions"]);
+    let action = shown.split(' ').next().unwrap();
+    assert!(run(&["why", action]).contains("\"chat.action.permitted\""));
+    assert!(run(&["session", "show", id]).contains("user\none\n"));
+    shown
+}
+
 #[test]
 fn always_allows_exactly_this_from_then_on_and_after_a_restart() {
     let directory = workspace();
@@ -151,6 +171,17 @@ fn always_allows_exactly_this_from_then_on_and_after_a_restart() {
         finish(&mut scene, &turn, &token, "");
     }
     scene.finish();
+    let shown = audit(home.path());
+    for line in [
+        "    ask by policy: built-in: make: not one of the programs known to read only\n",
+        "    allow by user: the user said always: built-in: make",
+        "         [\"make\",\"check\"]\n",
+        "      for one use, token ",
+        "    allow by policy: saved rule allow [[\"make\"],[\"check\"]]\n",
+        "    done, exit code 0, after ",
+    ] {
+        assert!(shown.contains(line), "{line}\n{shown}");
+    }
     let saved = std::fs::read_to_string(home.path().join("saved-rules.toml")).unwrap();
     assert_eq!(saved.matches("[[shell.rules]]").count(), 1, "{saved}");
 

@@ -325,6 +325,7 @@ impl ActuatedParams {
                 truncated: truncated || self.truncated.unwrap_or_default(),
                 message,
                 by_policy: false,
+                sandboxed: self.sandboxed,
             },
         })
     }
