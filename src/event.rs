@@ -25,6 +25,8 @@ pub enum Event {
         secrets: BTreeMap<String, String>,
         /// Whether it takes over what an earlier server left unfinished.
         recover: bool,
+        /// Whether it runs commands; if not, the server does.
+        runs: bool,
     },
     /// The user said something.
     Chat(ChatMessage, Reply<Receipt>),

@@ -8,6 +8,7 @@
 mod actions;
 mod call;
 mod chat;
+mod jobs;
 mod outbox;
 mod reads;
 mod recovery;
@@ -94,6 +95,9 @@ pub struct Kernel {
     model: Option<Arc<dyn Model>>,
     /// The rules of people for the shell.
     rules: Arc<Vec<Rule>>,
+    /// Whether the client leaves commands to this server, and those that run.
+    runs_here: bool,
+    jobs: HashMap<TurnId, jobs::Running>,
     began: Instant,
     /// The last thing appended.
     ticket: u64,
@@ -136,6 +140,8 @@ impl Kernel {
         Ok(Self {
             config,
             rules,
+            runs_here: false,
+            jobs: HashMap::new(),
             persona,
             store,
             secrets: Secrets::new(),
@@ -204,7 +210,7 @@ impl Kernel {
 
     fn handle(&mut self, event: Event) -> Result<()> {
         match event {
-            Event::Hello { secrets, recover } => self.hello(secrets, recover),
+            Event::Hello { secrets, recover, runs } => self.hello(secrets, recover, runs),
             Event::Chat(message, reply) => self.chat(message, reply),
             Event::Cancel(turn, reply) => self.cancel(&turn, reply),
             Event::Decide(decide, reply) => self.decide(&decide, reply),
@@ -275,6 +281,7 @@ impl Kernel {
                     });
                 }
                 Effect::Save(rules) => self.save_rules(&rules),
+                Effect::Run(actuation, action, steps) => self.run_here(id, actuation, action.action(), steps),
                 Effect::Send(message) => {
                     if let Outgoing::Actuate(actuation) = &message {
                         self.actuations.insert(actuation.address().actuation.clone(), id.clone());
@@ -329,6 +336,7 @@ impl Kernel {
     fn ended(&mut self, id: &TurnId, session: &SessionId) {
         self.touch(session);
         self.calls.remove(id);
+        self.jobs.remove(id);
         self.turns.remove(id);
         for actuation in
             self.actuations.iter().filter(|(_, turn)| *turn == id).map(|(actuation, _)| actuation)

@@ -32,6 +32,7 @@ pub mod turn;
 pub mod model;
 pub mod store;
 pub mod sandbox;
+pub mod runner;
 
 // Layer 3: the loop.
 pub mod event;

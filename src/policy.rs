@@ -77,6 +77,8 @@ pub struct Surroundings {
     pub resolve: fn(&Path) -> Option<PathBuf>,
     /// Whether commands can be confined here; why not.
     pub confined: fn() -> Result<(), String>,
+    /// The client does not run commands: this server does.
+    pub runs_here: bool,
 }
 
 /// Judges `action`. `foreign` names a source of text that the model was shown and that neither the user nor this

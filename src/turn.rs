@@ -33,6 +33,7 @@ use crate::record::{Approved, Decider, Decision, EndState, Outcome, Record, Stat
 use crate::reply::{Failure, Piece};
 use crate::request::{Choice, Decided};
 use crate::sexp::Rejection;
+use crate::shell::Step;
 use crate::verify::{self, Reading, Verified};
 
 /// How often a rejected reply is asked for again.
@@ -61,6 +62,8 @@ pub enum Effect {
     RetryIn(Duration),
     /// Remember these rules of the user.
     Save(Vec<RuleSpec>),
+    /// Run a command here, for a client that does not: these steps, or its text by a shell.
+    Run(ActuationId, Verified<Action>, Option<Vec<Step>>),
     /// Send to the client.
     Send(Outgoing),
     /// The turn is over.
@@ -353,6 +356,11 @@ impl Turn {
         ));
         effects.push(self.state(State::Acting, None));
         self.phase = Phase::Running { actuation, command: shown, token: Some(token.clone()) };
+        if self.subject.around.runs_here
+            && let Some(actuation) = self.actuation().cloned()
+        {
+            effects.push(Effect::Run(actuation, permit.verified().clone(), None));
+        }
         let steps = permit.steps().map(<[_]>::to_vec);
         Ok((Decided { decision: Decision::Allow, token: Some(token), steps, rule }, effects))
     }

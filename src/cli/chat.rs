@@ -1,24 +1,27 @@
 //! `org-agent chat`: a terminal over the same kernel, a client like any other.
 //!
 //! Standard output gets the conversation, or with `--json` one event per line; questions and notes go to
-//! standard error. A command runs only after a `y` at a terminal, typed after the question was asked:
-//! without one the answer is no.
+//! standard error. A command that the policy asks about runs only after a `y` at a terminal, typed after the
+//! question was asked: without one the answer is no.
 
-mod command;
 mod input;
 mod screen;
 
 use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
 
 use tokio::sync::mpsc;
 
 use super::config;
+use crate::action::Kind;
 use crate::error::{Error, Result};
 use crate::event::{Actuated, ChatMessage, Choice, Decide, Event, Output, reply};
 use crate::ids::{ActuationId, SessionId, TurnId};
 use crate::kernel::{Handle, Kernel};
 use crate::outgoing::{Actuation, Outgoing, State};
 use crate::record::{Decision, Outcome};
+use crate::runner::{self, Job};
+use crate::shell::Step;
 use input::Input;
 use screen::Screen;
 
@@ -63,7 +66,7 @@ async fn run(args: &Args) -> Result<u8> {
     let (handle, queue) = Handle::new();
     let (client, messages) = mpsc::channel(256);
     let kernel = tokio::spawn(kernel.run(queue, client));
-    handle.send(Event::Hello { secrets: std::collections::BTreeMap::new(), recover: false })?;
+    handle.send(Event::Hello { secrets: std::collections::BTreeMap::new(), recover: false, runs: true })?;
     let buffer = if args.new { format!("{BUFFER} {}", crate::ids::token()?) } else { BUFFER.to_owned() };
     let mut chat = Chat {
         handle: handle.clone(),
@@ -72,6 +75,8 @@ async fn run(args: &Args) -> Result<u8> {
         screen: Screen::new(args.json),
         session: args.session.as_deref().map(SessionId::from),
         buffer,
+        directory: std::env::current_dir()
+            .map_err(|error| Error::bad_request("there is no current directory").because(error))?,
         said: 0,
     };
     let result = chat.talk(&args.text.join(" ")).await;
@@ -91,6 +96,8 @@ struct Chat {
     screen: Screen,
     session: Option<SessionId>,
     buffer: String,
+    /// Where it was started: the workspace of its commands.
+    directory: PathBuf,
     said: u64,
 }
 
@@ -137,7 +144,7 @@ impl Chat {
             text: text.to_owned(),
             level: 1,
             context: Vec::new(),
-            directory: None,
+            directory: Some(self.directory.clone()),
         };
         self.handle.send(Event::Chat(message, answer))?;
         let receipt = receipt.get().await?;
@@ -176,8 +183,13 @@ impl Chat {
 
     async fn actuate(&mut self, actuation: &Actuation) -> Result<()> {
         let id = &actuation.address().actuation;
-        if actuation.decision() == Decision::Allow {
+        if actuation.action().kind() != Kind::Shell {
             return self.report(id, None, Outcome::default()).await;
+        }
+        if actuation.decision() == Decision::Allow {
+            self.screen.note(&format!("runs unasked: {}", actuation.rule()))?;
+            let outcome = self.execute(actuation, actuation.steps().map(<[_]>::to_vec)).await;
+            return self.report(id, actuation.token().map(str::to_owned), outcome).await;
         }
         let run = tokio::select! {
             run = self.ask(actuation) => run?,
@@ -195,15 +207,20 @@ impl Chat {
         if decided.decision != Decision::Allow {
             return Ok(());
         }
-        let outcome = self.execute(actuation).await;
+        let outcome = self.execute(actuation, None).await;
         self.report(id, decided.token, outcome).await
     }
 
     /// Runs a command and passes on what it writes; Ctrl-C kills it, and its outcome says so.
-    async fn execute(&self, actuation: &Actuation) -> Outcome {
+    async fn execute(&self, actuation: &Actuation, steps: Option<Vec<Step>>) -> Outcome {
         let id = actuation.address().actuation.clone();
+        let job = Job::new(actuation.action(), self.directory.clone(), steps);
+        let stop = async {
+            drop(tokio::signal::ctrl_c().await);
+            "stopped by the user".to_owned()
+        };
         let mut seq = 0;
-        command::run(actuation.action(), |stderr, text| {
+        runner::run(&job, stop, |stderr, text| {
             self.screen.output(text);
             seq += 1;
             let output = Output { actuation: id.clone(), seq, stderr, text: text.to_owned() };

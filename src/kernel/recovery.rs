@@ -21,8 +21,9 @@ use crate::verify::Reading;
 impl Kernel {
     /// A client is there: from now on messages may leave. If it is one of ours, what waited runs on; a plain
     /// editor, or a terminal that is there for one question, does not take over the chats of others.
-    pub(super) fn hello(&mut self, secrets: Secrets, recover: bool) {
+    pub(super) fn hello(&mut self, secrets: Secrets, recover: bool, runs: bool) {
         self.secrets = secrets;
+        self.runs_here = !runs;
         self.model = None;
         if recover && let Err(error) = self.recover() {
             tracing::error!(%error, "what an earlier server left could not be read");

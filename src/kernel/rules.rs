@@ -91,6 +91,7 @@ impl Kernel {
             home: home.map(|home| home.canonicalize().unwrap_or(home)),
             resolve: shell::on_disk,
             confined: sandbox::confined,
+            runs_here: self.runs_here,
         }
     }
 

@@ -73,7 +73,9 @@ impl LanguageServer for Backend {
         let text = params.initialization_options.as_ref().and_then(Value::as_str).unwrap_or_default();
         let introduction = Introduction::from_wire(text)?;
         let recover = introduction.announced.is_some();
-        self.kernel.send(Event::Hello { secrets: introduction.secrets, recover })?;
+        let actuators = introduction.announced.as_ref().and_then(|client| client.actuators.as_ref());
+        let runs = actuators.is_none_or(|known| known.iter().any(|name| name == "shell"));
+        self.kernel.send(Event::Hello { secrets: introduction.secrets, recover, runs })?;
         if let Some(announced) = introduction.announced {
             // A second `initialize` never gets here.
             self.client.announced.get_or_init(|| announced);

@@ -324,13 +324,11 @@ impl Session {
 
     fn actuate(&mut self, actuation: &Actuation) {
         let id = actuation.address().actuation.clone();
-        let actuator = match actuation.action().kind() {
-            Kind::Shell => "shell",
-            Kind::Insert | Kind::Response | Kind::Skill | Kind::Log => "insertAtEnd",
-        };
+        // For a client that runs no commands the server does, but only the client can ask its user.
+        let text = actuation.action().kind() != Kind::Shell;
         let actuators = self.client.announced.get().and_then(|client| client.actuators.as_ref());
-        if actuators.is_some_and(|known| !known.iter().any(|name| name == actuator)) {
-            self.refuse(id, format!("this editor has no actuator {actuator}"));
+        if text && actuators.is_some_and(|known| !known.iter().any(|name| name == "insertAtEnd")) {
+            self.refuse(id, "this editor has no actuator insertAtEnd".to_owned());
             return;
         }
         let question = self.questions.ask(Question::Actuate(id), Instant::now());

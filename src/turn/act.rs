@@ -57,7 +57,12 @@ impl Turn {
             Decision::Allow => {
                 effects.push(self.state(State::Acting, None));
                 self.phase = Phase::Running { actuation: actuation.clone(), command, token: token.clone() };
-                self.actuate(actuation, permit, token, effects);
+                if self.subject.around.runs_here {
+                    let steps = permit.steps().map(<[_]>::to_vec);
+                    effects.push(Effect::Run(actuation, permit.verified().clone(), steps));
+                } else {
+                    self.actuate(actuation, permit, token, effects);
+                }
             }
             Decision::Ask => {
                 effects.push(self.state(State::AwaitingApproval, None));

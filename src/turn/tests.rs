@@ -31,6 +31,7 @@ impl Driver {
                 home: Some("/home/me".into()),
                 resolve: |path| Some(path.to_owned()),
                 confined: || Ok(()),
+                runs_here: false,
             },
         };
         Self { turn: Turn::new(subject), now: Duration::from_secs(1), seqs: Vec::new() }
@@ -64,6 +65,12 @@ impl Driver {
                     "ask again".into()
                 }
                 Effect::StopModel => "stop model".into(),
+                Effect::Run(actuation, action, steps) => {
+                    assert_eq!(self.turn.actuation(), Some(&actuation));
+                    let steps =
+                        steps.map_or_else(|| "a shell".to_owned(), |steps| format!("{} steps", steps.len()));
+                    format!("run {} by {steps}", command_of(action.action()))
+                }
                 Effect::Save(rules) => format!("save {}", rules.len()),
                 Effect::RetryIn(_) => "retry later".into(),
                 Effect::Ended => "ended".into(),
@@ -320,6 +327,31 @@ fn always_saves_a_rule_for_each_program_and_nothing_for_what_is_more() {
     let (rule, effects) = always("make > b");
     assert!(rule.ends_with("so nothing is remembered"), "{rule}");
     assert_eq!(effects, ["+chat.action.permitted", "acting"]);
+}
+
+#[test]
+fn for_a_client_that_runs_nothing_the_server_does() {
+    let here = || {
+        let mut driver = Driver::new();
+        let mut subject = driver.turn.subject().clone();
+        subject.around.runs_here = true;
+        driver.turn = Turn::new(subject);
+        let effects = driver.turn.start(driver.now);
+        driver.show(effects);
+        driver
+    };
+    let mut driver = here();
+    let lines = driver.reply(READS);
+    assert_eq!(&lines[lines.len() - 2..], ["acting", "run ls -la by 1 steps"]);
+    assert_eq!(driver.report(Status::Done).last().unwrap(), "ask");
+
+    // The client asks all the same; what was approved is a text for a shell.
+    let mut driver = here();
+    let lines = driver.reply(SHELL);
+    assert_eq!(&lines[lines.len() - 2..], ["awaitingApproval", "actuate ask"]);
+    let (_, effects) =
+        driver.turn.decide(Choice::Run, Some("make -n"), None, "token".into(), driver.now).unwrap();
+    assert_eq!(driver.show(effects), ["+chat.action.permitted", "acting", "run make -n by a shell"]);
 }
 
 #[test]

@@ -120,7 +120,11 @@ impl Client {
 
     /// Introduces itself as a client that can do everything; the server's answer.
     pub fn initialize(&mut self) -> Value {
-        let ours = json!({"version": 1, "actuators": ["insertAtEnd", "shell"], "streaming": true});
+        self.initialize_as(&json!({"version": 1, "actuators": ["insertAtEnd", "shell"], "streaming": true}))
+    }
+
+    /// Introduces itself with this announcement.
+    pub fn initialize_as(&mut self, ours: &Value) -> Value {
         let params = json!({"processId": null, "capabilities": {"experimental": {"orgAgent": ours}}});
         let result = self.request("initialize", &params);
         self.notify("initialized", &json!({}));

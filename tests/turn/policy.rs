@@ -218,3 +218,43 @@ fn a_project_can_only_narrow() {
         assert!(rule.starts_with("project rule ask"), "{rule}");
     }
 }
+
+#[test]
+fn for_a_client_that_runs_nothing_the_server_runs_what_is_allowed_and_what_is_approved() {
+    let (model, directory) = (crate::fake_model::FakeModel::start(), workspace());
+    let url = model.base_url();
+    let mut client = crate::client::Client::start(&crate::variables(&url, &[]));
+    client.initialize_as(&json!({"version": 1, "actuators": ["insertAtEnd"], "streaming": true}));
+    let mut scene = Scene::of(model, client);
+    let at = json!({"directory": directory.path()});
+    // Allowed: the client is not even told.
+    scene.model.reply_with(&command("cat notes.org | wc -l"));
+    scene.model.reply_with(&insert("Counted."));
+    let params =
+        json!({"sensor": "chat-message", "clientId": "one", "text": "one", "directory": directory.path()});
+    let turn = scene.event(&params)["turnId"].as_str().unwrap().to_owned();
+    let story = scene.end(&turn);
+    assert!(!story.iter().any(|line| line.starts_with("run ")), "{story:?}");
+    scene.asked();
+    let told = scene.asked().last().unwrap().1.clone();
+    assert!(told.starts_with("[command result]\nexit code: 0\n") && told.contains("\n1\n["), "{told}");
+
+    // Approved: the client asks, the server runs.
+    let (turn, actuation) = propose(&mut scene, "two", "echo was here > made && cat made; exit 3", &at);
+    assert_eq!(actuation["decision"], "ask", "{actuation}");
+    scene.model.reply_with(&insert("Done."));
+    scene.decide(&actuation, &json!({"choice": "run"})).unwrap();
+    scene.end(&turn);
+    let told = scene.asked().last().unwrap().1.clone();
+    assert!(told.starts_with("[command result]\nexit code: 3\n") && told.contains("\nwas here\n"), "{told}");
+    assert_eq!(std::fs::read_to_string(directory.path().join("made")).unwrap(), "was here\n");
+
+    // Cancelled: it ends with all that it started.
+    let (turn, actuation) = propose(&mut scene, "three", "touch begun; sleep 1000; touch ended", &at);
+    scene.decide(&actuation, &json!({"choice": "run"})).unwrap();
+    while !directory.path().join("begun").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    scene.request("orgAgent/cancel", &json!({"turnId": turn})).unwrap();
+    assert_eq!(scene.end(&turn).last().unwrap(), "cancelled");
+}

@@ -1,5 +1,10 @@
-//! Runs a command that the user approved, for the terminal chat: no input, bounded output, a time limit.
+//! Runs a command that was allowed: confined where that is possible, without input, with bounded output and time.
+//!
+//! Whether it may run is decided elsewhere. What runs is a call of `org-agent sandbox`, so that the whole tree of
+//! processes ends with it.
 
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -8,6 +13,8 @@ use tokio::process::{Child, Command};
 
 use crate::action::Action;
 use crate::record::{Outcome, Status};
+use crate::sandbox::{self, Spec};
+use crate::shell::Step;
 
 /// How long a command may run if it names no time itself, in seconds.
 const TIMEOUT: u32 = 120;
@@ -15,26 +22,103 @@ const TIMEOUT: u32 = 120;
 /// How much of each output stream is kept, in bytes.
 const OUTPUT: usize = 65_536;
 
-/// Runs the command of `action`; `wrote` gets each piece of output, and whether it was standard error.
-pub(super) async fn run(action: &Action, mut wrote: impl FnMut(bool, &str)) -> Outcome {
+/// What to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// The session's directory, which it may write.
+    pub directory: PathBuf,
+    /// The directory in which it runs, if it is another one.
+    pub cwd: Option<PathBuf>,
+    /// The programs, if they were allowed unasked: they are started as they are, without a shell, and only confined.
+    /// Without them, the text was approved by the user and is for `sh -c`.
+    pub steps: Option<Vec<Step>>,
+    /// The text.
+    pub text: String,
+    /// Seconds.
+    pub timeout: u32,
+}
+
+impl Job {
+    /// The job of an action.
+    #[must_use]
+    pub fn new(action: &Action, directory: PathBuf, steps: Option<Vec<Step>>) -> Self {
+        Self {
+            cwd: action.text("cwd").map(|cwd| directory.join(cwd)),
+            directory,
+            steps,
+            text: action.text("cmd").unwrap_or_default().to_owned(),
+            timeout: action.integer("timeout").unwrap_or(TIMEOUT),
+        }
+    }
+
+    /// The command, and whether it is confined.
+    fn command(&self) -> Result<(Command, bool), String> {
+        // What only reads needs to write nowhere else than where it runs; what was approved may run elsewhere.
+        let (directory, cwd) = match (&self.steps, &self.cwd) {
+            (Some(_), Some(cwd)) => (cwd, None),
+            (_, cwd) => (&self.directory, cwd.as_ref()),
+        };
+        let (program, args): (OsString, Vec<OsString>) = match &self.steps {
+            Some(steps) => {
+                let own = std::env::current_exe().map_err(|error| error.to_string())?;
+                let steps = serde_json::to_string(steps).map_err(|error| error.to_string())?;
+                (own.into_os_string(), vec!["steps".into(), steps.into()])
+            }
+            None => match cwd {
+                None => ("sh".into(), vec!["-c".into(), self.text.clone().into()]),
+                Some(cwd) => {
+                    let change = "cd -- \"$0\" && eval \"$1\"";
+                    ("sh".into(), vec!["-c".into(), change.into(), cwd.into(), self.text.clone().into()])
+                }
+            },
+        };
+        match (sandbox::confined(), &self.steps) {
+            (Ok(()), _) => {
+                let spec = Spec {
+                    workspace: directory.clone(),
+                    write: Vec::new(),
+                    allow_net: false,
+                    mechanism: None,
+                    program,
+                    args,
+                };
+                let command = sandbox::command(&spec).map_err(|error| error.one_line())?;
+                Ok((command.into(), true))
+            }
+            (Err(why), Some(_)) => Err(format!("it cannot be confined: {why}")),
+            (Err(_), None) => {
+                let mut command = Command::new(program);
+                command.args(args).current_dir(directory);
+                Ok((command, false))
+            }
+        }
+    }
+}
+
+/// Runs `job` until it ends, its time is over, or `stop` says why not to go on; `wrote` gets each piece of output,
+/// and whether it was standard error.
+pub async fn run(
+    job: &Job,
+    stop: impl Future<Output = String>,
+    mut wrote: impl FnMut(bool, &str),
+) -> Outcome {
     let failed =
         |message: String| Outcome { status: Status::Failed, message: Some(message), ..Outcome::default() };
-    let mut command = Command::new("sh");
-    command.arg("-c").arg(action.text("cmd").unwrap_or_default());
+    let (mut command, confined) = match job.command() {
+        Ok(command) => command,
+        Err(why) => return failed(why),
+    };
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     command.env("PAGER", "cat").env("TERM", "dumb").process_group(0);
-    if let Some(cwd) = action.text("cwd") {
-        command.current_dir(cwd);
-    }
     let mut child = match command.spawn() {
         Ok(child) => child,
-        Err(error) => return failed(format!("the shell could not be started: {error}")),
+        Err(error) => return failed(format!("it could not be started: {error}")),
     };
     let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
-        return failed("the shell has no output".to_owned());
+        return failed("it has no output".to_owned());
     };
     let (mut stdout, mut stderr) = (Text::new(stdout), Text::new(stderr));
-    let limit = Duration::from_secs(u64::from(action.integer("timeout").unwrap_or(TIMEOUT)));
+    let limit = Duration::from_secs(u64::from(job.timeout));
     let (mut kept, mut errors) = (Kept::default(), Kept::default());
     let finished = tokio::select! {
         code = async {
@@ -56,17 +140,21 @@ pub(super) async fn run(action: &Action, mut wrote: impl FnMut(bool, &str)) -> O
             child.wait().await
         } => Ok(code),
         () = tokio::time::sleep(limit) => Err(format!("stopped after {} seconds", limit.as_secs())),
-        _ = tokio::signal::ctrl_c() => Err("stopped by the user".to_owned()),
+        why = stop => Err(why),
     };
     let mut outcome = match finished {
+        Ok(Ok(status)) if confined && status.code() == Some(sandbox::UNCONFINED.into()) => {
+            failed(format!("it could not be confined, and was not run: {}", errors.text.trim()))
+        }
         Ok(Ok(status)) => Outcome { exit_code: status.code().map(i64::from), ..Outcome::default() },
-        Ok(Err(error)) => failed(format!("the command could not be waited for: {error}")),
+        Ok(Err(error)) => failed(format!("it could not be waited for: {error}")),
         Err(message) => {
             kill_group(&child).await;
             failed(message)
         }
     };
     outcome.truncated = kept.cut || errors.cut;
+    outcome.sandboxed = Some(confined);
     (outcome.stdout, outcome.stderr) = (kept.text, errors.text);
     outcome
 }
