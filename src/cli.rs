@@ -1,7 +1,7 @@
 //! The command line: what can be asked for, and the exit status.
 //!
-//! 0 is ok, 1 a negative answer, 2 wrong usage; `sandbox` has its command's. Errors go to standard error as what failed, why, and what
-//! to do.
+//! 0 is ok, 1 a negative answer, 2 wrong usage; `sandbox` and `steps` have their commands'. Errors go to
+//! standard error as what failed, why, and what to do.
 
 mod chat;
 pub mod check;
@@ -12,6 +12,7 @@ pub mod org;
 mod policy;
 mod sandbox;
 mod serve;
+mod steps;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -46,6 +47,7 @@ enum Command {
     Grammar(grammar::Args),
     Policy(policy::Args),
     Sandbox(sandbox::Args),
+    Steps(steps::Args),
     Doctor(doctor::Args),
 }
 
@@ -76,6 +78,7 @@ pub fn main() -> ExitCode {
             policy::run(&args, &config, &mut io::stdin().lock(), &mut io::stdout().lock())
         }),
         Command::Sandbox(args) => Ok(sandbox::main(args)),
+        Command::Steps(args) => Ok(steps::main(&args)),
         Command::Doctor(args) => doctor::main(&args),
     };
     match result {
