@@ -146,9 +146,11 @@ fn run_pipeline(programs: &[Vec<String>], search: &Search) -> u8 {
         // What is not taken is closed here: the program before gets a broken pipe, the one after an end of input.
         started.push(start(argv, search, input.take(), (!last).then_some(&mut input)));
     }
-    // All of them, also those behind whom the others have ended.
-    let statuses = started.into_iter().map(|child| child.and_then(wait).unwrap_or_else(|failed| failed));
-    statuses.last().unwrap_or_default()
+    let mut status = 0;
+    for child in started {
+        status = child.and_then(wait).unwrap_or_else(|failed| failed);
+    }
+    status
 }
 
 /// Starts one program. Its output goes into a pipe whose other end is put into `output`, if that is given.
