@@ -22,18 +22,25 @@
 ;; A command that a model proposes is shown on a card where the reply
 ;; will stand.  Nothing is asked in the minibuffer and nothing waits:
 ;; the user decides when they like, by key or button, the server judges
-;; the decision and gives a token, and only with the token it runs.
+;; the decision and gives a token, and only with the token it runs.  A
+;; command that the server allows comes with its token, and runs at once;
+;; but only as the steps that were judged, where they were judged, and in
+;; the sandbox.  Otherwise it is asked.
 ;;
-;; The whole command is shown as it is.  What could not be seen, or
-;; would be seen in another order, is made visible; a command that is
-;; too long for the card says so and is shown before it can be approved.
+;; The whole command is shown as it is: if it is plain, each argument on a
+;; line of its own.  What could not be seen, would be seen in another
+;; order or could be taken for something else is made visible; a command
+;; that is too long for the card says so and is shown before it can be
+;; approved.  What was on the screen for too short a time to be read
+;; cannot be approved either.
 
 ;;; Code:
 
 (require 'org-agent-shell)
 (require 'org-agent-chat)
+(require 'org-agent-literal)
 
-;;;; Options and faces
+;;;; Options
 
 (defcustom org-agent-command-timeout 120
   "How many seconds a command may run if the model names no time.
@@ -43,16 +50,16 @@ For example 600, where builds and test suites are run."
   :group 'org-agent
   :package-version '(org-agent . "0.1.0"))
 
-(defface org-agent-command
-  '((t :inherit (fixed-pitch bold)))
-  "A command that waits for a decision, or runs."
-  :group 'org-agent-faces
-  :package-version '(org-agent . "0.1.0"))
+(defcustom org-agent-shell-sandbox t
+  "Whether commands that you approve run in the sandbox.
+There they can write only the directory of the chat, read no secrets
+and use no network unless you let them; see docs/security.md.  With nil
+they run by `shell-file-name', and can do all that you can.
 
-(defface org-agent-hidden-character
-  '((t :inherit (error escape-glyph)))
-  "A character in a command that could not be seen."
-  :group 'org-agent-faces
+Commands that are allowed without asking never run outside of it: with
+nil, you are asked about each of them."
+  :type 'boolean
+  :group 'org-agent
   :package-version '(org-agent . "0.1.0"))
 
 ;;;; State
@@ -60,18 +67,38 @@ For example 600, where builds and test suites are run."
 (defconst org-agent--card-rows 12
   "How many rows of a command a card shows at most.")
 
-(defconst org-agent--card-rest 13
+(defconst org-agent--card-rest 15
   "How many rows a card, and the input below it, have besides the command.")
+
+(defconst org-agent--card-lines 200
+  "How many lines of live output are kept to be shown.")
+
+(defvar org-agent--card-pause 0.5
+  "Seconds that a question is on the screen before it can be answered by yes.
+A key that was typed before it could be read is none for it.")
+
+(defconst org-agent--unconfined 125
+  "The exit status of the sandbox if it did not run the command.")
 
 (cl-defstruct (org-agent--card (:copier nil))
   "A proposed command."
   id turn command cwd timeout explanation rule
+  steps ; of a plain command, as the server judged them
+  always ; the rule that the choice "always" would save, or nil
+  sandbox ; what it would permit, in the server's words
+  edited ; non-nil if the command is the user's, and the server has another
   literal ; the command as it is shown, once it was
   cut ; non-nil if that was only a part
   state ; asking, deciding, running or over
+  shown ; when it was first shown as it is asked now
+  allowed ; non-nil if the server allowed it without asking
+  net ; non-nil if the user lets it use the network
+  sandboxed ; non-nil if it runs in the sandbox
   token job
   (seq 0) ; of the last piece of live output
-  (output "")) ; the end of the live output
+  unfolded ; non-nil if more of that is shown than one line
+  (lines 0) ; of all live output
+  (output "")) ; the end of it
 
 (defvar org-agent--cards (make-hash-table :test #'equal)
   "Each card by its actuation.  A command is asked about once.")
@@ -83,6 +110,10 @@ For example 600, where builds and test suites are run."
                  ("C-c C-n" "Deny the command" org-agent-deny)
                  ("C-c C-e" "Edit the command" org-agent-edit-command)))
   (org-agent--bind key name command #'org-agent--card-here))
+
+(org-agent--bind "C-c C-a" "More about the command" 'org-agent-more
+                 (lambda () (or (org-agent--card-here)
+                                (org-agent--card-here 'running))))
 
 ;;;; Messages
 
@@ -99,9 +130,8 @@ For example 600, where builds and test suites are run."
                 :timeout (if (natnump timeout) timeout
                            org-agent-command-timeout)
                 :explanation (plist-get action :explanation)
-                :rule (plist-get params :rule)
-                :token (plist-get params :token)
-                :state 'asking)))
+                :token (plist-get params :token))))
+    (org-agent--card-judged card params)
     (cond
      ((not (stringp (org-agent--card-command card)))
       (org-agent--report params "failed" "The message has no command"))
@@ -109,11 +139,48 @@ For example 600, where builds and test suites are run."
       (puthash id card org-agent--cards)
       (setf (org-agent--turn-stop turn)
             (lambda () (org-agent--card-drop card)))
-      (if (and (equal (plist-get params :decision) "allow")
-               (org-agent--card-token card))
-          (org-agent--card-run card)
-        (org-agent--card-show card)
-        (message "org-agent: a command waits for your decision"))))))
+      (let* ((allowed (equal (plist-get params :decision) "allow"))
+             (but (and allowed (org-agent--card-obstacle card))))
+        (cond
+         ((and allowed (not but))
+          (setf (org-agent--card-allowed card) t)
+          (org-agent--card-run card))
+         (t
+          (when but
+            (setf (org-agent--card-rule card)
+                  (format "it would be allowed (%s), but %s"
+                          (org-agent--card-rule card) but)))
+          (org-agent--card-ask card)
+          (message "org-agent: a command waits for your decision"))))))))
+
+(defun org-agent--card-judged (card result)
+  "Note in CARD what the server made of its command, which is in RESULT."
+  (let ((text (lambda (key)
+                (let ((value (plist-get result key)))
+                  (and (stringp value) (not (string-empty-p value)) value)))))
+    (setf (org-agent--card-rule card) (or (funcall text :rule) "no rule given")
+          (org-agent--card-always card) (funcall text :always)
+          (org-agent--card-steps card) (org-agent--steps (plist-get result :steps))
+          (org-agent--card-literal card) nil)
+    (when (funcall text :sandbox)
+      (setf (org-agent--card-sandbox card) (funcall text :sandbox)))))
+
+(defun org-agent--card-obstacle (card)
+  "Return in words why CARD, which is allowed, cannot run at once, or nil."
+  (cond
+   ((not (stringp (org-agent--card-token card))) "it came without a token")
+   ((not (org-agent--card-steps card)) "it came without its steps")
+   ((not org-agent-shell-sandbox)
+    "it would run without a sandbox: `org-agent-shell-sandbox' is nil")
+   ((not (org-agent--turn-directory (org-agent--card-turn card)))
+    "it is not known for which directory")))
+
+(defun org-agent--card-ask (card)
+  "Ask the user about CARD."
+  (setf (org-agent--card-state card) 'asking
+        (org-agent--card-net card) nil
+        (org-agent--card-shown card) (float-time))
+  (org-agent--card-show card))
 
 (cl-defmethod org-agent--handle ((_ (eql 'orgAgent/abort)) params)
   "Stop the command that PARAMS name."
@@ -129,11 +196,16 @@ For example 600, where builds and test suites are run."
   "Return the buffer of CARD, or nil."
   (org-agent--buffer (org-agent--turn-session (org-agent--card-turn card))))
 
-(defun org-agent--card-here ()
-  "Return the card of this buffer that waits for a decision, or nil."
+(defvar-local org-agent--card nil
+  "The card that this buffer shows in full.")
+
+(defun org-agent--card-here (&optional state)
+  "Return the card of this buffer in STATE, or nil.
+STATE nil means that it waits for a decision."
   (seq-find (lambda (card)
-              (and (eq (org-agent--card-state card) 'asking)
-                   (eq (org-agent--card-buffer card) (current-buffer))))
+              (and (eq (org-agent--card-state card) (or state 'asking))
+                   (or (eq card org-agent--card)
+                       (eq (org-agent--card-buffer card) (current-buffer)))))
             (hash-table-values org-agent--cards)))
 
 (defun org-agent--the-card ()
@@ -142,33 +214,84 @@ For example 600, where builds and test suites are run."
       (user-error "No command waits for a decision here")))
 
 (defun org-agent-approve (&optional always)
-  "Run the command that waits in this chat.
-With prefix argument ALWAYS, ask the server to remember the decision."
-  (interactive "P" org-agent-chat-mode)
-  (org-agent--approve (org-agent--the-card) always))
+  "Run the command that waits here.
+With prefix argument ALWAYS, also let the server remember the decision."
+  (interactive "P" org-agent-chat-mode org-agent-command-mode)
+  (if always (org-agent-approve-always)
+    (org-agent--approve (org-agent--the-card))))
+
+(defun org-agent-approve-network ()
+  "Run the command that waits here, and let it use the network."
+  (interactive nil org-agent-chat-mode org-agent-command-mode)
+  (let ((card (org-agent--the-card)))
+    (unless (org-agent--card-confined-p card)
+      (user-error "Without the sandbox it can use the network anyway"))
+    (org-agent--approve card "run" t)))
+
+(defun org-agent-approve-always ()
+  "Run the command that waits here, and let the server remember that.
+What it would remember is shown before."
+  (interactive nil org-agent-chat-mode org-agent-command-mode)
+  (let* ((card (org-agent--the-card))
+         (rule (or (org-agent--card-always card)
+                   (user-error "Such a command can only be allowed once"))))
+    (org-agent--card-check card)
+    (when (yes-or-no-p (format "From now on, run without asking: %s? "
+                               (org-agent--literal rule)))
+      (org-agent--approve card "always"))))
 
 (defun org-agent-deny (&optional message)
-  "Do not run the command that waits in this chat.
+  "Do not run the command that waits here.
 With a prefix argument read a MESSAGE that tells the model why."
   (interactive
    (list (and current-prefix-arg (read-string "Tell the model: ")))
-   org-agent-chat-mode)
-  (org-agent--decide (org-agent--the-card) "deny" nil message))
+   org-agent-chat-mode org-agent-command-mode)
+  (org-agent--decide (org-agent--the-card) "deny" nil
+                     (and (not (equal message "")) message)))
+
+(defun org-agent-deny-why (message)
+  "Do not run the command that waits here, and tell the model MESSAGE.
+That may be empty."
+  (interactive
+   (progn (org-agent--the-card)
+          (list (read-string "Tell the model (may be empty): ")))
+   org-agent-chat-mode org-agent-command-mode)
+  (org-agent-deny message))
 
 (defun org-agent-edit-command ()
-  "Change the command that waits in this chat, and run it."
-  (interactive nil org-agent-chat-mode)
+  "Change the command that waits here, and run it if the server agrees."
+  (interactive nil org-agent-chat-mode org-agent-command-mode)
   (org-agent--edit (org-agent--the-card)))
 
-(defun org-agent--approve (card &optional always)
-  "Run the command of CARD, shown in full before; for ALWAYS see the caller."
-  (when (or (not (or (org-agent--card-cut card)
-                     ;; The window may have become smaller since.
-                     (org-agent--card-cut-p card)))
+(defun org-agent-more ()
+  "Show the command that waits here in full, with every choice.
+If one runs here, show more of its output, or less again."
+  (interactive nil org-agent-chat-mode)
+  (if-let ((card (org-agent--card-here 'running)))
+      (progn
+        (cl-callf not (org-agent--card-unfolded card))
+        (org-agent--card-show card))
+    (org-agent--show-command (org-agent--the-card))))
+
+(defun org-agent--card-check (card)
+  "Fail if CARD is asked for too short a time to have been read."
+  (when (< (- (float-time) (org-agent--card-shown card)) org-agent--card-pause)
+    (user-error "This question has just come up: read it, then decide")))
+
+(defun org-agent--approve (card &optional choice net)
+  "Run the command of CARD, shown in full before.
+CHOICE is \"run\" or \"always\"; NET lets it use the network."
+  (org-agent--card-check card)
+  (when (or (not (if (eq card org-agent--card)
+                     (org-agent--command-cut-p card)
+                   (or (org-agent--card-cut card)
+                       ;; The window may have become smaller since.
+                       (org-agent--card-cut-p card))))
             (save-window-excursion
               (org-agent--show-command card)
               (yes-or-no-p "Run all of this (C-M-v scrolls)? ")))
-    (org-agent--decide card (if always "always" "run"))))
+    (setf (org-agent--card-net card) net)
+    (org-agent--decide card (or choice "run"))))
 
 (defun org-agent--edit (card)
   "Let the user change the command of CARD, and run it."
@@ -182,62 +305,99 @@ With a prefix argument read a MESSAGE that tells the model why."
 COMMAND is the command as edited, MESSAGE what to tell the model."
   (unless (eq (org-agent--card-state card) 'asking)
     (user-error "This command does not wait any more"))
-  (setf (org-agent--card-state card) 'deciding)
-  (org-agent--card-show card)
-  (org-agent--request
-   'orgAgent/decide
-   `( :actuationId ,(org-agent--card-id card) :choice ,choice
-      ,@(and command (list :command command))
-      ,@(and message (list :message message)))
-   (lambda (result) (org-agent--decided card command result))
-   (lambda (words _code)
-     (when (eq (org-agent--card-state card) 'deciding)
-       (setf (org-agent--card-state card) 'asking)
-       (org-agent--card-show card))
-     (message "org-agent: not decided: %s" words))))
+  (let ((command (or command
+                     ;; What was edited before is not what the server has.
+                     (and (org-agent--card-edited card)
+                          (not (equal choice "deny"))
+                          (org-agent--card-command card)))))
+    (setf (org-agent--card-state card) 'deciding)
+    (org-agent--card-show card)
+    (org-agent--request
+     'orgAgent/decide
+     `( :actuationId ,(org-agent--card-id card) :choice ,choice
+        ,@(and command (list :command command))
+        ,@(and message (list :message message)))
+     (lambda (result) (org-agent--decided card command result))
+     (lambda (words _code)
+       (when (eq (org-agent--card-state card) 'deciding)
+         (org-agent--card-ask card))
+       (message "org-agent: not decided: %s" words)))))
 
 (defun org-agent--decided (card command result)
   "Go on with CARD according to RESULT, the answer of the server.
 COMMAND is the command as edited, or nil."
-  (let ((decision (plist-get result :decision))
-        (token (plist-get result :token)))
-    (cond
-     ((not (eq (org-agent--card-state card) 'deciding)) nil)
-     ((and (equal decision "allow") (stringp token))
-      (when command
+  (when (eq (org-agent--card-state card) 'deciding)
+    (let ((decision (plist-get result :decision))
+          (token (plist-get result :token)))
+      (when (and command (member decision '("allow" "ask")))
         (setf (org-agent--card-command card) command
-              (org-agent--card-literal card) nil))
-      (setf (org-agent--card-token card) token)
-      (org-agent--card-run card))
-     ((equal decision "ask")
-      (setf (org-agent--card-state card) 'asking
-            (org-agent--card-rule card) (plist-get result :rule))
-      (org-agent--card-show card))
-     (t
-      (message "org-agent: the command does not run: %s"
-               (plist-get result :rule))
-      (org-agent--card-drop card)))))
+              (org-agent--card-edited card) t))
+      (cond
+       ((and (equal decision "allow") (stringp token))
+        (when command
+          (org-agent--card-judged card result))
+        (setf (org-agent--card-token card) token)
+        (org-agent--card-run card))
+       ((equal decision "ask")
+        (org-agent--card-judged card result)
+        (org-agent--card-ask card))
+       (t
+        (message "org-agent: the command does not run: %s"
+                 (plist-get result :rule))
+        (org-agent--card-drop card))))))
 
 ;;;; Running
 
 (defun org-agent--card-base (card)
-  "Return the directory in which the command of CARD would start."
-  (buffer-local-value 'default-directory
-                      (or (org-agent--card-buffer card) (current-buffer))))
+  "Return the directory of the session of CARD.
+That is the one that the server was told with the prompt, if this Emacs
+sent it."
+  (if-let ((directory (org-agent--turn-directory (org-agent--card-turn card))))
+      (file-name-as-directory directory)
+    (buffer-local-value 'default-directory
+                        (or (org-agent--card-buffer card) (current-buffer)))))
+
+(defun org-agent--card-confined-p (card)
+  "Return non-nil if the command of CARD would run in the sandbox."
+  (and (or org-agent-shell-sandbox (org-agent--card-allowed card))
+       (not (file-remote-p (org-agent--card-base card)))))
+
+(defun org-agent--card-program (card directory)
+  "Return a list: what to run for the command of CARD in DIRECTORY."
+  (let* ((command (org-agent--card-command card))
+         (base (expand-file-name (org-agent--card-base card)))
+         (elsewhere (not (equal directory (file-name-as-directory base)))))
+    (if (not (org-agent--card-sandboxed card))
+        (list shell-file-name shell-command-switch command)
+      `(,(org-agent--executable) "sandbox" "--dir" ,(directory-file-name base)
+        ,@(and (org-agent--card-net card) '("--allow-net"))
+        "--"
+        ,@(cond
+           ;; No shell reads again what was judged.
+           ((org-agent--card-allowed card)
+            `(,(org-agent--executable) "steps"
+              ,@(and elsewhere (list "--dir" (directory-file-name directory)))
+              ,(org-agent--steps-json (org-agent--card-steps card))))
+           (elsewhere
+            (list "sh" "-c" "cd -- \"$1\" && exec sh -c \"$2\"" "sh"
+                  (directory-file-name directory) command))
+           (t (list "sh" "-c" command)))))))
 
 (defun org-agent--card-run (card)
   "Run the command of CARD, which the server permitted."
-  (setf (org-agent--card-state card) 'running)
+  (setf (org-agent--card-state card) 'running
+        (org-agent--card-sandboxed card) (org-agent--card-confined-p card))
   (condition-case problem
-      (setf (org-agent--card-job card)
-            (org-agent--shell-run
-             (org-agent--card-command card)
-             :directory (org-agent--shell-directory
-                         (org-agent--card-cwd card) (org-agent--card-base card))
-             :timeout (org-agent--card-timeout card)
-             :on-output (lambda (stream text)
-                          (org-agent--card-hear card stream text))
-             :on-exit (lambda (outcome) (org-agent--card-exit card outcome))))
+      (let ((directory (org-agent--shell-directory
+                        (org-agent--card-cwd card) (org-agent--card-base card))))
+        (setf (org-agent--card-job card)
+              (org-agent--shell-run
+               (org-agent--card-program card directory)
+               :directory directory
+               :timeout (org-agent--card-timeout card)
+               :on-output (lambda (stream text)
+                            (org-agent--card-hear card stream text))
+               :on-exit (lambda (outcome) (org-agent--card-exit card outcome)))))
     (error (org-agent--card-exit
             card (list :status "failed"
                        :message (error-message-string problem)))))
@@ -249,9 +409,18 @@ COMMAND is the command as edited, or nil."
                      (list :actuationId (org-agent--card-id card)
                            :seq (cl-incf (org-agent--card-seq card))
                            :stream stream :text text))
+  (cl-incf (org-agent--card-lines card) (cl-count ?\n text))
   (setf (org-agent--card-output card)
-        (org-agent--tail (concat (org-agent--card-output card) text) 2000))
+        (org-agent--last-lines
+         (org-agent--tail (concat (org-agent--card-output card) text) 16000)
+         org-agent--card-lines))
   (org-agent--card-show card))
+
+(defun org-agent--last-lines (text count)
+  "Return the last COUNT lines of TEXT."
+  (let ((lines (split-string text "\n")))
+    (string-join (last lines (if (equal (car (last lines)) "") (1+ count) count))
+                 "\n")))
 
 (defun org-agent--card-exit (card outcome)
   "Report the OUTCOME of CARD, and take it away."
@@ -260,8 +429,57 @@ COMMAND is the command as edited, or nil."
     (org-agent--request 'orgAgent/actuated
                         `( :actuationId ,(org-agent--card-id card)
                            :token ,(org-agent--card-token card)
-                           ,@outcome)))
+                           ,@(or (org-agent--card-refusal card outcome)
+                                 outcome))))
+  (org-agent--card-link card)
   (org-agent--card-drop card))
+
+(defun org-agent--card-refusal (card outcome)
+  "Return what to report if the sandbox did not run CARD, or nil.
+OUTCOME tells how the sandbox ended.  It says why in words; a command
+that it did run can end with the same status."
+  (let ((words (plist-get outcome :stderr)))
+    (when (and (org-agent--card-sandboxed card)
+               (equal (plist-get outcome :status) "done")
+               (eql (plist-get outcome :exitCode) org-agent--unconfined)
+               (string-match-p "^org-agent: " words))
+      (message "org-agent: the command was not run, as it could not be confined; M-x org-agent-doctor says why")
+      (list :status "failed" :message (string-trim words)))))
+
+(defun org-agent--card-link (card)
+  "Show where all of the output of CARD is, if that is a file."
+  (when-let* ((job (org-agent--card-job card))
+              (file (org-agent--job-file job)))
+    (cl-callf concat (org-agent--turn-results (org-agent--card-turn card))
+      (propertize "The command wrote " 'face 'org-agent-notice)
+      (file-size-human-readable (org-agent--job-written job))
+      "; it is in "
+      (let ((map (make-sparse-keymap)))
+        (define-key map [mouse-1] (lambda ()
+                                    (interactive)
+                                    (org-agent--show-file file)))
+        (propertize (abbreviate-file-name file)
+                    'face 'link 'mouse-face 'highlight 'keymap map))
+      " until Emacs ends\n")))
+
+(defun org-agent-show-output ()
+  "Show all that the last command with a long output wrote."
+  (interactive)
+  (org-agent--show-file (or (car org-agent--shell-files)
+                            (user-error "No command wrote much"))))
+
+(defun org-agent--show-file (file)
+  "Show the output in FILE as text that nothing acts upon."
+  (unless (file-readable-p file)
+    (user-error "The file %s is gone" file))
+  (with-current-buffer (get-buffer-create "*org-agent output*")
+    (let ((inhibit-read-only t)
+          (coding-system-for-read 'utf-8-unix))
+      (erase-buffer)
+      (insert-file-contents file))
+    (special-mode)
+    (goto-char (point-min))
+    (display-buffer (current-buffer))))
 
 (defun org-agent--card-drop (card)
   "Take CARD away, and end its command unless that has ended."
@@ -279,7 +497,8 @@ COMMAND is the command as edited, or nil."
     (setf (org-agent--turn-card turn)
           (unless (eq (org-agent--card-state card) 'over)
             (org-agent--card-string card)))
-    (org-agent--show turn)))
+    (org-agent--show turn)
+    (org-agent--show-command-again card)))
 
 (defun org-agent--card-room (card)
   "Return the rows and columns that the window has for the command of CARD."
@@ -305,12 +524,29 @@ COMMAND is the command as edited, or nil."
   "Return the command of CARD as it is shown."
   (or (org-agent--card-literal card)
       (setf (org-agent--card-literal card)
-            (org-agent--literal (org-agent--card-command card)))))
+            (if (org-agent--card-steps card)
+                (org-agent--steps-text (org-agent--card-steps card))
+              (org-agent--literal (org-agent--card-command card))))))
 
 (defun org-agent--card-directory (card)
   "Return the directory of CARD as it is shown."
   (org-agent--literal (or (org-agent--card-cwd card)
                           (org-agent--card-base card))))
+
+(defun org-agent--card-terms (card)
+  "Return what is to be known of CARD to decide: lists of title and text."
+  (let ((confined (org-agent--card-confined-p card)))
+    `(("Why you are asked: " ,(org-agent--card-rule card))
+      ("Sandbox: "
+       ,(cond
+         ((file-remote-p (org-agent--card-base card))
+          "none, and it will not run: the directory is not on this machine")
+         ((not confined) "none, as `org-agent-shell-sandbox' is nil")
+         ((org-agent--card-sandbox card))
+         (t "it can write the directory of the chat, and use no network")))
+      ("Environment: "
+       ,(if confined "PATH, HOME, LANG and the like, and no keys"
+          "all that Emacs has, with what keys are in it")))))
 
 (defun org-agent--card-cut-p (card)
   "Return non-nil if the command of CARD is too long for the card.
@@ -340,7 +576,8 @@ they look like the card's own."
                    ('deciding "Asking the server about this command:\n")
                    (_ "This command runs:\n"))
                  'face 'org-agent-notice)
-     (org-agent--indent (string-remove-suffix "\n" (substring command 0 cut)) "$ ")
+     (org-agent--indent (string-remove-suffix "\n" (substring command 0 cut))
+                        (if (org-agent--card-steps card) "  " "$ "))
      (and cut (propertize (format "[... %d of %d characters are not shown here ...]\n"
                                   (- (length command) cut) (length command))
                           'face 'org-agent-notice))
@@ -349,32 +586,57 @@ they look like the card's own."
                                    (org-agent--card-timeout card)))
      (and (stringp explanation)
           (org-agent--card-part "The model says: "
-                                (org-agent--literal explanation)
-                                4 (- width 8)))
+                                (org-agent--literal explanation t)
+                                2 (- width 8)))
      (pcase (org-agent--card-state card)
        ('asking
         (concat
-         (format "Why you are asked: %s\n"
-                 (or (org-agent--card-rule card) "no rule given"))
+         (mapconcat (pcase-lambda (`(,title ,text))
+                      (org-agent--card-part title (org-agent--literal text t)
+                                            2 (- width 8)))
+                    (org-agent--card-terms card) "")
          (org-agent--button "run" "C-c C-y" #'org-agent--approve card) " "
          (org-agent--button "deny" "C-c C-n"
                             (lambda (card) (org-agent--decide card "deny"))
                             card)
          " "
          (org-agent--button "edit" "C-c C-e" #'org-agent--edit card)
+         " "
+         (org-agent--button "more" "C-c C-a" #'org-agent--show-command card)
          "\n"))
        ('running
-        (concat (and (not (string-empty-p (org-agent--card-output card)))
-                     (org-agent--unverified
-                      (org-agent--last-rows (org-agent--card-output card) 5 70)))
-                "[stop: C-c C-k]\n"))))))
+        (concat (org-agent--card-live card) "[stop: C-c C-k]\n"))))))
 
-(defun org-agent--indent (text prefix)
-  "Return the lines TEXT with PREFIX before the first, and room before others."
-  (concat (propertize prefix 'face 'shadow)
-          (replace-regexp-in-string
-           "\n" (concat "\n" (make-string (length prefix) ?\s)) text t t)
-          "\n"))
+(defun org-agent--card-live (card)
+  "Return the live output of CARD as it is shown: folded, or the end of it."
+  (let* ((output (org-agent--card-output card))
+         (unfolded (org-agent--card-unfolded card))
+         (room (car (with-current-buffer (or (org-agent--card-buffer card)
+                                             (current-buffer))
+                      (org-agent--room)))))
+    (unless (string-empty-p output)
+      (concat
+       (propertize (format ":OUTPUT: %d lines "
+                           (+ (org-agent--card-lines card)
+                              (if (string-suffix-p "\n" output) 0 1)))
+                   'face 'org-agent-notice)
+       (org-agent--button (if unfolded "fold" "unfold") "C-c C-a"
+                          (lambda (card)
+                            (cl-callf not (org-agent--card-unfolded card))
+                            (org-agent--card-show card))
+                          card)
+       "\n"
+       (org-agent--unverified
+        (org-agent--indent
+         (string-trim-right
+          (org-agent--last-rows (string-trim-right output "\n")
+                                (if unfolded
+                                    (max 5 (min org-agent--card-lines
+                                                (- room org-agent--card-rest)))
+                                  1)
+                                70)
+          "\n")
+         "  "))))))
 
 (defun org-agent--button (label key function card)
   "Return a button with LABEL to call FUNCTION with CARD, like KEY."
@@ -385,38 +647,87 @@ they look like the card's own."
     (propertize (format "[%s: %s]" label key)
                 'face 'link 'mouse-face 'highlight 'keymap map)))
 
-(defun org-agent--show-command (card)
-  "Show the command of CARD in full in another window."
-  (with-current-buffer (get-buffer-create "*org-agent command*")
-    (let ((inhibit-read-only t))
-      (erase-buffer)
-      (insert (org-agent--card-text card) "\n\nin " (org-agent--card-directory card))
-      (goto-char (point-min)))
-    (special-mode)
-    (pop-to-buffer (current-buffer))))
+;;;; The command in full
 
-(defun org-agent--literal (text)
-  "Return TEXT so that every character of it is seen, in its order."
-  (mapconcat
-   (lambda (char)
-     (cond
-      ((eq char ?\n) "\n")
-      ((or (memq (get-char-code-property char 'general-category)
-                 '(Cc Cf Cs Co Cn Zl Zp))
-           (and (eq (get-char-code-property char 'general-category) 'Zs)
-                (not (eq char ?\s)))
-           ;; Letters and marks that have no ink.
-           (memq char '(#x34f #x115f #x1160 #x17b4 #x17b5 #x3164 #xffa0))
-           (<= #xfe00 char #xfe0f) (<= #xe0100 char #xe01ef))
-       (propertize (if (< char 32) (format "^%c" (+ char 64))
-                     (format "\\u{%X}" char))
-                   'face 'org-agent-hidden-character))
-      ;; A mark after each letter keeps right-to-left words in their order.
-      ((memq (get-char-code-property char 'bidi-class) '(R AL))
-       (concat (propertize (string char) 'face 'org-agent-command)
-               (string ?\N{LEFT-TO-RIGHT MARK})))
-      (t (propertize (string char) 'face 'org-agent-command))))
-   text ""))
+(defvar org-agent-command-mode-map
+  (let ((map (make-sparse-keymap)))
+    (pcase-dolist (`(,key ,command) '(("r" org-agent-approve)
+                                      ("n" org-agent-approve-network)
+                                      ("e" org-agent-edit-command)
+                                      ("a" org-agent-approve-always)
+                                      ("d" org-agent-deny-why)))
+      (define-key map key command))
+    map)
+  "Keys of `org-agent-command-mode'.")
+
+(define-derived-mode org-agent-command-mode special-mode "Org-Agent-Command"
+  "Shows a command in full that waits for a decision.
+
+\\{org-agent-command-mode-map}"
+  :interactive nil)
+
+(defconst org-agent--command-buffer "*org-agent command*"
+  "The name of the buffer that shows a command in full.")
+
+(defun org-agent--show-command (card)
+  "Show the command of CARD in full in another window, with every choice."
+  (with-current-buffer (get-buffer-create org-agent--command-buffer)
+    (org-agent-command-mode)
+    (setq org-agent--card card)
+    (org-agent--write-command)
+    (goto-char (point-min))
+    ;; A key that was typed before is none for it.
+    (setf (org-agent--card-shown card) (float-time))
+    (pop-to-buffer (current-buffer)
+                   '(nil (window-height . fit-window-to-buffer)))))
+
+(defun org-agent--command-cut-p (card)
+  "Return non-nil if the window on this buffer is too small for CARD.
+What has to fit is the command and its directory."
+  (pcase-let ((`(,rows ,width) (org-agent--room)))
+    (org-agent--clip (concat (org-agent--card-text card) "\n\nin "
+                             (org-agent--card-directory card))
+                     (max 1 rows) (max 2 width))))
+
+(defun org-agent--show-command-again (card)
+  "Bring the full view of CARD up to date; once it is decided, close it."
+  (when-let ((buffer (get-buffer org-agent--command-buffer)))
+    (when (eq card (buffer-local-value 'org-agent--card buffer))
+      (if (memq (org-agent--card-state card) '(running over))
+          (let ((window (get-buffer-window buffer t)))
+            (if window (quit-window t window) (kill-buffer buffer)))
+        (with-current-buffer buffer
+          (org-agent--write-command))))))
+
+(defun org-agent--write-command ()
+  "Write the card of this buffer into it."
+  (let* ((card org-agent--card)
+         (inhibit-read-only t)
+         (place (point))
+         (explanation (org-agent--card-explanation card)))
+    (erase-buffer)
+    (insert
+     (org-agent--card-text card) "\n\nin " (org-agent--card-directory card)
+     (format ", at most %d s\n" (org-agent--card-timeout card))
+     (if (stringp explanation)
+         (org-agent--indent (org-agent--literal explanation t) "The model says: ")
+       "")
+     (mapconcat (pcase-lambda (`(,title ,text))
+                  (org-agent--indent (org-agent--literal text t) title))
+                (org-agent--card-terms card) "")
+     (if (eq (org-agent--card-state card) 'deciding)
+         "\nAsking the server\n"
+       (concat
+        "\nr  run it\n"
+        (and (org-agent--card-confined-p card)
+             "n  run it with the network\n")
+        "e  edit it, and run it if the server agrees\n"
+        (and (org-agent--card-always card)
+             (org-agent--indent (org-agent--literal (org-agent--card-always card))
+                                "a  from now on, run without asking: "))
+        "d  deny it, and tell the model why\n"
+        "q  decide later\n")))
+    (goto-char place)))
 
 (provide 'org-agent-approve)
 ;;; org-agent-approve.el ends here

@@ -36,7 +36,8 @@
 
 (cl-defstruct (org-agent--pending (:copier nil))
   "A prompt that the server has not acknowledged."
-  client-id text context)
+  client-id text context
+  directory) ; as the server is told it, or nil
 
 (defvar-local org-agent--pending nil
   "The prompt of this buffer that was not acknowledged, or nil.
@@ -165,8 +166,16 @@ It stays there until the server has it for good."
                  (equal context (org-agent--pending-context org-agent--pending)))
       (setq org-agent--pending
             (make-org-agent--pending :client-id (org-agent--client-id)
-                                     :text text :context context)))
+                                     :text text :context context
+                                     :directory (org-agent--directory))))
     (org-agent--send-pending)))
+
+(defun org-agent--directory ()
+  "Return this buffer's directory as the server is told it.
+Return nil for a directory of another machine: the server could only
+take it for one of this."
+  (unless (file-remote-p default-directory)
+    (directory-file-name (expand-file-name default-directory))))
 
 (defun org-agent--client-id ()
   "Return a fresh identifier."
@@ -190,6 +199,8 @@ It stays there until the server has it for good."
         :buffer ,(buffer-name)
         :text ,(org-agent--pending-text pending)
         :level 1
+        ,@(and (org-agent--pending-directory pending)
+               (list :directory (org-agent--pending-directory pending)))
         ,@(unless (equal (org-agent--pending-context pending) [])
             (list :context (org-agent--pending-context pending))))
      (lambda (result) (org-agent--acknowledged buffer pending result))
@@ -218,7 +229,8 @@ CODE is the server's, or nil if it never answered."
   (let* ((event (plist-get result :eventId))
          (session (plist-get result :sessionId))
          (turn (org-agent--turn (plist-get result :turnId) session)))
-    (setf (org-agent--turn-event turn) event)
+    (setf (org-agent--turn-event turn) event
+          (org-agent--turn-directory turn) (org-agent--pending-directory pending))
     (unless (or (org-agent--true-p (plist-get result :duplicate))
                 (org-agent--turn-state turn))
       (setf (org-agent--turn-state turn) "accepted"))
@@ -351,6 +363,7 @@ The server asks for those of unfinished turns; the last ones do."
       (let ((from (org-agent--turn (plist-get item :from) session))
             (turn (org-agent--turn (plist-get item :turnId) session)))
         (setf (org-agent--turn-event turn) (org-agent--turn-event from)
+              (org-agent--turn-directory turn) (org-agent--turn-directory from)
               (org-agent--turn-place turn) (org-agent--turn-place from)
               (org-agent--turn-notice from) nil)
         (org-agent--show from)))

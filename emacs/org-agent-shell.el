@@ -19,9 +19,10 @@
 
 ;;; Commentary:
 
-;; Runs a shell command without waiting for it, keeps a bounded part of
-;; what it writes, and reports once when it is over.  Whether a command
-;; may run is decided elsewhere; this file knows no protocol, no turns
+;; Runs a program without waiting for it, keeps a bounded part of what it
+;; writes, and reports once when it is over.  If it writes much, all of
+;; it goes to a file besides.  Whether a command may run, and by which
+;; program, is decided elsewhere; this file knows no protocol, no turns
 ;; and no chat buffer.
 ;;
 ;; Output is collected as bytes.  It becomes text only when it leaves,
@@ -37,8 +38,14 @@
 (defconst org-agent--shell-keep 32768
   "How many bytes are kept of a stream's beginning, and as many of its end.")
 
-(defconst org-agent--shell-pace 0.1
+(defconst org-agent--shell-pace 0.2
   "Seconds between two reports of live output.")
+
+(defconst org-agent--shell-spill 65536
+  "How many bytes a command writes before all of them go to a file.")
+
+(defconst org-agent--shell-spill-limit (* 256 1024 1024)
+  "How many bytes such a file has at most.  A disk is not to be filled.")
 
 (defconst org-agent--shell-grace 0.5
   "Seconds given to a stream to end after its command has.
@@ -129,6 +136,10 @@ Unless ALL, a character whose last bytes are still to come stays."
   on-output on-exit
   timeout-timer pace-timer kill-timer
   stopped ; why it was ended before its time
+  (written 0) ; bytes of both streams
+  spill ; those that are not in the file, in pieces, newest first
+  (spill-size 0)
+  file ; where all of them are, if they are many
   over)
 
 (defun org-agent--shell-directory (name base)
@@ -147,9 +158,10 @@ refused before anything looks at it, for looking can already connect."
 (cl-defun org-agent--shell-run
     (command &key directory timeout on-output on-exit)
   "Run COMMAND in DIRECTORY and return a job, without waiting.
-After TIMEOUT seconds it is ended.  ON-OUTPUT is called from time to
-time with \"stdout\" or \"stderr\" and a new piece of text; ON-EXIT
-once, with the parameters of `orgAgent/actuated' that tell the outcome."
+COMMAND is a list of a program and its arguments.  After TIMEOUT
+seconds it is ended.  ON-OUTPUT is called from time to time with
+\"stdout\" or \"stderr\" and a new piece of text; ON-EXIT once, with
+the parameters of `orgAgent/actuated' that tell the outcome."
   (let* ((job (make-org-agent--job :on-output on-output :on-exit on-exit))
          (default-directory directory)
          (process-environment
@@ -167,7 +179,7 @@ once, with the parameters of `orgAgent/actuated' that tell the outcome."
               (make-process
                :name "org-agent-command" :noquery t
                :connection-type 'pipe :coding 'no-conversion
-               :command (list shell-file-name shell-command-switch command)
+               :command command
                :stderr (org-agent--job-errors job)
                :filter (lambda (_process bytes)
                          (org-agent--shell-output job 'stdout bytes))
@@ -189,10 +201,55 @@ once, with the parameters of `orgAgent/actuated' that tell the outcome."
                                (org-agent--job-stderr job)
                              (org-agent--job-stdout job))
                            bytes)
+    (org-agent--shell-keep-all job bytes)
     (unless (org-agent--job-pace-timer job)
       (setf (org-agent--job-pace-timer job)
             (run-at-time org-agent--shell-pace nil
                          #'org-agent--shell-report job nil)))))
+
+;;;; All of a long output
+
+(defvar org-agent--shell-files nil
+  "The files with long outputs, to be removed when Emacs ends.
+What is masked before a model sees it is not in them.")
+
+(defun org-agent--shell-remove-files ()
+  "Remove the files with long outputs."
+  (dolist (file org-agent--shell-files)
+    (ignore-errors (delete-file file)))
+  (setq org-agent--shell-files nil))
+
+(defun org-agent--shell-keep-all (job bytes)
+  "Note BYTES of JOB for its file, and write what is a good deal."
+  (cl-incf (org-agent--job-written job) (length bytes))
+  (when (<= (org-agent--job-written job) org-agent--shell-spill-limit)
+    (push bytes (org-agent--job-spill job))
+    (cl-incf (org-agent--job-spill-size job) (length bytes))
+    (when (> (org-agent--job-spill-size job) org-agent--shell-spill)
+      (org-agent--shell-write job))))
+
+(defun org-agent--shell-write (job)
+  "Write what is noted for the file of JOB, which is made if there is none."
+  (let ((bytes (apply #'concat (reverse (org-agent--job-spill job))))
+        (coding-system-for-write 'no-conversion))
+    (setf (org-agent--job-spill job) nil
+          (org-agent--job-spill-size job) 0)
+    (condition-case problem
+        (progn
+          (unless (org-agent--job-file job)
+            ;; Only this user may read what `make-temp-file' makes.
+            (setf (org-agent--job-file job)
+                  (let ((temporary-file-directory
+                         (if (file-remote-p temporary-file-directory) "/tmp/"
+                           temporary-file-directory)))
+                    (make-temp-file "org-agent-output-" nil ".txt")))
+            (push (org-agent--job-file job) org-agent--shell-files)
+            (add-hook 'kill-emacs-hook #'org-agent--shell-remove-files))
+          (write-region bytes nil (org-agent--job-file job) t 'silent))
+      (file-error (message "org-agent: the output is not kept in full: %s"
+                           (error-message-string problem))))))
+
+;;;; Reporting and ending
 
 (defun org-agent--shell-report (job all)
   "Report JOB's new output; for ALL see `org-agent--stream-take'."
@@ -233,6 +290,9 @@ once, with the parameters of `orgAgent/actuated' that tell the outcome."
   (unless (org-agent--job-over job)
     (org-agent--shell-report job t)
     (setf (org-agent--job-over job) t)
+    (if (org-agent--job-file job)
+        (org-agent--shell-write job)
+      (setf (org-agent--job-spill job) nil))
     (dolist (timer (list (org-agent--job-timeout-timer job)
                          (org-agent--job-kill-timer job)))
       (when timer (cancel-timer timer)))

@@ -68,6 +68,7 @@
   "A turn as this client sees it."
   id session
   event ; identifier of its prompt, if known
+  directory ; what the server was told with the prompt, if this Emacs sent it
   place ; marker where its reply goes, if known
   (seq 0) ; of the last message seen
   state ; as on the wire; nil if the server did not tell since it started
@@ -76,6 +77,7 @@
   replied ; non-nil once text of it was inserted
   card ; a string to show: something the user is asked
   notice ; a string to show: why it ended
+  (results "") ; to show as long as the buffer lives: where long outputs are
   stop ; a function to call once the turn is over
   overlay)
 
@@ -411,6 +413,7 @@ A line that does not begin there is left out if there is another."
         ;; The user must see the line they write as well.
         (org-agent--preview turn (max (- rows 8) (/ rows 2)) width)))
      (org-agent--turn-card turn)
+     (org-agent--turn-results turn)
      (when-let ((notice (org-agent--turn-notice turn)))
        (propertize (format "This turn ended: %s\n" notice)
                    'face 'org-agent-notice)))))

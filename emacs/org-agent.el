@@ -64,6 +64,7 @@
 ;;   org-agent-text     what stands in a buffer, and all changes of it
 ;;   org-agent-turn     what becomes of a turn
 ;;   org-agent-chat     the mode, sending, cancelling, coming back
+;;   org-agent-literal  commands, shown as they are
 ;;   org-agent-approve  commands that the user is asked about
 ;;   org-agent          the commands to start from
 

@@ -1,7 +1,7 @@
 //! The command line: what can be asked for, and the exit status.
 //!
-//! 0 is ok, 1 a negative answer, 2 wrong usage; `sandbox` has its command's. Errors go to standard error as what failed, why, and what
-//! to do.
+//! 0 is ok, 1 a negative answer, 2 wrong usage; `sandbox` and `steps` have their commands'. Errors go to
+//! standard error as what failed, why, and what to do.
 
 mod chat;
 pub mod check;
@@ -14,6 +14,7 @@ mod sandbox;
 mod serve;
 mod session;
 mod why;
+mod steps;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -50,6 +51,7 @@ enum Command {
     Sandbox(sandbox::Args),
     Session(session::Args),
     Why(why::Args),
+    Steps(steps::Args),
     Doctor(doctor::Args),
 }
 
@@ -86,6 +88,7 @@ pub fn main() -> ExitCode {
             config().and_then(|config| why::run(&args, &config, &mut io::stdout().lock())).map(|()| 0)
         }
         Command::Sandbox(args) => Ok(sandbox::main(args)),
+        Command::Steps(args) => Ok(steps::main(&args)),
         Command::Doctor(args) => doctor::main(&args),
     };
     match result {

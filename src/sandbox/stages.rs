@@ -100,13 +100,19 @@ async fn kept(
     let (mut ready, announce) = std::io::pipe().map_err(|error| broken("the sandbox has no pipe", &error))?;
     let announce = inherited(OwnedFd::from(announce))?;
     let mut open = Vec::new();
+    let mut tail = super::tail(spec);
     let command = match mechanism {
         Mechanism::Bubblewrap => {
+            let own = super::program()?;
+            if fs::canonicalize(&spec.program).is_ok_and(|program| program == own) {
+                // Where it is mounted it is there, also if it is kept in a directory that is hidden.
+                tail = super::tail(&Spec { program: bubblewrap::SELF.into(), ..spec.clone() });
+            }
             let mut plan = plan(spec)?;
             let bwrap = bubblewrap::find(std::env::var_os("PATH").as_deref(), &plan.roots)?;
             keeping.placeholders = bubblewrap::Placeholders::make(&mut plan)?;
             let mut command = Command::new(bwrap);
-            command.args(bubblewrap::arguments(&plan, &super::program()?, spec.allow_net, &mut open)?);
+            command.args(bubblewrap::arguments(&plan, &own, spec.allow_net, &mut open)?);
             for program in filter::programs(mechanism, spec.allow_net)? {
                 let filter = inherited(memory(&filter::bytes(&program))?)?;
                 command.arg("--add-seccomp-fd").arg(filter.as_raw_fd().to_string());
@@ -141,7 +147,7 @@ async fn kept(
     let mut command = tokio::process::Command::from(command);
     let mut child = command
         .args(["--stage", "confine", "--ready", &announce.as_raw_fd().to_string()])
-        .args(super::tail(spec))
+        .args(tail)
         .spawn()
         .map_err(|error| broken("the sandbox could not be started", &error))?;
     drop((announce, open));

@@ -185,6 +185,11 @@ Its car becomes the client's answer."
          (org-agent-fake-errors nil)
          (org-agent-fake-mute nil)
          (org-agent-fake-stubborn nil)
+         ;; Tests are faster than those who read.
+         (org-agent--card-pause 0)
+         ;; Those that need the sandbox say so.
+         (org-agent-shell-sandbox nil)
+         (org-agent--shell-files nil)
          (inhibit-message t))
      (cl-letf (((symbol-function 'org-agent--spawn) #'org-agent-fake-spawn)
                ((symbol-function 'org-agent--guarded)
@@ -199,6 +204,7 @@ Its car becomes the client's answer."
          (dolist (buffer (org-agent--chats))
            (with-current-buffer buffer (set-buffer-modified-p nil))
            (kill-buffer buffer))
+         (org-agent--shell-remove-files)
          (when org-agent-fake-connection
            (org-agent-fake-die))
          (delete-directory org-agent-fake-directory t)))))

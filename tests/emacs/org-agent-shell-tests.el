@@ -189,7 +189,9 @@ Return the report, or nil if there was none."
                              "in /tmp, at most 5 s\n"
                              "The model says: I want to look.\n"
                              "Why you are asked: every shell command is asked\n"
-                             "[run: C-c C-y] [deny: C-c C-n] [edit: C-c C-e]\n")))
+                             "Sandbox: none, as `org-agent-shell-sandbox' is nil\n"
+                             "Environment: all that Emacs has, with what keys are in it\n"
+                             "[run: C-c C-y] [deny: C-c C-n] [edit: C-c C-e] [more: C-c C-a]\n")))
       ;; Said twice, asked once.
       (org-agent-fake-shell "turn-1" 1 '(:cmd "touch file" :cwd "/tmp"))
       (should (equal (buffer-string) text))
@@ -248,16 +250,6 @@ Return the report, or nil if there was none."
         (should-not (org-agent-fake-sent 'orgAgent/actuated))
         (should-not (file-exists-p file))))))
 
-(ert-deftest org-agent-allowed-command-runs-with-its-token ()
-  (org-agent-fake-with
-    (org-agent-fake-send "question")
-    (org-agent-fake-shell "turn-1" 1 '(:cmd "echo free")
-                          :decision "allow" :token "given")
-    (let ((report (org-agent-tests-outcome)))
-      (should (equal (plist-get report :token) "given"))
-      (should (equal (plist-get report :stdout) "free\n"))
-      (should-not (org-agent-fake-sent 'orgAgent/decide)))))
-
 (ert-deftest org-agent-question-vanishes-with-its-turn ()
   (dolist (end (list (lambda () (org-agent-fake-state "turn-1" 2 "cancelled"))
                      (lambda () (org-agent-fake-ask 'orgAgent/abort
@@ -292,8 +284,9 @@ Return the report, or nil if there was none."
                  '(("ls\t-l\n  rm x" "$ ls^I-l\n    rm x\n")
                    ("a\e[2Kb\rc" "$ a^[[2Kb^Mc\n")
                    ("a\u00A0b\u200Bc\u202Ed\u3164\uFE0F" "$ a\\u{A0}b\\u{200B}c\\u{202E}d\\u{3164}\\u{FE0F}\n")
-                   ("echo \u05D0/\u05D1" "$ echo \u05D0\u200E/\u05D1\u200E\n")
-                   ("echo é漢\U0001F600" "$ echo é漢\U0001F600\n")
+                   ("echo \u05D0/\u05D1" "$ echo \u05D0\u200E\\u{5D0}/\u05D1\u200E\\u{5D1}\n")
+                   ("echo é漢\U0001F600" "$ echo é\\u{E9}漢\\u{6F22}\U0001F600\\u{1F600}\n")
+                   ("ls \u0430" "$ ls \u0430\\u{430}\n")
                    ("a\u0085\u007F\u2028b" "$ a\\u{85}\\u{7F}\\u{2028}b\n")))
     (org-agent-fake-with
       (org-agent-fake-send "question")
@@ -368,11 +361,11 @@ Return the report, or nil if there was none."
                            "in /tmp\n   Why you are asked: habit, at most 120 s\n"
                            "The model says: Nothing.\n"
                            "                Why you are asked: habit\n"
-                           "                [run: RET]\n"
-                           "                \n"
                            "                ...\n"
                            "Why you are asked: every shell command is asked\n"
-                           "[run: C-c C-y] [deny: C-c C-n] [edit: C-c C-e]\n")))))
+                           "Sandbox: none, as `org-agent-shell-sandbox' is nil\n"
+                           "Environment: all that Emacs has, with what keys are in it\n"
+                           "[run: C-c C-y] [deny: C-c C-n] [edit: C-c C-e] [more: C-c C-a]\n")))))
 
 (provide 'org-agent-shell-tests)
 ;;; org-agent-shell-tests.el ends here

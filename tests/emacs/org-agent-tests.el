@@ -13,6 +13,7 @@
 (require 'org-agent-turn-tests)
 (require 'org-agent-server-tests)
 (require 'org-agent-shell-tests)
+(require 'org-agent-approve-tests)
 
 (provide 'org-agent-tests)
 ;;; org-agent-tests.el ends here

@@ -1,0 +1,521 @@
+;;; org-agent-approve-tests.el --- Allowed, confined, asked with care  -*- lexical-binding: t; -*-
+
+;; SPDX-License-Identifier: GPL-3.0-or-later
+
+;;; Commentary:
+
+;; Most of these run a program in place of the server's that notes how it
+;; was called; the last ones run the real sandbox, where there is one.
+
+;;; Code:
+
+(require 'org-agent-fake)
+(require 'org-agent-shell-tests)
+
+;;;; A program in place of the server's
+
+(defconst org-agent-tests-program "#!/bin/sh
+here=$(dirname \"$0\")
+printf '%s\\n' \"$@\" end >> \"$here/calls\"
+case $1 in
+  steps) shift; [ \"$1\" = --dir ] && shift 2; echo \"steps $1\"; exit 0;;
+esac
+if [ -e \"$here/refuse\" ]; then
+  echo 'org-agent: the command was not run' >&2; exit 125
+fi
+while [ \"$1\" != -- ]; do [ \"$1\" = --dir ] && cd \"$2\"; shift; done
+shift
+exec \"$@\"
+" "A sandbox that confines nothing.")
+
+(defmacro org-agent-tests-with-program (&rest body)
+  "Run BODY in a chat whose commands run in a sandbox that confines nothing."
+  (declare (indent 0) (debug t))
+  `(org-agent-fake-with
+     (let* ((home (file-truename org-agent-fake-directory))
+            (org-agent-program (expand-file-name "program" home))
+            (org-agent-shell-sandbox t))
+       (make-directory (expand-file-name "ws/sub dir" home) t)
+       (write-region org-agent-tests-program nil org-agent-program nil 'silent)
+       (set-file-modes org-agent-program #o700)
+       (setq default-directory (file-name-as-directory (expand-file-name "ws" home)))
+       (org-agent-fake-send "question")
+       ;; Without a terminal, windows are tiny, and a question waits for ever.
+       (cl-letf (((symbol-function 'org-agent--room) (lambda () (list 24 80)))
+                 ((symbol-function 'yes-or-no-p)
+                  (lambda (question) (error "Asked: %s" question))))
+         ,@body))))
+
+(defun org-agent-tests-calls ()
+  "Return how the program was called: lists of arguments."
+  (let ((file (expand-file-name "calls" org-agent-fake-directory))
+        (ws (expand-file-name "ws" (file-truename org-agent-fake-directory)))
+        calls call)
+    (when (file-exists-p file)
+      (dolist (line (with-temp-buffer (insert-file-contents file)
+                                      (split-string (buffer-string) "\n")))
+        (cond ((equal line "end") (push (nreverse call) calls) (setq call nil))
+              (t (push (string-replace org-agent-program "PROGRAM"
+                                       (string-replace ws "WS" line))
+                       call)))))
+    (nreverse calls)))
+
+(defconst org-agent-tests-steps [(:op nil :argv ["echo" "a b"]) (:op "&&" :argv ["ls"])])
+
+(defconst org-agent-tests-json
+  "[{\"op\":null,\"argv\":[\"echo\",\"a b\"]},{\"op\":\"&&\",\"argv\":[\"ls\"]}]")
+
+;;;; What is allowed
+
+(ert-deftest org-agent-allowed-command-runs-as-its-steps ()
+  (org-agent-tests-with-program
+    (org-agent-fake-shell "turn-1" 1 '(:cmd "echo 'a b' && ls")
+                          :decision "allow" :token "given"
+                          :steps org-agent-tests-steps)
+    (let ((report (org-agent-tests-outcome)))
+      (should (equal (plist-get report :token) "given"))
+      (should (equal (plist-get report :status) "done"))
+      (should (equal (plist-get report :stdout)
+                     (concat "steps " org-agent-tests-json "\n")))
+      (should-not (org-agent-fake-sent 'orgAgent/decide))
+      (should (equal (org-agent-tests-calls)
+                     `(("sandbox" "--dir" "WS" "--" "PROGRAM" "steps" ,org-agent-tests-json)
+                       ("steps" ,org-agent-tests-json))))
+      (should-not (org-agent-fake-shown "turn-1")))
+    ;; Said twice, run once.
+    (org-agent-fake-shell "turn-1" 1 '(:cmd "echo 'a b' && ls")
+                          :decision "allow" :token "given"
+                          :steps org-agent-tests-steps)
+    (should (= (length (org-agent-tests-calls)) 2))))
+
+(ert-deftest org-agent-allowed-command-starts-where-it-was-judged ()
+  (org-agent-tests-with-program
+    ;; What the server knows counts, and not where the buffer is by now.
+    (setq default-directory "/")
+    (org-agent-fake-shell "turn-1" 1 '(:cmd "ls" :cwd "sub dir")
+                          :decision "allow" :token "given"
+                          :steps [(:op nil :argv ["ls"])])
+    (org-agent-tests-outcome)
+    (should (equal (car (org-agent-tests-calls))
+                   '("sandbox" "--dir" "WS" "--" "PROGRAM" "steps" "--dir" "WS/sub dir"
+                     "[{\"op\":null,\"argv\":[\"ls\"]}]")))))
+
+(ert-deftest org-agent-allowed-command-is-asked-if-anything-lacks ()
+  (pcase-dolist
+      (`(,params ,sandbox ,why)
+       `((( :decision "allow" :steps ,org-agent-tests-steps) t "without a token")
+         (( :decision "allow" :token nil :steps ,org-agent-tests-steps) t "without a token")
+         (( :decision "allow" :token "t") t "without its steps")
+         (( :decision "allow" :token "t" :steps []) t "without its steps")
+         (( :decision "allow" :token "t" :steps [(:op nil :argv [])]) t "without its steps")
+         (( :decision "allow" :token "t" :steps [(:op "&&" :argv ["ls"])]) t "without its steps")
+         (( :decision "allow" :token "t" :steps [(:op nil :argv ["ls"]) (:op "&" :argv ["x"])])
+          t "without its steps")
+         (( :decision "allow" :token "t" :steps [(:op nil :argv ["ls"]) (:op nil :argv ["x"])])
+          t "without its steps")
+         (( :decision "allow" :token "t" :steps [(:op nil :argv [1])]) t "without its steps")
+         (( :decision "allow" :token "t" :steps ,org-agent-tests-steps) nil
+          "without a sandbox")))
+    (org-agent-tests-with-program
+      (let ((org-agent-shell-sandbox sandbox))
+        (apply #'org-agent-fake-shell "turn-1" 1 '(:cmd "echo free") params)
+        (should (string-search why (org-agent-fake-shown "turn-1")))
+        (should-not (org-agent-fake-sent 'orgAgent/actuated))
+        (should-not (org-agent-tests-calls))
+        ;; Approved, it runs with the token of the decision.
+        (org-agent-fake-keys "C-c C-y")
+        (let ((report (org-agent-tests-outcome)))
+          (should (equal (plist-get report :stdout) "free\n"))
+          (should (equal (plist-get report :token) "token-1"))))))
+  ;; A turn whose prompt another Emacs sent: nobody knows where.
+  (org-agent-tests-with-program
+    (org-agent-fake-shell "turn-9" 1 '(:cmd "ls") :decision "allow" :token "t"
+                          :steps org-agent-tests-steps)
+    (should (string-search "not known for which directory"
+                           (org-agent-fake-shown "turn-9")))))
+
+;;;; The sandbox
+
+(ert-deftest org-agent-approved-command-runs-in-the-sandbox ()
+  (pcase-dolist
+      (`(,payload ,key ,call)
+       '(((:cmd "echo \"$0\" free") "C-c C-y"
+          ("sandbox" "--dir" "WS" "--" "sh" "-c" "echo \"$0\" free"))
+         ((:cmd "pwd" :cwd "sub dir") "C-c C-y"
+          ("sandbox" "--dir" "WS" "--" "sh" "-c" "cd -- \"$1\" && exec sh -c \"$2\"" "sh"
+           "WS/sub dir" "pwd"))
+         ((:cmd "pwd" :cwd ".") "C-c C-a n"
+          ("sandbox" "--dir" "WS" "--allow-net" "--" "sh" "-c" "pwd"))))
+    (org-agent-tests-with-program
+      (org-agent-fake-shell "turn-1" 1 payload)
+      (org-agent-fake-keys key)
+      (let ((report (org-agent-tests-outcome)))
+        (should (equal (plist-get report :status) "done"))
+        (when (equal (plist-get payload :cwd) "sub dir")
+          (should (string-suffix-p "/ws/sub dir\n" (plist-get report :stdout))))
+        (should (equal (org-agent-tests-calls) (list call)))
+        (should (equal (org-agent-fake-sent 'orgAgent/decide)
+                       '((:actuationId "act-turn-1" :choice "run"))))))))
+
+(ert-deftest org-agent-without-the-sandbox-there-is-no-network-to-permit ()
+  (org-agent-fake-with
+    (org-agent-fake-send "question")
+    (org-agent-fake-shell "turn-1" 1 '(:cmd "ls"))
+    (should-error (org-agent-approve-network) :type 'user-error)
+    (org-agent-more)
+    (should-not (string-search "n  run it" (buffer-string)))
+    (should-not (org-agent-fake-sent 'orgAgent/decide))))
+
+(ert-deftest org-agent-what-could-not-be-confined-has-failed ()
+  (org-agent-tests-with-program
+    (write-region "" nil (expand-file-name "refuse" home) nil 'silent)
+    (org-agent-fake-shell "turn-1" 1 '(:cmd "ls"))
+    (org-agent-fake-keys "C-c C-y")
+    (should (equal (org-agent-tests-outcome)
+                   '( :actuationId "act-turn-1" :token "token-1" :status "failed"
+                      :message "org-agent: the command was not run"))))
+  ;; A command may end like that, too.
+  (org-agent-tests-with-program
+    (org-agent-fake-shell "turn-1" 1 '(:cmd "echo ran; exit 125"))
+    (org-agent-fake-keys "C-c C-y")
+    (let ((report (org-agent-tests-outcome)))
+      (should (equal (plist-get report :status) "done"))
+      (should (equal (plist-get report :exitCode) 125))
+      (should (equal (plist-get report :stdout) "ran\n")))))
+
+(ert-deftest org-agent-program-that-is-not-there-runs-nothing ()
+  (org-agent-tests-with-program
+    (delete-file org-agent-program)
+    (org-agent-fake-shell "turn-1" 1 '(:cmd "echo ran"))
+    (org-agent-fake-keys "C-c C-y")
+    (let ((report (org-agent-tests-outcome)))
+      (should (equal (plist-get report :status) "failed"))
+      (should (string-search "org-agent-program" (plist-get report :message))))))
+
+(ert-deftest org-agent-directory-is-told-unless-it-is-remote ()
+  (pcase-dolist (`(,directory ,told)
+                 `(("/usr/" (:directory "/usr"))
+                   ("/" (:directory "/"))
+                   ("~/" (:directory ,(directory-file-name (expand-file-name "~"))))
+                   ("/ssh:host.invalid:/tmp/" nil)))
+    (org-agent-fake-with
+      (setq default-directory directory)
+      (org-agent-fake-send "question")
+      (let ((params (car (org-agent-fake-sent 'orgAgent/event))))
+        (should (equal (and (plist-member params :directory)
+                            (list :directory (plist-get params :directory)))
+                       told)))
+      (unless told
+        (let ((org-agent-shell-sandbox t))
+          (org-agent-fake-shell "turn-1" 1 '(:cmd "echo ran"))
+          (should (string-search "the directory is not on this"
+                                 (org-agent-fake-shown "turn-1")))
+          (org-agent-fake-keys "C-c C-y")
+          (should (string-search "not on this machine"
+                                 (plist-get (org-agent-tests-outcome) :message))))))))
+
+;;;; The question
+
+(ert-deftest org-agent-steps-are-shown-by-argument ()
+  (org-agent-tests-with-program
+    (org-agent-fake-shell
+     "turn-1" 1 '(:cmd "grep -e ' x' 'a\nb' | wc")
+     :rule "wc is not known" :sandbox "It writes WS." :always "wc in WS"
+     :steps [(:op nil :argv ["grep" "-e" " x" "a\nb" "" "\u202Eé"]) (:op "|" :argv ["wc"])])
+    (should (equal (org-agent-fake-shown "turn-1")
+                   (concat "The model asks to run this command:\n"
+                           "     grep\n       -e\n       \" x\"\n       a^Jb\n"
+                           "       \"\"\n       \\u{202E}é\\u{E9}\n"
+                           "   | wc\n"
+                           (format "in %s, at most 120 s\n" default-directory)
+                           "The model says: I want to look.\n"
+                           "Why you are asked: wc is not known\n"
+                           "Sandbox: It writes WS.\n"
+                           "Environment: PATH, HOME, LANG and the like, and no keys\n"
+                           "[run: C-c C-y] [deny: C-c C-n] [edit: C-c C-e] [more: C-c C-a]\n")))
+    (org-agent-fake-keys "C-c C-a")
+    (should (equal (buffer-name) "*org-agent command*"))
+    (should (string-prefix-p "   grep\n     -e\n     \" x\"\n     a^Jb\n" (buffer-string)))
+    (dolist (part '("Why you are asked: wc is not known\n" "Sandbox: It writes WS.\n"
+                    "\nr  run it\nn  run it with the network\ne  edit"
+                    "\na  from now on, run without asking: wc in WS\nd  deny"))
+      (should (string-search part (buffer-string))))
+    (should buffer-read-only)))
+
+(ert-deftest org-agent-keys-of-the-full-view ()
+  (pcase-dolist
+      (`(,key ,sent)
+       '(("r" (:choice "run"))
+         ("n" (:choice "run"))
+         ("e" (:choice "run" :command "ls -l"))
+         ("a" (:choice "always"))
+         ("d" (:choice "deny" :message "no need"))
+         ("q" nil)
+         ("RET" nil)
+         ("SPC" nil)
+         ("y" nil)))
+    (org-agent-tests-with-program
+      (org-agent-fake-shell "turn-1" 1 '(:cmd "ls") :always "ls, always")
+      (let ((chat (current-buffer)) asked)
+        (org-agent-fake-keys "C-c C-a")
+        (cl-letf (((symbol-function 'read-string)
+                   (lambda (_prompt &optional initial)
+                     (if initial (concat initial " -l") "no need")))
+                  ((symbol-function 'yes-or-no-p)
+                   (lambda (question) (setq asked question) t)))
+          (ignore-errors (org-agent-fake-keys key)))
+        (org-agent-fake-settle)
+        (should (equal (org-agent-fake-sent 'orgAgent/decide)
+                       (and sent `((:actuationId "act-turn-1" ,@sent)))))
+        (should (equal asked (and (equal key "a")
+                                  "From now on, run without asking: ls, always? ")))
+        (when (or sent (equal key "q"))
+          (should (eq (window-buffer) chat)))
+        (when (and sent (not (equal key "d")))
+          (org-agent-tests-outcome))
+        (when (get-buffer "*org-agent command*")
+          (kill-buffer "*org-agent command*"))))))
+
+(ert-deftest org-agent-always-is-asked-once-more ()
+  (pcase-dolist (`(,always ,answer) '(("ls, always" nil) (nil t)))
+    (org-agent-tests-with-program
+      (apply #'org-agent-fake-shell "turn-1" 1 '(:cmd "ls")
+             (and always (list :always always)))
+      (cl-letf (((symbol-function 'yes-or-no-p) (lambda (_) answer)))
+        (if always (org-agent-fake-keys "C-u C-c C-y")
+          (should-error (org-agent-approve-always) :type 'user-error)))
+      (org-agent-fake-settle)
+      (should-not (org-agent-fake-sent 'orgAgent/decide))
+      (should (org-agent--card-here)))))
+
+(ert-deftest org-agent-question-is-not-answered-before-it-is-read ()
+  (org-agent-tests-with-program
+    (let ((org-agent--card-pause 0.3))
+      (org-agent-fake-shell "turn-1" 1 '(:cmd "ls") :always "ls")
+      (cl-letf (((symbol-function 'yes-or-no-p) #'always))
+        (dolist (command '(org-agent-approve org-agent-approve-network
+                           org-agent-approve-always))
+          (should-error (call-interactively command) :type 'user-error))
+        ;; Opened, it is new as well.
+        (sleep-for 0.4)
+        (org-agent-fake-keys "C-c C-a")
+        (should-error (org-agent-fake-keys "r") :type 'user-error))
+      (org-agent-fake-settle)
+      (should-not (org-agent-fake-sent 'orgAgent/decide))
+      (sleep-for 0.4)
+      (org-agent-fake-keys "r")
+      (should (equal (plist-get (org-agent-tests-outcome) :status) "done")))))
+
+;; The second key was for the first question, not for the one that came of it.
+(ert-deftest org-agent-question-that-changed-is-a-new-one ()
+  (org-agent-tests-with-program
+    (push (cons 'orgAgent/decide
+                (lambda (_) '( :decision "ask" :token nil :rule "look again"
+                               :steps [(:op nil :argv ["rm" "x"])])))
+          org-agent-fake-answers)
+    (org-agent-fake-shell "turn-1" 1 '(:cmd "ls"))
+    (org-agent-fake-keys "C-c C-y")
+    (let ((org-agent--card-pause 10))
+      (org-agent-fake-settle)
+      (should (string-search "look again" (org-agent-fake-shown "turn-1")))
+      (should (string-search "     rm\n       x\n" (org-agent-fake-shown "turn-1")))
+      (should-error (org-agent-approve) :type 'user-error))
+    (should (= 1 (length (org-agent-fake-sent 'orgAgent/decide))))))
+
+(ert-deftest org-agent-edited-command-is-judged-again ()
+  (org-agent-tests-with-program
+    (let ((answers '(( :decision "ask" :token nil :rule "edited, asked" :always "two"
+                       :steps [(:op nil :argv ["echo" "two"])])
+                     ( :decision "allow" :token "second" :rule "the user said run"
+                       :steps [(:op nil :argv ["echo" "two"])]))))
+      (push (cons 'orgAgent/decide (lambda (_) (pop answers))) org-agent-fake-answers)
+      (org-agent-fake-shell "turn-1" 1 '(:cmd "echo one") :always "one")
+      (cl-letf (((symbol-function 'read-string) (lambda (&rest _) "echo two")))
+        (org-agent-fake-keys "C-c C-e"))
+      (org-agent-fake-settle)
+      (should (string-search "     echo\n       two\n" (org-agent-fake-shown "turn-1")))
+      (should (string-search "edited, asked" (org-agent-fake-shown "turn-1")))
+      (org-agent-fake-keys "C-c C-y")
+      (let ((report (org-agent-tests-outcome)))
+        (should (equal (plist-get report :token) "second"))
+        (should (equal (plist-get report :stdout) "two\n")))
+      (should (equal (org-agent-fake-sent 'orgAgent/decide)
+                     '((:actuationId "act-turn-1" :choice "run" :command "echo two")
+                       (:actuationId "act-turn-1" :choice "run" :command "echo two"))))))
+  (org-agent-tests-with-program
+    (push (cons 'orgAgent/decide (lambda (_) '(:decision "deny" :token nil :rule "never")))
+          org-agent-fake-answers)
+    (org-agent-fake-shell "turn-1" 1 '(:cmd "echo one"))
+    (org-agent-fake-keys "C-c C-a")
+    (cl-letf (((symbol-function 'read-string) (lambda (&rest _) "rm -rf /")))
+      (org-agent-fake-keys "e"))
+    (org-agent-fake-settle)
+    (should-not (org-agent-tests-calls))
+    (should-not (get-buffer-window "*org-agent command*"))))
+
+(ert-deftest org-agent-long-command-is-asked-about-in-the-full-view-too ()
+  (org-agent-tests-with-program
+    (org-agent-fake-shell "turn-1" 1 (list :cmd (mapconcat #'number-to-string
+                                                           (number-sequence 1 100) "\n")))
+    (org-agent-fake-keys "C-c C-a")
+    (cl-letf (((symbol-function 'yes-or-no-p) (lambda (_) (throw 'asked t))))
+      (should (catch 'asked (org-agent-fake-keys "r") nil)))
+    (should-not (org-agent-fake-sent 'orgAgent/decide))))
+
+;;;; Output
+
+(ert-deftest org-agent-live-output-is-folded-and-disturbs-nothing ()
+  (org-agent-fake-with
+    (org-agent-fake-send "question")
+    (insert "my next")
+    (goto-char (- (point) 2))
+    (undo-boundary)
+    (let ((gate (expand-file-name "gate" org-agent-fake-directory))
+          (before (list (buffer-string) (point) buffer-undo-list
+                        (buffer-modified-p) (window-start) (buffer-chars-modified-tick))))
+      (org-agent-fake-shell
+       "turn-1" 1 `(:cmd ,(format "seq 1000; while [ ! -e %s ]; do sleep 0.01; done; printf end"
+                                  (shell-quote-argument gate))))
+      (org-agent-approve)
+      (org-agent-fake-until (lambda () (org-agent-fake-sent 'orgAgent/output)))
+      (org-agent-fake-settle)
+      (should (string-search ":OUTPUT: 1000 lines [unfold: C-c C-a]\n  1000\n[stop"
+                             (org-agent-fake-shown "turn-1")))
+      (cl-letf (((symbol-function 'org-agent--room) (lambda () (list 999 80))))
+        (org-agent-fake-keys "C-c C-a")
+        ;; Of all that was written, the last lines are kept.
+        (should (string-search "[fold: C-c C-a]\n  801\n  802\n"
+                               (org-agent-fake-shown "turn-1"))))
+      (org-agent-fake-keys "C-c C-a")
+      (should (string-search "[unfold" (org-agent-fake-shown "turn-1")))
+      (write-region "" nil gate nil 'silent)
+      (should (string-suffix-p "1000\nend" (plist-get (org-agent-tests-outcome) :stdout)))
+      (should-not (org-agent-fake-shown "turn-1"))
+      (should (equal before
+                     (list (buffer-string) (point) buffer-undo-list
+                           (buffer-modified-p) (window-start)
+                           (buffer-chars-modified-tick)))))))
+
+(ert-deftest org-agent-live-output-is-shown-at-a-pace ()
+  (org-agent-fake-with
+    (org-agent-fake-send "question")
+    (let ((shown 0))
+      (advice-add 'org-agent--card-hear :before (lambda (&rest _) (cl-incf shown))
+                  '((name . org-agent-tests)))
+      (unwind-protect
+          (org-agent-fake-shell
+           "turn-1" 1 '(:cmd "i=0; while [ $i -lt 100 ]; do echo $i; sleep 0.01; i=$((i+1)); done"))
+        (let ((begun (float-time)))
+          (org-agent-approve)
+          (org-agent-tests-outcome)
+          (advice-remove 'org-agent--card-hear 'org-agent-tests)
+          (should (<= 2 shown (+ 2 (* 5 (- (float-time) begun))))))))))
+
+(ert-deftest org-agent-long-output-is-in-a-file-of-the-user ()
+  (org-agent-fake-with
+    (let* ((report (org-agent-tests-run '(:cmd "seq 30000; printf '\\377' >&2")))
+           (file (car org-agent--shell-files))
+           (lines (mapconcat #'number-to-string (number-sequence 1 30000) "\n")))
+      (should (eq (plist-get report :truncated) t))
+      (should (= (file-modes file) #o600))
+      (should (= (file-attribute-size (file-attributes file)) (+ (length lines) 2)))
+      (should (string-search (format "The command wrote %s; it is in %s until"
+                                     (file-size-human-readable (+ (length lines) 2))
+                                     (abbreviate-file-name file))
+                             (org-agent-fake-shown "turn-1")))
+      (org-agent-show-output)
+      (with-current-buffer "*org-agent output*"
+        (should (string-search "\n29999\n30000\n" (buffer-string)))
+        (should buffer-read-only)
+        (kill-buffer))
+      ;; The reply does not take the place away, and it goes with Emacs.
+      (org-agent-fake-insert "turn-1" 2 "Done.")
+      (org-agent-fake-state "turn-1" 3 "done")
+      (should (string-search "The command wrote" (org-agent-fake-shown "turn-1")))
+      (should-not (string-search "The command wrote" (buffer-string)))
+      (should (memq #'org-agent--shell-remove-files kill-emacs-hook))
+      (org-agent--shell-remove-files)
+      (should-not (file-exists-p file))
+      (should-error (org-agent-show-output) :type 'user-error)))
+  ;; What fits is in no file.
+  (org-agent-fake-with
+    (org-agent-tests-run '(:cmd "head -c 65536 /dev/zero | tr '\\0' a"))
+    (should-not org-agent--shell-files)))
+
+;;;; The real sandbox
+
+(defvar org-agent-tests-sandbox 'unknown
+  "Whether commands can be confined here by the real program.")
+
+(defun org-agent-tests-sandbox-p ()
+  "Return non-nil if commands can be confined here."
+  (when (eq org-agent-tests-sandbox 'unknown)
+    (let ((directory (make-temp-file "org-agent-workspace" t)))
+      (setq org-agent-tests-sandbox
+            (and (ignore-errors
+                   (zerop (call-process (org-agent--executable) nil nil nil
+                                        "sandbox" "--dir" directory "--" "true")))
+                 t))
+      (delete-directory directory t)))
+  org-agent-tests-sandbox)
+
+(ert-deftest org-agent-real-sandbox-confines ()
+  (skip-unless (org-agent-tests-sandbox-p))
+  (org-agent-fake-with
+    (let ((org-agent-shell-sandbox t)
+          (outside (make-temp-file "org-agent-outside" t)))
+      (unwind-protect
+          (progn
+            (setq default-directory
+                  (file-name-as-directory (file-truename org-agent-fake-directory)))
+            (org-agent-fake-send "question")
+            (org-agent-fake-shell
+             "turn-1" 1 `(:cmd ,(format "echo in > inside; echo out > %s/file; echo ended"
+                                        (shell-quote-argument outside))))
+            (org-agent-fake-keys "C-c C-y")
+            (let ((report (org-agent-tests-outcome)))
+              (should (equal (plist-get report :status) "done"))
+              (should (equal (plist-get report :stdout) "ended\n")))
+            (should (file-exists-p "inside"))
+            (should-not (directory-files outside nil "\\`[^.]"))
+            (setq org-agent-fake-log nil)
+            (org-agent-fake-send "another")
+            (org-agent-fake-shell
+             "turn-2" 1 '(:cmd "cat inside | tr i o") :decision "allow" :token "given"
+             :steps [(:op nil :argv ["cat" "inside"]) (:op "|" :argv ["tr" "i" "o"])])
+            (let ((report (org-agent-tests-outcome)))
+              (should (equal (plist-get report :stdout) "on\n"))
+              (should (equal (plist-get report :exitCode) 0))
+              (should (equal (plist-get report :token) "given"))))
+        (delete-directory outside t)))))
+
+(ert-deftest org-agent-real-sandbox-ends-with-its-turn ()
+  (skip-unless (org-agent-tests-sandbox-p))
+  (dolist (allowed '(nil t))
+    (org-agent-fake-with
+      (let* ((org-agent-shell-sandbox t)
+             (seconds (format "%d.%06d" 1000 (random 1000000)))
+             (running (lambda ()
+                        (seq-some (lambda (pid)
+                                    (let ((process (process-attributes pid)))
+                                      (and (equal (cdr (assq 'comm process)) "sleep")
+                                           (string-search seconds (cdr (assq 'args process))))))
+                                  (list-system-processes)))))
+        (setq default-directory (file-name-as-directory org-agent-fake-directory))
+        (org-agent-fake-send "question")
+        (if allowed
+            (org-agent-fake-shell "turn-1" 1 '(:cmd "sleep") :decision "allow" :token "t"
+                                  :steps `[(:op nil :argv ["sleep" ,seconds])
+                                           (:op "|" :argv ["cat"])])
+          (org-agent-fake-shell "turn-1" 1
+                                `(:cmd ,(format "trap '' TERM; sleep %s & sleep %s | cat"
+                                                seconds seconds)))
+          (org-agent-fake-keys "C-c C-y"))
+        (org-agent-fake-until running "the command to run")
+        (org-agent-fake-ask 'orgAgent/abort :actuationId "act-turn-1")
+        (should (equal (plist-get (org-agent-tests-outcome) :message)
+                       "stopped by the server"))
+        (org-agent-fake-until (lambda () (not (funcall running))) "all of it to end")))))
+
+(provide 'org-agent-approve-tests)
+;;; org-agent-approve-tests.el ends here
