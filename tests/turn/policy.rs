@@ -237,7 +237,7 @@ fn for_a_client_that_runs_nothing_the_server_runs_what_is_allowed_and_what_is_ap
     assert!(!story.iter().any(|line| line.starts_with("run ")), "{story:?}");
     scene.asked();
     let told = scene.asked().last().unwrap().1.clone();
-    assert!(told.starts_with("[command result]\nexit code: 0\n") && told.contains("\n1\n["), "{told}");
+    assert!(told.starts_with("[command result]\nexit code: 0\n") && told.contains("]\n1\n"), "{told}");
 
     // Approved: the client asks, the server runs.
     let (turn, actuation) = propose(&mut scene, "two", "echo was here > made && cat made; exit 3", &at);
