@@ -62,7 +62,7 @@ fn this_program_is_there_also_if_its_directory_is_hidden() {
     for world in worlds().iter().filter(|world| world.mechanism == "bubblewrap") {
         let hidden = tempfile::Builder::new().tempdir_in("/tmp").unwrap();
         let program = hidden.path().join("org-agent");
-        std::fs::copy(env!("CARGO_BIN_EXE_org-agent"), &program).unwrap();
+        fs::copy(env!("CARGO_BIN_EXE_org-agent"), &program).unwrap();
         let mut command = std::process::Command::new(&program);
         command.args(["sandbox", "--"]).arg(&program);
         command.args(["steps", r#"[{"op":null,"argv":["echo","there"]}]"#]).current_dir(world.at("ws"));
