@@ -709,7 +709,8 @@ may be somewhere else."
          (explanation (org-agent--card-explanation card)))
     (erase-buffer)
     (insert
-     (org-agent--card-text card) "\n\nin " (org-agent--card-directory card)
+     (org-agent--wrapped (concat (org-agent--card-text card) "\n\nin "
+                                 (org-agent--card-directory card)))
      (format ", at most %d s\n" (org-agent--card-timeout card))
      (if (stringp explanation)
          (org-agent--indent (org-agent--literal explanation t) "The model says: ")
