@@ -690,14 +690,16 @@ What has to fit is the command and its directory."
                      (max 1 rows) (max 2 width))))
 
 (defun org-agent--show-command-again (card)
-  "Bring the full view of CARD up to date; once it is decided, close it."
+  "Bring the full view of CARD up to date; once it is decided, close it.
+That is at once, and not when the server has answered: by then the user
+may be somewhere else."
   (when-let ((buffer (get-buffer org-agent--command-buffer)))
     (when (eq card (buffer-local-value 'org-agent--card buffer))
-      (if (memq (org-agent--card-state card) '(running over))
-          (let ((window (get-buffer-window buffer t)))
-            (if window (quit-window t window) (kill-buffer buffer)))
-        (with-current-buffer buffer
-          (org-agent--write-command))))))
+      (if (eq (org-agent--card-state card) 'asking)
+          (with-current-buffer buffer
+            (org-agent--write-command))
+        (let ((window (get-buffer-window buffer t)))
+          (if window (quit-window t window) (kill-buffer buffer)))))))
 
 (defun org-agent--write-command ()
   "Write the card of this buffer into it."
@@ -707,7 +709,8 @@ What has to fit is the command and its directory."
          (explanation (org-agent--card-explanation card)))
     (erase-buffer)
     (insert
-     (org-agent--card-text card) "\n\nin " (org-agent--card-directory card)
+     (org-agent--wrapped (concat (org-agent--card-text card) "\n\nin "
+                                 (org-agent--card-directory card)))
      (format ", at most %d s\n" (org-agent--card-timeout card))
      (if (stringp explanation)
          (org-agent--indent (org-agent--literal explanation t) "The model says: ")
@@ -715,18 +718,15 @@ What has to fit is the command and its directory."
      (mapconcat (pcase-lambda (`(,title ,text))
                   (org-agent--indent (org-agent--literal text t) title))
                 (org-agent--card-terms card) "")
-     (if (eq (org-agent--card-state card) 'deciding)
-         "\nAsking the server\n"
-       (concat
-        "\nr  run it\n"
-        (and (org-agent--card-confined-p card)
-             "n  run it with the network\n")
-        "e  edit it, and run it if the server agrees\n"
-        (and (org-agent--card-always card)
-             (org-agent--indent (org-agent--literal (org-agent--card-always card))
-                                "a  from now on, run without asking: "))
-        "d  deny it, and tell the model why\n"
-        "q  decide later\n")))
+     "\nr  run it\n"
+     (if (org-agent--card-confined-p card) "n  run it with the network\n" "")
+     "e  edit it, and run it if the server agrees\n"
+     (if (org-agent--card-always card)
+         (org-agent--indent (org-agent--literal (org-agent--card-always card))
+                            "a  from now on, run without asking: ")
+       "")
+     "d  deny it, and tell the model why\n"
+     "q  decide later\n")
     (goto-char place)))
 
 (provide 'org-agent-approve)

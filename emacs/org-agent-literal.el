@@ -75,10 +75,15 @@ with their code points: all that are not ASCII."
 
 (defun org-agent--indent (text prefix)
   "Return the lines TEXT with PREFIX before the first, and room before others."
-  (concat (propertize prefix 'face 'shadow)
-          (replace-regexp-in-string
-           "\n" (concat "\n" (make-string (length prefix) ?\s)) text t t)
-          "\n"))
+  (org-agent--wrapped
+   (concat (propertize prefix 'face 'shadow)
+           (replace-regexp-in-string
+            "\n" (concat "\n" (make-string (length prefix) ?\s)) text t t)
+           "\n")))
+
+(defun org-agent--wrapped (text)
+  "Return TEXT so that the rest of a long line does not look like a line."
+  (propertize text 'wrap-prefix (propertize "... " 'face 'shadow)))
 
 ;;;; Steps
 

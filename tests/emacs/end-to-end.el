@@ -205,6 +205,10 @@ if it is known.  Return the text with the reply."
                                      (end-to-end-shown turn)))
     (end-to-end-check "the buffer is as before" (equal before (buffer-string)))
     (end-to-end-step "shell-asked")
+    (let ((asked (float-time)))
+      (end-to-end-until "the time to read it"
+                        (lambda ()
+                          (< org-agent--card-pause (- (float-time) asked)))))
     (execute-kbd-macro (kbd "C-c C-y"))
     (end-to-end-check "the output is answered about"
                       (string-search "marker-42" (end-to-end-reply turn before)))))

@@ -233,8 +233,15 @@ exec \"$@\"
                            "Sandbox: It writes WS.\n"
                            "Environment: PATH, HOME, LANG and the like, and no keys\n"
                            "[run: C-c C-y] [deny: C-c C-n] [edit: C-c C-e] [more: C-c C-a]\n")))
+    ;; Where a long line goes on, it does not look like a line of the card.
+    (let ((string (overlay-get (org-agent--turn-overlay (org-agent--turn "turn-1"))
+                               'before-string)))
+      (should (equal-including-properties
+               (get-text-property (string-search "grep" string) 'wrap-prefix string)
+               (propertize "... " 'face 'shadow))))
     (org-agent-fake-keys "C-c C-a")
     (should (equal (buffer-name) "*org-agent command*"))
+    (should (get-text-property (point-min) 'wrap-prefix))
     (should (string-prefix-p "   grep\n     -e\n     \" x\"\n     a^Jb\n" (buffer-string)))
     (dolist (part '("Why you are asked: wc is not known\n" "Sandbox: It writes WS.\n"
                     "\nr  run it\nn  run it with the network\ne  edit"
