@@ -430,7 +430,11 @@ sent it."
                         `( :actuationId ,(org-agent--card-id card)
                            :token ,(org-agent--card-token card)
                            ,@(or (org-agent--card-refusal card outcome)
-                                 outcome))))
+                                 `( :sandboxed
+                                    ,(if (org-agent--card-sandboxed card)
+                                         t
+                                       :json-false)
+                                    ,@outcome)))))
   (org-agent--card-link card)
   (org-agent--card-drop card))
 

@@ -116,9 +116,22 @@ enum Phase {
     Queued,
     Reading(Box<Reply>),
     BackingOff,
-    Inserting { actuation: ActuationId, end: EndState, reason: Option<String> },
-    Asking { actuation: ActuationId, action: Verified<Action> },
-    Running { actuation: ActuationId, command: String, token: Option<String> },
+    Inserting {
+        actuation: ActuationId,
+        end: EndState,
+        reason: Option<String>,
+    },
+    Asking {
+        actuation: ActuationId,
+        action: Verified<Action>,
+    },
+    /// `unasked` is there as long as the client may still ask about what was allowed.
+    Running {
+        actuation: ActuationId,
+        command: String,
+        token: Option<String>,
+        unasked: Option<Verified<Action>>,
+    },
     Ended,
 }
 
@@ -311,7 +324,9 @@ impl Turn {
         token: String,
         now: Duration,
     ) -> Result<(Decided, Effects), DecideError> {
-        let Phase::Asking { actuation, action } = &self.phase else {
+        let (Phase::Asking { actuation, action } | Phase::Running { actuation, unasked: Some(action), .. }) =
+            &self.phase
+        else {
             return Err(DecideError::NotNow);
         };
         let actuation = actuation.clone();
@@ -355,7 +370,7 @@ impl Turn {
             approved(&permit, Some(&token)),
         ));
         effects.push(self.state(State::Acting, None));
-        self.phase = Phase::Running { actuation, command: shown, token: Some(token.clone()) };
+        self.phase = Phase::Running { actuation, command: shown, token: Some(token.clone()), unasked: None };
         if self.subject.around.runs_here
             && let Some(actuation) = self.actuation().cloned()
         {
@@ -400,7 +415,7 @@ impl Turn {
                 ));
                 self.executed(&actuation, shown, outcome, now, &mut effects);
             }
-            Phase::Running { actuation, command, token: expected } => {
+            Phase::Running { actuation, command, token: expected, .. } => {
                 if token.is_some() && token != expected.as_deref() {
                     return Err(Refusal::WrongToken);
                 }

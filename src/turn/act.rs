@@ -56,7 +56,9 @@ impl Turn {
         match permit.decision() {
             Decision::Allow => {
                 effects.push(self.state(State::Acting, None));
-                self.phase = Phase::Running { actuation: actuation.clone(), command, token: token.clone() };
+                let unasked = (!self.subject.around.runs_here).then(|| permit.verified().clone());
+                let (id, expected) = (actuation.clone(), token.clone());
+                self.phase = Phase::Running { actuation: id, command, token: expected, unasked };
                 if self.subject.around.runs_here {
                     let steps = permit.steps().map(<[_]>::to_vec);
                     effects.push(Effect::Run(actuation, permit.verified().clone(), steps));

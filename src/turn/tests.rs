@@ -293,6 +293,21 @@ fn a_command_that_only_reads_runs_unasked_and_with_a_token() {
 }
 
 #[test]
+fn a_client_may_ask_about_what_is_allowed() {
+    let mut driver = Driver::started();
+    driver.reply(READS);
+    let (decided, _) = driver.turn.decide(Choice::Run, None, None, "other".into(), driver.now).unwrap();
+    assert_eq!((decided.decision, decided.token.as_deref()), (Decision::Allow, Some("other")));
+    let again = driver.turn.decide(Choice::Deny, None, None, "third".into(), driver.now);
+    assert_eq!(again.unwrap_err(), DecideError::NotNow);
+    let mut driver = Driver::started();
+    driver.reply(READS);
+    let (decided, effects) = driver.turn.decide(Choice::Deny, None, None, "x".into(), driver.now).unwrap();
+    assert_eq!(decided.decision, Decision::Deny);
+    assert_eq!(driver.show(effects).last().unwrap(), "ask");
+}
+
+#[test]
 fn what_is_neither_the_users_nor_ours_has_every_command_asked() {
     let mut driver = Driver::started();
     driver.turn.prompted(Some("\"notes.org\"".into()));

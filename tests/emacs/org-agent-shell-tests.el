@@ -35,7 +35,7 @@
     (org-agent-fake-with
       (let ((report (org-agent-tests-run (list :cmd command))))
         (should (equal report
-                       `( :actuationId "act-turn-1" :token "token-1"
+                       `( :actuationId "act-turn-1" :token "token-1" :sandboxed :json-false
                           :status ,status :exitCode ,code
                           :stdout ,stdout :stderr ,stderr
                           :truncated :json-false
