@@ -1,5 +1,8 @@
 //! The programs, each with the flags it has, as the manuals of GNU coreutils, findutils, grep, sed and diffutils,
 //! of ripgrep, jq, tree and util-linux give them.
+//!
+//! A flag that takes a value only if it is joined to it is `maybe`: taken for one that always has a value, it would
+//! hide the word behind it, which the program reads as a path. The other way round is only stricter.
 
 use super::{Effect, Flags, Operands, Takes, Tool};
 
@@ -253,7 +256,8 @@ pub(in crate::shell) const TOOLS: &[Tool] = &[
         Operands::Paths(ANY),
         &[
             flags("-b -c -d -o -s -x -v"),
-            text("-A -j -N -t -w --address-radix --skip-bytes --read-bytes --format"),
+            maybe("-w --width"),
+            text("-A -j -N -t --address-radix --skip-bytes --read-bytes --format"),
         ],
     ),
     filter(
