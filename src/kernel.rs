@@ -12,7 +12,7 @@ mod jobs;
 mod outbox;
 mod reads;
 mod recovery;
-mod rules;
+pub mod rules;
 mod secrets;
 mod session;
 

@@ -19,7 +19,8 @@ const OFFLINE: &[(&str, &str)] = &[("ORG_AGENT_MODEL", "offline")];
 fn command(program: &str, home: &Path, env: &[(&str, &str)]) -> Command {
     let mut command = Command::new(program);
     command.env_clear().env("PATH", std::env::var("PATH").unwrap_or_default());
-    command.env("ORG_AGENT_HOME", home).envs(env.iter().copied()).current_dir(home);
+    // Beside what commands may write, not above it.
+    command.env("ORG_AGENT_HOME", home.join("agent")).envs(env.iter().copied()).current_dir(home);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

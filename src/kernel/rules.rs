@@ -36,7 +36,8 @@ pub fn load(config: &Config) -> Result<Vec<Rule>> {
 }
 
 /// The rules of the project in `directory`. If they are wrong every command there is asked, and it is said why.
-fn project(directory: &Path) -> Vec<Rule> {
+#[must_use]
+pub fn project(directory: &Path) -> Vec<Rule> {
     let path = directory.join(".org-agent").join("config.toml");
     let rules = read(&path).and_then(|file| {
         shell::check_count(file.shell.rules.len())?;

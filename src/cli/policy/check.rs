@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::cli::{jsonl, written};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::kernel::rules;
 use crate::record::Decision;
-use crate::shell::{self, Place, Rule, Source, Step, Verdict};
+use crate::shell::{self, Place, Rule, Step, Verdict};
 
 const EXAMPLE: &str = "\
 Examples:
@@ -70,10 +71,8 @@ pub fn run(args: &Args, config: &Config, stdin: &mut dyn BufRead, stdout: &mut d
         home: home.as_deref(),
         resolve: &shell::on_disk,
     };
-    let specs = &config.shell.rules;
-    shell::check_count(specs.len())?;
-    let rules: Vec<Rule> =
-        specs.iter().map(|spec| Rule::new(spec.clone(), Source::User)).collect::<Result<_>>()?;
+    // As in a turn: the user's, the saved, and the project's.
+    let rules: Vec<Rule> = rules::load(config)?.into_iter().chain(rules::project(&workspace)).collect();
     if args.jsonl {
         let answer = |question: Result<Question, String>| match question {
             Ok(Question { command }) => {
