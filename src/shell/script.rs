@@ -125,6 +125,14 @@ fn program(text: &str) -> Result<Program, &'static str> {
     {
         return Err("it nests too deep to be judged");
     }
+    // The parser has no number for such a descriptor.
+    let long_number = |redirect: usize| {
+        let digits = text[..redirect].bytes().rev().take_while(u8::is_ascii_digit).count();
+        digits > 9
+    };
+    if text.match_indices(['<', '>']).any(|(at, _)| long_number(at)) {
+        return Err("a file descriptor with too many digits");
+    }
     // A parser that gives up must not take the program with it.
     let parsed = catch_unwind(AssertUnwindSafe(|| {
         let tokens = brush_parser::uncached_tokenize_str(text, &TokenizerOptions::default()).ok()?;

@@ -91,6 +91,15 @@ fn a_text_that_is_too_long_is_asked() {
     assert_eq!((verdict.decision, verdict.steps), (Decision::Ask, None));
 }
 
+#[test]
+fn a_descriptor_with_too_many_digits_is_no_command() {
+    for digits in [9, 10, 19, 20, 100] {
+        let text = format!("ls {}>x", "5".repeat(digits));
+        let error = parse(&text).err();
+        assert_eq!(error.is_some_and(|why| why.contains("descriptor")), digits > 9, "{digits}");
+    }
+}
+
 fn pieces() -> impl Strategy<Value = String> {
     let known: Vec<String> = NESTING
         .iter()
