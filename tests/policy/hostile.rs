@@ -100,6 +100,15 @@ fn a_descriptor_with_too_many_digits_is_no_command() {
     }
 }
 
+#[test]
+fn a_here_document_with_a_control_character_is_no_command() {
+    // The parser would take all memory for these.
+    for text in ["<<\r<s ", "<<\x0c<s ", "a <<-\r<s ", "<<\x0c<<s "] {
+        assert!(parse(text).is_err_and(|why| why.contains("here-document")), "{text:?}");
+    }
+    assert!(parse("cat <<a\nb\na\n").is_ok());
+}
+
 fn pieces() -> impl Strategy<Value = String> {
     let known: Vec<String> = NESTING
         .iter()
