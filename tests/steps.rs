@@ -16,14 +16,14 @@ use tempfile::TempDir;
 fn workspace() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let at = |name: &str| dir.path().join(name);
-    fs::create_dir_all(at("work/bin")).unwrap();
+    fs::create_dir_all(at("place/bin")).unwrap();
     fs::create_dir(at("bin")).unwrap();
-    for name in ["work/plain", "bin/plain"] {
+    for name in ["place/plain", "bin/plain"] {
         fs::write(at(name), "#!/bin/sh\necho run\n").unwrap();
     }
     for (name, text) in [
-        ("work/bin/planted", "#!/bin/sh\necho planted\n"),
-        ("work/program", "#!/bin/sh\necho \"$0 $1\"\nexit 7\n"),
+        ("place/bin/planted", "#!/bin/sh\necho planted\n"),
+        ("place/program", "#!/bin/sh\necho \"$0 $1\"\nexit 7\n"),
         ("bin/ends", "#!/bin/sh\nkill -\"$1\" $$\n"),
         ("bin/textual", "echo no kernel runs this\n"),
         ("bin/homeless", "#!/no/such/interpreter\n"),
@@ -31,19 +31,19 @@ fn workspace() -> TempDir {
         fs::write(at(name), text).unwrap();
         fs::set_permissions(at(name), fs::Permissions::from_mode(0o755)).unwrap();
     }
-    std::os::unix::fs::symlink(at("work/bin/planted"), at("bin/linked")).unwrap();
+    std::os::unix::fs::symlink(at("place/bin/planted"), at("bin/linked")).unwrap();
     dir
 }
 
 /// The variable PATH: with what is to be found, and before it what is not to be.
 fn path(dir: &Path) -> String {
     let dir = dir.display();
-    format!("bin:.::{dir}/work/bin:{dir}/bin:/usr/local/bin:/usr/bin:/bin")
+    format!("bin:.::{dir}/place/bin:{dir}/bin:/usr/local/bin:/usr/bin:/bin")
 }
 
 fn program(dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_org-agent"));
-    command.arg("steps").current_dir(dir.join("work")).env("PATH", path(dir)).stdin(Stdio::null());
+    command.arg("steps").current_dir(dir.join("place")).env("PATH", path(dir)).stdin(Stdio::null());
     command
 }
 
@@ -71,7 +71,7 @@ fn steps_do_what_bash_does() {
         "ends TERM",
         "ends PIPE",
         "./program a",
-        "../work/program a",
+        "../place/program a",
         // Lists.
         "true && printf a",
         "false && printf a",
@@ -130,7 +130,7 @@ fn steps_do_what_bash_does() {
     ] {
         let bash = Command::new("/bin/bash")
             .args(["--noprofile", "--norc", "-c", text])
-            .current_dir(dir.path().join("work"))
+            .current_dir(dir.path().join("place"))
             // Without the entries that only a shell looks into, for what is built into it.
             .env("PATH", format!("{}/bin:/usr/local/bin:/usr/bin:/bin", dir.path().display()))
             .stdin(Stdio::null())
@@ -212,7 +212,7 @@ fn it_starts_where_it_is_told_to() {
     let dir = workspace();
     let output = program(dir.path()).args(["--dir", "bin", &steps("pwd -P && ls")]).output().unwrap();
     let real = dir.path().canonicalize().unwrap();
-    assert_eq!(said(&output), (Some(0), format!("{}/work/bin\nplanted\n", real.display()), String::new()));
+    assert_eq!(said(&output), (Some(0), format!("{}/place/bin\nplanted\n", real.display()), String::new()));
 }
 
 #[test]

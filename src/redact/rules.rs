@@ -156,7 +156,7 @@ const RULES: &[Rule] = &[
     sure("npm-token", &["npm_"], &[Rest(Alnum, 36)], "npm, access tokens; gitleaks npm-access-token"),
     sure("pypi-token", &["pypi-AgE"], &[Rest(Word, 50)], "gitleaks pypi-upload-token"),
     word("rubygems-token", &["rubygems_"], &[Rest(Hex, 48)], "gitleaks rubygems-api-token"),
-    word("crates-token", &["cio"], &[Rest(Alnum, 32)], "crates.io, API tokens"),
+    word("crates-token", &["cio"], &[Rest(Alnum, 32)], "the registry of Rust packages, API tokens"),
     word("clojars-token", &["CLOJARS_"], &[Rest(Alnum, 60)], "gitleaks clojars-api-token"),
     sure("docker-token", &["dckr_pat_", "dckr_oat_"], &[Rest(Word, 27)], "Docker, access tokens"),
     // Clouds.
