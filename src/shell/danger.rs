@@ -58,7 +58,7 @@ const MAX_DEPTH: usize = 4;
 /// Why the text must not run, if it must not.
 #[must_use]
 pub fn find(script: &Script, place: &Place<'_>) -> Option<String> {
-    if script.suspicious == Some("a function that calls itself") {
+    if script.calls_itself {
         return Some("a function that calls itself without end".into());
     }
     if script.seen.len() > LONG_CHAIN {

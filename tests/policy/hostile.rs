@@ -44,6 +44,7 @@ const NESTING: &[(&str, &str)] = &[
     ("[", "]"),
     ("{", ",b}"),
     ("+(", ")"),
+    ("a[$b\"[\"", "]]"),
 ];
 
 fn place() -> Place<'static> {
