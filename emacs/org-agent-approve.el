@@ -22,10 +22,13 @@
 ;; A command that a model proposes is shown on a card where the reply
 ;; will stand.  Nothing is asked in the minibuffer and nothing waits:
 ;; the user decides when they like, by key or button, the server judges
-;; the decision and gives a token, and only with the token it runs.  A
-;; command that the server allows comes with its token, and runs at once;
-;; but only as the steps that were judged, where they were judged, and in
-;; the sandbox.  Otherwise it is asked.
+;; the decision and gives a token, and only with the token it runs.  What
+;; runs then is what the server wrote down for the token: this Emacs hands
+;; on the token alone.  A command that the server allows comes with its
+;; token, and runs at once, in the sandbox.  Otherwise it is asked.
+;;
+;; On another machine nothing of this is there.  A command runs there
+;; through TRAMP, always asked, and the card says that nothing confines it.
 ;;
 ;; The whole command is shown as it is: if it is plain, each argument on a
 ;; line of its own.  What could not be seen, would be seen in another
@@ -86,6 +89,8 @@ A key that was typed before it could be read is none for it.")
   steps ; of a plain command, as the server judged them
   always ; the rule that the choice "always" would save, or nil
   sandbox ; what it would permit, in the server's words
+  open ; non-nil if the server says that there is none
+  directory ; where it would run, in the server's words
   edited ; non-nil if the command is the user's, and the server has another
   literal ; the command as it is shown, once it was
   cut ; non-nil if that was only a part
@@ -130,6 +135,9 @@ A key that was typed before it could be read is none for it.")
                 :timeout (if (natnump timeout) timeout
                            org-agent-command-timeout)
                 :explanation (plist-get action :explanation)
+                :directory (let ((directory (plist-get params :directory)))
+                             (and (stringp directory) directory))
+                :open (eq (plist-get params :confined) :json-false)
                 :token (plist-get params :token))))
     (org-agent--card-judged card params)
     (cond
@@ -168,12 +176,11 @@ A key that was typed before it could be read is none for it.")
 (defun org-agent--card-obstacle (card)
   "Return in words why CARD, which is allowed, cannot run at once, or nil."
   (cond
+   ((org-agent--card-remote-p card) "it would run on another machine")
    ((not (stringp (org-agent--card-token card))) "it came without a token")
    ((not (org-agent--card-steps card)) "it came without its steps")
    ((not org-agent-shell-sandbox)
-    "it would run without a sandbox: `org-agent-shell-sandbox' is nil")
-   ((not (org-agent--turn-directory (org-agent--card-turn card)))
-    "it is not known for which directory")))
+    "it would run without a sandbox: `org-agent-shell-sandbox' is nil")))
 
 (defun org-agent--card-ask (card)
   "Ask the user about CARD."
@@ -315,6 +322,7 @@ COMMAND is the command as edited, MESSAGE what to tell the model."
     (org-agent--request
      'orgAgent/decide
      `( :actuationId ,(org-agent--card-id card) :choice ,choice
+        ,@(and (org-agent--card-net card) (list :network t))
         ,@(and command (list :command command))
         ,@(and message (list :message message)))
      (lambda (result) (org-agent--decided card command result))
@@ -357,42 +365,45 @@ sent it."
     (buffer-local-value 'default-directory
                         (or (org-agent--card-buffer card) (current-buffer)))))
 
+(defun org-agent--card-remote-p (card)
+  "Return non-nil if the command of CARD would run on another machine."
+  (file-remote-p (org-agent--card-base card)))
+
+(defun org-agent--card-kept-p (card)
+  "Return non-nil if what CARD may run is kept by the server.
+Otherwise this Emacs runs the command itself, as it was shown."
+  (and (or org-agent-shell-sandbox (org-agent--card-allowed card))
+       (not (org-agent--card-remote-p card))))
+
 (defun org-agent--card-confined-p (card)
   "Return non-nil if the command of CARD would run in the sandbox."
-  (and (or org-agent-shell-sandbox (org-agent--card-allowed card))
-       (not (file-remote-p (org-agent--card-base card)))))
+  (and (org-agent--card-kept-p card) (not (org-agent--card-open card))))
 
-(defun org-agent--card-program (card directory)
-  "Return a list: what to run for the command of CARD in DIRECTORY."
-  (let* ((command (org-agent--card-command card))
-         (base (expand-file-name (org-agent--card-base card)))
-         (elsewhere (not (equal directory (file-name-as-directory base)))))
-    (if (not (org-agent--card-sandboxed card))
-        (list shell-file-name shell-command-switch command)
-      `(,(org-agent--executable) "sandbox" "--dir" ,(directory-file-name base)
-        ,@(and (org-agent--card-net card) '("--allow-net"))
-        "--"
-        ,@(cond
-           ;; No shell reads again what was judged.
-           ((org-agent--card-allowed card)
-            `(,(org-agent--executable) "steps"
-              ,@(and elsewhere (list "--dir" (directory-file-name directory)))
-              ,(org-agent--steps-json (org-agent--card-steps card))))
-           (elsewhere
-            (list "sh" "-c" "cd -- \"$1\" && exec sh -c \"$2\"" "sh"
-                  (directory-file-name directory) command))
-           (t (list "sh" "-c" command)))))))
+(defun org-agent--card-program (card)
+  "Return a list: what to run for the command of CARD."
+  (cond
+   ;; The server has written down what that is; no text can differ.
+   ((org-agent--card-kept-p card)
+    (list (org-agent--executable) "sandbox" "--token"
+          (org-agent--card-token card)))
+   ((org-agent--card-remote-p card)
+    (list "/bin/sh" "-c" (org-agent--card-command card)))
+   (t (list shell-file-name shell-command-switch
+            (org-agent--card-command card)))))
 
 (defun org-agent--card-run (card)
   "Run the command of CARD, which the server permitted."
   (setf (org-agent--card-state card) 'running
         (org-agent--card-sandboxed card) (org-agent--card-confined-p card))
   (condition-case problem
-      (let ((directory (org-agent--shell-directory
-                        (org-agent--card-cwd card) (org-agent--card-base card))))
+      (let ((directory (if (org-agent--card-kept-p card)
+                           (expand-file-name "~/")
+                         (org-agent--shell-directory
+                          (org-agent--card-cwd card)
+                          (org-agent--card-base card)))))
         (setf (org-agent--card-job card)
               (org-agent--shell-run
-               (org-agent--card-program card directory)
+               (org-agent--card-program card)
                :directory directory
                :timeout (org-agent--card-timeout card)
                :on-output (lambda (stream text)
@@ -439,15 +450,16 @@ sent it."
   (org-agent--card-drop card))
 
 (defun org-agent--card-refusal (card outcome)
-  "Return what to report if the sandbox did not run CARD, or nil.
-OUTCOME tells how the sandbox ended.  It says why in words; a command
-that it did run can end with the same status."
+  "Return what to report if the server's program did not run CARD, or nil.
+OUTCOME tells how that ended.  It says why in words; a command that it
+did run can end with the same status."
   (let ((words (plist-get outcome :stderr)))
-    (when (and (org-agent--card-sandboxed card)
+    (when (and (org-agent--card-kept-p card)
                (equal (plist-get outcome :status) "done")
                (eql (plist-get outcome :exitCode) org-agent--unconfined)
                (string-match-p "^org-agent: " words))
-      (message "org-agent: the command was not run, as it could not be confined; M-x org-agent-doctor says why")
+      (message "org-agent: the command was not run: %s"
+               (car (split-string words "\n")))
       (list :status "failed" :message (string-trim words)))))
 
 (defun org-agent--card-link (card)
@@ -532,32 +544,40 @@ that it did run can end with the same status."
                 (org-agent--steps-text (org-agent--card-steps card))
               (org-agent--literal (org-agent--card-command card))))))
 
-(defun org-agent--card-directory (card)
+(defun org-agent--card-place (card)
   "Return the directory of CARD as it is shown."
-  (org-agent--literal (or (org-agent--card-cwd card)
-                          (org-agent--card-base card))))
+  (org-agent--literal (if (org-agent--card-kept-p card)
+                          (or (org-agent--card-directory card)
+                              "a directory that the server did not name")
+                        (directory-file-name
+                         (org-agent--shell-name (org-agent--card-cwd card)
+                                                (org-agent--card-base card))))))
 
 (defun org-agent--card-terms (card)
   "Return what is to be known of CARD to decide: lists of title and text."
-  (let ((confined (org-agent--card-confined-p card)))
-    `(("Why you are asked: " ,(org-agent--card-rule card))
-      ("Sandbox: "
-       ,(cond
-         ((file-remote-p (org-agent--card-base card))
-          "none, and it will not run: the directory is not on this machine")
-         ((not confined) "none, as `org-agent-shell-sandbox' is nil")
-         ((org-agent--card-sandbox card))
-         (t "it can write the directory of the chat, and use no network")))
-      ("Environment: "
-       ,(if confined "PATH, HOME, LANG and the like, and no keys"
-          "all that Emacs has, with what keys are in it")))))
+  `(("Why you are asked: " ,(org-agent--card-rule card))
+    ("Sandbox: "
+     ,(cond
+       ((org-agent--card-remote-p card)
+        (concat "none: it runs on " (org-agent--card-remote-p card)
+                " and can do all that you can there"))
+       ((not (org-agent--card-kept-p card))
+        "none, as `org-agent-shell-sandbox' is nil")
+       ((org-agent--card-sandbox card))
+       (t "it can write the directory of the chat, and use no network")))
+    ("Environment: "
+     ,(cond
+       ((org-agent--card-remote-p card) "that of the other machine")
+       ((org-agent--card-kept-p card)
+        "PATH, HOME, LANG and the like, and no keys")
+       (t "all that Emacs has, with what keys are in it")))))
 
 (defun org-agent--card-cut-p (card)
   "Return non-nil if the command of CARD is too long for the card.
 That is so too if its directory is."
   (pcase-let ((`(,rows ,width) (org-agent--card-room card)))
     (or (org-agent--clip (org-agent--card-text card) rows width)
-        (org-agent--clip (org-agent--card-directory card) 2 width))))
+        (org-agent--clip (org-agent--card-place card) 2 width))))
 
 (defun org-agent--card-part (prefix text rows width &optional suffix)
   "Return the first ROWS rows of WIDTH columns of TEXT.
@@ -585,7 +605,7 @@ they look like the card's own."
      (and cut (propertize (format "[... %d of %d characters are not shown here ...]\n"
                                   (- (length command) cut) (length command))
                           'face 'org-agent-notice))
-     (org-agent--card-part "in " (org-agent--card-directory card) 2 width
+     (org-agent--card-part "in " (org-agent--card-place card) 2 width
                            (format ", at most %d s"
                                    (org-agent--card-timeout card)))
      (and (stringp explanation)
@@ -690,7 +710,7 @@ they look like the card's own."
 What has to fit is the command and its directory."
   (pcase-let ((`(,rows ,width) (org-agent--room)))
     (org-agent--clip (concat (org-agent--card-text card) "\n\nin "
-                             (org-agent--card-directory card))
+                             (org-agent--card-place card))
                      (max 1 rows) (max 2 width))))
 
 (defun org-agent--show-command-again (card)
@@ -714,7 +734,7 @@ may be somewhere else."
     (erase-buffer)
     (insert
      (org-agent--wrapped (concat (org-agent--card-text card) "\n\nin "
-                                 (org-agent--card-directory card)))
+                                 (org-agent--card-place card)))
      (format ", at most %d s\n" (org-agent--card-timeout card))
      (if (stringp explanation)
          (org-agent--indent (org-agent--literal explanation t) "The model says: ")

@@ -89,8 +89,6 @@ a language for it."
               change-major-mode-with-file-name nil
               truncate-lines nil
               word-wrap t)
-  (when (file-remote-p default-directory)
-    (setq default-directory (expand-file-name "~/")))
   (add-hook 'org-ctrl-c-ctrl-c-hook #'org-agent--ctrl-c-ctrl-c nil t)
   (add-hook 'org-open-at-point-functions #'org-agent--open-no-code nil t)
   (add-hook 'kill-buffer-hook #'org-agent--leave nil t)
@@ -171,11 +169,20 @@ It stays there until the server has it for good."
     (org-agent--send-pending)))
 
 (defun org-agent--directory ()
-  "Return this buffer's directory as the server is told it.
-Return nil for a directory of another machine: the server could only
-take it for one of this."
-  (unless (file-remote-p default-directory)
+  "Return this buffer's directory; if it is remote, with its machine."
+  (if-let ((remote (file-remote-p default-directory)))
+      (concat remote (directory-file-name
+                      (file-remote-p default-directory 'localname)))
     (directory-file-name (expand-file-name default-directory))))
+
+(defun org-agent--location (directory)
+  "Return DIRECTORY as parameters for the server, if it is absolute."
+  (let* ((remote (file-remote-p directory))
+         (name (if remote (file-remote-p directory 'localname) directory)))
+    (when (string-prefix-p "/" name)
+      `( :directory ,name
+         ,@(and remote
+                (list :host (string-trim remote "/" ":")))))))
 
 (defun org-agent--client-id ()
   "Return a fresh identifier."
@@ -199,8 +206,7 @@ take it for one of this."
         :buffer ,(buffer-name)
         :text ,(org-agent--pending-text pending)
         :level 1
-        ,@(and (org-agent--pending-directory pending)
-               (list :directory (org-agent--pending-directory pending)))
+        ,@(org-agent--location (org-agent--pending-directory pending))
         ,@(unless (equal (org-agent--pending-context pending) [])
             (list :context (org-agent--pending-context pending))))
      (lambda (result) (org-agent--acknowledged buffer pending result))

@@ -123,13 +123,5 @@ with their code points: all that are not ASCII."
         (concat quote text quote)
       text)))
 
-(defun org-agent--steps-json (plain)
-  "Return JSON for PLAIN, a list, as the server's program takes it."
-  (let ((json-null nil))
-    (json-encode (vconcat (mapcar (lambda (step)
-                                    `((op . ,(plist-get step :op))
-                                      (argv . ,(plist-get step :argv))))
-                                  plain)))))
-
 (provide 'org-agent-literal)
 ;;; org-agent-literal.el ends here

@@ -132,6 +132,7 @@ Unless ALL, a character whose last bytes are still to come stays."
 (cl-defstruct (org-agent--job (:copier nil))
   "A running command."
   process errors ; the process, and the one that carries its standard error
+  directory
   (stdout (make-org-agent--stream)) (stderr (make-org-agent--stream))
   on-output on-exit
   timeout-timer pace-timer kill-timer
@@ -142,14 +143,26 @@ Unless ALL, a character whose last bytes are still to come stays."
   file ; where all of them are, if they are many
   over)
 
+(defun org-agent--shell-name (name base)
+  "Return the directory that NAME, or nil, means in BASE.
+It is on the machine of BASE, whatever NAME is: no part of NAME is taken
+for the name of another, and nothing looks there."
+  (let* ((remote (file-remote-p base))
+         (local (if remote (file-remote-p base 'localname) base))
+         (file-name-handler-alist nil))
+    (concat remote
+            (file-name-as-directory
+             (if (and remote name (string-prefix-p "~" name))
+                 ;; Whose home that is, only the other machine knows.
+                 (concat (file-name-as-directory local) name)
+               (expand-file-name (or name local) local))))))
+
 (defun org-agent--shell-directory (name base)
   "Return the directory NAME, or BASE if nil, for a command to run in.
-Signal an error if there is none on this machine.  A remote name is
-refused before anything looks at it, for looking can already connect."
-  (let ((directory (file-name-as-directory
-                    (let (file-name-handler-alist)
-                      (expand-file-name (or name base) base)))))
-    (when (or (file-remote-p base) (file-remote-p directory))
+Signal an error if there is none.  One of another machine is refused
+unless BASE is there: looking can already connect."
+  (let ((directory (org-agent--shell-name name base)))
+    (when (and (file-remote-p directory) (not (file-remote-p base)))
       (error "%s is not on this machine" (or name base)))
     (unless (file-directory-p directory)
       (error "There is no directory %s" directory))
@@ -158,34 +171,40 @@ refused before anything looks at it, for looking can already connect."
 (cl-defun org-agent--shell-run
     (command &key directory timeout on-output on-exit)
   "Run COMMAND in DIRECTORY and return a job, without waiting.
-COMMAND is a list of a program and its arguments.  After TIMEOUT
-seconds it is ended.  ON-OUTPUT is called from time to time with
-\"stdout\" or \"stderr\" and a new piece of text; ON-EXIT once, with
-the parameters of `orgAgent/actuated' that tell the outcome."
-  (let* ((job (make-org-agent--job :on-output on-output :on-exit on-exit))
+COMMAND is a list of a program and its arguments, and is run on the
+machine of DIRECTORY.  After TIMEOUT seconds it is ended.  ON-OUTPUT is
+called from time to time with \"stdout\" or \"stderr\" and a new piece
+of text; ON-EXIT once, with the parameters of `orgAgent/actuated' that
+tell the outcome."
+  (let* ((job (make-org-agent--job :directory directory :on-output on-output
+                                   :on-exit on-exit))
          (default-directory directory)
          (process-environment
           (append '("TERM=dumb" "PAGER=cat" "GIT_PAGER=cat" "MANPAGER=cat")
                   process-environment)))
-    (setf (org-agent--job-errors job)
-          (make-pipe-process
-           :name "org-agent-command-errors" :noquery t
-           :coding 'no-conversion
-           :filter (lambda (_process bytes)
-                     (org-agent--shell-output job 'stderr bytes))
-           :sentinel (lambda (_process _change) (org-agent--shell-check job))))
+    ;; TRAMP has one stream for both outputs.
+    (unless (file-remote-p directory)
+      (setf (org-agent--job-errors job)
+            (make-pipe-process
+             :name "org-agent-command-errors" :noquery t
+             :coding 'no-conversion
+             :filter (lambda (_process bytes)
+                       (org-agent--shell-output job 'stderr bytes))
+             :sentinel (lambda (_process _change)
+                         (org-agent--shell-check job)))))
     (condition-case problem
         (setf (org-agent--job-process job)
               (make-process
                :name "org-agent-command" :noquery t
                :connection-type 'pipe :coding 'no-conversion
-               :command command
+               :command command :file-handler t
                :stderr (org-agent--job-errors job)
                :filter (lambda (_process bytes)
                          (org-agent--shell-output job 'stdout bytes))
                :sentinel (lambda (_process _change)
                            (org-agent--shell-check job))))
-      (error (delete-process (org-agent--job-errors job))
+      (error (when (org-agent--job-errors job)
+               (delete-process (org-agent--job-errors job)))
              (signal (car problem) (cdr problem))))
     ;; It may have ended already.
     (ignore-errors (process-send-eof (org-agent--job-process job)))
@@ -273,15 +292,28 @@ What is masked before a model sees it is not in them.")
 
 (defun org-agent--shell-signal (job signal)
   "Send SIGNAL to JOB's process group."
-  (when-let* ((pid (process-id (org-agent--job-process job))))
-    (signal-process (- pid) signal)))
+  (let* ((process (org-agent--job-process job))
+         (remote (process-get process 'remote-pid)))
+    (cond
+     (remote
+      ;; The group, where the machine has it; the process in any case.
+      (let ((default-directory (org-agent--job-directory job))
+            (name (substring (symbol-name signal) 3)))
+        (ignore-errors
+          (process-file "/bin/sh" nil nil nil "-c"
+                        (format "kill -%s -- -%d || kill -%s %d" name remote
+                                name remote))))
+      (when (eq signal 'SIGKILL) (delete-process process)))
+     ((process-id process)
+      (signal-process (- (process-id process)) signal)))))
 
 (defun org-agent--shell-check (job)
   "Finish JOB if its process has ended and its standard error as well."
   (let ((process (org-agent--job-process job)))
     (when (and process (not (process-live-p process))
                (not (org-agent--job-over job)))
-      (if (process-live-p (org-agent--job-errors job))
+      (if (and (org-agent--job-errors job)
+               (process-live-p (org-agent--job-errors job)))
           (run-at-time org-agent--shell-grace nil #'org-agent--shell-finish job)
         (org-agent--shell-finish job)))))
 
@@ -296,7 +328,8 @@ What is masked before a model sees it is not in them.")
     (dolist (timer (list (org-agent--job-timeout-timer job)
                          (org-agent--job-kill-timer job)))
       (when timer (cancel-timer timer)))
-    (delete-process (org-agent--job-errors job))
+    (when (org-agent--job-errors job)
+      (delete-process (org-agent--job-errors job)))
     (let* ((process (org-agent--job-process job))
            (code (process-exit-status process))
            (signalled (eq (process-status process) 'signal))

@@ -87,7 +87,7 @@ pub fn main() -> ExitCode {
         Command::Why(args) => {
             config().and_then(|config| why::run(&args, &config, &mut io::stdout().lock())).map(|()| 0)
         }
-        Command::Sandbox(args) => Ok(sandbox::main(args)),
+        Command::Sandbox(args) => Ok(sandbox::main(args, config)),
         Command::Steps(args) => Ok(steps::main(&args)),
         Command::Doctor(args) => doctor::main(&args),
     };

@@ -34,6 +34,7 @@ use crate::record::{MessageRef, Record};
 use crate::shell::Rule;
 use crate::store::{Appended, Store};
 use crate::turn::{Effect, Effects, Turn};
+use crate::warrant::Warrants;
 
 use call::Call;
 use outbox::Outbox;
@@ -98,6 +99,9 @@ pub struct Kernel {
     /// Whether the client leaves commands to this server, and those that run.
     runs_here: bool,
     jobs: HashMap<TurnId, jobs::Running>,
+    /// What tokens are worth, and the newest token of each turn.
+    warrants: Warrants,
+    tokens: HashMap<TurnId, String>,
     began: Instant,
     /// The last thing appended.
     ticket: u64,
@@ -137,11 +141,15 @@ impl Kernel {
             assistant: config.persona.assistant.value.clone(),
         };
         let rules = Arc::new(rules::load(&config)?);
+        let warrants = Warrants::new(&config.paths.data);
+        warrants.sweep();
         Ok(Self {
             config,
             rules,
             runs_here: false,
             jobs: HashMap::new(),
+            warrants,
+            tokens: HashMap::new(),
             persona,
             store,
             secrets: Secrets::new(),
@@ -280,8 +288,10 @@ impl Kernel {
                         drop(events.send(Event::Retry(turn)).await);
                     });
                 }
-                Effect::Save(rules) => self.save_rules(&rules),
-                Effect::Run(actuation, action, steps) => self.run_here(id, actuation, action.action(), steps),
+                // Before they are carried out, those of a decision are taken out.
+                Effect::Save(rules) => drop(self.save_rules(&rules)),
+                Effect::Issue(issue) => self.issue(id, &issue),
+                Effect::Run(issue) => self.run_here(id, *issue),
                 Effect::Send(message) => {
                     if let Outgoing::Actuate(actuation) = &message {
                         self.actuations.insert(actuation.address().actuation.clone(), id.clone());
@@ -337,6 +347,7 @@ impl Kernel {
         self.touch(session);
         self.calls.remove(id);
         self.jobs.remove(id);
+        self.revoke(id);
         self.turns.remove(id);
         for actuation in
             self.actuations.iter().filter(|(_, turn)| *turn == id).map(|(actuation, _)| actuation)

@@ -32,6 +32,7 @@ pub mod turn;
 pub mod model;
 pub mod store;
 pub mod sandbox;
+pub mod warrant;
 pub mod runner;
 
 // Layer 3: the loop.

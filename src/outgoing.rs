@@ -7,7 +7,7 @@ use crate::action::Action;
 use crate::config::RuleSpec;
 use crate::ids::{ActuationId, SessionId, TurnId};
 use crate::policy::Permit;
-use crate::record::Decision;
+use crate::record::{Decision, Location};
 use crate::shell::Step;
 
 /// A message to the client.
@@ -137,6 +137,7 @@ pub struct Actuation {
     delivered: Action,
     sexp: String,
     token: Option<String>,
+    location: Option<Location>,
 }
 
 impl Actuation {
@@ -154,7 +155,26 @@ impl Actuation {
             _ => action.clone(),
         };
         let sexp = crate::sexp::printer::print(&delivered);
-        Self { address, permit, delivered, sexp, token }
+        Self { address, permit, delivered, sexp, token, location: None }
+    }
+
+    /// With the place where a command would run.
+    #[must_use]
+    pub fn at(mut self, location: Location) -> Self {
+        self.location = Some(location);
+        self
+    }
+
+    /// Where a command would run.
+    #[must_use]
+    pub fn location(&self) -> Option<&Location> {
+        self.location.as_ref()
+    }
+
+    /// Why a command would run without a sandbox; nothing if it is confined.
+    #[must_use]
+    pub fn unconfined(&self) -> Option<&str> {
+        self.permit.unconfined()
     }
 
     /// Where it belongs.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::action::{Action, Kind};
 use crate::config::RuleSpec;
-use crate::record::Decision;
+use crate::record::{Decision, Location};
 use crate::shell::{self, Place, Rule, Step};
 use crate::verify::Verified;
 
@@ -23,6 +23,7 @@ pub struct Permit {
     decision: Decision,
     rule: String,
     steps: Option<Vec<Step>>,
+    unconfined: Option<String>,
 }
 
 impl Permit {
@@ -56,10 +57,20 @@ impl Permit {
         self.steps.as_deref()
     }
 
-    /// The narrowest rules that would allow this command another time: one for each of its programs.
+    /// Why a command would run without a sandbox, for people; nothing if it is confined.
+    #[must_use]
+    pub fn unconfined(&self) -> Option<&str> {
+        self.unconfined.as_deref()
+    }
+
+    /// The narrowest rules that would allow this command another time: one for each of its programs. Where it cannot
+    /// be confined there are none, for it would be asked all the same.
     #[must_use]
     pub fn narrowest(&self) -> Option<Vec<RuleSpec>> {
         let steps = self.steps.as_deref().filter(|_| self.decision != Decision::Deny)?;
+        if self.unconfined.is_some() {
+            return None;
+        }
         Some(steps.iter().map(|step| Rule::exactly(&step.argv)).collect())
     }
 }
@@ -71,48 +82,123 @@ pub struct Surroundings {
     pub rules: Arc<Vec<Rule>>,
     /// The session's directory, which is its workspace: absolute, links resolved. Without one nothing runs unasked.
     pub directory: Option<PathBuf>,
+    /// Where commands run that name no other directory: the same, or what the client called it if it is not there,
+    /// or where this process is.
+    pub base: PathBuf,
     /// The user's home directory.
     pub home: Option<PathBuf>,
     /// Where a path leads.
     pub resolve: fn(&Path) -> Option<PathBuf>,
     /// Whether commands can be confined here; why not.
     pub confined: fn() -> Result<(), String>,
+    /// The other machine on which the client would run commands, by its name for people.
+    pub host: Option<String>,
     /// The client does not run commands: this server does.
     pub runs_here: bool,
 }
+
+impl Surroundings {
+    /// The directory that a command names by `cwd`: absolute.
+    #[must_use]
+    pub fn within(&self, cwd: Option<&str>) -> PathBuf {
+        match (cwd, &self.home) {
+            (None | Some(""), _) => self.base.clone(),
+            (Some("~"), Some(home)) => home.clone(),
+            (Some(cwd), home) => match (cwd.strip_prefix("~/"), home) {
+                (Some(rest), Some(home)) => home.join(rest),
+                _ => self.base.join(cwd),
+            },
+        }
+    }
+
+    /// Where a command runs that names the directory `cwd`, for people and clients.
+    #[must_use]
+    pub fn location(&self, cwd: Option<&str>) -> Location {
+        Location { directory: self.within(cwd).to_string_lossy().into_owned(), host: self.host.clone() }
+    }
+
+    /// Why nothing would be confined.
+    fn unconfined(&self) -> Option<String> {
+        match &self.host {
+            Some(host) => Some(format!("it would run on {host}, and there is no sandbox there")),
+            None => (self.confined)().err().map(|why| format!("it cannot be confined: {why}")),
+        }
+    }
+}
+
+/// A directory that is not there.
+const NOWHERE: &str = "/nonexistent";
 
 /// Judges `action`. `foreign` names a source of text that the model was shown and that neither the user nor this
 /// program wrote.
 #[must_use]
 pub fn judge(action: Verified<Action>, around: Option<&Surroundings>, foreign: Option<&str>) -> Permit {
     let allow = |rule: &str| (Decision::Allow, rule.to_owned(), None);
+    let mut unconfined = None;
     let (decision, rule, steps) = match action.action().kind() {
         Kind::Insert | Kind::Response => allow("text may go to the session that asked"),
         Kind::Log => allow("a note may go to the log"),
         Kind::Skill => allow("a skill may be loaded by its name"),
-        Kind::Shell => command(action.action(), around, foreign),
+        Kind::Shell => {
+            unconfined =
+                around.map_or_else(|| Some("it cannot be confined".to_owned()), Surroundings::unconfined);
+            let text = action.action().text("cmd").unwrap_or_default();
+            let cwd = action.action().text("cwd");
+            let there = around.filter(|around| around.directory.is_some()).map(|around| around.within(cwd));
+            // Without a directory, paths are judged as if it had one that nobody knows.
+            let there = there.unwrap_or_else(|| Path::new(NOWHERE).join(cwd.unwrap_or_default()));
+            command(text, &there, around, foreign, unconfined.as_deref())
+        }
     };
-    Permit { action, decision, rule, steps }
+    Permit { action, decision, rule, steps, unconfined }
+}
+
+/// Judges a permitted command once more, at the moment when it would run: `text` in the directory `cwd`. What was
+/// allowed unasked has to be so still, by the same `unasked` steps; what the user approved must not be denied.
+///
+/// # Errors
+/// In a few words, why it must not run.
+pub fn recheck(
+    text: &str,
+    cwd: &Path,
+    unasked: Option<&[Step]>,
+    around: &Surroundings,
+) -> Result<(), String> {
+    let (decision, rule, steps) = command(text, cwd, Some(around), None, None);
+    match (decision, unasked) {
+        (Decision::Deny, _) => Err(format!("it is denied now: {rule}")),
+        (Decision::Ask, Some(_)) => Err(format!("it is not allowed unasked any more: {rule}")),
+        (Decision::Allow, Some(judged)) if steps.as_deref() != Some(judged) => {
+            Err("its steps are others than were judged".into())
+        }
+        (Decision::Allow | Decision::Ask, _) => Ok(()),
+    }
 }
 
 fn command(
-    action: &Action,
+    text: &str,
+    cwd: &Path,
     around: Option<&Surroundings>,
     foreign: Option<&str>,
+    unconfined: Option<&str>,
 ) -> (Decision, String, Option<Vec<Step>>) {
-    let command = action.text("cmd").unwrap_or_default();
-    let nowhere = Path::new("/nonexistent");
+    let nowhere = Path::new(NOWHERE);
     let workspace = around.and_then(|around| around.directory.as_deref());
-    let directory = workspace.unwrap_or(nowhere).join(action.text("cwd").unwrap_or_default());
     let resolve = |path: &Path| around.and_then(|around| (around.resolve)(path));
     let home = around.and_then(|around| around.home.as_deref());
-    let place =
-        Place { workspace: workspace.unwrap_or(nowhere), directory: &directory, home, resolve: &resolve };
+    let place = Place { workspace: workspace.unwrap_or(nowhere), directory: cwd, home, resolve: &resolve };
     let rules = around.map_or(&[][..], |around| around.rules.as_slice());
-    let verdict = shell::judge(command, rules, &place);
+    let verdict = shell::judge(text, rules, &place);
     let ask = |why: String| (Decision::Ask, why, verdict.steps.clone());
+    if let Some(host) = around.filter(|around| around.runs_here).and_then(|around| around.host.as_deref()) {
+        let rule = format!("built-in: the directory is on {host}, where this editor runs no commands");
+        return (Decision::Deny, rule, verdict.steps);
+    }
     if verdict.decision != Decision::Allow {
         return (verdict.decision, verdict.rule, verdict.steps);
+    }
+    if let Some(why) = unconfined {
+        return ask(format!("built-in: {why}"));
     }
     let Some(workspace) = workspace else {
         return ask("built-in: the session has no directory on this machine".into());
@@ -120,7 +206,7 @@ fn command(
     if home.is_some_and(|home| home.starts_with(workspace)) {
         return ask("built-in: the session's directory is the home directory, or above it".into());
     }
-    if !resolve(&directory).is_some_and(|directory| directory.starts_with(workspace)) {
+    if !resolve(cwd).is_some_and(|directory| directory.starts_with(workspace)) {
         return ask("built-in: it would run outside the session's directory".into());
     }
     if let Some(foreign) = foreign.filter(|_| !verdict.own) {
@@ -128,9 +214,5 @@ fn command(
             "built-in: the model has read {foreign}, which may tell it what to do; only your own rules allow now"
         ));
     }
-    match around.map(|around| (around.confined)()) {
-        Some(Ok(())) => (verdict.decision, verdict.rule, verdict.steps),
-        Some(Err(why)) => ask(format!("built-in: it cannot be confined: {why}")),
-        None => ask("built-in: it cannot be confined".into()),
-    }
+    (verdict.decision, verdict.rule, verdict.steps)
 }

@@ -37,6 +37,9 @@ pub enum Record {
         level: u32,
         /// What the user attached: data, not words.
         context: Vec<Attachment>,
+        /// Where the session was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        location: Option<Location>,
     },
     /// Work on a turn began.
     #[serde(rename = "turn.started")]
@@ -144,6 +147,19 @@ pub struct Approved {
     /// The SHA-256 of the token that was given out for it, in hexadecimal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
+    /// Whether the user let it use the network.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub network: bool,
+}
+
+/// Where a session is: a directory, and the machine if it is another one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Location {
+    /// Absolute.
+    pub directory: String,
+    /// The client's name for the machine; nothing for this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
 }
 
 impl Approved {

@@ -1,9 +1,7 @@
 //! What clients ask and say, and what they are answered: plain data, no channels and no JSON.
 
-use std::path::PathBuf;
-
 use crate::ids::{ActuationId, EventId, SessionId, TurnId};
-use crate::record::{Attachment, Decision, Outcome};
+use crate::record::{Attachment, Decision, Location, Outcome};
 use crate::shell::Step;
 
 /// The deepest heading a text may stand under.
@@ -24,8 +22,8 @@ pub struct ChatMessage {
     pub level: u32,
     /// What the user attached.
     pub context: Vec<Attachment>,
-    /// The session's directory on this machine, absolute.
-    pub directory: Option<PathBuf>,
+    /// Where the session is.
+    pub location: Option<Location>,
 }
 
 /// The answer to a chat message, given once it is durable.
@@ -52,6 +50,8 @@ pub struct Decide {
     pub choice: Choice,
     /// The command as they edited it.
     pub command: Option<String>,
+    /// Whether they let it use the network.
+    pub network: bool,
     /// Their words to the model, with a denial.
     pub message: Option<String>,
 }

@@ -1,10 +1,8 @@
-//! Runs a command that was allowed: confined where that is possible, without input, with bounded output and time.
+//! Runs a command that was allowed: without input, with bounded output and time.
 //!
-//! Whether it may run is decided elsewhere. What runs is a call of `org-agent sandbox`, so that the whole tree of
-//! processes ends with it.
+//! Whether it may run is decided elsewhere, and what it is stands in its warrant. What runs is a call of
+//! `org-agent sandbox`, so that the whole tree of processes ends with it.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -13,8 +11,7 @@ use tokio::process::{Child, Command};
 
 use crate::action::Action;
 use crate::record::{Outcome, Status};
-use crate::sandbox::{self, Spec};
-use crate::shell::Step;
+use crate::sandbox;
 
 /// How long a command may run if it names no time itself, in seconds.
 const TIMEOUT: u32 = 120;
@@ -25,73 +22,19 @@ const OUTPUT: usize = 65_536;
 /// What to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {
-    /// The session's directory, which it may write.
-    pub directory: PathBuf,
-    /// The directory in which it runs, if it is another one.
-    pub cwd: Option<PathBuf>,
-    /// The programs, if they were allowed unasked: they are started as they are, without a shell, and only confined.
-    /// Without them, the text was approved by the user and is for `sh -c`.
-    pub steps: Option<Vec<Step>>,
-    /// The text.
-    pub text: String,
+    /// What lets it run, and says what it is.
+    pub token: String,
     /// Seconds.
     pub timeout: u32,
+    /// Whether it is confined.
+    pub confined: bool,
 }
 
 impl Job {
-    /// The job of an action.
+    /// The job of an action that `token` lets run.
     #[must_use]
-    pub fn new(action: &Action, directory: PathBuf, steps: Option<Vec<Step>>) -> Self {
-        Self {
-            cwd: action.text("cwd").map(|cwd| directory.join(cwd)),
-            directory,
-            steps,
-            text: action.text("cmd").unwrap_or_default().to_owned(),
-            timeout: action.integer("timeout").unwrap_or(TIMEOUT),
-        }
-    }
-
-    /// The command, and whether it is confined.
-    fn command(&self) -> Result<(Command, bool), String> {
-        // What only reads needs to write nowhere else than where it runs; what was approved may run elsewhere.
-        let (directory, cwd) = match (&self.steps, &self.cwd) {
-            (Some(_), Some(cwd)) => (cwd, None),
-            (_, cwd) => (&self.directory, cwd.as_ref()),
-        };
-        let (program, args): (OsString, Vec<OsString>) = match &self.steps {
-            Some(steps) => {
-                let own = std::env::current_exe().map_err(|error| error.to_string())?;
-                let steps = serde_json::to_string(steps).map_err(|error| error.to_string())?;
-                (own.into_os_string(), vec!["steps".into(), steps.into()])
-            }
-            None => match cwd {
-                None => ("sh".into(), vec!["-c".into(), self.text.clone().into()]),
-                Some(cwd) => {
-                    let change = "cd -- \"$0\" && eval \"$1\"";
-                    ("sh".into(), vec!["-c".into(), change.into(), cwd.into(), self.text.clone().into()])
-                }
-            },
-        };
-        match (sandbox::confined(), &self.steps) {
-            (Ok(()), _) => {
-                let spec = Spec {
-                    workspace: directory.clone(),
-                    write: Vec::new(),
-                    allow_net: false,
-                    mechanism: None,
-                    program,
-                    args,
-                };
-                let command = sandbox::command(&spec).map_err(|error| error.one_line())?;
-                Ok((command.into(), true))
-            }
-            (Err(why), Some(_)) => Err(format!("it cannot be confined: {why}")),
-            (Err(_), None) => {
-                let mut command = Command::new(program);
-                command.args(args).current_dir(directory);
-                Ok((command, false))
-            }
-        }
+    pub fn new(action: &Action, token: String, confined: bool) -> Self {
+        Self { token, timeout: action.integer("timeout").unwrap_or(TIMEOUT), confined }
     }
 }
 
@@ -104,12 +47,13 @@ pub async fn run(
 ) -> Outcome {
     let failed =
         |message: String| Outcome { status: Status::Failed, message: Some(message), ..Outcome::default() };
-    let (mut command, confined) = match job.command() {
-        Ok(command) => command,
-        Err(why) => return failed(why),
+    let own = match std::env::current_exe() {
+        Ok(own) => own,
+        Err(error) => return failed(format!("this program cannot find itself: {error}")),
     };
+    let mut command = Command::new(own);
+    command.args(["sandbox", "--token", &job.token]).process_group(0);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    command.env("PAGER", "cat").env("TERM", "dumb").process_group(0);
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) => return failed(format!("it could not be started: {error}")),
@@ -142,9 +86,12 @@ pub async fn run(
         () = tokio::time::sleep(limit) => Err(format!("stopped after {} seconds", limit.as_secs())),
         why = stop => Err(why),
     };
+    let mut ran = true;
     let mut outcome = match finished {
-        Ok(Ok(status)) if confined && status.code() == Some(sandbox::UNCONFINED.into()) => {
-            failed(format!("it could not be confined, and was not run: {}", errors.text.trim()))
+        // The words tell it from a command that ends with the same status.
+        Ok(Ok(status)) if status.code() == Some(sandbox::UNCONFINED.into()) && refused(&errors.text) => {
+            ran = false;
+            failed(errors.text.trim().to_owned())
         }
         Ok(Ok(status)) => Outcome { exit_code: status.code().map(i64::from), ..Outcome::default() },
         Ok(Err(error)) => failed(format!("it could not be waited for: {error}")),
@@ -154,9 +101,14 @@ pub async fn run(
         }
     };
     outcome.truncated = kept.cut || errors.cut;
-    outcome.sandboxed = Some(confined);
+    outcome.sandboxed = ran.then_some(job.confined);
     (outcome.stdout, outcome.stderr) = (kept.text, errors.text);
     outcome
+}
+
+/// Whether `text` says that the command was not run.
+fn refused(text: &str) -> bool {
+    text.lines().any(|line| line.starts_with("org-agent: "))
 }
 
 /// Kills a command with everything it started, which shares its process group.

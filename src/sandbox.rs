@@ -151,6 +151,24 @@ fn works(mechanism: Mechanism, version: u8, roots: &[PathBuf]) -> Result<()> {
     }
 }
 
+/// Checks that a command may run in these directories at all.
+///
+/// # Errors
+/// `bad_request`: one is not there, or is where secrets are kept.
+#[cfg(target_os = "linux")]
+pub fn check(spec: &Spec) -> Result<()> {
+    stages::plan(spec).map(drop)
+}
+
+/// As on Linux; elsewhere nothing is confined.
+///
+/// # Errors
+/// Always.
+#[cfg(not(target_os = "linux"))]
+pub fn check(_spec: &Spec) -> Result<()> {
+    Err(elsewhere())
+}
+
 /// A call of this program that runs `spec` confined, to be started like any other. Its standard streams are
 /// the command's, and its exit status as `org-agent sandbox --help` says.
 ///

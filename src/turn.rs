@@ -31,7 +31,7 @@ use crate::policy::{self, Permit, Surroundings};
 use crate::prompt::HistoryItem;
 use crate::record::{Approved, Decider, Decision, EndState, Outcome, Record, Status, Verdict};
 use crate::reply::{Failure, Piece};
-use crate::request::{Choice, Decided};
+use crate::request::{Choice, Decide, Decided};
 use crate::sexp::Rejection;
 use crate::shell::Step;
 use crate::verify::{self, Reading, Verified};
@@ -62,12 +62,33 @@ pub enum Effect {
     RetryIn(Duration),
     /// Remember these rules of the user.
     Save(Vec<RuleSpec>),
-    /// Run a command here, for a client that does not: these steps, or its text by a shell.
-    Run(ActuationId, Verified<Action>, Option<Vec<Step>>),
+    /// Let whoever has the token run this, once.
+    Issue(Box<Issue>),
+    /// Run a command here, for a client that does not: what its token was issued for.
+    Run(Box<Issue>),
     /// Send to the client.
     Send(Outgoing),
     /// The turn is over.
     Ended,
+}
+
+/// What a token lets run.
+#[derive(Clone, Debug)]
+pub struct Issue {
+    /// The token.
+    pub token: String,
+    /// The action that it is about.
+    pub actuation: ActuationId,
+    /// The action as it was permitted.
+    pub action: Verified<Action>,
+    /// The programs, if it is certain which run.
+    pub steps: Option<Vec<Step>>,
+    /// Whether the policy alone allowed it: then the steps are what runs, and else the text.
+    pub unasked: bool,
+    /// Whether it may use the network.
+    pub network: bool,
+    /// Whether it is to be confined.
+    pub confined: bool,
 }
 
 /// The effects of one input.
@@ -318,12 +339,11 @@ impl Turn {
     /// Takes the user's decision about a command. `token` is what the client has to give back.
     pub fn decide(
         &mut self,
-        choice: Choice,
-        command: Option<&str>,
-        message: Option<String>,
+        decide: &Decide,
         token: String,
         now: Duration,
     ) -> Result<(Decided, Effects), DecideError> {
+        let (choice, command) = (decide.choice, decide.command.as_deref());
         let (Phase::Asking { actuation, action } | Phase::Running { actuation, unasked: Some(action), .. }) =
             &self.phase
         else {
@@ -336,6 +356,7 @@ impl Turn {
             let decided = (Decision::Deny, rule);
             effects.push(permitted(&actuation, decided, Decider::User, None, Approved::default()));
             let shown = command_of(action.action());
+            let message = decide.message.clone();
             let outcome = Outcome { status: Status::Denied, message, ..Outcome::default() };
             self.executed(&actuation, shown, outcome, now, &mut effects);
             return Ok((
@@ -367,14 +388,14 @@ impl Turn {
             (Decision::Allow, &rule),
             Decider::User,
             command.map(str::to_owned),
-            approved(&permit, Some(&token)),
+            Approved { network: decide.network, ..approved(&permit, Some(&token)) },
         ));
+        let issue = issue(&actuation, &permit, &token, decide.network);
+        effects.push(Effect::Issue(issue.clone()));
         effects.push(self.state(State::Acting, None));
         self.phase = Phase::Running { actuation, command: shown, token: Some(token.clone()), unasked: None };
-        if self.subject.around.runs_here
-            && let Some(actuation) = self.actuation().cloned()
-        {
-            effects.push(Effect::Run(actuation, permit.verified().clone(), None));
+        if self.subject.around.runs_here {
+            effects.push(Effect::Run(issue));
         }
         let steps = permit.steps().map(<[_]>::to_vec);
         Ok((Decided { decision: Decision::Allow, token: Some(token), steps, rule }, effects))
@@ -515,7 +536,21 @@ fn approved(permit: &Permit, token: Option<&str>) -> Approved {
         // Strings and lists can always be written.
         steps: permit.steps().and_then(|steps| serde_json::to_value(steps).ok()),
         token: token.map(|token| hex(&Sha256::digest(token.as_bytes()))),
+        network: false,
     }
+}
+
+/// What `token` lets run, as `permit` has it. What was not allowed without asking is asked by now.
+fn issue(actuation: &ActuationId, permit: &Permit, token: &str, network: bool) -> Box<Issue> {
+    Box::new(Issue {
+        token: token.to_owned(),
+        actuation: actuation.clone(),
+        action: permit.verified().clone(),
+        steps: permit.steps().map(<[_]>::to_vec),
+        unasked: false,
+        network,
+        confined: permit.unconfined().is_none(),
+    })
 }
 
 fn command_of(action: &Action) -> String {

@@ -237,7 +237,7 @@ fn what_is_no_list_of_steps_is_refused() {
         ("[{\"op\":null,\"argv\":[\"printf\",\"a\"],\"env\":{}}]", "unknown field"),
         ("[{\"op\":\";\",\"argv\":[\"printf\",\"a\"]}]", "joined to nothing"),
         ("[{\"op\":null,\"argv\":[\"printf\",\"a\"]},{\"op\":null,\"argv\":[\"ls\"]}]", "step 2"),
-        ("[{\"op\":null,\"argv\":[\"printf\",\"a\"]},{\"op\":\"&\",\"argv\":[\"ls\"]}]", "step 2"),
+        ("[{\"op\":null,\"argv\":[\"printf\",\"a\"]},{\"op\":\"&\",\"argv\":[\"ls\"]}]", "unknown variant"),
         (&many(1_001), "there are 1001"),
     ] {
         let (code, stdout, stderr) = said(&program(dir.path()).arg(json).output().unwrap());

@@ -19,9 +19,8 @@ use crate::event::{Actuated, ChatMessage, Choice, Decide, Event, Output, reply};
 use crate::ids::{ActuationId, SessionId, TurnId};
 use crate::kernel::{Handle, Kernel};
 use crate::outgoing::{Actuation, Outgoing, State};
-use crate::record::{Decision, Outcome};
+use crate::record::{Decision, Location, Outcome};
 use crate::runner::{self, Job};
-use crate::shell::Step;
 use input::Input;
 use screen::Screen;
 
@@ -144,7 +143,10 @@ impl Chat {
             text: text.to_owned(),
             level: 1,
             context: Vec::new(),
-            directory: Some(self.directory.clone()),
+            location: self
+                .directory
+                .to_str()
+                .map(|directory| Location { directory: directory.to_owned(), host: None }),
         };
         self.handle.send(Event::Chat(message, answer))?;
         let receipt = receipt.get().await?;
@@ -188,7 +190,7 @@ impl Chat {
         }
         if actuation.decision() == Decision::Allow {
             self.screen.note(&format!("runs unasked: {}", actuation.rule()))?;
-            let outcome = self.execute(actuation, actuation.steps().map(<[_]>::to_vec)).await;
+            let outcome = self.execute(actuation, actuation.token().unwrap_or_default()).await;
             return self.report(id, actuation.token().map(str::to_owned), outcome).await;
         }
         let run = tokio::select! {
@@ -201,20 +203,20 @@ impl Chat {
         };
         let choice = if run { Choice::Run } else { Choice::Deny };
         let (answer, decided) = reply();
-        let decide = Decide { actuation: id.clone(), choice, command: None, message: None };
+        let decide = Decide { actuation: id.clone(), choice, command: None, message: None, network: false };
         self.handle.send(Event::Decide(decide, answer))?;
         let decided = decided.get().await?;
         if decided.decision != Decision::Allow {
             return Ok(());
         }
-        let outcome = self.execute(actuation, None).await;
+        let outcome = self.execute(actuation, decided.token.as_deref().unwrap_or_default()).await;
         self.report(id, decided.token, outcome).await
     }
 
     /// Runs a command and passes on what it writes; Ctrl-C kills it, and its outcome says so.
-    async fn execute(&self, actuation: &Actuation, steps: Option<Vec<Step>>) -> Outcome {
+    async fn execute(&self, actuation: &Actuation, token: &str) -> Outcome {
         let id = actuation.address().actuation.clone();
-        let job = Job::new(actuation.action(), self.directory.clone(), steps);
+        let job = Job::new(actuation.action(), token.to_owned(), actuation.unconfined().is_none());
         let stop = async {
             drop(tokio::signal::ctrl_c().await);
             "stopped by the user".to_owned()

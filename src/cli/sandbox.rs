@@ -3,23 +3,32 @@
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use crate::config::Config;
 use crate::error::{Code, Result};
+use crate::kernel::rules;
+use crate::record::Location;
 use crate::sandbox::{self, Mechanism, Spec, Stage, UNCONFINED};
+use crate::warrant::Warrants;
 
 const EXAMPLE: &str = "\
 Examples:
   org-agent sandbox -- make test
   org-agent sandbox --dir ~/notes -- sh -c 'grep -rl TODO . | wc -l'
   org-agent sandbox --allow-net --write ~/.cache/pip -- pip download requests
+  org-agent sandbox --token 3f9c1a…
 
 The command writes its workspace, what --write names and a /tmp of its own, but no .git, .org-agent or shell \
 start-up file. It does not see keys, passwords, browsers' profiles or org-agent's data, and not your \
 environment but for PATH, HOME, LANG and the like. It has no network, and all it started ends with it. See \
 \"The sandbox\" in docs/security.md for what is not protected.
 
+A token is what the server gives for a command that was approved or allowed. It runs that, in the directory and \
+with the environment it was approved for, once; --dir and the like say nothing then.
+
 Exit status: the command's; 128 and the signal's number if a signal ended it, 126 or 127 if it cannot be run or \
-is not found, 125 if it could not be confined and was not run, 2 wrong usage.";
+is not found, 125 if it was not run, because it could not be confined or must not run, 2 wrong usage.";
 
 /// Run a command that can write only its workspace and reach no network (Linux)
 #[derive(Debug, clap::Args)]
@@ -37,8 +46,11 @@ pub(super) struct Args {
     /// Confine by this, rather than by the better one that works
     #[arg(long, value_enum)]
     mechanism: Option<Mechanism>,
+    /// Run what this token of the server is good for
+    #[arg(long, conflicts_with_all = ["dir", "write", "allow_net", "mechanism", "command"])]
+    token: Option<String>,
     /// The command and its arguments
-    #[arg(last = true, required = true, value_name = "CMD")]
+    #[arg(last = true, required_unless_present = "token", value_name = "CMD")]
     command: Vec<OsString>,
     #[command(flatten)]
     inner: Inner,
@@ -59,11 +71,25 @@ struct Inner {
 
 /// Runs the command and answers its exit status. Errors are reported here, since their statuses are not those
 /// of the other commands.
-pub(super) fn main(args: Args) -> u8 {
-    run(args).unwrap_or_else(|error| {
+pub(super) fn main(args: Args, config: impl FnOnce() -> Result<Config>) -> u8 {
+    let args_given = args.token.is_none();
+    let outcome = match &args.token {
+        Some(token) => config().and_then(|config| redeem(token, &config)),
+        None => run(args),
+    };
+    outcome.unwrap_or_else(|error| {
         drop(writeln!(io::stderr(), "org-agent: {error}"));
-        if error.code == Code::BadRequest { 2 } else { UNCONFINED }
+        if error.code == Code::BadRequest && args_given { 2 } else { UNCONFINED }
     })
+}
+
+/// Becomes what `token` lets run.
+fn redeem(token: &str, config: &Config) -> Result<u8> {
+    let warrant = Warrants::new(&config.paths.data).take(token)?;
+    let directory = warrant.directory.to_string_lossy().into_owned();
+    let rules = Arc::new(rules::load(config)?);
+    warrant.check(&rules::surroundings(&rules, Some(&Location { directory, host: None })))?;
+    Err(warrant.run())
 }
 
 fn run(args: Args) -> Result<u8> {

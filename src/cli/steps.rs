@@ -9,10 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 
 use rustix::fs::Access;
-use serde::Deserialize;
 
 use crate::error::{Error, Result};
-use crate::shell::Op;
+use crate::shell::{Op, Step};
 
 /// The most steps that are run.
 const MAX_STEPS: usize = 1_000;
@@ -44,14 +43,6 @@ pub(super) struct Args {
     /// The steps, as a JSON array of {"op":…,"argv":[…]}
     #[arg(value_name = "JSON")]
     steps: String,
-}
-
-/// A step as it is written.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Written {
-    op: Option<String>,
-    argv: Vec<String>,
 }
 
 /// Programs that run at once, each reading what the one before it writes.
@@ -88,7 +79,7 @@ fn pipelines(json: &str) -> Result<Vec<Pipeline>> {
             .because(why)
             .hint("give what org-agent policy check --jsonl prints as \"steps\"")
     };
-    let steps: Vec<Written> = serde_json::from_str(json).map_err(|error| wrong(&error))?;
+    let steps: Vec<Step> = serde_json::from_str(json).map_err(|error| wrong(&error))?;
     if steps.is_empty() {
         return Err(wrong(&"there is none"));
     }
@@ -96,7 +87,7 @@ fn pipelines(json: &str) -> Result<Vec<Pipeline>> {
         return Err(wrong(&format!("there are {}, and {MAX_STEPS} at most are run", steps.len())));
     }
     let mut pipelines: Vec<Pipeline> = Vec::new();
-    for (number, Written { op, argv }) in steps.into_iter().enumerate() {
+    for (number, Step { op, argv }) in steps.into_iter().enumerate() {
         let number = number + 1;
         if argv.is_empty() {
             return Err(wrong(&format!("step {number} names no program")));
@@ -106,16 +97,14 @@ fn pipelines(json: &str) -> Result<Vec<Pipeline>> {
                 "an argument of step {number} has a null character, which none can have"
             )));
         }
-        let known =
-            |op: &str| [Op::And, Op::Or, Op::Then, Op::Pipe].into_iter().find(|known| known.as_str() == op);
         match (pipelines.last_mut(), op) {
             (None, None) => pipelines.push(Pipeline { op: Op::Then, programs: vec![argv] }),
             (None, Some(_)) => return Err(wrong(&"the first step is joined to nothing: its \"op\" is null")),
-            (Some(last), op) => match op.as_deref().and_then(known) {
-                Some(Op::Pipe) => last.programs.push(argv),
-                Some(op) => pipelines.push(Pipeline { op, programs: vec![argv] }),
-                None => return Err(wrong(&format!("the \"op\" of step {number} is none of && || ; |"))),
-            },
+            (Some(_), None) => {
+                return Err(wrong(&format!("the \"op\" of step {number} is none of && || ; |")));
+            }
+            (Some(last), Some(Op::Pipe)) => last.programs.push(argv),
+            (Some(_), Some(op)) => pipelines.push(Pipeline { op, programs: vec![argv] }),
         }
     }
     Ok(pipelines)

@@ -8,7 +8,7 @@ use crate::error::{Code, Error, Result};
 use crate::event::{Actuated, Decide, Decided, Output, Reply};
 use crate::ids::{self, ActuationId, TurnId};
 use crate::record::{Outcome, Record, Status};
-use crate::turn::{DecideError, Effects, Refusal};
+use crate::turn::{DecideError, Effect, Effects, Refusal};
 
 /// How much of one output stream is kept, in bytes; the middle goes.
 const OUTPUT: usize = 65_536;
@@ -60,7 +60,7 @@ impl Kernel {
                 // The answer stands before the messages that follow from it, and both after the record.
                 let at = effects
                     .iter()
-                    .take_while(|effect| matches!(effect, crate::turn::Effect::Record(_)))
+                    .take_while(|effect| matches!(effect, Effect::Record(_) | Effect::Issue(_)))
                     .count();
                 let mut effects = effects;
                 let rest = effects.split_off(at);
@@ -81,8 +81,12 @@ impl Kernel {
             return Err(over());
         }
         let message = decide.message.as_deref().map(|text| clip(text, MESSAGE).0);
-        match turn.decide(decide.choice, decide.command.as_deref(), message, token, now) {
-            Ok((decided, effects)) => Ok((id, decided, effects)),
+        let decide = Decide { message, ..decide.clone() };
+        match turn.decide(&decide, token, now) {
+            Ok((mut decided, mut effects)) => {
+                self.remember_rules(&mut decided, &mut effects);
+                Ok((id, decided, effects))
+            }
             Err(DecideError::NotNow) => Err(over()),
             Err(DecideError::Denied(rule)) => Err(Error::bad_request("the edited command is denied")
                 .because(rule)
@@ -91,6 +95,23 @@ impl Kernel {
                 Err(Error::bad_request("the edited command is not allowed")
                     .because(rejection.message)
                     .hint(rejection.hint))
+            }
+        }
+    }
+
+    /// Saves what the user said "always" to before it is answered: whoever said so is told if it did not work.
+    fn remember_rules(&mut self, decided: &mut Decided, effects: &mut Effects) {
+        let specs = effects.iter().find_map(|effect| match effect {
+            Effect::Save(specs) => Some(specs.clone()),
+            _ => None,
+        });
+        effects.retain(|effect| !matches!(effect, Effect::Save(_)));
+        let Some(Err(error)) = specs.map(|specs| self.save_rules(&specs)) else { return };
+        tracing::error!(%error, "a rule could not be saved");
+        decided.rule = format!("{}; it runs once, for this could not be saved: {error}", decided.rule);
+        for effect in effects {
+            if let Effect::Record(Record::ActionPermitted { rule, .. }) = effect {
+                rule.clone_from(&decided.rule);
             }
         }
     }

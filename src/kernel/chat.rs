@@ -80,6 +80,7 @@ impl Kernel {
             text: message.text.clone(),
             level: message.level,
             context: message.context.clone(),
+            location: message.location.clone(),
         };
         let appended = self.append(&session, &record)?;
         let receipt = Receipt {
@@ -90,7 +91,7 @@ impl Kernel {
             duplicate: false,
         };
         let said = HistoryItem::User { text: message.text, context: message.context };
-        let around = self.surroundings(message.directory.as_deref());
+        let around = self.surroundings(message.location.as_ref());
         let level = message.level;
         Ok((receipt, Some(Subject { turn, session, buffer, level, said, again: false, around })))
     }

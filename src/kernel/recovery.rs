@@ -85,8 +85,7 @@ impl Kernel {
             level: found.level,
             said: HistoryItem::User { text: found.text.clone(), context: found.context.clone() },
             again,
-            // Where the client was is not recorded: commands are asked.
-            around: self.surroundings(None),
+            around: self.surroundings(found.location.as_ref()),
         }
     }
 

@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Kernel;
 use crate::config::{Config, Element, RuleSpec, Shell};
 use crate::error::{Error, Result};
 use crate::policy::Surroundings;
-use crate::record::Decision;
+use crate::record::{Decision, Location};
 use crate::sandbox;
 use crate::shell::{self, Rule, Source};
 
@@ -74,36 +74,41 @@ fn read(path: &Path) -> Result<File> {
     toml::from_str(&text).map_err(|error| failed(error.message().to_owned()))
 }
 
-impl Kernel {
-    /// What the commands of a turn are judged by, whose session is in `directory`.
-    pub(super) fn surroundings(&self, directory: Option<&Path>) -> Surroundings {
-        let home = std::env::home_dir().filter(|home| home.is_absolute());
-        let directory =
-            directory.and_then(|directory| directory.canonicalize().ok()).filter(|path| path.is_dir());
-        let narrower = directory.as_deref().map(project).unwrap_or_default();
-        let rules = if narrower.is_empty() {
-            Arc::clone(&self.rules)
+/// What commands at `location` are judged by; `rules` are those of people.
+#[must_use]
+pub fn surroundings(rules: &Arc<Vec<Rule>>, location: Option<&Location>) -> Surroundings {
+    let home = std::env::home_dir().filter(|home| home.is_absolute());
+    let host = location.and_then(|location| location.host.clone());
+    let named = location.map(|location| PathBuf::from(&location.directory));
+    // A directory of another machine says nothing about this one.
+    let directory = named.as_ref().filter(|_| host.is_none()).and_then(|named| named.canonicalize().ok());
+    let directory = directory.filter(|path| path.is_dir());
+    let narrower = directory.as_deref().map(project).unwrap_or_default();
+    let here = || std::env::current_dir().ok().and_then(|here| here.canonicalize().ok());
+    Surroundings {
+        rules: if narrower.is_empty() {
+            Arc::clone(rules)
         } else {
-            Arc::new(self.rules.iter().cloned().chain(narrower).collect())
-        };
-        Surroundings {
-            rules,
-            directory,
-            home: home.map(|home| home.canonicalize().unwrap_or(home)),
-            resolve: shell::on_disk,
-            confined: sandbox::confined,
-            runs_here: self.runs_here,
-        }
+            Arc::new(rules.iter().cloned().chain(narrower).collect())
+        },
+        base: directory.clone().or(named).or_else(here).unwrap_or_else(|| "/".into()),
+        directory,
+        home: home.filter(|_| host.is_none()).map(|home| home.canonicalize().unwrap_or(home)),
+        resolve: shell::on_disk,
+        confined: sandbox::confined,
+        host,
+        runs_here: false,
+    }
+}
+
+impl Kernel {
+    /// What the commands of a turn are judged by, whose session is at `location`.
+    pub(super) fn surroundings(&self, location: Option<&Location>) -> Surroundings {
+        Surroundings { runs_here: self.runs_here, ..surroundings(&self.rules, location) }
     }
 
     /// Remembers what the user said "always" to, on disk and from the next message on.
-    pub(super) fn save_rules(&mut self, specs: &[RuleSpec]) {
-        if let Err(error) = self.try_save(specs) {
-            tracing::error!(%error, "a rule could not be saved");
-        }
-    }
-
-    fn try_save(&mut self, specs: &[RuleSpec]) -> Result<()> {
+    pub(super) fn save_rules(&mut self, specs: &[RuleSpec]) -> Result<()> {
         let path = self.config.paths.saved_rules();
         let failed = |why: &dyn std::fmt::Display| {
             Error::internal(format!("cannot write {}", path.display())).because(why)

@@ -102,6 +102,9 @@ pub struct EventParams {
     /// The session's directory on the client's machine, absolute; absent if it is remote. Commands that only read in
     /// it may run unasked.
     pub directory: Option<String>,
+    /// The client's name for the machine that `directory` is on, 1 to 1,024 bytes; absent if it is this one. There
+    /// every command is asked, run by the client, and not confined.
+    pub host: Option<String>,
     /// The SHA-256 of the texts of earlier turns as they stand in the buffer, by turn. Not used yet.
     pub turn_hashes: Option<BTreeMap<String, String>>,
 }
@@ -150,6 +153,9 @@ pub struct DecideParams {
     pub command: Option<String>,
     /// The user's words to the model, with a denial, at most 64 KiB.
     pub message: Option<String>,
+    /// Whether the user lets it use the network; absent means no.
+    #[serde(default)]
+    pub network: bool,
 }
 
 /// What a user can choose.
@@ -445,6 +451,15 @@ pub struct ActuateParams {
     /// What the sandbox will permit to a command, or why there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<String>,
+    /// Whether a command will be confined.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confined: Option<bool>,
+    /// The directory in which a command will run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
+    /// The client's own name for the machine that this is on, if it is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
 }
 
 /// The client's answer to [`ACTUATE`]: receipt, not outcome.

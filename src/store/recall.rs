@@ -10,7 +10,7 @@ use super::{Store, Waiting};
 use crate::error::{Error, Result};
 use crate::ids::{ActuationId, EventId, SessionId, TurnId};
 use crate::prompt::HistoryItem;
-use crate::record::{Attachment, Decision, Outcome, Record};
+use crate::record::{Attachment, Decision, Location, Outcome, Record};
 
 /// History ends where its texts exceed this many bytes; no prompt has room for more.
 const HISTORY_BYTES: usize = 4 << 20;
@@ -67,6 +67,8 @@ pub struct UnfinishedTurn {
     pub text: String,
     /// What the user attached.
     pub context: Vec<Attachment>,
+    /// Where the session was.
+    pub location: Option<Location>,
     /// The level of the prompt's heading.
     pub level: u32,
     /// Whether work on it had begun.
@@ -267,13 +269,14 @@ impl Store {
                 client_id: String::new(),
                 text: String::new(),
                 context: Vec::new(),
+                location: None,
             };
             Ok((turn, row.get::<_, String>(7)?))
         })?;
         rows.into_iter()
             .map(|(turn, body)| match parse(&body)? {
-                Record::MessageSent { client_id, text, context, .. } => {
-                    Ok(UnfinishedTurn { client_id, text, context, ..turn })
+                Record::MessageSent { client_id, text, context, location, .. } => {
+                    Ok(UnfinishedTurn { client_id, text, context, location, ..turn })
                 }
                 _ => Err(damaged(format!("turn {} answers no message", turn.turn))),
             })

@@ -110,7 +110,7 @@ impl Fold<'_> {
                 "UPDATE chat_sessions SET user = ?1, title = ?2, buffer = ?3 WHERE id = ?4",
                 params![user, title, buffer, self.event.session.0],
             ),
-            Record::MessageSent { turn, client_id, text, level, context } => {
+            Record::MessageSent { turn, client_id, text, level, context, location: _ } => {
                 self.sent(&turn, &client_id, &text, level, &context)
             }
             Record::TurnStarted { turn } => {

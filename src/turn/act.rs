@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Effect, Effects, LAST_STEP, Phase, Reply, Turn, approved, permitted};
+use super::{Effect, Effects, Issue, LAST_STEP, Phase, Reply, Turn, approved, permitted};
 use crate::action::Kind;
 use crate::ids::{self, ActuationId};
 use crate::outgoing::{Actuation, Address, Outgoing, State};
@@ -59,9 +59,12 @@ impl Turn {
                 let unasked = (!self.subject.around.runs_here).then(|| permit.verified().clone());
                 let (id, expected) = (actuation.clone(), token.clone());
                 self.phase = Phase::Running { actuation: id, command, token: expected, unasked };
+                let given = token.as_deref().unwrap_or_default();
+                let issue =
+                    Box::new(Issue { unasked: true, ..*super::issue(&actuation, &permit, given, false) });
+                effects.push(Effect::Issue(issue.clone()));
                 if self.subject.around.runs_here {
-                    let steps = permit.steps().map(<[_]>::to_vec);
-                    effects.push(Effect::Run(actuation, permit.verified().clone(), steps));
+                    effects.push(Effect::Run(issue));
                 } else {
                     self.actuate(actuation, permit, token, effects);
                 }
@@ -123,7 +126,13 @@ impl Turn {
             attempt: self.attempt,
             seq: self.next_seq(),
         };
-        effects.push(Effect::Send(Outgoing::Actuate(Box::new(Actuation::new(address, permit, token)))));
+        let shell = permit.action().kind() == Kind::Shell;
+        let location = shell.then(|| self.subject.around.location(permit.action().text("cwd")));
+        let mut actuation = Actuation::new(address, permit, token);
+        if let Some(location) = location {
+            actuation = actuation.at(location);
+        }
+        effects.push(Effect::Send(Outgoing::Actuate(Box::new(actuation))));
     }
 
     /// Records an action and what the policy said. Without random bytes there is no identifier, and then

@@ -10,6 +10,16 @@ const GOOD: &str = r#"(:type :response :payload (:text "Hello."))"#;
 const SHELL: &str = r#"(:type :request :target :shell :payload (:cmd "make"))"#;
 const READS: &str = r#"(:type :request :target :shell :payload (:cmd "ls -la"))"#;
 
+fn decide(choice: Choice, command: Option<&str>) -> Decide {
+    Decide {
+        actuation: ActuationId::from(""),
+        choice,
+        command: command.map(str::to_owned),
+        message: None,
+        network: false,
+    }
+}
+
 struct Driver {
     turn: Turn,
     now: Duration,
@@ -26,6 +36,8 @@ impl Driver {
             said: HistoryItem::User { text: "hi".into(), context: Vec::new() },
             again: false,
             around: Surroundings {
+                base: "/home/me/notes".into(),
+                host: None,
                 rules: Arc::default(),
                 directory: Some("/home/me/notes".into()),
                 home: Some("/home/me".into()),
@@ -65,8 +77,15 @@ impl Driver {
                     "ask again".into()
                 }
                 Effect::StopModel => "stop model".into(),
-                Effect::Run(actuation, action, steps) => {
+                Effect::Issue(issue) => {
+                    let Issue { token, steps, unasked, confined, .. } = *issue;
+                    assert!(!token.is_empty() && (steps.is_some() || !unasked) && confined);
+                    "issue".into()
+                }
+                Effect::Run(issue) => {
+                    let Issue { actuation, action, steps, unasked, .. } = *issue;
                     assert_eq!(self.turn.actuation(), Some(&actuation));
+                    let steps = steps.filter(|_| unasked);
                     let steps =
                         steps.map_or_else(|| "a shell".to_owned(), |steps| format!("{} steps", steps.len()));
                     format!("run {} by {steps}", command_of(action.action()))
@@ -245,9 +264,10 @@ fn a_command_is_asked_run_and_its_result_goes_back_to_the_model() {
     let mut driver = Driver::started();
     let lines = driver.reply(SHELL);
     assert_eq!(&lines[lines.len() - 2..], ["awaitingApproval", "actuate ask"]);
-    let (decided, effects) = driver.turn.decide(Choice::Run, None, None, "token".into(), driver.now).unwrap();
+    let (decided, effects) =
+        driver.turn.decide(&decide(Choice::Run, None), "token".into(), driver.now).unwrap();
     assert_eq!(decided.token.as_deref(), Some("token"));
-    assert_eq!(driver.show(effects), ["+chat.action.permitted", "acting"]);
+    assert_eq!(driver.show(effects), ["+chat.action.permitted", "issue", "acting"]);
     let wrong = driver.turn.actuated(Some("other"), Outcome::default(), driver.now);
     assert_eq!(wrong.unwrap_err(), Refusal::WrongToken);
     let effects = driver.turn.actuated(Some("token"), Outcome::default(), driver.now).unwrap();
@@ -260,14 +280,14 @@ fn a_denial_goes_back_to_the_model_too() {
     let mut driver = Driver::started();
     driver.reply(SHELL);
     let (decided, effects) =
-        driver.turn.decide(Choice::Deny, None, None, "token".into(), driver.now).unwrap();
+        driver.turn.decide(&decide(Choice::Deny, None), "token".into(), driver.now).unwrap();
     assert_eq!((decided.decision, decided.token), (Decision::Deny, None));
     assert_eq!(
         driver.show(effects),
         ["+chat.action.permitted", "+chat.action.executed", "remember denied", "thinking", "ask"]
     );
     assert_eq!(
-        driver.turn.decide(Choice::Run, None, None, "token".into(), driver.now).unwrap_err(),
+        driver.turn.decide(&decide(Choice::Run, None), "token".into(), driver.now).unwrap_err(),
         DecideError::NotNow
     );
 }
@@ -286,7 +306,7 @@ fn an_outcome_without_a_decision_is_the_clients_own() {
 fn a_command_that_only_reads_runs_unasked_and_with_a_token() {
     let mut driver = Driver::started();
     let lines = driver.reply(READS);
-    assert_eq!(&lines[lines.len() - 2..], ["acting", "actuate allow"]);
+    assert_eq!(&lines[lines.len() - 3..], ["acting", "issue", "actuate allow"]);
     let wrong = driver.turn.actuated(Some("guessed"), Outcome::default(), driver.now);
     assert_eq!(wrong.unwrap_err(), Refusal::WrongToken);
     assert_eq!(driver.report(Status::Done), ["+chat.action.executed", "remember done", "thinking", "ask"]);
@@ -296,13 +316,13 @@ fn a_command_that_only_reads_runs_unasked_and_with_a_token() {
 fn a_client_may_ask_about_what_is_allowed() {
     let mut driver = Driver::started();
     driver.reply(READS);
-    let (decided, _) = driver.turn.decide(Choice::Run, None, None, "other".into(), driver.now).unwrap();
+    let (decided, _) = driver.turn.decide(&decide(Choice::Run, None), "other".into(), driver.now).unwrap();
     assert_eq!((decided.decision, decided.token.as_deref()), (Decision::Allow, Some("other")));
-    let again = driver.turn.decide(Choice::Deny, None, None, "third".into(), driver.now);
+    let again = driver.turn.decide(&decide(Choice::Deny, None), "third".into(), driver.now);
     assert_eq!(again.unwrap_err(), DecideError::NotNow);
     let mut driver = Driver::started();
     driver.reply(READS);
-    let (decided, effects) = driver.turn.decide(Choice::Deny, None, None, "x".into(), driver.now).unwrap();
+    let (decided, effects) = driver.turn.decide(&decide(Choice::Deny, None), "x".into(), driver.now).unwrap();
     assert_eq!(decided.decision, Decision::Deny);
     assert_eq!(driver.show(effects).last().unwrap(), "ask");
 }
@@ -333,15 +353,15 @@ fn always_saves_a_rule_for_each_program_and_nothing_for_what_is_more() {
         let mut driver = Driver::started();
         driver.reply(SHELL);
         let (decided, effects) =
-            driver.turn.decide(Choice::Always, Some(command), None, "token".into(), driver.now).unwrap();
+            driver.turn.decide(&decide(Choice::Always, Some(command)), "token".into(), driver.now).unwrap();
         (decided.rule, driver.show(effects))
     };
     let (rule, effects) = always("make a | tee b");
     assert!(rule.starts_with("the user said always: "), "{rule}");
-    assert_eq!(effects, ["save 2", "+chat.action.permitted", "acting"]);
+    assert_eq!(effects, ["save 2", "+chat.action.permitted", "issue", "acting"]);
     let (rule, effects) = always("make > b");
     assert!(rule.ends_with("so nothing is remembered"), "{rule}");
-    assert_eq!(effects, ["+chat.action.permitted", "acting"]);
+    assert_eq!(effects, ["+chat.action.permitted", "issue", "acting"]);
 }
 
 #[test]
@@ -357,7 +377,7 @@ fn for_a_client_that_runs_nothing_the_server_does() {
     };
     let mut driver = here();
     let lines = driver.reply(READS);
-    assert_eq!(&lines[lines.len() - 2..], ["acting", "run ls -la by 1 steps"]);
+    assert_eq!(&lines[lines.len() - 3..], ["acting", "issue", "run ls -la by 1 steps"]);
     assert_eq!(driver.report(Status::Done).last().unwrap(), "ask");
 
     // The client asks all the same; what was approved is a text for a shell.
@@ -365,27 +385,49 @@ fn for_a_client_that_runs_nothing_the_server_does() {
     let lines = driver.reply(SHELL);
     assert_eq!(&lines[lines.len() - 2..], ["awaitingApproval", "actuate ask"]);
     let (_, effects) =
-        driver.turn.decide(Choice::Run, Some("make -n"), None, "token".into(), driver.now).unwrap();
-    assert_eq!(driver.show(effects), ["+chat.action.permitted", "acting", "run make -n by a shell"]);
+        driver.turn.decide(&decide(Choice::Run, Some("make -n")), "token".into(), driver.now).unwrap();
+    assert_eq!(driver.show(effects), ["+chat.action.permitted", "issue", "acting", "run make -n by a shell"]);
+}
+
+#[test]
+fn what_runs_on_another_machine_is_asked_and_never_remembered() {
+    let mut driver = Driver::started();
+    driver.turn.subject.around.host = Some("ssh:box".into());
+    let lines = driver.reply(READS);
+    assert_eq!(&lines[lines.len() - 2..], ["awaitingApproval", "actuate ask"]);
+    let always = decide(Choice::Always, None);
+    let (decided, effects) = driver.turn.decide(&always, "token".into(), driver.now).unwrap();
+    assert!(
+        decided.rule.contains("ssh:box") && decided.rule.contains("nothing is remembered"),
+        "{decided:?}"
+    );
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Save(_))));
+
+    // Where the server itself would have to run it, it cannot.
+    let mut driver = Driver::started();
+    driver.turn.subject.around.host = Some("ssh:box".into());
+    driver.turn.subject.around.runs_here = true;
+    let lines = driver.reply(READS);
+    assert!(lines.contains(&"remember denied".to_owned()), "{lines:?}");
 }
 
 #[test]
 fn an_edited_command_that_is_denied_waits_on() {
     let mut driver = Driver::started();
     driver.reply(SHELL);
-    let denied = driver.turn.decide(Choice::Run, Some("sudo make"), None, "token".into(), driver.now);
+    let denied = driver.turn.decide(&decide(Choice::Run, Some("sudo make")), "token".into(), driver.now);
     assert!(matches!(denied, Err(DecideError::Denied(_))), "{denied:?}");
-    driver.turn.decide(Choice::Run, None, None, "token".into(), driver.now).unwrap();
+    driver.turn.decide(&decide(Choice::Run, None), "token".into(), driver.now).unwrap();
 }
 
 #[test]
 fn an_edited_command_is_verified_again() {
     let mut driver = Driver::started();
     driver.reply(SHELL);
-    let bad = driver.turn.decide(Choice::Run, Some("ls \u{202e}"), None, "token".into(), driver.now);
+    let bad = driver.turn.decide(&decide(Choice::Run, Some("ls \u{202e}")), "token".into(), driver.now);
     assert!(matches!(bad, Err(DecideError::Rejected(_))), "{bad:?}");
     let (_, effects) =
-        driver.turn.decide(Choice::Run, Some("ls -a"), None, "token".into(), driver.now).unwrap();
+        driver.turn.decide(&decide(Choice::Run, Some("ls -a")), "token".into(), driver.now).unwrap();
     assert!(effects.iter().any(|effect| matches!(
         effect,
         Effect::Record(Record::ActionPermitted { command: Some(command), .. }) if command == "ls -a"
@@ -450,7 +492,7 @@ fn cancelling_depends_on_the_phase() {
 
     let mut running = Driver::started();
     running.reply(SHELL);
-    running.turn.decide(Choice::Run, None, None, "token".into(), running.now).unwrap();
+    running.turn.decide(&decide(Choice::Run, None), "token".into(), running.now).unwrap();
     assert_eq!(
         cancel(&mut running).unwrap(),
         ["+chat.action.executed", "remember failed", "abort", "+turn.ended", "cancelled", "ended"]

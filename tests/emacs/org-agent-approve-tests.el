@@ -10,6 +10,7 @@
 ;;; Code:
 
 (require 'org-agent-fake)
+(require 'tramp)
 (require 'org-agent-shell-tests)
 
 ;;;; A program in place of the server's
@@ -17,16 +18,12 @@
 (defconst org-agent-tests-program "#!/bin/sh
 here=$(dirname \"$0\")
 printf '%s\\n' \"$@\" end >> \"$here/calls\"
-case $1 in
-  steps) shift; [ \"$1\" = --dir ] && shift 2; echo \"steps $1\"; exit 0;;
-esac
 if [ -e \"$here/refuse\" ]; then
   echo 'org-agent: the command was not run' >&2; exit 125
 fi
-while [ \"$1\" != -- ]; do [ \"$1\" = --dir ] && cd \"$2\"; shift; done
-shift
-exec \"$@\"
-" "A sandbox that confines nothing.")
+[ ! -e \"$here/run\" ] || . \"$here/run\"
+echo \"ran $3\"
+" "A program that runs the file \"run\", whatever its token is good for.")
 
 (defmacro org-agent-tests-with-program (&rest body)
   "Run BODY in a chat whose commands run in a sandbox that confines nothing."
@@ -62,12 +59,9 @@ exec \"$@\"
 
 (defconst org-agent-tests-steps [(:op nil :argv ["echo" "a b"]) (:op "&&" :argv ["ls"])])
 
-(defconst org-agent-tests-json
-  "[{\"op\":null,\"argv\":[\"echo\",\"a b\"]},{\"op\":\"&&\",\"argv\":[\"ls\"]}]")
-
 ;;;; What is allowed
 
-(ert-deftest org-agent-allowed-command-runs-as-its-steps ()
+(ert-deftest org-agent-allowed-command-runs-by-its-token-alone ()
   (org-agent-tests-with-program
     (org-agent-fake-shell "turn-1" 1 '(:cmd "echo 'a b' && ls")
                           :decision "allow" :token "given"
@@ -76,29 +70,16 @@ exec \"$@\"
       (should (equal (plist-get report :token) "given"))
       (should (equal (plist-get report :status) "done"))
       (should (equal (plist-get report :stdout)
-                     (concat "steps " org-agent-tests-json "\n")))
+                     "ran given\n"))
       (should-not (org-agent-fake-sent 'orgAgent/decide))
       (should (equal (org-agent-tests-calls)
-                     `(("sandbox" "--dir" "WS" "--" "PROGRAM" "steps" ,org-agent-tests-json)
-                       ("steps" ,org-agent-tests-json))))
+                     '(("sandbox" "--token" "given"))))
       (should-not (org-agent-fake-shown "turn-1")))
     ;; Said twice, run once.
     (org-agent-fake-shell "turn-1" 1 '(:cmd "echo 'a b' && ls")
                           :decision "allow" :token "given"
                           :steps org-agent-tests-steps)
-    (should (= (length (org-agent-tests-calls)) 2))))
-
-(ert-deftest org-agent-allowed-command-starts-where-it-was-judged ()
-  (org-agent-tests-with-program
-    ;; What the server knows counts, and not where the buffer is by now.
-    (setq default-directory "/")
-    (org-agent-fake-shell "turn-1" 1 '(:cmd "ls" :cwd "sub dir")
-                          :decision "allow" :token "given"
-                          :steps [(:op nil :argv ["ls"])])
-    (org-agent-tests-outcome)
-    (should (equal (car (org-agent-tests-calls))
-                   '("sandbox" "--dir" "WS" "--" "PROGRAM" "steps" "--dir" "WS/sub dir"
-                     "[{\"op\":null,\"argv\":[\"ls\"]}]")))))
+    (should (= (length (org-agent-tests-calls)) 1))))
 
 (ert-deftest org-agent-allowed-command-is-asked-if-anything-lacks ()
   (pcase-dolist
@@ -125,37 +106,36 @@ exec \"$@\"
         ;; Approved, it runs with the token of the decision.
         (org-agent-fake-keys "C-c C-y")
         (let ((report (org-agent-tests-outcome)))
-          (should (equal (plist-get report :stdout) "free\n"))
-          (should (equal (plist-get report :token) "token-1"))))))
-  ;; A turn whose prompt another Emacs sent: nobody knows where.
-  (org-agent-tests-with-program
-    (org-agent-fake-shell "turn-9" 1 '(:cmd "ls") :decision "allow" :token "t"
-                          :steps org-agent-tests-steps)
-    (should (string-search "not known for which directory"
-                           (org-agent-fake-shown "turn-9")))))
+          (should (equal (plist-get report :stdout)
+                         (if sandbox "ran token-1\n" "free\n")))
+          (should (equal (plist-get report :token) "token-1")))))))
 
 ;;;; The sandbox
 
-(ert-deftest org-agent-approved-command-runs-in-the-sandbox ()
-  (pcase-dolist
-      (`(,payload ,key ,call)
-       '(((:cmd "echo \"$0\" free") "C-c C-y"
-          ("sandbox" "--dir" "WS" "--" "sh" "-c" "echo \"$0\" free"))
-         ((:cmd "pwd" :cwd "sub dir") "C-c C-y"
-          ("sandbox" "--dir" "WS" "--" "sh" "-c" "cd -- \"$1\" && exec sh -c \"$2\"" "sh"
-           "WS/sub dir" "pwd"))
-         ((:cmd "pwd" :cwd ".") "C-c C-a n"
-          ("sandbox" "--dir" "WS" "--allow-net" "--" "sh" "-c" "pwd"))))
+(ert-deftest org-agent-approved-command-runs-by-its-token-alone ()
+  (pcase-dolist (`(,key ,told) '(("C-c C-y" nil) ("C-c C-a n" (:network t))))
     (org-agent-tests-with-program
-      (org-agent-fake-shell "turn-1" 1 payload)
+      (org-agent-fake-shell "turn-1" 1 '(:cmd "echo \"$0\" free" :cwd "sub dir"))
       (org-agent-fake-keys key)
       (let ((report (org-agent-tests-outcome)))
         (should (equal (plist-get report :status) "done"))
-        (when (equal (plist-get payload :cwd) "sub dir")
-          (should (string-suffix-p "/ws/sub dir\n" (plist-get report :stdout))))
-        (should (equal (org-agent-tests-calls) (list call)))
+        (should (equal (plist-get report :sandboxed) t))
+        (should (equal (org-agent-tests-calls) '(("sandbox" "--token" "token-1"))))
         (should (equal (org-agent-fake-sent 'orgAgent/decide)
-                       '((:actuationId "act-turn-1" :choice "run"))))))))
+                       `((:actuationId "act-turn-1" :choice "run" ,@told))))))))
+
+(ert-deftest org-agent-where-there-is-no-sandbox-the-server-says-so ()
+  (org-agent-tests-with-program
+    (org-agent-fake-shell "turn-1" 1 '(:cmd "ls") :confined :json-false
+                          :directory "/srv/x" :sandbox "None: this is no Linux.")
+    (should (string-search "in /srv/x, at most" (org-agent-fake-shown "turn-1")))
+    (should (string-search "Sandbox: None: this is no Linux.\n"
+                           (org-agent-fake-shown "turn-1")))
+    (should-error (org-agent-approve-network) :type 'user-error)
+    (org-agent-fake-keys "C-c C-y")
+    (let ((report (org-agent-tests-outcome)))
+      (should (equal (plist-get report :stdout) "ran token-1\n"))
+      (should (equal (plist-get report :sandboxed) :json-false)))))
 
 (ert-deftest org-agent-without-the-sandbox-there-is-no-network-to-permit ()
   (org-agent-fake-with
@@ -176,6 +156,7 @@ exec \"$@\"
                       :message "org-agent: the command was not run"))))
   ;; A command may end like that, too.
   (org-agent-tests-with-program
+    (write-region "echo ran; exit 125" nil (expand-file-name "run" home) nil 'silent)
     (org-agent-fake-shell "turn-1" 1 '(:cmd "echo ran; exit 125"))
     (org-agent-fake-keys "C-c C-y")
     (let ((report (org-agent-tests-outcome)))
@@ -192,27 +173,95 @@ exec \"$@\"
       (should (equal (plist-get report :status) "failed"))
       (should (string-search "org-agent-program" (plist-get report :message))))))
 
-(ert-deftest org-agent-directory-is-told-unless-it-is-remote ()
-  (pcase-dolist (`(,directory ,told)
-                 `(("/usr/" (:directory "/usr"))
-                   ("/" (:directory "/"))
-                   ("~/" (:directory ,(directory-file-name (expand-file-name "~"))))
-                   ("/ssh:host.invalid:/tmp/" nil)))
+(ert-deftest org-agent-directory-is-told-with-its-machine ()
+  (pcase-dolist (`(,directory . ,told)
+                 `(("/usr/" :directory "/usr")
+                   ("/" :directory "/")
+                   ("~/" :directory ,(directory-file-name (expand-file-name "~")))
+                   ("/ssh:me@host.invalid:/tmp/" :directory "/tmp" :host "ssh:me@host.invalid")
+                   ;; Whose home that is, only the other machine knows.
+                   ("/ssh:host.invalid:~/")))
     (org-agent-fake-with
       (setq default-directory directory)
       (org-agent-fake-send "question")
       (let ((params (car (org-agent-fake-sent 'orgAgent/event))))
-        (should (equal (and (plist-member params :directory)
-                            (list :directory (plist-get params :directory)))
-                       told)))
-      (unless told
-        (let ((org-agent-shell-sandbox t))
-          (org-agent-fake-shell "turn-1" 1 '(:cmd "echo ran"))
-          (should (string-search "the directory is not on this"
-                                 (org-agent-fake-shown "turn-1")))
-          (org-agent-fake-keys "C-c C-y")
-          (should (string-search "not on this machine"
-                                 (plist-get (org-agent-tests-outcome) :message))))))))
+        (dolist (key '(:directory :host))
+          (should (equal (plist-get params key) (plist-get told key))))))))
+
+(ert-deftest org-agent-directories-stay-on-their-machine ()
+  (pcase-dolist
+      (`(,name ,base ,directory)
+       '((nil "/tmp/" "/tmp/") ("sub" "/tmp/" "/tmp/sub/") ("/ssh:h:/x" "/tmp/" "/ssh:h:/x/")
+         (nil "/ssh:h:/a/" "/ssh:h:/a/") ("b" "/ssh:h:/a/" "/ssh:h:/a/b/")
+         ("../../.." "/ssh:h:/a/" "/ssh:h:/") ("/etc" "/ssh:h:/a/" "/ssh:h:/etc/")
+         ("/sudo::/" "/ssh:h:/a/" "/ssh:h:/sudo::/") ("~/x" "/ssh:h:/a/" "/ssh:h:/a/~/x/")))
+    (should (equal (org-agent--shell-name name base) directory)))
+  (should-error (org-agent--shell-directory "/ssh:h.invalid:/x" "/tmp/")))
+
+;;;; Another machine
+
+(defmacro org-agent-tests-elsewhere (&rest body)
+  "Run BODY in a chat whose directory TRAMP reaches by a shell of its own."
+  (declare (indent 0) (debug t))
+  `(let ((tramp-methods
+          (cons '("mock" (tramp-login-program "sh") (tramp-login-args (("-i")))
+                  (tramp-remote-shell "/bin/sh") (tramp-remote-shell-args ("-c"))
+                  (tramp-connection-timeout 10))
+                tramp-methods))
+         (tramp-verbose 0)
+         (tramp-persistency-file-name nil))
+     (org-agent-fake-with
+       (let ((home (file-name-as-directory (file-truename org-agent-fake-directory)))
+             (org-agent-shell-sandbox t))
+         (make-directory (expand-file-name "sub" home))
+         (setq default-directory (concat "/mock:localhost:" home))
+         (org-agent-fake-send "question")
+         (unwind-protect (progn ,@body)
+           (tramp-cleanup-connection (tramp-dissect-file-name default-directory)))))))
+
+(ert-deftest org-agent-on-another-machine-a-command-runs-through-tramp ()
+  (org-agent-tests-elsewhere
+    (org-agent-fake-shell "turn-1" 1 '(:cmd "pwd; echo \"$0\"; echo bad >&2; exit 3" :cwd "sub")
+                          :confined :json-false :sandbox "None." :rule "elsewhere")
+    (let ((shown (org-agent-fake-shown "turn-1")))
+      (should (string-search (format "in /mock:localhost:%ssub, at most" home) shown))
+      (should (string-search "Sandbox: none: it runs on /mock:localhost: and can do all" shown))
+      (should (string-search "Environment: that of the other machine" shown)))
+    (should-error (org-agent-approve-network) :type 'user-error)
+    (org-agent-fake-keys "C-c C-y")
+    (let ((report (org-agent-tests-outcome)))
+      (should (equal (plist-get report :status) "done"))
+      (should (equal (plist-get report :exitCode) 3))
+      (should (equal (plist-get report :sandboxed) :json-false))
+      (should (equal (plist-get report :token) "token-1"))
+      (should (string-prefix-p (concat home "sub\n/bin/sh\n") (plist-get report :stdout)))
+      (should (string-search "bad" (plist-get report :stdout))))))
+
+(ert-deftest org-agent-on-another-machine-nothing-runs-unasked ()
+  (org-agent-tests-elsewhere
+    (org-agent-fake-shell "turn-1" 1 '(:cmd "echo a") :decision "allow" :token "given"
+                          :steps [(:op nil :argv ["echo" "a"])])
+    (should (string-search "it would run on another machine" (org-agent-fake-shown "turn-1")))
+    (should-not (org-agent-fake-sent 'orgAgent/actuated))))
+
+(ert-deftest org-agent-on-another-machine-a-command-can-be-stopped ()
+  (org-agent-tests-elsewhere
+    (let ((mark (expand-file-name "mark" home)))
+      (org-agent-fake-shell "turn-1" 1
+                            `(:cmd ,(format "echo $$ > %s; sleep 1000; echo late" mark)))
+      (org-agent-fake-keys "C-c C-y")
+      (org-agent-fake-until (lambda () (and (file-exists-p mark)
+                                            (< 0 (file-attribute-size (file-attributes mark)))))
+                            "the command to run")
+      (let ((pid (with-temp-buffer (insert-file-contents mark)
+                                   (string-to-number (buffer-string)))))
+        (should (process-attributes pid))
+        (org-agent-fake-ask 'orgAgent/abort :actuationId "act-turn-1")
+        (let ((report (org-agent-tests-outcome)))
+          (should (equal (plist-get report :status) "failed"))
+          (should (equal (plist-get report :message) "stopped by the server"))
+          (should-not (string-search "late" (plist-get report :stdout))))
+        (org-agent-fake-until (lambda () (not (process-attributes pid))) "it to end")))))
 
 ;;;; The question
 
@@ -227,7 +276,7 @@ exec \"$@\"
                            "     grep\n       -e\n       \" x\"\n       a^Jb\n"
                            "       \"\"\n       \\u{202E}é\\u{E9}\n"
                            "   | wc\n"
-                           (format "in %s, at most 120 s\n" default-directory)
+                           "in /srv/chat, at most 120 s\n"
                            "The model says: I want to look.\n"
                            "Why you are asked: wc is not known\n"
                            "Sandbox: It writes WS.\n"
@@ -253,7 +302,7 @@ exec \"$@\"
   (pcase-dolist
       (`(,key ,sent)
        '(("r" (:choice "run"))
-         ("n" (:choice "run"))
+         ("n" (:choice "run" :network t))
          ("e" (:choice "run" :command "ls -l"))
          ("a" (:choice "always"))
          ("d" (:choice "deny" :message "no need"))
@@ -345,7 +394,7 @@ exec \"$@\"
       (org-agent-fake-keys "C-c C-y")
       (let ((report (org-agent-tests-outcome)))
         (should (equal (plist-get report :token) "second"))
-        (should (equal (plist-get report :stdout) "two\n")))
+        (should (equal (plist-get report :stdout) "ran second\n")))
       (should (equal (org-agent-fake-sent 'orgAgent/decide)
                      '((:actuationId "act-turn-1" :choice "run" :command "echo two")
                        (:actuationId "act-turn-1" :choice "run" :command "echo two"))))))
@@ -466,19 +515,38 @@ exec \"$@\"
       (delete-directory directory t)))
   org-agent-tests-sandbox)
 
+(defun org-agent-tests-warrant (token text &optional steps)
+  "Let TOKEN run TEXT, or the JSON value STEPS, in the fake's directory.
+This writes what the server writes down for a token."
+  (let* ((home (file-truename org-agent-fake-directory))
+         (data (expand-file-name "home" org-agent-fake-directory))
+         (directory (expand-file-name "warrants" data))
+         (bytes (lambda (text) `((Unix . ,(vconcat (encode-coding-string text 'utf-8)))))))
+    (setenv "ORG_AGENT_HOME" data)
+    (make-directory directory t)
+    (write-region
+     (json-encode
+      `((actuation . "act-turn-1") (text . ,text) (steps . ,steps)
+        (unasked . ,(if steps t json-false))
+        (directory . ,home) (cwd . ,home) (network . ,json-false) (confined . t)
+        (environment . [[,(funcall bytes "PATH") ,(funcall bytes (getenv "PATH"))]])))
+     nil (expand-file-name (secure-hash 'sha256 token) directory) nil 'silent)))
+
 (ert-deftest org-agent-real-sandbox-confines ()
   (skip-unless (org-agent-tests-sandbox-p))
   (org-agent-fake-with
-    (let ((org-agent-shell-sandbox t)
+    (let ((process-environment (copy-sequence process-environment))
+          (org-agent-shell-sandbox t)
           (outside (make-temp-file "org-agent-outside" t)))
       (unwind-protect
           (progn
             (setq default-directory
                   (file-name-as-directory (file-truename org-agent-fake-directory)))
             (org-agent-fake-send "question")
-            (org-agent-fake-shell
-             "turn-1" 1 `(:cmd ,(format "echo in > inside; echo out > %s/file; echo ended"
-                                        (shell-quote-argument outside))))
+            (let ((text (format "echo in > inside; echo out > %s/file; echo ended"
+                                (shell-quote-argument outside))))
+              (org-agent-tests-warrant "token-1" text)
+              (org-agent-fake-shell "turn-1" 1 (list :cmd text)))
             (org-agent-fake-keys "C-c C-y")
             (let ((report (org-agent-tests-outcome)))
               (should (equal (plist-get report :status) "done"))
@@ -487,6 +555,9 @@ exec \"$@\"
             (should-not (directory-files outside nil "\\`[^.]"))
             (setq org-agent-fake-log nil)
             (org-agent-fake-send "another")
+            (org-agent-tests-warrant
+             "given" "cat inside | tr i o"
+             '[((op) (argv . ["cat" "inside"])) ((op . "|") (argv . ["tr" "i" "o"]))])
             (org-agent-fake-shell
              "turn-2" 1 '(:cmd "cat inside | tr i o") :decision "allow" :token "given"
              :steps [(:op nil :argv ["cat" "inside"]) (:op "|" :argv ["tr" "i" "o"])])
@@ -500,7 +571,8 @@ exec \"$@\"
   (skip-unless (org-agent-tests-sandbox-p))
   (dolist (allowed '(nil t))
     (org-agent-fake-with
-      (let* ((org-agent-shell-sandbox t)
+      (let* ((process-environment (copy-sequence process-environment))
+             (org-agent-shell-sandbox t)
              (seconds (format "%d.%06d" 1000 (random 1000000)))
              (running (lambda ()
                         (seq-some (lambda (pid)
@@ -511,12 +583,21 @@ exec \"$@\"
         (setq default-directory (file-name-as-directory org-agent-fake-directory))
         (org-agent-fake-send "question")
         (if allowed
-            (org-agent-fake-shell "turn-1" 1 '(:cmd "sleep") :decision "allow" :token "t"
-                                  :steps `[(:op nil :argv ["sleep" ,seconds])
-                                           (:op "|" :argv ["cat"])])
-          (org-agent-fake-shell "turn-1" 1
-                                `(:cmd ,(format "trap '' TERM; sleep %s & sleep %s | cat"
-                                                seconds seconds)))
+            (progn
+              ;; Approved by a rule of the user's: sleeping is not on the table of what only reads.
+              (make-directory (expand-file-name "home" org-agent-fake-directory))
+              (write-region "[[shell.rules]]\npattern = [\"sleep\", \"<any>...\"]\ndecision = \"allow\"\n"
+                            nil (expand-file-name "home/config.toml" org-agent-fake-directory)
+                            nil 'silent)
+              (org-agent-tests-warrant
+               "t" (format "sleep %s | cat" seconds)
+               `[((op) (argv . ["sleep" ,seconds])) ((op . "|") (argv . ["cat"]))])
+              (org-agent-fake-shell "turn-1" 1 '(:cmd "sleep") :decision "allow" :token "t"
+                                    :steps `[(:op nil :argv ["sleep" ,seconds])
+                                             (:op "|" :argv ["cat"])]))
+          (let ((text (format "trap '' TERM; sleep %s & sleep %s | cat" seconds seconds)))
+            (org-agent-tests-warrant "token-1" text)
+            (org-agent-fake-shell "turn-1" 1 (list :cmd text)))
           (org-agent-fake-keys "C-c C-y"))
         (org-agent-fake-until running "the command to run")
         (org-agent-fake-ask 'orgAgent/abort :actuationId "act-turn-1")

@@ -264,6 +264,7 @@ MORE are further parameters, which win."
                        :action `( :type "request" :target "shell"
                                   :explanation "I want to look."
                                   :payload ,payload)
+                       :directory "/srv/chat"
                        :sexp "" :decision "ask"
                        :rule "every shell command is asked")))
   (org-agent-fake-settle))

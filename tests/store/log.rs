@@ -203,6 +203,7 @@ fn step() -> impl Strategy<Value = Record> {
                 text,
                 level,
                 context: vec![Attachment { kind: AttachmentKind::Note, name: "n".into(), text: "x".into() }],
+                location: None,
             }
         }),
         turn().prop_map(|turn| Record::TurnStarted { turn }),

@@ -98,6 +98,7 @@ fn sent(turn: &str, text: &str) -> Record {
         text: text.into(),
         level: 1,
         context: Vec::new(),
+        location: None,
     }
 }
 

@@ -20,6 +20,7 @@ fn a_turn_is_told_back() {
                 text: "hello".into(),
                 level: 2,
                 context: vec![note.clone()],
+                location: None,
             },
             started("t"),
             Record::Prompted {

@@ -15,6 +15,7 @@ mod prompts;
 mod scene;
 mod secrets;
 mod shell;
+mod warrants;
 
 use fake_model::Request;
 use org_agent::action::GRAMMAR;

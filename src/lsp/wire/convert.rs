@@ -4,7 +4,7 @@
 mod actuate;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -25,7 +25,7 @@ use crate::event::{
 };
 use crate::ids::{ActuationId, SessionId, TurnId};
 use crate::outgoing::{Delta, Outgoing, Retract, TurnState};
-use crate::record::{Outcome, Status};
+use crate::record::{Location, Outcome, Status};
 use crate::request::MAX_LEVEL;
 
 const KIB: usize = 1024;
@@ -206,7 +206,7 @@ impl EventParams {
             text: self.text,
             level,
             context,
-            directory: self.directory.map(directory).transpose()?,
+            location: location(self.directory, self.host)?,
         })
     }
 }
@@ -264,6 +264,7 @@ impl DecideParams {
             },
             command: self.command,
             message: self.message,
+            network: self.network,
         })
     }
 }
@@ -484,13 +485,20 @@ impl AbortParams {
     }
 }
 
-fn directory(directory: String) -> Result<PathBuf> {
+fn location(directory: Option<String>, host: Option<String>) -> Result<Option<Location>> {
+    let Some(directory) = directory else {
+        let alone =
+            || Error::bad_request("host: names a machine for no directory").hint("send directory, too");
+        return host.map_or(Ok(None), |_| Err(alone()));
+    };
     within("directory", &directory, 1, MAX_NAME)?;
-    let path = PathBuf::from(directory);
-    if !path.is_absolute() {
+    if let Some(host) = &host {
+        within("host", host, 1, MAX_NAME)?;
+    }
+    if !Path::new(&directory).is_absolute() {
         return Err(Error::bad_request("directory: must be absolute"));
     }
-    Ok(path)
+    Ok(Some(Location { directory, host }))
 }
 
 fn within(field: &str, text: &str, least: usize, most: usize) -> Result<()> {

@@ -11,6 +11,7 @@ impl ActuateParams {
     #[must_use]
     pub fn to_wire(actuation: &Actuation) -> Self {
         let address = actuation.address().clone();
+        let shell = actuation.action().kind() == Kind::Shell;
         Self {
             actuation_id: address.actuation.0,
             turn_id: address.turn.0,
@@ -24,10 +25,13 @@ impl ActuateParams {
             rule: actuation.rule().to_owned(),
             steps: actuation.steps().map(steps),
             always: actuation.always().map(|rules| rules.iter().map(shown).collect::<Vec<_>>().join("\n")),
-            sandbox: (actuation.action().kind() == Kind::Shell).then(|| match sandbox::confined() {
-                Ok(()) => sandbox::PERMITS.to_owned(),
-                Err(why) => format!("There is no sandbox here: {why}"),
+            sandbox: shell.then(|| match actuation.unconfined() {
+                None => sandbox::PERMITS.to_owned(),
+                Some(why) => format!("None, and it can do all that you can: {why}."),
             }),
+            confined: shell.then(|| actuation.unconfined().is_none()),
+            directory: actuation.location().map(|location| location.directory.clone()),
+            host: actuation.location().and_then(|location| location.host.clone()),
         }
     }
 }
