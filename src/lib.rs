@@ -21,6 +21,7 @@ pub mod grammar;
 pub mod org;
 pub mod verify;
 pub mod shell;
+pub mod lisp;
 pub mod policy;
 pub mod request;
 pub mod redact;

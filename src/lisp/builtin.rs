@@ -1,0 +1,270 @@
+//! The table of functions that are written in Rust. They call nothing of a note, charge for what they do, and
+//! never change a value.
+
+mod format;
+mod lists;
+mod numbers;
+mod regexes;
+mod sequences;
+mod strings;
+mod various;
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use super::core::{Core, Result, Val};
+use super::fault::{Fault, Kind};
+use super::machine::count_fault;
+
+pub use various::is_condition;
+
+type Run = fn(&mut Core, &[Val]) -> Result<Val>;
+
+/// What only the machine can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Special {
+    Funcall,
+    Apply,
+    Ask,
+}
+
+/// One function: its name, how many arguments it takes at least and at most, what it does.
+struct Builtin(&'static str, u8, u8, Does);
+
+#[derive(Clone, Copy)]
+enum Does {
+    Run(Run),
+    Special(Special),
+}
+
+/// Any number.
+const ANY: u8 = u8::MAX;
+
+const fn run(name: &'static str, least: u8, most: u8, run: Run) -> Builtin {
+    Builtin(name, least, most, Does::Run(run))
+}
+
+const MACHINE: &[Builtin] = &[
+    Builtin("funcall", 1, ANY, Does::Special(Special::Funcall)),
+    Builtin("apply", 1, ANY, Does::Special(Special::Apply)),
+    Builtin("ask-neuro", 1, ANY, Does::Special(Special::Ask)),
+];
+
+const TABLES: &[&[Builtin]] = &[
+    MACHINE,
+    lists::TABLE,
+    sequences::TABLE,
+    numbers::TABLE,
+    strings::TABLE,
+    regexes::TABLE,
+    various::TABLE,
+];
+
+/// The functions that are not Common Lisp's: a note may define them itself.
+const OWN: &[&str] = &[
+    "ask-neuro",
+    "kernel-log",
+    "getenv",
+    "uiop:getenv",
+    "split-string",
+    "uiop:split-string",
+    "scan",
+    "scan-to-strings",
+    "all-matches-as-strings",
+    "regex-replace",
+    "regex-replace-all",
+    "split",
+];
+
+/// Names of Common Lisp that are often written and not there, and what to do instead.
+const ABSENT: &[(&str, &str)] = &[
+    ("defmacro", "There are no macros here; write a function."),
+    ("macrolet", "There are no macros here; write a function."),
+    ("defstruct", "Use a property list and getf."),
+    ("defclass", "Use a property list and getf."),
+    ("defgeneric", "Use defun and typecase."),
+    ("defmethod", "Use defun and typecase."),
+    ("defpackage", "A note is a namespace of its own; leave it out."),
+    ("make-hash-table", "Use an association list and assoc, or a property list and getf."),
+    ("gethash", "Use an association list and assoc, or a property list and getf."),
+    ("make-array", "Use a list."),
+    ("aref", "Use nth for a list, char for a string."),
+    ("vector", "Use a list."),
+    ("rplaca", "Lists never change: make a new one with cons."),
+    ("rplacd", "Lists never change: make a new one with cons."),
+    ("nconc", "Lists never change: use append."),
+    ("eval", "A skill can not evaluate data; call a function."),
+    ("load", "A skill reads no files; put the code into the note."),
+    ("require", "There is nothing to load; leave it out."),
+    ("open", "A skill reads no files; ask for a :shell action instead."),
+    ("with-open-file", "A skill reads no files; ask for a :shell action instead."),
+    ("read-line", "A skill reads no input; use the event it gets."),
+    ("read", "Use read-from-string on a string of the event."),
+    ("run-program", "A skill runs nothing; return a :shell action, which is judged first."),
+    ("print", "A skill prints nothing; use kernel-log, or return the text."),
+    ("princ", "A skill prints nothing; use kernel-log, or princ-to-string."),
+    ("prin1", "A skill prints nothing; use kernel-log, or prin1-to-string."),
+    ("terpri", "A skill prints nothing; use kernel-log."),
+    ("write-line", "A skill prints nothing; use kernel-log."),
+    ("write-string", "A skill prints nothing; use kernel-log, or concatenate."),
+    ("with-output-to-string", "Use format nil, or concatenate."),
+    ("tagbody", "Use loop, block and return-from."),
+    ("go", "Use loop, block and return-from."),
+    ("catch", "Use block and return-from."),
+    ("throw", "Use block and return-from."),
+    ("unwind-protect", "Nothing here needs to be undone; use handler-case."),
+    ("handler-bind", "Use handler-case."),
+    ("set", "Use setf."),
+    ("psetq", "Use let and setq."),
+    ("random", "The language is pure; the same event gives the same answer."),
+    ("get-universal-time", "The language is pure; the time is in the event, if anywhere."),
+    ("sleep", "A skill never waits."),
+    ("gensym", "There are no macros here; use a name."),
+    ("symbol-value", "Name the variable itself."),
+    ("symbol-function", "Write #'name."),
+    ("replace", "Strings never change: use concatenate and subseq."),
+    ("signal", "Use error."),
+    ("warn", "Use kernel-log, or error."),
+];
+
+fn all() -> &'static [&'static Builtin] {
+    static ALL: OnceLock<Vec<&'static Builtin>> = OnceLock::new();
+    ALL.get_or_init(|| TABLES.iter().flat_map(|table| table.iter()).collect())
+}
+
+/// All names, in the order of their numbers.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    all().iter().map(|builtin| builtin.0)
+}
+
+/// The number of a name.
+pub fn find(name: &str) -> Option<u32> {
+    static MAP: OnceLock<HashMap<&'static str, u32>> = OnceLock::new();
+    MAP.get_or_init(|| names().zip(0..).collect()).get(name).copied()
+}
+
+pub fn special(number: u32) -> Option<Special> {
+    match all()[number as usize].3 {
+        Does::Special(special) => Some(special),
+        Does::Run(_) => None,
+    }
+}
+
+/// What to run, if it may have so many arguments.
+pub fn native(number: u32, count: usize) -> Option<Run> {
+    match *all()[number as usize] {
+        Builtin(_, least, most, Does::Run(run))
+            if count >= least as usize && (most == ANY || count <= most as usize) =>
+        {
+            Some(run)
+        }
+        _ => None,
+    }
+}
+
+pub fn wrong_count(number: u32, got: usize) -> Fault {
+    let Builtin(name, least, most, _) = *all()[number as usize];
+    count_fault(name, least as usize, if most == ANY { usize::MAX } else { most as usize }, got)
+}
+
+/// An error of a builtin, with its name before it.
+pub fn named(number: u32, fault: Fault) -> Fault {
+    named_as(all()[number as usize].0, fault)
+}
+
+pub fn named_as(name: &str, fault: Fault) -> Fault {
+    match fault.kind {
+        Kind::Type | Kind::Arguments | Kind::Arithmetic if !name.starts_with('%') => {
+            Fault { message: format!("{name} {}", fault.message), ..fault }
+        }
+        _ => fault,
+    }
+}
+
+/// Whether a function name is Common Lisp's, which a note may not redefine.
+pub fn is_common_lisp(name: &str) -> bool {
+    let root = super::prelude::Root::get();
+    !OWN.contains(&name) && root.names.find(name).and_then(|sym| root.callee(sym)).is_some()
+}
+
+/// What to do instead of something that is not there.
+pub fn absent(name: &str) -> Option<&'static str> {
+    ABSENT.iter().find(|(other, _)| *other == name).map(|(_, hint)| *hint)
+}
+
+/// Arguments as they are read, with errors that say what was expected.
+impl Core {
+    pub fn int(&mut self, value: Val) -> Result<i64> {
+        match value {
+            Val::Int(number) => Ok(number),
+            other => Err(self.wrong("a whole number", other)),
+        }
+    }
+
+    /// A whole number from 0.
+    pub fn size(&mut self, value: Val) -> Result<usize> {
+        match value {
+            Val::Int(number) if number >= 0 => Ok(usize::try_from(number).unwrap_or(usize::MAX)),
+            other => Err(self.wrong("a whole number from 0", other)),
+        }
+    }
+
+    pub fn char(&mut self, value: Val) -> Result<char> {
+        match value {
+            Val::Char(c) => Ok(c),
+            other => Err(self.wrong("a character", other)),
+        }
+    }
+
+    /// The text of a string.
+    pub fn string(&mut self, value: Val) -> Result<std::sync::Arc<str>> {
+        match value {
+            Val::Str(at) => Ok(std::sync::Arc::clone(&self.text(at).text)),
+            other => Err(self.wrong("a string", other)),
+        }
+    }
+
+    /// The text of a string, a symbol's name, or a character.
+    pub fn designator(&mut self, value: Val) -> Result<std::sync::Arc<str>> {
+        match value {
+            Val::Nil => Ok("NIL".into()),
+            Val::T => Ok("T".into()),
+            Val::Sym(sym) | Val::Key(sym) => Ok(super::names::upper(self.names.name(sym)).into()),
+            Val::Char(c) => Ok(c.to_string().into()),
+            Val::Str(at) => Ok(std::sync::Arc::clone(&self.text(at).text)),
+            other => Err(self.wrong("a string, a symbol or a character", other)),
+        }
+    }
+
+    /// The values of `:key value` arguments, in the order of `names`; what was not given is nil.
+    pub fn keywords<const N: usize>(&mut self, args: &[Val], names: [&str; N]) -> Result<[Val; N]> {
+        let mut found = [None; N];
+        if !args.len().is_multiple_of(2) {
+            return Err(Fault::new(Kind::Arguments, "got a key without a value").hint("Write :key value."));
+        }
+        for pair in args.chunks_exact(2) {
+            let at = match pair[0] {
+                Val::Key(sym) => names.iter().position(|name| *name == self.names.name(sym)),
+                _ => None,
+            };
+            let Some(at) = at else {
+                let shown = self.show(pair[0], 40)?.to_lowercase();
+                return Err(Fault::new(Kind::Arguments, format!("has no key {shown}"))
+                    .hint(format!("It has :{}.", names.join(" :"))));
+            };
+            found[at] = found[at].or(Some(pair[1]));
+        }
+        Ok(found.map(|value| value.unwrap_or(Val::Nil)))
+    }
+
+    /// A range of a sequence with so many elements: `start` and `end` may be nil.
+    pub fn range(&mut self, start: Val, end: Val, length: usize) -> Result<std::ops::Range<usize>> {
+        let from = if start == Val::Nil { 0 } else { self.size(start)? };
+        let to = if end == Val::Nil { length } else { self.size(end)? };
+        if from <= to && to <= length {
+            return Ok(from..to);
+        }
+        Err(Fault::new(Kind::Type, format!("needs a range within 0 and {length}, got {from} to {to}"))
+            .hint("Compare with length first."))
+    }
+}
