@@ -22,6 +22,7 @@ pub mod org;
 pub mod verify;
 pub mod shell;
 pub mod lisp;
+pub mod skill;
 pub mod policy;
 pub mod request;
 pub mod redact;
@@ -33,6 +34,7 @@ pub mod turn;
 pub mod model;
 pub mod store;
 pub mod sandbox;
+pub mod skills;
 pub mod runner;
 
 // Layer 3: the loop.
