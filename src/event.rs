@@ -3,14 +3,19 @@
 //! The edge turns requests into events and waits for the [`Reply`]; it never touches the kernel's state.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures::channel::oneshot;
 use serde_json::Value;
 
+use crate::action::Action;
+use crate::dispatch::{Cast, Made, Refused, World};
 use crate::error::{Error, Result};
 use crate::ids::{ActuationId, EventId, SessionId, TurnId};
 use crate::outgoing::Actuation;
+use crate::record::Look;
 use crate::reply::{Failure, Piece};
+use crate::verify::Verified;
 
 pub use crate::request::{
     Actuated, ChatMessage, Choice, Decide, Decided, Output, Page, Query, Receipt, Resume,
@@ -53,6 +58,31 @@ pub enum Event {
         /// What came.
         piece: Option<Result<Piece, Failure>>,
     },
+    /// The triggers were asked which skills a turn is for, and its prompt was begun. `None`: the evaluator panicked.
+    Cast {
+        /// Which turn.
+        turn: TurnId,
+        /// What was found.
+        cast: Option<Box<Found>>,
+    },
+    /// A skill's prompt is one step further.
+    Made {
+        /// For which turn.
+        turn: TurnId,
+        /// How far it is.
+        made: Made,
+    },
+    /// Gates looked at an action. `None`: the evaluator panicked.
+    Gated {
+        /// Of which turn.
+        turn: TurnId,
+        /// By which of its model calls it was proposed.
+        attempt: u32,
+        /// What they made of it.
+        looked: Option<Box<LookedAt>>,
+    },
+    /// Notes on the disk have changed.
+    Skills,
     /// The time has come to make a failed model call again.
     Retry(TurnId),
     /// Preview text is due.
@@ -62,6 +92,13 @@ pub enum Event {
     /// The line is closing: commit what is pending and stop.
     Stop(Reply<()>),
 }
+
+/// What came of a dispatch: the skills, what they were called with, and which of them began the prompt, with how far
+/// it came and what it noted.
+pub type Found = (Arc<Cast>, World, Option<(String, (Made, Vec<String>))>);
+
+/// What came of the gates: the action or who refused it, and what each made of it.
+pub type LookedAt = (Result<Verified<Action>, Refused>, Vec<Look>);
 
 /// Where an answer goes. Dropping it unanswered answers with an internal error at the other end.
 #[derive(Debug)]

@@ -15,6 +15,7 @@ mod recovery;
 pub mod rules;
 mod secrets;
 mod session;
+mod skills;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -27,11 +28,13 @@ use crate::config::{Config, Secrets};
 use crate::error::{Code, Error, Result};
 use crate::event::{Event, Query, Reply, Resume, Resumed};
 use crate::ids::{ActuationId, SessionId, TurnId};
+use crate::lisp::Environment;
 use crate::model::{self, Model};
 use crate::outgoing::Outgoing;
-use crate::prompt::{self, HistoryItem, Persona};
-use crate::record::{MessageRef, Record};
+use crate::prompt::Persona;
+use crate::record::Record;
 use crate::shell::Rule;
+use crate::skills::Library;
 use crate::store::{Appended, Store};
 use crate::turn::{Effect, Effects, Turn};
 use crate::warrant::Warrants;
@@ -99,6 +102,10 @@ pub struct Kernel {
     /// Whether the client leaves commands to this server, and those that run.
     runs_here: bool,
     jobs: HashMap<TurnId, jobs::Running>,
+    /// The skills, what their functions see of the environment, and those of each turn.
+    library: Library,
+    variables: Arc<dyn Environment>,
+    playing: HashMap<TurnId, skills::Playing>,
     /// What tokens are worth, and the newest token of each turn.
     warrants: Warrants,
     tokens: HashMap<TurnId, String>,
@@ -136,10 +143,9 @@ impl Kernel {
         // The receiver lives as long as the kernel; after it nobody needs to know.
         let store = Store::open(&config.paths.data, move |result| drop(committed.send(result)))?;
         let (internal, reports) = mpsc::channel(QUEUE);
-        let persona = Persona {
-            user: config.persona.user.value.clone(),
-            assistant: config.persona.assistant.value.clone(),
-        };
+        let variables = crate::skills::environment(&config, |name| std::env::var(name).ok());
+        let library = Library::open(&config.paths, Arc::clone(&variables));
+        let persona = skills::persona(&library.shelf(), &config, &variables);
         let rules = Arc::new(rules::load(&config)?);
         let warrants = Warrants::new(&config.paths.data);
         warrants.sweep();
@@ -148,6 +154,9 @@ impl Kernel {
             rules,
             runs_here: false,
             jobs: HashMap::new(),
+            library,
+            variables,
+            playing: HashMap::new(),
             warrants,
             tokens: HashMap::new(),
             persona,
@@ -231,6 +240,10 @@ impl Kernel {
                 let now = self.now();
                 self.advance(&turn, |turn| turn.piece(attempt, piece, now));
             }
+            Event::Cast { turn, cast } => self.cast(&turn, cast),
+            Event::Made { turn, made } => self.made(&turn, made),
+            Event::Gated { turn, attempt, looked } => self.gated(&turn, attempt, looked),
+            Event::Skills => self.refresh_skills(),
             Event::Retry(turn) => {
                 let now = self.now();
                 self.advance(&turn, |turn| turn.retry(now));
@@ -279,6 +292,11 @@ impl Kernel {
                     }
                 }
                 Effect::Ask(repair) => self.ask(id, repair.as_deref()),
+                Effect::Dispatch => self.dispatch(id),
+                Effect::Consult(question) => self.consult(id, question),
+                Effect::Answer(text) => self.answered(id, text),
+                Effect::Gate(action) => self.gate(id, action),
+                Effect::Activate(name) => self.activate(id, &name),
                 Effect::StopModel => drop(self.calls.remove(id)),
                 Effect::RetryIn(time) => {
                     let (events, turn) = (self.internal.clone(), id.clone());
@@ -307,8 +325,7 @@ impl Kernel {
     fn start_next(&mut self, session: &SessionId) {
         let next = self.sessions.get_mut(session).and_then(Session::next);
         if let Some(turn) = next {
-            let now = self.now();
-            self.advance(&turn, |turn| turn.start(now));
+            self.advance(&turn, Turn::start);
         }
     }
 
@@ -348,6 +365,7 @@ impl Kernel {
         self.calls.remove(id);
         self.jobs.remove(id);
         self.revoke(id);
+        self.strike(id);
         self.turns.remove(id);
         for actuation in
             self.actuations.iter().filter(|(_, turn)| *turn == id).map(|(actuation, _)| actuation)
@@ -370,34 +388,9 @@ impl Kernel {
 
     /// Sends a turn's prompt to the model.
     fn ask(&mut self, id: &TurnId, repair: Option<&str>) {
-        let Some(turn) = self.turns.get(id) else { return };
-        let (attempt, session) = (turn.attempt(), turn.subject().session.clone());
-        let model = match self.model() {
-            Ok(model) => model,
-            Err(error) => return self.advance(id, |turn| turn.fail(&error.one_line())),
-        };
-        let history = self.sessions.get_mut(&session).map(Session::history).unwrap_or_default();
-        let messages = prompt::build(&self.persona, history, repair);
-        let foreign = history.iter().rev().find_map(HistoryItem::foreign);
-        if let Some(turn) = self.turns.get_mut(id) {
-            turn.prompted(foreign);
+        if let Some(messages) = self.prompt_of(id, repair) {
+            self.call_model(id, messages);
         }
-        let references = messages
-            .iter()
-            .map(|message| MessageRef {
-                role: message.role.as_str().to_owned(),
-                sha256: self.store.blob(&message.text),
-            })
-            .collect();
-        let record = Record::Prompted {
-            turn: id.clone(),
-            attempt,
-            model: model.name().to_owned(),
-            messages: references,
-        };
-        self.record(&session, &record);
-        let call = call::start(model, messages, (id.clone(), attempt), self.internal.clone());
-        self.calls.insert(id.clone(), call);
     }
 
     /// The model to ask, opened at first use.

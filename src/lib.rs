@@ -22,11 +22,13 @@ pub mod org;
 pub mod verify;
 pub mod shell;
 pub mod lisp;
+pub mod skill;
 pub mod policy;
 pub mod request;
 pub mod redact;
 pub mod outgoing;
 pub mod prompt;
+pub mod dispatch;
 pub mod turn;
 
 // Layer 2: ports. One vendor each.
@@ -34,6 +36,7 @@ pub mod model;
 pub mod store;
 pub mod sandbox;
 pub mod warrant;
+pub mod skills;
 pub mod runner;
 
 // Layer 3: the loop.

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::ids::hex;
 use crate::record::{Attachment, AttachmentKind, Outcome, Status};
 
-pub use mandate::system;
+pub use mandate::{introduction, system};
 
 /// How many messages of the session a prompt holds at most.
 pub const MESSAGES: usize = 50;
@@ -89,6 +89,13 @@ pub enum HistoryItem {
         /// What came of it.
         outcome: Outcome,
     },
+    /// A skill that the model loaded.
+    Skill {
+        /// Its name.
+        name: String,
+        /// What its note says, without code.
+        text: String,
+    },
     /// A skill that was asked for and cannot be had.
     NoSkill {
         /// The name asked for.
@@ -106,7 +113,7 @@ impl HistoryItem {
                 let wrote = !(outcome.stdout.is_empty() && outcome.stderr.is_empty());
                 wrote.then(|| format!("the output of {:?}", &command[..command.floor_char_boundary(60)]))
             }
-            Self::Assistant { .. } | Self::NoSkill { .. } => None,
+            Self::Assistant { .. } | Self::Skill { .. } | Self::NoSkill { .. } => None,
         }
     }
 
@@ -117,7 +124,9 @@ impl HistoryItem {
             Self::User { text, context } => {
                 text.len() + context.iter().map(|item| item.text.len()).sum::<usize>()
             }
-            Self::Assistant { sexp: text } | Self::NoSkill { name: text } => text.len(),
+            Self::Assistant { sexp: text } | Self::NoSkill { name: text } | Self::Skill { text, .. } => {
+                text.len()
+            }
             Self::CommandResult { command, outcome } => {
                 command.len() + outcome.stdout.len() + outcome.stderr.len()
             }
@@ -125,18 +134,26 @@ impl HistoryItem {
     }
 }
 
-/// The messages to send: the system prompt, as much of the history as fits, and a repair message if the
-/// last reply was rejected.
+/// The messages to send: the system prompt that begins with `opening`, as much of the history as fits, with `said` in
+/// the place of the user's last words if a skill put it there, and a repair message if the last reply was rejected.
 ///
 /// Neighbours of the same role are joined: chat templates of many models insist on alternation.
 #[must_use]
-pub fn build(persona: &Persona, history: &[HistoryItem], repair: Option<&str>) -> Vec<Message> {
+pub fn build(
+    opening: &str,
+    history: &[HistoryItem],
+    said: Option<&str>,
+    repair: Option<&str>,
+) -> Vec<Message> {
     let mut recent: Vec<Message> = Vec::new();
     let mut spent = repair.map_or(0, estimate);
     // What is to be answered, and all that was done about it so far, is never left out.
     let asked = history.iter().rev().position(|item| matches!(item, HistoryItem::User { .. }));
     for (at, item) in history.iter().rev().take(MESSAGES).enumerate() {
-        let message = render(item);
+        let message = match (item, said) {
+            (HistoryItem::User { context, .. }, Some(said)) if asked == Some(at) => user(said, context),
+            _ => render(item),
+        };
         spent += estimate(&message.text);
         if spent > BUDGET && asked.is_none_or(|asked| at > asked) {
             break;
@@ -147,7 +164,7 @@ pub fn build(persona: &Persona, history: &[HistoryItem], repair: Option<&str>) -
     while recent.last().is_some_and(|message| message.role == Role::Assistant) {
         recent.pop();
     }
-    let mut messages = vec![Message { role: Role::System, text: system(persona) }];
+    let mut messages = vec![Message { role: Role::System, text: system(opening) }];
     let tail = repair.map(|text| Message { role: Role::User, text: text.to_owned() });
     for message in recent.into_iter().rev().chain(tail) {
         match messages.last_mut() {
@@ -180,21 +197,28 @@ pub fn estimate(text: &str) -> usize {
 
 fn render(item: &HistoryItem) -> Message {
     match item {
-        HistoryItem::User { text, context } => {
-            let share = CONTEXT / context.len().max(1);
-            let mut parts: Vec<String> = context.iter().map(|item| attachment(item, share)).collect();
-            parts.push(text.clone());
-            Message { role: Role::User, text: parts.join("\n\n") }
-        }
+        HistoryItem::User { text, context } => user(text, context),
         HistoryItem::Assistant { sexp } => Message { role: Role::Assistant, text: sexp.clone() },
         HistoryItem::CommandResult { command, outcome } => {
             Message { role: Role::User, text: result(command, outcome) }
         }
+        HistoryItem::Skill { name, text } => Message {
+            role: Role::User,
+            text: format!("[skill] This is the user's skill {name:?}. Go on as it says.\n{text}"),
+        },
         HistoryItem::NoSkill { name } => Message {
             role: Role::User,
             text: format!("[skill] There is no skill named {name:?}. Answer without it."),
         },
     }
+}
+
+/// What the user says, after what they attached.
+fn user(text: &str, context: &[Attachment]) -> Message {
+    let share = CONTEXT / context.len().max(1);
+    let mut parts: Vec<String> = context.iter().map(|item| attachment(item, share)).collect();
+    parts.push(text.to_owned());
+    Message { role: Role::User, text: parts.join("\n\n") }
 }
 
 fn attachment(attachment: &Attachment, most: usize) -> String {

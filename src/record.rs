@@ -47,6 +47,29 @@ pub enum Record {
         /// Which one.
         turn: TurnId,
     },
+    /// Which skills a turn is for, and which of them makes its prompt.
+    #[serde(rename = "turn.dispatched")]
+    Dispatched {
+        /// The turn.
+        turn: TurnId,
+        /// The skill that makes the prompt; none: the built-in prompt.
+        skill: Option<String>,
+        /// Those whose trigger said yes, highest priority first, and those whose trigger failed.
+        triggered: Vec<Triggered>,
+        /// What the skills noted.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        notes: Vec<String>,
+    },
+    /// Gates looked at an action.
+    #[serde(rename = "turn.gated")]
+    Gated {
+        /// The turn.
+        turn: TurnId,
+        /// Which model call proposed it.
+        attempt: u32,
+        /// What each gate made of it, in the order in which they looked.
+        gates: Vec<Look>,
+    },
     /// A prompt is about to be sent to a model.
     #[serde(rename = "turn.prompted")]
     Prompted {
@@ -152,6 +175,48 @@ pub struct Approved {
     pub network: bool,
 }
 
+/// A skill that a turn is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Triggered {
+    /// Its name.
+    pub skill: String,
+    /// The SHA-256 of its note, in hexadecimal.
+    pub sha256: String,
+    /// Why its trigger failed, if it did; then its gate looks at actions all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
+}
+
+/// What a gate made of an action.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Look {
+    /// Whose gate.
+    pub skill: String,
+    /// What it made of it.
+    pub result: Looked,
+    /// Why it refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// The print of what it put in its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sexp: Option<String>,
+    /// What it noted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// What a gate can make of an action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Looked {
+    /// It may go on.
+    Passed,
+    /// Another one goes on.
+    Replaced,
+    /// It must not.
+    Refused,
+}
+
 /// Where a session is: a directory, and the machine if it is another one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Location {
@@ -178,6 +243,8 @@ impl Record {
             Self::SessionCreated { .. } => "chat.session.created",
             Self::MessageSent { .. } => "chat.message.sent",
             Self::TurnStarted { .. } => "turn.started",
+            Self::Dispatched { .. } => "turn.dispatched",
+            Self::Gated { .. } => "turn.gated",
             Self::Prompted { .. } => "turn.prompted",
             Self::Replied { .. } => "turn.replied",
             Self::ActionProposed { .. } => "chat.action.proposed",
@@ -255,6 +322,8 @@ pub enum Verdict {
     },
     /// The user cancelled.
     Cancelled,
+    /// It was text for a skill that had asked, and no action.
+    Plain,
 }
 
 /// Tokens as the model's server counted them.

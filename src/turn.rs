@@ -7,6 +7,9 @@
 //! | phase | leaves by |
 //! |---|---|
 //! | queued | start, cancel |
+//! | dispatching | what the skills say, cancel |
+//! | consulting | the answer to a skill's own question, cancel |
+//! | gating | what the gates say, cancel |
 //! | reading | the reply's end or failure, its first wrong byte, cancel |
 //! | backing off | the time, cancel |
 //! | inserting | the client's report |
@@ -17,6 +20,7 @@
 mod act;
 mod preview;
 mod read;
+mod skills;
 
 use std::time::Duration;
 
@@ -54,8 +58,18 @@ pub enum Effect {
     Remember(HistoryItem),
     /// The same for the message of a turn that runs again: the history may end with it already.
     Recall(HistoryItem),
+    /// Find out which skills the turn is for, and begin its prompt; then call [`Turn::dispatched`].
+    Dispatch,
     /// Ask the model, with this message after the history if the last reply was rejected.
     Ask(Option<String>),
+    /// Ask the model what a skill wants to know; its reply is plain text.
+    Consult(Lead),
+    /// Go on with the skill that asked, with this answer; then call [`Turn::dispatched`].
+    Answer(String),
+    /// Load the skill of this name for the model; then call [`Turn::activated`].
+    Activate(String),
+    /// Let the gates of the turn's skills look at an action; then call [`Turn::gated`].
+    Gate(Verified<Action>),
     /// Let go of the running model call.
     StopModel,
     /// Call [`Turn::retry`] after this time.
@@ -70,6 +84,42 @@ pub enum Effect {
     Send(Outgoing),
     /// The turn is over.
     Ended,
+}
+
+/// What a skill makes of a prompt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lead {
+    /// The system prompt, without the mandate; nothing: the usual one.
+    pub system: Option<String>,
+    /// What is said in the place of the user's words.
+    pub prompt: String,
+}
+
+/// What came of a dispatch.
+#[derive(Debug)]
+pub enum Dispatched {
+    /// The model is asked with this, or as usual.
+    Lead(Option<Lead>),
+    /// The model is asked this first, for the skill.
+    Question(Lead),
+    /// The skill of this name answers itself, with what a model would write.
+    Speaks(String, String),
+    /// The skill of this name failed, and why.
+    Failed(String, String),
+}
+
+/// What the gates made of an action.
+#[derive(Debug)]
+pub enum Gated {
+    /// It may go on to the policy: the same, or another in its place.
+    Passed {
+        /// The action.
+        action: Verified<Action>,
+        /// Whether it is another one.
+        replaced: bool,
+    },
+    /// The gate of the skill of this name refused it, and why; with the print of what it refused.
+    Refused(String, String, String),
 }
 
 /// What a token lets run.
@@ -128,6 +178,12 @@ pub struct Turn {
     repair: Option<String>,
     retries: u32,
     preview: Preview,
+    /// What a skill made of the prompt, once one did.
+    lead: Option<Lead>,
+    /// What the model is being asked for a skill.
+    question: Option<Lead>,
+    /// The skill whose own words are being read in the place of a model's.
+    spoken: Option<String>,
     /// A source of text in the prompt that is neither the user's nor ours.
     foreign: Option<String>,
 }
@@ -135,7 +191,14 @@ pub struct Turn {
 #[derive(Debug)]
 enum Phase {
     Queued,
+    Dispatching,
+    Consulting(Box<Reply>),
     Reading(Box<Reply>),
+    Gating,
+    Activating {
+        actuation: ActuationId,
+        name: String,
+    },
     BackingOff,
     Inserting {
         actuation: ActuationId,
@@ -188,6 +251,9 @@ impl Turn {
             repair: None,
             retries: 0,
             preview: Preview::default(),
+            lead: None,
+            question: None,
+            spoken: None,
             foreign: None,
         }
     }
@@ -216,8 +282,21 @@ impl Turn {
             Phase::Inserting { actuation, .. }
             | Phase::Asking { actuation, .. }
             | Phase::Running { actuation, .. } => Some(actuation),
-            Phase::Queued | Phase::Reading(_) | Phase::BackingOff | Phase::Ended => None,
+            Phase::Queued
+            | Phase::Dispatching
+            | Phase::Consulting(_)
+            | Phase::Reading(_)
+            | Phase::Gating
+            | Phase::Activating { .. }
+            | Phase::BackingOff
+            | Phase::Ended => None,
         }
+    }
+
+    /// What a skill made of the prompt, if one did.
+    #[must_use]
+    pub fn lead(&self) -> Option<&Lead> {
+        self.lead.as_ref()
     }
 
     /// Whether text has left for the buffer and the client has not reported it yet.
@@ -240,13 +319,16 @@ impl Turn {
 
     /// Begins.
     #[must_use]
-    pub fn start(&mut self, now: Duration) -> Effects {
+    pub fn start(&mut self) -> Effects {
         let said = self.subject.said.clone();
         let mut effects = vec![
             Effect::Record(Record::TurnStarted { turn: self.subject.turn.clone() }),
             if self.subject.again { Effect::Recall(said) } else { Effect::Remember(said) },
         ];
-        self.next_step(now, &mut effects);
+        self.step += 1;
+        self.phase = Phase::Dispatching;
+        effects.push(self.state(State::Thinking, None));
+        effects.push(Effect::Dispatch);
         effects
     }
 
@@ -263,7 +345,7 @@ impl Turn {
     #[must_use]
     pub fn piece(&mut self, attempt: u32, piece: Option<Result<Piece, Failure>>, now: Duration) -> Effects {
         let mut effects = Vec::new();
-        if attempt != self.attempt || !matches!(self.phase, Phase::Reading(_)) {
+        if attempt != self.attempt || !matches!(self.phase, Phase::Reading(_) | Phase::Consulting(_)) {
             return effects;
         }
         match piece {
@@ -297,7 +379,10 @@ impl Turn {
     pub fn retry(&mut self, now: Duration) -> Effects {
         let mut effects = Vec::new();
         if matches!(self.phase, Phase::BackingOff) {
-            self.ask(State::Thinking, None, now, &mut effects);
+            match self.question.take() {
+                Some(question) => self.consult(question, now, &mut effects),
+                None => self.ask(State::Thinking, None, now, &mut effects),
+            }
         }
         effects
     }
@@ -315,8 +400,9 @@ impl Turn {
             };
         match &self.phase {
             Phase::Ended | Phase::Inserting { .. } => return None,
-            Phase::Queued | Phase::BackingOff => {}
-            Phase::Reading(_) => {
+            Phase::Queued | Phase::BackingOff | Phase::Dispatching | Phase::Activating { .. } => {}
+            Phase::Gating => self.retract("cancelled", &mut effects),
+            Phase::Reading(_) | Phase::Consulting(_) => {
                 effects.push(Effect::StopModel);
                 self.retract("cancelled", &mut effects);
                 self.replied(Verdict::Cancelled, None, now, &mut effects);
@@ -443,9 +529,14 @@ impl Turn {
                 let (actuation, shown) = (actuation.clone(), command.clone());
                 self.executed(&actuation, shown, outcome, now, &mut effects);
             }
-            Phase::Queued | Phase::Reading(_) | Phase::BackingOff | Phase::Ended => {
-                return Err(Refusal::NotNow);
-            }
+            Phase::Queued
+            | Phase::Dispatching
+            | Phase::Consulting(_)
+            | Phase::Reading(_)
+            | Phase::Gating
+            | Phase::Activating { .. }
+            | Phase::BackingOff
+            | Phase::Ended => return Err(Refusal::NotNow),
         }
         Ok(effects)
     }

@@ -9,16 +9,24 @@ use super::Persona;
 use crate::action::{Action, CHAT_BUFFER, GRAMMAR, Kind, Value};
 use crate::sexp::printer::print;
 
-/// The system prompt for `persona`.
+/// Who speaks to whom, if no skill says so.
 #[must_use]
-pub fn system(persona: &Persona) -> String {
-    let mut text = format!(
-        "You are {assistant}, the assistant of {user}, inside their editor. Speak to {user} as {assistant}.\n\n\
-         Answer with exactly one Lisp property list: the first character of your reply is ( and the last is ). \
-         No prose around it, no quote before it, no code fence, no comment, no second list. \
-         A program reads your reply and refuses everything else.\n\nThe forms:\n",
+pub fn introduction(persona: &Persona) -> String {
+    format!(
+        "You are {assistant}, the assistant of {user}, inside their editor. Speak to {user} as {assistant}.",
         assistant = persona.assistant,
         user = persona.user,
+    )
+}
+
+/// The system prompt that begins with `opening`, word for word.
+#[must_use]
+pub fn system(opening: &str) -> String {
+    let mut text = String::from(opening);
+    text.push_str(
+        "\n\nAnswer with exactly one Lisp property list: the first character of your reply is ( and the last is ). \
+         No prose around it, no quote before it, no code fence, no comment, no second list. \
+         A program reads your reply and refuses everything else.\n\nThe forms:\n",
     );
     for row in &GRAMMAR {
         // Writing to a String cannot fail.

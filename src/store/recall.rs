@@ -10,7 +10,7 @@ use super::{Store, Waiting};
 use crate::error::{Error, Result};
 use crate::ids::{ActuationId, EventId, SessionId, TurnId};
 use crate::prompt::HistoryItem;
-use crate::record::{Attachment, Decision, Location, Outcome, Record};
+use crate::record::{Attachment, Decision, Location, Outcome, Record, Status};
 
 /// History ends where its texts exceed this many bytes; no prompt has room for more.
 const HISTORY_BYTES: usize = 4 << 20;
@@ -211,11 +211,16 @@ impl Store {
                 bytes += body.len();
                 match parse(&body)? {
                     Record::MessageSent { text, context, .. } => HistoryItem::User { text, context },
-                    Record::ActionProposed { sexp, action, .. } => {
-                        // No skill is to be had, and the model was told so.
+                    Record::ActionProposed { sexp, action, actuation, .. } => {
                         if action["target"] == "skill" {
                             let name = action["payload"]["name"].as_str().unwrap_or_default().to_owned();
-                            items.push(HistoryItem::NoSkill { name });
+                            let outcome = self.find_actuation(&actuation)?.and_then(|found| found.outcome);
+                            items.push(match outcome {
+                                Some(Outcome { status: Status::Done, stdout: text, .. }) => {
+                                    HistoryItem::Skill { name, text }
+                                }
+                                _ => HistoryItem::NoSkill { name },
+                            });
                         }
                         HistoryItem::Assistant { sexp }
                     }

@@ -121,6 +121,8 @@ impl Fold<'_> {
                     params![self.time(), turn.0, self.event.session.0],
                 )
             }
+            // What happens on the way stands in the log, for `why`.
+            Record::Dispatched { turn, .. } | Record::Gated { turn, .. } => self.belongs(&turn),
             Record::Prompted { turn, attempt, model, messages: _ } => {
                 self.belongs(&turn)?;
                 self.run(
@@ -221,6 +223,7 @@ impl Fold<'_> {
             Verdict::Reject { .. } => "reject",
             Verdict::Broken { .. } => "broken",
             Verdict::Cancelled => "cancelled",
+            Verdict::Plain => "plain",
         };
         self.run(
             "UPDATE model_calls SET verdict = ?1, prompt_tokens = ?2, completion_tokens = ?3, first_ms = ?4,

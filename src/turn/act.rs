@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use super::{Effect, Effects, Issue, LAST_STEP, Phase, Reply, Turn, approved, permitted};
+use super::{Effect, Effects, Issue, LAST_STEP, Phase, Turn, approved, permitted};
 use crate::action::Kind;
 use crate::ids::{self, ActuationId};
 use crate::outgoing::{Actuation, Address, Outgoing, State};
 use crate::policy::{self, Permit};
 use crate::prompt::HistoryItem;
 use crate::record::{Decider, Decision, EndState, Outcome, Record, Status};
-use crate::turn::preview::Preview;
-use crate::verify::{self, Reading};
+use crate::verify;
 
 impl Turn {
     pub(super) fn propose(&mut self, permit: Permit, now: Duration, effects: &mut Effects) {
@@ -34,11 +33,8 @@ impl Turn {
             }
             Kind::Skill => {
                 let name = permit.action().text("name").unwrap_or_default().to_owned();
-                let message = Some(format!("there is no skill named {name:?}"));
-                let outcome = Outcome { status: Status::Failed, message, ..Outcome::default() };
-                effects.push(Effect::Record(Record::ActionExecuted { actuation, outcome }));
-                effects.push(Effect::Remember(HistoryItem::NoSkill { name }));
-                self.next_step(now, effects);
+                self.phase = Phase::Activating { actuation, name: name.clone() };
+                effects.push(Effect::Activate(name));
             }
         }
     }
@@ -196,14 +192,7 @@ impl Turn {
     }
 
     pub(super) fn ask(&mut self, state: State, reason: Option<String>, now: Duration, effects: &mut Effects) {
-        self.attempt += 1;
-        self.preview = Preview::default();
-        self.phase = Phase::Reading(Box::new(Reply {
-            reading: Reading::new(&self.subject.buffer, self.subject.level as usize + 1),
-            raw: Vec::new(),
-            asked: now,
-            first: None,
-        }));
+        self.prompt(now);
         effects.push(self.state(state, reason));
         effects.push(Effect::Ask(self.repair.clone()));
     }

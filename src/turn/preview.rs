@@ -40,8 +40,16 @@ impl Preview {
         None
     }
 
-    /// All text that was not sent, whatever the time.
-    pub(super) fn take(&mut self) -> Option<String> {
+    /// All text that was not sent, to be sent now.
+    pub(super) fn rest(&mut self, now: Duration) -> Option<String> {
+        let text = self.take();
+        if text.is_some() {
+            self.sent = Some(now);
+        }
+        text
+    }
+
+    fn take(&mut self) -> Option<String> {
         let text = std::mem::take(&mut self.pending);
         if text.is_empty() { None } else { Some(text) }
     }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::{Effect, Effects, Phase, REPAIRS, RETRIES, Turn};
 use crate::action::{CHAT_BUFFER, MAX_REPLY};
 use crate::outgoing::State;
-use crate::policy;
 use crate::record::{Latency, Record, Usage, Verdict};
 use crate::reply::Failure;
 use crate::sexp::Rejection;
@@ -13,7 +12,20 @@ use crate::verify::Reading;
 
 impl Turn {
     pub(super) fn text(&mut self, text: &str, now: Duration, effects: &mut Effects) {
-        let Phase::Reading(reply) = &mut self.phase else { return };
+        let reply = match &mut self.phase {
+            Phase::Reading(reply) => reply,
+            Phase::Consulting(answer) => {
+                answer.first.get_or_insert(now);
+                answer.raw.extend_from_slice(text.as_bytes());
+                if answer.raw.len() > MAX_REPLY {
+                    let message = format!("the model's answer to the skill has more than {MAX_REPLY} bytes");
+                    let failure = Failure { message, hint: String::new(), transient: false };
+                    self.broken(failure, now, effects);
+                }
+                return;
+            }
+            _ => return,
+        };
         let first = reply.first.is_none();
         reply.first.get_or_insert(now);
         let room = MAX_REPLY.saturating_sub(reply.raw.len());
@@ -48,21 +60,31 @@ impl Turn {
     }
 
     pub(super) fn end_of_reply(&mut self, usage: Option<Usage>, now: Duration, effects: &mut Effects) {
-        let Phase::Reading(reply) = &mut self.phase else { return };
+        let reply = match &mut self.phase {
+            Phase::Reading(reply) => reply,
+            Phase::Consulting(answer) => {
+                let text = String::from_utf8_lossy(&answer.raw).into_owned();
+                self.replied(Verdict::Plain, usage, now, effects);
+                self.retries = 0;
+                self.question = None;
+                self.phase = Phase::Dispatching;
+                effects.push(Effect::Answer(text));
+                return;
+            }
+            _ => return,
+        };
         let reading = std::mem::replace(&mut reply.reading, Reading::new(CHAT_BUFFER, 1));
         match reading.finish() {
             Err(rejection) => self.rejected(&rejection, None, usage, now, effects),
             Ok(accepted) => {
                 self.preview.push(&accepted.rest);
-                if let Some(text) = self.preview.take() {
+                if let Some(text) = self.preview.rest(now) {
                     self.delta(text, effects);
                 }
-                self.preview.settle();
                 self.replied(Verdict::Accept, usage, now, effects);
                 (self.repairs, self.repair, self.retries) = (0, None, 0);
-                let around = Some(&self.subject.around);
-                let permit = policy::judge(accepted.action, around, self.foreign.as_deref());
-                self.propose(permit, now, effects);
+                self.phase = Phase::Gating;
+                effects.push(Effect::Gate(accepted.action));
             }
         }
     }
@@ -85,7 +107,10 @@ impl Turn {
             saved_at_most: saved,
         };
         self.replied(verdict, usage, now, effects);
-        if self.repairs < REPAIRS {
+        if let Some(skill) = self.spoken.take() {
+            let message = format!("the skill {skill} gave what is no action: {}", rejection.message);
+            self.system_error(&message, Some(&raw), "rejected", effects);
+        } else if self.repairs < REPAIRS {
             self.repairs += 1;
             self.repair = Some(crate::prompt::repair(&rejection.for_model(&raw)));
             self.ask(State::Repairing, Some(rejection.message.clone()), now, effects);
@@ -121,7 +146,7 @@ impl Turn {
         now: Duration,
         effects: &mut Effects,
     ) {
-        let Phase::Reading(reply) = &self.phase else { return };
+        let (Phase::Reading(reply) | Phase::Consulting(reply)) = &self.phase else { return };
         let millis = |time: Duration| {
             u64::try_from((time.saturating_sub(reply.asked)).as_millis()).unwrap_or(u64::MAX)
         };

@@ -24,6 +24,8 @@ struct Driver {
     turn: Turn,
     now: Duration,
     seqs: Vec<u64>,
+    /// Whether a gate refuses everything.
+    stubborn: bool,
 }
 
 impl Driver {
@@ -46,7 +48,7 @@ impl Driver {
                 runs_here: false,
             },
         };
-        Self { turn: Turn::new(subject), now: Duration::from_secs(1), seqs: Vec::new() }
+        Self { turn: Turn::new(subject), now: Duration::from_secs(1), seqs: Vec::new(), stubborn: false }
     }
 
     /// A turn that waits for its first reply.
@@ -54,8 +56,10 @@ impl Driver {
         let mut driver = Self::new();
         let effects = driver.turn.accepted();
         assert_eq!(driver.show(effects), ["accepted"]);
-        let effects = driver.turn.start(driver.now);
-        assert_eq!(driver.show(effects), ["+turn.started", "remember user", "thinking", "ask"]);
+        let effects = driver.turn.start();
+        assert_eq!(driver.show(effects), ["+turn.started", "remember user", "thinking", "dispatch"]);
+        let effects = driver.turn.dispatched(Dispatched::Lead(None), driver.now);
+        assert_eq!(driver.show(effects), ["ask"]);
         driver
     }
 
@@ -70,11 +74,26 @@ impl Driver {
                     format!("remember {:?}", outcome.status).to_lowercase()
                 }
                 Effect::Remember(HistoryItem::NoSkill { .. }) => "remember no skill".into(),
+                Effect::Remember(HistoryItem::Skill { name, text }) => format!("remember {name}: {text}"),
                 Effect::Recall(_) => "recall user".into(),
                 Effect::Ask(None) => "ask".into(),
                 Effect::Ask(Some(repair)) => {
                     assert!(repair.contains("rejected"), "{repair}");
                     "ask again".into()
+                }
+                Effect::Dispatch => "dispatch".into(),
+                Effect::Consult(lead) => format!("consult {}", lead.prompt),
+                Effect::Answer(text) => format!("answer {text}"),
+                Effect::Activate(name) => format!("activate {name}"),
+                Effect::Gate(action) => {
+                    let effects = if self.stubborn {
+                        let sexp = crate::sexp::printer::print(action.action());
+                        self.turn.gated(Gated::Refused("guard".into(), "not today".into(), sexp), self.now)
+                    } else {
+                        self.turn.gated(Gated::Passed { action, replaced: false }, self.now)
+                    };
+                    lines.extend(self.show(effects));
+                    continue;
                 }
                 Effect::StopModel => "stop model".into(),
                 Effect::Issue(issue) => {
@@ -371,7 +390,7 @@ fn for_a_client_that_runs_nothing_the_server_does() {
         let mut subject = driver.turn.subject().clone();
         subject.around.runs_here = true;
         driver.turn = Turn::new(subject);
-        let effects = driver.turn.start(driver.now);
+        let effects = driver.turn.start();
         driver.show(effects);
         driver
     };

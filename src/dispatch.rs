@@ -1,0 +1,319 @@
+//! Which skills a turn is for, what makes its prompt, and the gates that its actions pass.
+//!
+//! Pure: it runs functions of notes, within their limits, on data. What a note asks the model comes out as a
+//! question; nothing here asks it. A gate that fails in any way refuses: it may be there to stop something.
+
+mod data;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::lisp::{Call, Datum, Environment, Function, Limits, LispError, Mode, Outcome};
+use crate::record::{Look, Looked, Triggered};
+use crate::action::{Action, Kind, MAX_REPLY};
+use crate::sexp::printer;
+use crate::skill::{Shelf, Skill};
+use crate::verify::{Reading, Verified};
+
+pub use data::event;
+
+/// How long all triggers of one event may take together, and all gates of one action.
+const TOGETHER: Duration = Duration::from_secs(2);
+
+/// The most notes of one function's `kernel-log` that are kept.
+const NOTES: usize = 20;
+
+/// What a skill's functions are called with.
+#[derive(Clone)]
+pub struct World {
+    /// The event, as [`event`] makes it.
+    pub event: Datum,
+    /// The variables that a note may see.
+    pub env: Arc<dyn Environment>,
+}
+
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("World").finish_non_exhaustive()
+    }
+}
+
+/// The skills that an event is for, highest priority first.
+#[derive(Clone, Debug, Default)]
+pub struct Cast {
+    /// Each with why its trigger failed, if it did.
+    triggered: Vec<(Arc<Skill>, Option<String>)>,
+}
+
+impl Cast {
+    /// Asks the triggers. A skill without one is for no event; one whose trigger fails makes no prompt, but its gate
+    /// looks at the actions.
+    #[must_use]
+    pub fn new(shelf: &Shelf, world: &World) -> Self {
+        let end = Instant::now() + TOGETHER;
+        let mut triggered = Vec::new();
+        for skill in shelf.skills() {
+            let Some(trigger) = skill.trigger else { continue };
+            if Instant::now() > end {
+                triggered.push((Arc::clone(skill), Some("the triggers before it took all the time".to_owned())));
+                continue;
+            }
+            match run(skill, trigger, vec![world.event.clone()], Mode::Trigger, world) {
+                Ok((value, _)) if !value.is_true() => {}
+                Ok(_) => triggered.push((Arc::clone(skill), None)),
+                Err(error) => triggered.push((Arc::clone(skill), Some(shown(&error)))),
+            }
+        }
+        Self { triggered }
+    }
+
+    /// What the log keeps of it.
+    #[must_use]
+    pub fn record(&self) -> Vec<Triggered> {
+        let triggered = |(skill, failed): &(Arc<Skill>, Option<String>)| Triggered {
+            skill: skill.name.clone(),
+            sha256: skill.sha256.clone(),
+            failed: failed.clone(),
+        };
+        self.triggered.iter().map(triggered).collect()
+    }
+
+    /// The skill that makes the prompt: of those that do, the one of highest priority.
+    #[must_use]
+    pub fn lead(&self) -> Option<&Arc<Skill>> {
+        let fit = |(skill, failed): &&(Arc<Skill>, Option<String>)| failed.is_none() && skill.neuro.is_some();
+        self.triggered.iter().find(fit).map(|(skill, _)| skill)
+    }
+
+    /// Has every gate look at `action`, highest priority first. A gate can pass it, refuse it, or put another action
+    /// in its place: one of the same form or an insert, verified for `buffer` and `level`. What a gate put there, the
+    /// others look at, too; each gate replaces once.
+    ///
+    /// # Errors
+    /// The name of the skill that refused, why, and what it refused.
+    pub fn gate(
+        &self,
+        action: Verified<Action>,
+        world: &World,
+        buffer: &str,
+        level: usize,
+    ) -> (Result<Verified<Action>, Refused>, Vec<Look>) {
+        let end = Instant::now() + TOGETHER;
+        let gates: Vec<(&Skill, Function)> = self
+            .triggered
+            .iter()
+            .filter_map(|(skill, _)| Some((skill.as_ref(), skill.symbolic?)))
+            .collect();
+        let mut looks = Vec::new();
+        let mut action = action;
+        // Who replaced it stands behind what is there now.
+        let mut settled = vec![false; gates.len()];
+        let mut at = 0;
+        while let Some((skill, symbolic)) = gates.get(at) {
+            if settled[at] {
+                at += 1;
+                continue;
+            }
+            let (verdict, notes) = if Instant::now() > end {
+                (Err("the gates before it took all the time".to_owned()), Vec::new())
+            } else {
+                look(skill, *symbolic, action.action(), world, buffer, level)
+            };
+            let mut seen =
+                Look { skill: skill.name.clone(), result: Looked::Passed, why: None, sexp: None, notes };
+            match verdict {
+                Ok(None) => at += 1,
+                Ok(Some(other)) => {
+                    seen.result = Looked::Replaced;
+                    seen.sexp = Some(printer::print(other.action()));
+                    action = other;
+                    settled[at] = true;
+                    at = 0;
+                }
+                Err(why) => {
+                    let refused = Refused {
+                        skill: skill.name.clone(),
+                        why: why.clone(),
+                        sexp: printer::print(action.action()),
+                    };
+                    (seen.result, seen.why) = (Looked::Refused, Some(why));
+                    looks.push(seen);
+                    return (Err(refused), looks);
+                }
+            }
+            looks.push(seen);
+        }
+        (Ok(action), looks)
+    }
+}
+
+/// A gate's no.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Whose gate.
+    pub skill: String,
+    /// Why.
+    pub why: String,
+    /// The print of what it refused.
+    pub sexp: String,
+}
+
+/// A prompt in the making: a skill's function that may have asked something.
+pub struct Making {
+    skill: Arc<Skill>,
+    call: Call,
+}
+
+impl fmt::Debug for Making {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Making").field("skill", &self.skill.name).finish_non_exhaustive()
+    }
+}
+
+/// How far a prompt is.
+#[derive(Debug)]
+pub enum Made {
+    /// The model's reply to this is the action.
+    Prompt {
+        /// What is said.
+        prompt: String,
+        /// The system prompt, without the mandate.
+        system: Option<String>,
+    },
+    /// The model's reply to this is for the function, which goes on with [`Making::answer`].
+    Question {
+        /// What is said.
+        prompt: String,
+        /// The system prompt.
+        system: Option<String>,
+        /// The function.
+        making: Box<Making>,
+    },
+    /// The function itself says what a model would.
+    Speaks(String),
+    /// It failed, and why.
+    Failed(String),
+}
+
+impl Making {
+    /// Calls the function of `skill` that makes prompts. A skill without one fails.
+    #[must_use]
+    pub fn begin(skill: &Arc<Skill>, world: &World) -> (Made, Vec<String>) {
+        let Some(neuro) = skill.neuro else {
+            return (Made::Failed("it makes no prompts".to_owned()), Vec::new());
+        };
+        let limits = Limits::of(Mode::Neuro);
+        let call =
+            skill.program.call(neuro, vec![world.event.clone()], Mode::Neuro, Arc::clone(&world.env), limits);
+        Self { skill: Arc::clone(skill), call }.go_on()
+    }
+
+    /// Goes on with the model's answer.
+    #[must_use]
+    pub fn answer(mut self, text: &str) -> (Made, Vec<String>) {
+        self.call.answer(text);
+        self.go_on()
+    }
+
+    /// The skill whose prompt it is.
+    #[must_use]
+    pub fn skill(&self) -> &Skill {
+        &self.skill
+    }
+
+    fn go_on(mut self) -> (Made, Vec<String>) {
+        let before = self.call.logs().len();
+        let outcome = self.call.run();
+        let notes = self.call.logs()[before..].iter().take(NOTES).cloned().collect();
+        let made = match outcome {
+            Ok(Outcome::Ask { prompt, system_prompt: system, tail: true }) => Made::Prompt { prompt, system },
+            Ok(Outcome::Ask { prompt, system_prompt: system, tail: false }) => {
+                Made::Question { prompt, system, making: Box::new(self) }
+            }
+            // What is longer is refused by the verifier.
+            Ok(Outcome::Value(Datum::Str(text))) => Made::Speaks(text),
+            Ok(Outcome::Value(Datum::Nil)) => Made::Failed("its :neuro function returned nil".to_owned()),
+            Ok(Outcome::Value(value)) => Made::Speaks(value.print(MAX_REPLY + 1)),
+            Err(error) => Made::Failed(shown(&error)),
+        };
+        (made, notes)
+    }
+}
+
+/// Calls `function` to its end; its value and its notes.
+fn run(
+    skill: &Skill,
+    function: Function,
+    args: Vec<Datum>,
+    mode: Mode,
+    world: &World,
+) -> Result<(Datum, Vec<String>), LispError> {
+    let mut call = skill.program.call(function, args, mode, Arc::clone(&world.env), Limits::of(mode));
+    let outcome = call.run();
+    let notes = call.logs().iter().take(NOTES).cloned().collect();
+    match outcome? {
+        Outcome::Value(value) => Ok((value, notes)),
+        // Only a function that makes prompts may ask; in any other it is an error of its own.
+        Outcome::Ask { .. } => Ok((Datum::Nil, notes)),
+    }
+}
+
+/// What a gate makes of `action`: nothing, another action, or a refusal.
+fn look(
+    skill: &Skill,
+    symbolic: Function,
+    action: &Action,
+    world: &World,
+    buffer: &str,
+    level: usize,
+) -> (Result<Option<Verified<Action>>, String>, Vec<String>) {
+    let given = data::action(action);
+    let args = vec![given.clone(), world.event.clone()];
+    let (value, notes) = match run(skill, symbolic, args, Mode::Gate, world) {
+        Ok(found) => found,
+        Err(error) => return (Err(shown(&error)), Vec::new()),
+    };
+    let verdict = if value == given {
+        Ok(None)
+    } else if let Some(why) = refusal(&value) {
+        Err(why)
+    } else {
+        replacement(&value, action.kind(), buffer, level).map(Some)
+    };
+    (verdict, notes)
+}
+
+/// The reason in `(:refuse "why")`, or that of nil.
+fn refusal(value: &Datum) -> Option<String> {
+    match value {
+        Datum::Nil => Some("it gave no reason".to_owned()),
+        Datum::List(items) if matches!(&items[0], Datum::Keyword(word) if word == "refuse") => {
+            let why = items.get(1).and_then(Datum::as_str).filter(|why| !why.trim().is_empty());
+            Some(why.map_or("it gave no reason", |why| &why[..why.floor_char_boundary(1_000)]).to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// The action that a gate put in the place of one of `kind`.
+fn replacement(value: &Datum, kind: Kind, buffer: &str, level: usize) -> Result<Verified<Action>, String> {
+    let mut reading = Reading::new(buffer, level);
+    let print = value.print(MAX_REPLY + 1);
+    let accepted = reading.feed(print.as_bytes()).and_then(|()| reading.finish());
+    let accepted = accepted.map_err(|rejection| format!("what it returned is no action: {}", rejection.message))?;
+    let found = accepted.action.action().kind();
+    if found == kind || found == Kind::Insert {
+        Ok(accepted.action)
+    } else {
+        Err("it returned an action of another form".to_owned())
+    }
+}
+
+/// An error for people, in one line.
+fn shown(error: &LispError) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,235 @@
+//! Skills in the loop: their functions run beside it, each within its limits, and what comes of them arrives as
+//! events. The loop itself only notes which skills a turn is for.
+
+use std::sync::Arc;
+
+use tokio::task::spawn_blocking;
+
+use super::{Kernel, call};
+use crate::config::Config;
+use crate::dispatch::{self, Cast, Made, Making, World};
+use crate::event::{Event, Found, LookedAt};
+use crate::ids::TurnId;
+use crate::lisp::{Datum, Environment, Limits, Mode, Outcome};
+use crate::prompt::{HistoryItem, Message, Persona, Role};
+use crate::record::Record;
+use crate::skill::Shelf;
+use crate::turn::{Dispatched, Gated, Lead, Turn};
+use crate::verify::Verified;
+
+/// What is known of a turn's skills.
+#[derive(Debug)]
+pub(super) struct Playing {
+    cast: Arc<Cast>,
+    world: World,
+    making: Option<Box<Making>>,
+}
+
+/// Who speaks to whom, as the identity skill says it.
+pub(super) fn persona(shelf: &Shelf, config: &Config, env: &Arc<dyn Environment>) -> Persona {
+    let says = |name: &str| {
+        let program = &shelf.get("identity")?.program;
+        let limits = Limits::of(Mode::Trigger);
+        let mut call =
+            program.call(program.function(name)?, Vec::new(), Mode::Trigger, env.clone(), limits);
+        match call.run() {
+            Ok(Outcome::Value(Datum::Str(name))) if !name.trim().is_empty() => Some(name),
+            _ => None,
+        }
+    };
+    Persona {
+        user: says("user-name").unwrap_or_else(|| config.persona.user.value.clone()),
+        assistant: says("assistant-name").unwrap_or_else(|| config.persona.assistant.value.clone()),
+    }
+}
+
+impl Kernel {
+    /// Takes in what changed on the disk since.
+    pub(super) fn refresh_skills(&mut self) {
+        if self.library.refresh().is_some() {
+            self.persona = persona(&self.library.shelf(), &self.config, &self.variables);
+            // The offline responder knows the persona.
+            self.model = None;
+        }
+    }
+
+    /// Asks the triggers which skills a turn is for, and begins the prompt.
+    pub(super) fn dispatch(&mut self, id: &TurnId) {
+        self.refresh_skills();
+        let Some(subject) = self.turns.get(id).map(Turn::subject) else { return };
+        let Some(session) = self.sessions.get_mut(&subject.session) else { return };
+        let event =
+            dispatch::event(&subject.said, session.history(), &subject.buffer, subject.session.as_str());
+        let (shelf, env) = (self.library.shelf(), self.variables.clone());
+        let (events, turn) = (self.internal.clone(), id.clone());
+        tokio::spawn(async move {
+            let work = move || {
+                let world = World { event, env };
+                let cast = Cast::new(&shelf, &world);
+                let made = cast.lead().map(|skill| (skill.name.clone(), Making::begin(skill, &world)));
+                (Arc::new(cast), world, made)
+            };
+            let cast = spawn_blocking(work).await.ok().map(Box::new);
+            // If the kernel is gone, nobody waits for it.
+            drop(events.send(Event::Cast { turn, cast }).await);
+        });
+    }
+
+    /// The skills of a turn are known.
+    pub(super) fn cast(&mut self, id: &TurnId, found: Option<Box<Found>>) {
+        let Some(session) = self.turns.get(id).map(|turn| turn.subject().session.clone()) else { return };
+        let Some(found) = found else {
+            let failed = Dispatched::Failed("(any)".into(), "the evaluator panicked; this is a bug".into());
+            return self.go_on(id, failed);
+        };
+        let (cast, world, made) = *found;
+        let (skill, made) = made.map_or((None, None), |(skill, made)| (Some(skill), Some(made)));
+        let notes = made.as_ref().map(|(_, notes)| notes.clone()).unwrap_or_default();
+        self.record(
+            &session,
+            &Record::Dispatched { turn: id.clone(), skill, triggered: cast.record(), notes },
+        );
+        self.playing.insert(id.clone(), Playing { cast, world, making: None });
+        match made {
+            Some((made, _)) => self.made(id, made),
+            None => self.go_on(id, Dispatched::Lead(None)),
+        }
+    }
+
+    /// A skill's prompt is one step further.
+    pub(super) fn made(&mut self, id: &TurnId, made: Made) {
+        let Some(playing) = self.playing.get_mut(id) else { return };
+        let skill = playing.cast.lead().map(|skill| skill.name.clone()).unwrap_or_default();
+        let dispatched = match made {
+            Made::Prompt { prompt, system } => Dispatched::Lead(Some(Lead { system, prompt })),
+            Made::Question { prompt, system, making } => {
+                playing.making = Some(making);
+                Dispatched::Question(Lead { system, prompt })
+            }
+            Made::Speaks(text) => Dispatched::Speaks(skill, text),
+            Made::Failed(why) => Dispatched::Failed(skill, why),
+        };
+        self.go_on(id, dispatched);
+    }
+
+    fn go_on(&mut self, id: &TurnId, dispatched: Dispatched) {
+        let now = self.now();
+        self.advance(id, |turn| turn.dispatched(dispatched, now));
+    }
+
+    /// Asks the model what a skill wants to know.
+    pub(super) fn consult(&mut self, id: &TurnId, question: Lead) {
+        let system = question.system.map(|text| Message { role: Role::System, text });
+        let said = Message { role: Role::User, text: question.prompt };
+        self.call_model(id, system.into_iter().chain([said]).collect());
+    }
+
+    /// Goes on with the skill that asked.
+    pub(super) fn answered(&mut self, id: &TurnId, text: String) {
+        let Some(making) = self.playing.get_mut(id).and_then(|playing| playing.making.take()) else { return };
+        let (events, turn) = (self.internal.clone(), id.clone());
+        tokio::spawn(async move {
+            let made = spawn_blocking(move || making.answer(&text)).await;
+            let (made, notes) = made.unwrap_or_else(|_| {
+                (Made::Failed("the evaluator panicked; this is a bug".to_owned()), Vec::new())
+            });
+            for note in notes {
+                tracing::info!(%turn, note, "a skill noted");
+            }
+            drop(events.send(Event::Made { turn, made }).await);
+        });
+    }
+
+    /// Has the gates of a turn's skills look at an action.
+    pub(super) fn gate(&mut self, id: &TurnId, action: Verified<crate::action::Action>) {
+        let Some(turn) = self.turns.get(id) else { return };
+        let (attempt, subject) = (turn.attempt(), turn.subject());
+        let Some(playing) = self.playing.get(id) else {
+            let now = self.now();
+            return self.advance(id, |turn| turn.gated(Gated::Passed { action, replaced: false }, now));
+        };
+        let (cast, world) = (Arc::clone(&playing.cast), playing.world.clone());
+        let (buffer, level) = (subject.buffer.clone(), subject.level as usize + 1);
+        let (events, turn) = (self.internal.clone(), id.clone());
+        tokio::spawn(async move {
+            let looked = spawn_blocking(move || cast.gate(action, &world, &buffer, level)).await;
+            let looked = looked.ok().map(Box::new);
+            drop(events.send(Event::Gated { turn, attempt, looked }).await);
+        });
+    }
+
+    /// The gates have looked.
+    pub(super) fn gated(&mut self, id: &TurnId, attempt: u32, looked: Option<Box<LookedAt>>) {
+        let Some(turn) = self.turns.get(id) else { return };
+        if turn.attempt() != attempt {
+            return;
+        }
+        let session = turn.subject().session.clone();
+        let gated = match looked.map(|looked| *looked) {
+            None => Gated::Refused("(any)".into(), "the evaluator panicked; this is a bug".into(), String::new()),
+            Some((verdict, looks)) => {
+                let replaced = looks.iter().any(|look| look.result == crate::record::Looked::Replaced);
+                if !looks.is_empty() {
+                    self.record(&session, &Record::Gated { turn: id.clone(), attempt, gates: looks });
+                }
+                match verdict {
+                    Ok(action) => Gated::Passed { action, replaced },
+                    Err(no) => Gated::Refused(no.skill, no.why, no.sexp),
+                }
+            }
+        };
+        let now = self.now();
+        self.advance(id, |turn| turn.gated(gated, now));
+    }
+
+    /// What the model is told when it wants to load a skill.
+    pub(super) fn activate(&mut self, id: &TurnId, name: &str) {
+        let prose = self.library.shelf().get(&name.to_lowercase()).map(|skill| skill.prose.to_string());
+        let now = self.now();
+        self.advance(id, |turn| turn.activated(prose, now));
+    }
+
+    /// Forgets the skills of a turn.
+    pub(super) fn strike(&mut self, id: &TurnId) {
+        self.playing.remove(id);
+    }
+
+    /// The messages of a turn's prompt.
+    pub(super) fn prompt_of(&mut self, id: &TurnId, repair: Option<&str>) -> Option<Vec<Message>> {
+        let turn = self.turns.get_mut(id)?;
+        let history =
+            self.sessions.get_mut(&turn.subject().session).map(super::Session::history).unwrap_or_default();
+        let lead = turn.lead();
+        let opening = lead
+            .and_then(|lead| lead.system.clone())
+            .unwrap_or_else(|| crate::prompt::introduction(&self.persona));
+        let messages =
+            crate::prompt::build(&opening, history, lead.map(|lead| lead.prompt.as_str()), repair);
+        let foreign = history.iter().rev().find_map(HistoryItem::foreign);
+        turn.prompted(foreign);
+        Some(messages)
+    }
+
+    /// Sends messages to the model, for a turn's present attempt.
+    pub(super) fn call_model(&mut self, id: &TurnId, messages: Vec<Message>) {
+        let Some(turn) = self.turns.get(id) else { return };
+        let (attempt, session) = (turn.attempt(), turn.subject().session.clone());
+        let model = match self.model() {
+            Ok(model) => model,
+            Err(error) => return self.advance(id, |turn| turn.fail(&error.one_line())),
+        };
+        let references = messages
+            .iter()
+            .map(|message| crate::record::MessageRef {
+                role: message.role.as_str().to_owned(),
+                sha256: self.store.blob(&message.text),
+            })
+            .collect();
+        let name = model.name().to_owned();
+        let record = Record::Prompted { turn: id.clone(), attempt, model: name, messages: references };
+        self.record(&session, &record);
+        let call = call::start(model, messages, (id.clone(), attempt), self.internal.clone());
+        self.calls.insert(id.clone(), call);
+    }
+}
+

@@ -1,0 +1,223 @@
+//! Skills: what a literate Org note becomes, and the shelf they stand on.
+//!
+//! Pure: [`note`] reads a note, [`Workshop`] makes skills of notes and puts them on a [`Shelf`]. Where notes come
+//! from is `crate::skills`' business; what a skill's functions are called for is the kernel's.
+
+pub mod note;
+mod scan;
+mod workshop;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::lisp::{Function, Program};
+
+pub use workshop::{Content, Given, Workshop};
+
+/// The most characters of a description.
+pub const MAX_DESCRIPTION: usize = 1_024;
+
+/// Where a note comes from. A later one wins over an earlier one of the same name, and says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Origin {
+    /// Embedded in the program.
+    Builtin,
+    /// The user's own directory.
+    User,
+    /// The project that the session works in.
+    Project,
+}
+
+impl Origin {
+    /// The name, for lists and programs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Builtin => "builtin",
+            Self::User => "user",
+            Self::Project => "project",
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One skill, ready to be called.
+#[derive(Clone, Debug)]
+pub struct Skill {
+    /// Its name, lower case.
+    pub name: String,
+    /// The triggered skill of highest priority makes the prompt; gates are asked in this order.
+    pub priority: i64,
+    /// What it is for: the `defskill`'s, else the note's `#+DESCRIPTION:`, else its first paragraph.
+    pub description: String,
+    /// The note's `#+TITLE:` without `SKILL:`; empty if there is none.
+    pub title: String,
+    /// The note's `:ID:`.
+    pub id: Option<String>,
+    /// The note's `#+FILETAGS:`.
+    pub tags: Vec<String>,
+    /// What the `defskill` says it can do.
+    pub capabilities: Vec<String>,
+    /// What the note and the `defskill` build on, as they name it: `id:…` or a name.
+    pub dependencies: Vec<String>,
+    /// Where the note comes from.
+    pub origin: Origin,
+    /// The note, as it is shown to people.
+    pub file: String,
+    /// The line of the `defskill` in it, from 1.
+    pub line: usize,
+    /// SHA-256 of the bytes that were evaluated: the note's, after those of the notes it depends on.
+    pub sha256: String,
+    /// The note with what it depends on, loaded.
+    pub program: Program,
+    /// Gets the event; whether the skill is for it. Without one the skill is for no event.
+    pub trigger: Option<Function>,
+    /// Gets the event; the prompt.
+    pub neuro: Option<Function>,
+    /// Gets the action and the event; the action to go on with, or a refusal.
+    pub symbolic: Option<Function>,
+    /// The note without its code.
+    pub prose: Arc<str>,
+}
+
+/// A note that does not work as it stands, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The note, as it is shown to people.
+    pub file: String,
+    /// The skill it is about, as far as that is known.
+    pub name: Option<String>,
+    /// Where the note comes from.
+    pub origin: Origin,
+    /// The line, from 1; 0 if it is about the file as a whole.
+    pub line: usize,
+    /// What is wrong.
+    pub message: String,
+    /// What to do; may be empty.
+    pub hint: String,
+    /// The form it is about as it stands in the note; may be empty.
+    pub form: String,
+    /// Whether an earlier version of the note goes on working.
+    pub kept: bool,
+}
+
+impl fmt::Display for Problem {
+    /// `file:line: message`, then the form and the hint on lines of their own.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if self.line > 0 {
+            write!(f, ":{}", self.line)?;
+        }
+        write!(f, ": {}", self.message)?;
+        if !self.form.is_empty() {
+            write!(f, "\n  in: {}", self.form)?;
+        }
+        if !self.hint.is_empty() {
+            write!(f, "\n  hint: {}", self.hint)?;
+        }
+        if self.kept {
+            f.write_str("\n  note: the last version that worked is still in use")?;
+        }
+        Ok(())
+    }
+}
+
+/// A skill that another of the same name stands in front of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shadowed {
+    /// The name of both.
+    pub name: String,
+    /// Where the hidden one comes from.
+    pub origin: Origin,
+    /// The note of the hidden one.
+    pub file: String,
+    /// Where the one in use comes from.
+    pub by_origin: Origin,
+    /// The note of the one in use.
+    pub by_file: String,
+}
+
+impl fmt::Display for Shadowed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: the {} skill of {} is used instead of the {} one of {}",
+            self.name, self.by_origin, self.by_file, self.origin, self.file
+        )
+    }
+}
+
+/// All skills at one moment. Never changes; a reload makes another.
+#[derive(Debug, Default)]
+pub struct Shelf {
+    skills: Vec<Arc<Skill>>,
+    by_name: HashMap<String, usize>,
+    problems: Vec<Problem>,
+    shadowed: Vec<Shadowed>,
+}
+
+impl Shelf {
+    /// A shelf with these skills, which stand in the order of their sources: of two with one name the later is taken.
+    #[must_use]
+    pub fn new(skills: impl IntoIterator<Item = Arc<Skill>>, problems: Vec<Problem>) -> Self {
+        let mut slots: Vec<Option<Arc<Skill>>> = Vec::new();
+        let mut at_name: HashMap<String, usize> = HashMap::new();
+        let mut hidden: Vec<Arc<Skill>> = Vec::new();
+        for skill in skills {
+            if let Some(at) = at_name.insert(skill.name.clone(), slots.len()) {
+                hidden.extend(slots[at].take());
+            }
+            slots.push(Some(skill));
+        }
+        let mut skills: Vec<Arc<Skill>> = slots.into_iter().rev().flatten().collect();
+        skills.sort_by_key(|skill| std::cmp::Reverse(skill.priority));
+        let by_name: HashMap<String, usize> =
+            skills.iter().enumerate().map(|(at, skill)| (skill.name.clone(), at)).collect();
+        let shadowed = hidden
+            .into_iter()
+            .filter_map(|skill| {
+                let by = &skills[*by_name.get(&skill.name)?];
+                Some(Shadowed {
+                    name: skill.name.clone(),
+                    origin: skill.origin,
+                    file: skill.file.clone(),
+                    by_origin: by.origin,
+                    by_file: by.file.clone(),
+                })
+            })
+            .collect();
+        Self { skills, by_name, problems, shadowed }
+    }
+
+    /// The skills, highest priority first; of equals the one from the later source.
+    #[must_use]
+    pub fn skills(&self) -> &[Arc<Skill>] {
+        &self.skills
+    }
+
+    /// The skill of this name, in any case, with or without a colon before it.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Arc<Skill>> {
+        let name = name.trim();
+        let name = name.strip_prefix(':').unwrap_or(name).to_lowercase();
+        self.by_name.get(&name).map(|at| &self.skills[*at])
+    }
+
+    /// What is wrong with notes, in the order of their sources.
+    #[must_use]
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// The skills that others of the same name stand in front of.
+    #[must_use]
+    pub fn shadowed(&self) -> &[Shadowed] {
+        &self.shadowed
+    }
+}

@@ -1,0 +1,1 @@
+//! What a note's code says before it is evaluated.

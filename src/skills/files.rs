@@ -1,0 +1,1 @@
+//! Reads notes from a directory.
