@@ -9,9 +9,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::action::{Action, Kind, MAX_REPLY};
 use crate::lisp::{Call, Datum, Environment, Function, Limits, LispError, Mode, Outcome};
 use crate::record::{Look, Looked, Triggered};
-use crate::action::{Action, Kind, MAX_REPLY};
 use crate::sexp::printer;
 use crate::skill::{Shelf, Skill};
 use crate::verify::{Reading, Verified};
@@ -56,7 +56,8 @@ impl Cast {
         for skill in shelf.skills() {
             let Some(trigger) = skill.trigger else { continue };
             if Instant::now() > end {
-                triggered.push((Arc::clone(skill), Some("the triggers before it took all the time".to_owned())));
+                triggered
+                    .push((Arc::clone(skill), Some("the triggers before it took all the time".to_owned())));
                 continue;
             }
             match run(skill, trigger, vec![world.event.clone()], Mode::Trigger, world) {
@@ -100,11 +101,8 @@ impl Cast {
         level: usize,
     ) -> (Result<Verified<Action>, Refused>, Vec<Look>) {
         let end = Instant::now() + TOGETHER;
-        let gates: Vec<(&Skill, Function)> = self
-            .triggered
-            .iter()
-            .filter_map(|(skill, _)| Some((skill.as_ref(), skill.symbolic?)))
-            .collect();
+        let gates: Vec<(&Skill, Function)> =
+            self.triggered.iter().filter_map(|(skill, _)| Some((skill.as_ref(), skill.symbolic?))).collect();
         let mut looks = Vec::new();
         let mut action = action;
         // Who replaced it stands behind what is there now.
@@ -301,7 +299,8 @@ fn replacement(value: &Datum, kind: Kind, buffer: &str, level: usize) -> Result<
     let mut reading = Reading::new(buffer, level);
     let print = value.print(MAX_REPLY + 1);
     let accepted = reading.feed(print.as_bytes()).and_then(|()| reading.finish());
-    let accepted = accepted.map_err(|rejection| format!("what it returned is no action: {}", rejection.message))?;
+    let accepted =
+        accepted.map_err(|rejection| format!("what it returned is no action: {}", rejection.message))?;
     let found = accepted.action.action().kind();
     if found == kind || found == Kind::Insert {
         Ok(accepted.action)

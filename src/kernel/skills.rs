@@ -30,8 +30,7 @@ pub(super) fn persona(shelf: &Shelf, config: &Config, env: &Arc<dyn Environment>
     let says = |name: &str| {
         let program = &shelf.get("identity")?.program;
         let limits = Limits::of(Mode::Trigger);
-        let mut call =
-            program.call(program.function(name)?, Vec::new(), Mode::Trigger, env.clone(), limits);
+        let mut call = program.call(program.function(name)?, Vec::new(), Mode::Trigger, env.clone(), limits);
         match call.run() {
             Ok(Outcome::Value(Datum::Str(name))) if !name.trim().is_empty() => Some(name),
             _ => None,
@@ -166,7 +165,9 @@ impl Kernel {
         }
         let session = turn.subject().session.clone();
         let gated = match looked.map(|looked| *looked) {
-            None => Gated::Refused("(any)".into(), "the evaluator panicked; this is a bug".into(), String::new()),
+            None => {
+                Gated::Refused("(any)".into(), "the evaluator panicked; this is a bug".into(), String::new())
+            }
             Some((verdict, looks)) => {
                 let replaced = looks.iter().any(|look| look.result == crate::record::Looked::Replaced);
                 if !looks.is_empty() {
@@ -203,8 +204,7 @@ impl Kernel {
         let opening = lead
             .and_then(|lead| lead.system.clone())
             .unwrap_or_else(|| crate::prompt::introduction(&self.persona));
-        let messages =
-            crate::prompt::build(&opening, history, lead.map(|lead| lead.prompt.as_str()), repair);
+        let messages = crate::prompt::build(&opening, history, lead.map(|lead| lead.prompt.as_str()), repair);
         let foreign = history.iter().rev().find_map(HistoryItem::foreign);
         turn.prompted(foreign);
         Some(messages)
@@ -232,4 +232,3 @@ impl Kernel {
         self.calls.insert(id.clone(), call);
     }
 }
-

@@ -6,6 +6,8 @@ use std::time::Duration;
 use super::*;
 use crate::record::Status;
 
+mod skills;
+
 const GOOD: &str = r#"(:type :response :payload (:text "Hello."))"#;
 const SHELL: &str = r#"(:type :request :target :shell :payload (:cmd "make"))"#;
 const READS: &str = r#"(:type :request :target :shell :payload (:cmd "ls -la"))"#;
@@ -392,6 +394,8 @@ fn for_a_client_that_runs_nothing_the_server_does() {
         driver.turn = Turn::new(subject);
         let effects = driver.turn.start();
         driver.show(effects);
+        let effects = driver.turn.dispatched(Dispatched::Lead(None), driver.now);
+        driver.show(effects);
         driver
     };
     let mut driver = here();
@@ -462,13 +466,6 @@ fn a_turn_stops_at_its_ninth_step() {
     }
     driver.reply(SHELL);
     assert_eq!(driver.report(Status::Done).last().unwrap(), "actuate allow system error");
-}
-
-#[test]
-fn a_skill_that_is_not_there_is_reported_to_the_model() {
-    let mut driver = Driver::started();
-    let lines = driver.reply(r#"(:type :request :target :skill :payload (:name "poetry"))"#);
-    assert_eq!(&lines[lines.len() - 4..], ["+chat.action.executed", "remember no skill", "thinking", "ask"]);
 }
 
 #[test]

@@ -24,7 +24,12 @@ fn model_said(sexp: &str) -> HistoryItem {
 /// The action that `history` is answered with, read by the recogniser from the pieces of the stream.
 fn ask(history: &[HistoryItem]) -> Action {
     let persona = Persona { user: "Ada".to_owned(), assistant: "Jeeves".to_owned() };
-    let reply = Offline::new(&persona.user, &persona.assistant).reply(build(&introduction(&persona), history, None, None));
+    let reply = Offline::new(&persona.user, &persona.assistant).reply(build(
+        &introduction(&persona),
+        history,
+        None,
+        None,
+    ));
     let mut recogniser = Recogniser::new(CHAT_BUFFER);
     let mut ended = false;
     for piece in futures::executor::block_on(reply.collect::<Vec<_>>()) {
