@@ -1,1 +1,211 @@
-//! Dispatch over small notes.
+//! Dispatch over skills of one block each.
+
+use super::*;
+use crate::lisp::{Program, Source};
+use crate::prompt::HistoryItem;
+use crate::record::{Attachment, AttachmentKind};
+use crate::skill::Origin;
+use crate::verify::Reading;
+
+const BUFFER: &str = "*notes*";
+
+fn skills(text: &str) -> Vec<Arc<Skill>> {
+    let source = Source { file: "note.org", line: 1, text };
+    let program = Program::load(&[source], Arc::new(()), Limits::default()).unwrap();
+    let skill = |definition: &crate::lisp::Definition| {
+        Arc::new(Skill {
+            name: definition.name.clone(),
+            priority: definition.priority,
+            description: String::new(),
+            title: String::new(),
+            id: None,
+            tags: Vec::new(),
+            capabilities: Vec::new(),
+            dependencies: Vec::new(),
+            origin: Origin::User,
+            file: "note.org".into(),
+            line: definition.line,
+            sha256: "00".into(),
+            program: program.clone(),
+            trigger: definition.trigger,
+            neuro: definition.neuro,
+            symbolic: definition.symbolic,
+            prose: "".into(),
+        })
+    };
+    program.skills().iter().map(skill).collect()
+}
+
+fn world() -> World {
+    let said = HistoryItem::User {
+        text: "hello".into(),
+        context: vec![Attachment {
+            kind: AttachmentKind::File,
+            name: "a.txt".into(),
+            text: "content".into(),
+        }],
+    };
+    let history = [
+        HistoryItem::User { text: "before".into(), context: Vec::new() },
+        HistoryItem::Assistant { sexp: r#"(:type :response :payload (:text "yes"))"#.into() },
+        said.clone(),
+    ];
+    World { event: event(&said, &history, BUFFER, "s-1"), env: Arc::new(()) }
+}
+
+fn cast(text: &str) -> Cast {
+    Cast::new(&Shelf::new(skills(text), Vec::new()), &world())
+}
+
+fn verified(reply: &str) -> Verified<Action> {
+    let mut reading = Reading::new(BUFFER, 2);
+    reading.feed(reply.as_bytes()).unwrap();
+    reading.finish().unwrap().action
+}
+
+const INSERT: &str =
+    r#"(:type :request :target :emacs :payload (:action :insert-at-end :buffer "*notes*" :text "Hi."))"#;
+const SHELL: &str = r#"(:type :request :target :shell :payload (:cmd "make"))"#;
+
+/// What the gates make of `reply`: the print of what goes on, or who refused and why; and how each looked.
+fn gate(cast: &Cast, reply: &str) -> (Result<String, (String, String)>, Vec<String>) {
+    let (verdict, looks) = cast.gate(verified(reply), &world(), BUFFER, 2);
+    let looks = looks.iter().map(|look| format!("{} {:?}", look.skill, look.result).to_lowercase()).collect();
+    let verdict = verdict.map(|action| printer::print(action.action())).map_err(|no| (no.skill, no.why));
+    (verdict, looks)
+}
+
+#[test]
+fn an_event_is_what_the_contract_says() {
+    assert_eq!(
+        world().event.print(10_000),
+        "(:type :event :payload (:sensor :chat-message :text \"hello\" :buffer \"*notes*\" :session \"s-1\" \
+         :history ((:role :user :text \"before\") (:role :assistant :text \"yes\")) \
+         :context ((:kind :file :name \"a.txt\" :text \"content\"))))"
+    );
+}
+
+#[test]
+fn of_the_triggered_skills_the_one_of_highest_priority_leads_and_ties_go_to_the_later() {
+    let yes = "(lambda (event) (eq (getf (getf event :payload) :sensor) :chat-message))";
+    let neuro = "(lambda (event) (ask-neuro \"a\"))";
+    let cast = cast(&format!(
+        "(defskill :low :priority 1 :trigger {yes} :neuro {neuro})
+         (defskill :first :priority 5 :trigger {yes} :neuro {neuro})
+         (defskill :second :priority 5 :trigger {yes} :neuro {neuro})
+         (defskill :guard :priority 9 :trigger {yes})
+         (defskill :other :priority 99 :trigger (lambda (event) nil) :neuro {neuro})
+         (defskill :broken :priority 50 :trigger (lambda (event) (car 1)) :neuro {neuro})
+         (defskill :endless :priority 40 :trigger (lambda (event) (loop)) :neuro {neuro})
+         (defskill :idle :priority 60 :neuro {neuro})"
+    ));
+    let names: Vec<String> = cast.record().iter().map(|triggered| triggered.skill.clone()).collect();
+    assert_eq!(names, ["broken", "endless", "guard", "second", "first", "low"]);
+    let failed = |name: &str| {
+        cast.record().iter().find(|triggered| triggered.skill == name).and_then(|one| one.failed.clone())
+    };
+    assert!(failed("broken").unwrap().contains("note.org:6"), "{:?}", failed("broken"));
+    assert!(failed("endless").is_some() && failed("guard").is_none());
+    assert_eq!(cast.lead().unwrap().name, "second");
+    assert!(Cast::default().lead().is_none());
+}
+
+#[test]
+fn a_prompt_is_made_asked_about_or_spoken() {
+    let made = |neuro: &str| {
+        let skill = skills(&format!("(defskill :s :trigger (lambda (e) t) :neuro (lambda (event) {neuro}))"));
+        Making::begin(&skill[0], &world()).0
+    };
+    let text = "(getf (getf event :payload) :text)";
+    let Made::Prompt { prompt, system } =
+        made(&format!("(ask-neuro (format nil \"They said ~a.\" {text}) :system-prompt \"You are kind.\")"))
+    else {
+        panic!("no prompt");
+    };
+    assert_eq!((prompt.as_str(), system.as_deref()), ("They said hello.", Some("You are kind.")));
+
+    let Made::Question { prompt, system, making } =
+        made("(let ((a (ask-neuro \"which?\"))) (ask-neuro (concatenate 'string a \"!\")))")
+    else {
+        panic!("no question");
+    };
+    assert_eq!((prompt.as_str(), system), ("which?", None));
+    let (Made::Prompt { prompt, .. }, _) = making.answer("this") else { panic!("no prompt") };
+    assert_eq!(prompt, "this!");
+
+    assert!(matches!(made("\"(:type :log)\""), Made::Speaks(text) if text == "(:type :log)"));
+    let list = made("`(:type :response :payload (:text ,(string-upcase \"a\\\"b\")))");
+    assert!(matches!(list, Made::Speaks(text) if text == "(:type :response :payload (:text \"A\\\"B\"))"));
+    assert!(matches!(made("nil"), Made::Failed(_)));
+    assert!(matches!(made("(error \"no ~a\" 1)"), Made::Failed(why) if why.contains("no 1")));
+    assert!(matches!(made("(loop)"), Made::Failed(_)));
+}
+
+#[test]
+fn every_gate_looks_and_passes_refuses_or_replaces() {
+    let gates = |bodies: &[&str]| {
+        let note: String = bodies
+            .iter()
+            .enumerate()
+            .map(|(at, body)| {
+                format!(
+                    "(defskill :g{at} :priority {} :trigger (lambda (e) t) :symbolic (lambda (action event) {body}))\n",
+                    100 - at
+                )
+            })
+            .collect();
+        cast(&note)
+    };
+    let pass = "action";
+    let (verdict, looks) = gate(&gates(&[pass, "(progn event action)"]), INSERT);
+    assert_eq!((verdict.unwrap().as_str(), looks), (INSERT, vec!["g0 passed".into(), "g1 passed".into()]));
+
+    // Refused: nil, no action, a crash, no end, too deep, a reason.
+    for (body, why) in [
+        ("nil", "no reason"),
+        ("t", "no action"),
+        ("42", "no action"),
+        ("\"text\"", "no action"),
+        ("'(:type :request)", "no action"),
+        ("(car 1)", "note.org:2"),
+        ("(loop)", ""),
+        ("(labels ((f (n) (+ 1 (f n)))) (f 1))", ""),
+        ("(ask-neuro \"may I?\")", "ask-neuro"),
+        ("'(:refuse \"not on Sundays\")", "not on Sundays"),
+        ("'(:refuse)", "no reason"),
+        ("'(:type :request :target :shell :payload (:cmd \"rm -rf x\"))", "another form"),
+        ("'(:type :log :payload (:text \"hidden\"))", "another form"),
+    ] {
+        let (verdict, looks) = gate(&gates(&[pass, body, pass]), INSERT);
+        let (skill, reason) = verdict.unwrap_err();
+        assert!(skill == "g1" && reason.contains(why), "{body}: {skill} {reason}");
+        assert_eq!(looks, ["g0 passed", "g1 refused"], "{body}");
+    }
+
+    // Replaced: the others look at what is there now, those before it again.
+    let other = "`(:type :request :target :emacs :payload (:action :insert-at-end :buffer \"*notes*\" :text \"No.\"))";
+    let (verdict, looks) = gate(&gates(&[pass, other, pass]), SHELL);
+    assert!(verdict.unwrap().ends_with(":text \"No.\"))"));
+    assert_eq!(looks, ["g0 passed", "g1 replaced", "g0 passed", "g2 passed"]);
+    let (verdict, looks) = gate(&gates(&["(if (eq (getf action :target) :shell) action nil)", other]), SHELL);
+    assert_eq!(verdict.unwrap_err().0, "g0", "it sees what the other put there");
+    assert_eq!(looks, ["g0 passed", "g1 replaced", "g0 refused"]);
+    // Two that never agree come to an end.
+    let quarrel = |cmd: &str| format!("'(:type :request :target :shell :payload (:cmd \"{cmd}\"))");
+    let (verdict, looks) = gate(&gates(&[&quarrel("a"), &quarrel("b")]), SHELL);
+    assert!(verdict.unwrap().contains("\"b\""));
+    assert_eq!(looks, ["g0 replaced", "g1 replaced"]);
+    // Another buffer than the session's is no action.
+    let elsewhere = other.replace("*notes*", "init.el");
+    assert!(gate(&gates(&[&elsewhere]), INSERT).0.unwrap_err().1.contains("no action"));
+    // What replaces text is held to the Org contract.
+    let heading = other.replace("No.", "* Top");
+    assert!(gate(&gates(&[&heading]), INSERT).0.unwrap().contains("*** Top"));
+}
+
+#[test]
+fn a_gate_whose_trigger_failed_looks_all_the_same() {
+    let cast =
+        cast("(defskill :g :trigger (lambda (e) (car 1)) :symbolic (lambda (a e) '(:refuse \"never\")))");
+    assert_eq!(gate(&cast, INSERT).0.unwrap_err(), ("g".to_owned(), "never".to_owned()));
+}

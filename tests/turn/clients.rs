@@ -184,6 +184,7 @@ fn why_shows_everything_behind_a_turn() {
     let expected = [
         "chat.message.sent",
         "turn.started",
+        "turn.dispatched",
         "turn.prompted",
         "turn.replied",
         "turn.prompted",
