@@ -129,7 +129,7 @@ fn definition(
             "priority" => skill.priority = machine.core.int(value).map_err(in_skill)?,
             "description" if value == Val::Nil => {}
             "description" => {
-                skill.description = Some(machine.core.string(value).map_err(in_skill)?.to_string())
+                skill.description = Some(machine.core.string(value).map_err(in_skill)?.to_string());
             }
             "dependencies" => skill.dependencies = list_of_names(machine, value).map_err(in_skill)?,
             "capabilities" => skill.capabilities = list_of_names(machine, value).map_err(in_skill)?,

@@ -434,7 +434,7 @@ impl<'r> Reader<'r> {
         let is_number = [before, after, power].iter().all(|part| part.bytes().all(|b| b.is_ascii_digit()))
             && !(after.is_empty() || power.is_empty())
             && (mantissa.contains('.') || digits.len() > mantissa.len())
-            && !(before.is_empty() && !mantissa.contains('.'));
+            && (!before.is_empty() || mantissa.contains('.'));
         if !is_number {
             return Ok(None);
         }

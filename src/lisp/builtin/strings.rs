@@ -264,6 +264,12 @@ fn read_from_string(core: &mut Core, args: &[Val]) -> Result<Val> {
     match read {
         Ok((Some(id), stop)) => {
             let value = core.datum(&tree, id)?;
+            // A blank that ends a symbol or a number is read with it.
+            let blank = part[stop..]
+                .chars()
+                .next()
+                .filter(|c| c.is_whitespace() && !part[..stop].ends_with([')', '"']));
+            let stop = stop + blank.map_or(0, char::len_utf8);
             let stop = from + part[..stop].chars().count();
             super::various::values(core, &[value, Val::Int(stop as i64)])
         }

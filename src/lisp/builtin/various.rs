@@ -1,6 +1,6 @@
 //! Everything else: equality, types, values, errors, and the few effects.
 
-use super::super::core::{Core, RawSkill, Result, Val};
+use super::super::core::{Core, NO_VALUES, RawSkill, Result, Val};
 use super::super::fault::{Fault, Kind};
 use super::format::format;
 use super::{ANY, Builtin, run};
@@ -166,7 +166,7 @@ fn no_type(core: &mut Core, name: Val) -> Fault {
 /// Several values: a list that only a multiple-value form takes apart.
 pub fn values(core: &mut Core, args: &[Val]) -> Result<Val> {
     match args {
-        [] => Ok(Val::Nil),
+        [] => Ok(Val::Values(NO_VALUES)),
         [one] => Ok(*one),
         _ => match core.list(args)? {
             Val::Cons(at) => Ok(Val::Values(at)),
