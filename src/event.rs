@@ -15,6 +15,7 @@ use crate::ids::{ActuationId, EventId, SessionId, TurnId};
 use crate::outgoing::Actuation;
 use crate::record::Look;
 use crate::reply::{Failure, Piece};
+use crate::skill::Shelf;
 use crate::verify::Verified;
 
 pub use crate::request::{
@@ -83,6 +84,8 @@ pub enum Event {
     },
     /// Notes on the disk have changed.
     Skills,
+    /// Notes that changed are to be read; the answer is what there is then.
+    Reload(Reply<Arc<Shelf>>),
     /// The time has come to make a failed model call again.
     Retry(TurnId),
     /// Preview text is due.

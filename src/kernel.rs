@@ -244,6 +244,11 @@ impl Kernel {
             Event::Made { turn, made } => self.made(&turn, made),
             Event::Gated { turn, attempt, looked } => self.gated(&turn, attempt, looked),
             Event::Skills => self.refresh_skills(),
+            Event::Reload(reply) => {
+                self.refresh_skills();
+                let shelf = self.library.shelf();
+                self.answer(reply, Ok(shelf));
+            }
             Event::Retry(turn) => {
                 let now = self.now();
                 self.advance(&turn, |turn| turn.retry(now));
@@ -446,7 +451,9 @@ impl Kernel {
     }
 
     fn read(&mut self, query: Query, reply: Reply<serde_json::Value>) {
-        self.outbox
-            .answer(self.ticket, move |store| reply.send(store.and_then(|store| reads::read(store, &query))));
+        let shelf = self.library.shelf();
+        self.outbox.answer(self.ticket, move |store| {
+            reply.send(store.and_then(|store| reads::read(store, &shelf, &query)));
+        });
     }
 }

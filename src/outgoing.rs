@@ -3,12 +3,15 @@
 //! An [`Actuation`] can only be made from a [`Permit`], so nothing that a model wrote can leave as an
 //! action without having been verified and permitted.
 
+use std::sync::Arc;
+
 use crate::action::Action;
 use crate::config::RuleSpec;
 use crate::ids::{ActuationId, SessionId, TurnId};
 use crate::policy::Permit;
 use crate::record::{Decision, Location};
 use crate::shell::Step;
+use crate::skill::Shelf;
 
 /// A message to the client.
 #[derive(Clone, Debug)]
@@ -23,6 +26,8 @@ pub enum Outgoing {
     Actuate(Box<Actuation>),
     /// A running command is to be stopped.
     Abort(ActuationId),
+    /// Skills changed: what there is now.
+    Skills(Arc<Shelf>),
 }
 
 /// Where a turn stands.

@@ -138,6 +138,10 @@ pub enum Query {
     WhyTurn(TurnId),
     /// Everything behind an action.
     WhyActuation(ActuationId),
+    /// The skills, by descending priority.
+    Skills(Page),
+    /// One skill, by its name.
+    Skill(String),
 }
 
 /// A part of a list.

@@ -4,6 +4,7 @@
 //! from is `crate::skills`' business; what a skill's functions are called for is the kernel's.
 
 pub mod note;
+mod describe;
 mod scan;
 mod workshop;
 

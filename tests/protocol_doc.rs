@@ -149,7 +149,8 @@ fn the_document_and_the_types_are_in_step() {
     let documented: BTreeSet<&str> = doc.keys().copied().collect();
     let known: BTreeSet<&str> = wire::METHODS
         .into_iter()
-        .chain([wire::TURN, wire::DELTA, wire::RETRACT, wire::ACTUATE, wire::ABORT, "initialize"])
+        .chain([wire::TURN, wire::DELTA, wire::RETRACT, wire::ACTUATE, wire::ABORT, wire::SKILLS_CHANGED])
+        .chain(["initialize"])
         .collect();
     assert_eq!(documented, known);
     let doc = &mut doc;
@@ -177,6 +178,11 @@ fn the_document_and_the_types_are_in_step() {
     check::<wire::ActuateParams>(doc, wire::ACTUATE, "Params", true);
     check::<wire::ActuateResult>(doc, wire::ACTUATE, "Result", true);
     check::<wire::AbortParams>(doc, wire::ABORT, "Params", true);
+    check::<wire::SkillsParams>(doc, wire::SKILLS, "Params", false);
+    check::<wire::SkillParams>(doc, wire::SKILL, "Params", false);
+    check::<wire::ReloadParams>(doc, wire::RELOAD, "Params", false);
+    check::<wire::ShelfParams>(doc, wire::RELOAD, "Result", true);
+    check::<wire::ShelfParams>(doc, wire::SKILLS_CHANGED, "Params", true);
     // What is left are views, which have no type.
     let left: Vec<(&str, &str)> =
         doc.iter().flat_map(|(method, parts)| parts.keys().map(|part| (*method, *part))).collect();
@@ -185,6 +191,8 @@ fn the_document_and_the_types_are_in_step() {
         (wire::GET, "Result"),
         (wire::LIST, "Item"),
         (wire::MESSAGES, "Item"),
+        (wire::SKILLS, "Item"),
+        (wire::SKILL, "Result"),
         (wire::WHY, "Result"),
     ];
     assert_eq!(left, views);
@@ -286,6 +294,15 @@ fn a_real_server_sends_what_is_documented() {
     for what in [json!({"turnId": turn}), json!({"actuationId": params["actuationId"]})] {
         check_sent(part(wire::WHY, "Result"), wire::WHY, &client.request(wire::WHY, &what));
     }
+    let list = client.request(wire::SKILLS, &json!({}));
+    for item in list["items"].as_array().unwrap() {
+        check_sent(part(wire::SKILLS, "Item"), wire::SKILLS, item);
+        let skill = client.request(wire::SKILL, &json!({"name": item["name"]}));
+        check_sent(part(wire::SKILL, "Result"), wire::SKILL, &skill);
+    }
+    assert!(list["items"].as_array().unwrap().len() > 2, "{list}");
+    let reloaded = client.request(wire::RELOAD, &json!({}));
+    check_sent(part(wire::RELOAD, "Result"), wire::RELOAD, &reloaded);
     let cancelled = client.request(wire::CANCEL, &json!({"turnId": turn}));
     check_sent(part(wire::CANCEL, "Result"), wire::CANCEL, &cancelled);
     client.finish();

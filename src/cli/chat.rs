@@ -172,7 +172,11 @@ impl Chat {
                     return Ok(state.state == State::Done);
                 }
                 Outgoing::Actuate(actuation) => self.actuate(&actuation).await?,
-                Outgoing::Turn(_) | Outgoing::Delta(_) | Outgoing::Retract(_) | Outgoing::Abort(_) => {}
+                Outgoing::Turn(_)
+                | Outgoing::Delta(_)
+                | Outgoing::Retract(_)
+                | Outgoing::Abort(_)
+                | Outgoing::Skills(_) => {}
             }
         }
     }

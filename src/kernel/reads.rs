@@ -2,12 +2,17 @@
 
 use serde_json::Value;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::Query;
+use crate::skill::Shelf;
 use crate::store::Store;
 
+/// How many skills a list has if nobody says, and at most.
+const LIMIT: usize = 50;
+const MAX_LIMIT: usize = 500;
+
 /// The answer to `query`, from what is durable.
-pub(super) fn read(store: &Store, query: &Query) -> Result<Value> {
+pub(super) fn read(store: &Store, shelf: &Shelf, query: &Query) -> Result<Value> {
     match query {
         Query::Sessions { status, buffer, page } => {
             store.sessions(status.as_deref(), buffer.as_deref(), page.limit, page.cursor.as_deref())
@@ -17,5 +22,21 @@ pub(super) fn read(store: &Store, query: &Query) -> Result<Value> {
         Query::Actions(id, page) => store.actions(id, page.limit, page.cursor.as_deref()),
         Query::WhyTurn(id) => store.why_turn(id),
         Query::WhyActuation(id) => store.why_actuation(id),
+        Query::Skills(page) => {
+            let from = page.cursor.as_deref().map_or(Ok(0), str::parse).map_err(|_| {
+                Error::bad_request("cursor: not one of this list").hint("give nextCursor of the part before")
+            })?;
+            Ok(shelf.to_json(from, page.limit.map_or(LIMIT, |limit| (limit as usize).min(MAX_LIMIT))))
+        }
+        Query::Skill(name) => {
+            let skill = shelf.get(name).ok_or_else(|| {
+                Error::not_found(format!("there is no skill named {name:?}"))
+                    .hint("list them: orgAgent/skills/list")
+            })?;
+            let mut shown = skill.to_json(shelf);
+            shown["prose"] = skill.prose.as_ref().into();
+            shown["functions"] = skill.program.functions().collect::<Vec<_>>().into();
+            Ok(shown)
+        }
     }
 }

@@ -11,6 +11,7 @@ use crate::dispatch::{self, Cast, Made, Making, World};
 use crate::event::{Event, Found, LookedAt};
 use crate::ids::TurnId;
 use crate::lisp::{Datum, Environment, Limits, Mode, Outcome};
+use crate::outgoing::Outgoing;
 use crate::prompt::{HistoryItem, Message, Persona, Role};
 use crate::record::Record;
 use crate::skill::Shelf;
@@ -49,6 +50,7 @@ impl Kernel {
             self.persona = persona(&self.library.shelf(), &self.config, &self.variables);
             // The offline responder knows the persona.
             self.model = None;
+            self.outbox.send(self.ticket, Outgoing::Skills(self.library.shelf()));
         }
     }
 

@@ -62,6 +62,9 @@ pub fn service(kernel: Handle, client: Arc<Client>) -> LspService<Backend> {
         .custom_method(wire::MESSAGES, Backend::messages)
         .custom_method(wire::ACTIONS, Backend::actions)
         .custom_method(wire::RESUME, Backend::resume)
+        .custom_method(wire::SKILLS, Backend::skills)
+        .custom_method(wire::SKILL, Backend::skill)
+        .custom_method(wire::RELOAD, Backend::reload)
         .custom_method(UNKNOWN, Backend::unknown);
     #[cfg(debug_assertions)]
     let service = service.custom_method(PANIC, Backend::panic);
@@ -156,6 +159,19 @@ impl Backend {
             params.from_wire().map(|(session, page)| Query::Actions(session, page))
         })
         .await
+    }
+
+    async fn skills(&self, params: Params) -> RpcResult<Value> {
+        self.view(&params, wire::SkillsParams::from_wire).await
+    }
+
+    async fn skill(&self, params: Params) -> RpcResult<Value> {
+        self.view(&params, wire::SkillParams::from_wire).await
+    }
+
+    async fn reload(&self, params: Params) -> RpcResult<impl Serialize + use<>> {
+        convert::read::<wire::ReloadParams>(&params.0)?;
+        self.ask(Event::Reload).await.map(|shelf| wire::ShelfParams::to_wire(&shelf))
     }
 
     async fn unknown(&self, method: Params) -> RpcResult<()> {

@@ -315,6 +315,9 @@ impl Session {
                 rpc::write_call(out, None, wire::RETRACT, &wire::RetractParams::to_wire(retract));
             }
             Outgoing::Actuate(actuation) => self.actuate(&actuation),
+            Outgoing::Skills(shelf) => {
+                rpc::write_call(out, None, wire::SKILLS_CHANGED, &wire::ShelfParams::to_wire(&shelf));
+            }
             Outgoing::Abort(actuation) => {
                 let id = self.questions.ask(Question::Abort(actuation.clone()), Instant::now());
                 rpc::write_call(out, Some(&id), wire::ABORT, &wire::AbortParams::to_wire(actuation));

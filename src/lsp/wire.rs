@@ -4,6 +4,7 @@
 //! Unknown members are ignored, so that a newer client can talk to an older server.
 
 pub mod convert;
+mod skills;
 
 use std::collections::BTreeMap;
 
@@ -13,12 +14,17 @@ use serde_json::Value;
 use crate::outgoing::State;
 use crate::record::{Attachment, Decision};
 
+pub use skills::{
+    RELOAD, ReloadParams, SKILL, SKILLS, SKILLS_CHANGED, ShelfParams, SkillParams, SkillsParams,
+};
+
 /// The version of the protocol.
 pub const VERSION: u64 = 1;
 
 /// Requests and notifications from the client, as announced in `initialize`.
-pub const METHODS: [&str; 11] =
-    [EVENT, CANCEL, DECIDE, OUTPUT, ACTUATED, WHY, LIST, GET, MESSAGES, ACTIONS, RESUME];
+pub const METHODS: [&str; 14] = [
+    EVENT, CANCEL, DECIDE, OUTPUT, ACTUATED, WHY, LIST, GET, MESSAGES, ACTIONS, RESUME, SKILLS, SKILL, RELOAD,
+];
 
 /// A sensor event: request.
 pub const EVENT: &str = "orgAgent/event";

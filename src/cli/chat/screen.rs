@@ -123,6 +123,11 @@ impl Screen {
                 (State::Repairing | State::Thinking, Some(reason)) => self.note(reason)?,
                 _ => {}
             },
+            Outgoing::Skills(shelf) => {
+                for problem in shelf.problems() {
+                    self.note(&format!("a skill does not work: {problem}"))?;
+                }
+            }
             Outgoing::Abort(_) => {}
         }
         Ok(())

@@ -434,6 +434,9 @@ pub fn outgoing(message: &Outgoing) -> serde_json::Result<(&'static str, Value)>
         Outgoing::Actuate(actuation) => {
             (super::ACTUATE, serde_json::to_value(ActuateParams::to_wire(&actuation))?)
         }
+        Outgoing::Skills(shelf) => {
+            (super::SKILLS_CHANGED, serde_json::to_value(super::ShelfParams::to_wire(&shelf))?)
+        }
         Outgoing::Abort(actuation) => (super::ABORT, serde_json::to_value(AbortParams::to_wire(actuation))?),
     })
 }
