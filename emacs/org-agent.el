@@ -66,12 +66,14 @@
 ;;   org-agent-chat     the mode, sending, cancelling, coming back
 ;;   org-agent-literal  commands, shown as they are
 ;;   org-agent-approve  commands that the user is asked about
+;;   org-agent-skills   the notes that shape the agent
 ;;   org-agent          the commands to start from
 
 ;;; Code:
 
 (require 'org-agent-chat)
 (require 'org-agent-approve)
+(require 'org-agent-skills)
 
 (defconst org-agent--chat-name "*org-agent-chat*"
   "The name of the chat buffer.")

@@ -14,6 +14,7 @@
 (require 'org-agent-server-tests)
 (require 'org-agent-shell-tests)
 (require 'org-agent-approve-tests)
+(require 'org-agent-skills-tests)
 
 (provide 'org-agent-tests)
 ;;; org-agent-tests.el ends here

@@ -227,6 +227,7 @@ fn history_stands_turn_by_turn() {
         items
             .into_iter()
             .map(|item| match item {
+                HistoryItem::Skill { name, .. } => format!("skill {name}"),
                 HistoryItem::User { text, .. } => text,
                 HistoryItem::Assistant { sexp } => sexp,
                 HistoryItem::CommandResult { command, .. } => format!("${command}"),

@@ -15,6 +15,7 @@ mod prompts;
 mod scene;
 mod secrets;
 mod shell;
+mod skills;
 mod warrants;
 
 use fake_model::Request;
