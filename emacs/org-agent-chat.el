@@ -250,6 +250,7 @@ CODE is the server's, or nil if it never answered."
                                          (org-agent--pending-text pending))))
         (org-agent--clear-context (org-agent--pending-context pending))
         (org-agent--join session)
+        (run-hooks 'org-agent--input-hook)
         (dolist (turn (org-agent--turns-here))
           (setf (org-agent--turn-notice turn) nil)
           (org-agent--show turn))))))

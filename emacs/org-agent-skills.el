@@ -69,6 +69,8 @@
                    (mapconcat #'org-agent--skill-problem
                               (seq-take org-agent--skill-problems 3) "")))))
 
+(add-hook 'org-agent--input-hook #'org-agent--show-skill-problems)
+
 (defun org-agent--skill-problem (problem)
   "Return PROBLEM as it is shown, with a button to its place."
   (let ((map (make-sparse-keymap))

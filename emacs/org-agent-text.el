@@ -161,6 +161,9 @@ VALUE is a regular expression if REGEXP is non-nil."
 
 ;;;; Prompts and replies
 
+(defvar org-agent--input-hook nil
+  "Functions called in a chat buffer that has a new input area.")
+
 (defun org-agent--write-prompt (session event text)
   "Turn the input area into the prompt TEXT of EVENT, and make a new one.
 SESSION is written into the buffer's drawer.  What the user added to
