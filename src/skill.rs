@@ -5,6 +5,7 @@
 
 pub mod note;
 mod scan;
+mod content;
 mod workshop;
 
 use std::collections::HashMap;
@@ -13,7 +14,8 @@ use std::sync::Arc;
 
 use crate::lisp::{Function, Program};
 
-pub use workshop::{Content, Given, Workshop};
+pub use content::Content;
+pub use workshop::{Given, Workshop};
 
 /// The most characters of a description.
 pub const MAX_DESCRIPTION: usize = 1_024;
