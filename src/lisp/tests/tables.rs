@@ -3,10 +3,10 @@
 use std::process::{Command, Stdio};
 
 use super::eval;
-use super::{atoms, common};
+use super::{atoms, common, odd};
 
 const TABLES: &[&[(&str, &str)]] =
-    &[common::FORMS, common::LOOPS, common::LISTS, atoms::NUMBERS, atoms::STRINGS];
+    &[common::FORMS, common::LOOPS, common::LISTS, atoms::NUMBERS, atoms::STRINGS, odd::ODD];
 
 /// What the standard leaves open, or SBCL prints otherwise.
 const OPEN: &[&str] = &["(function car)", "#\\Space", "(float 3)"];
