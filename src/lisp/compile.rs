@@ -1,16 +1,20 @@
 //! Forms to operations. What is still to be done stands in a list of tasks: nothing here recurses on a form.
 
+mod clauses;
+mod control;
+mod definitions;
 mod forms;
 mod lambda;
 mod loops;
 mod places;
 mod quasi;
+mod scope;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::builtin;
-use super::code::{Capture, Code, Mode, Op, Unit};
+use super::code::{Code, Mode, Op, Unit};
 use super::core::{Core, Text, Val};
 use super::fault::{Fault, Kind};
 use super::names::{self, Sym, near, upper};
@@ -47,7 +51,7 @@ struct Binding {
     name: Sym,
     level: usize,
     slot: u32,
-    /// Of a block: whether something leaves it; whether it is a function's own.
+    /// Of a block: whether something leaves it with a token; whether its value is the function's.
     used: bool,
     of_function: bool,
 }
@@ -152,7 +156,7 @@ impl<'c> Compiler<'c> {
     }
 
     fn shown(&self, sym: Sym) -> String {
-        self.core.names.name(sym).to_owned()
+        super::machine::clipped(self.core.names.name(sym), 60)
     }
 
     /// Does `tasks` next, in this order.
@@ -228,134 +232,6 @@ impl<'c> Compiler<'c> {
     fn push_datum(&mut self, id: Id, mode: Mode) -> Compiled {
         let value = self.core.datum(self.tree, id).map_err(|fault| (fault, self.span))?;
         self.push_constant(value, mode)
-    }
-
-    // Bindings.
-
-    fn add(&mut self, space: Space, name: Sym) -> u32 {
-        let level = self.functions.len() - 1;
-        let function = self.current();
-        let slot = function.code.slots;
-        function.code.slots += 1;
-        function.boxed.push(false);
-        self.add_at(space, name, level, slot);
-        slot
-    }
-
-    fn add_at(&mut self, space: Space, name: Sym, level: usize, slot: u32) {
-        self.visible.entry((space, name)).or_default().push(self.bindings.len());
-        self.bindings.push(Binding { space, name, level, slot, used: false, of_function: false });
-    }
-
-    fn leave(&mut self, count: usize) {
-        while self.bindings.len() > count {
-            if let Some(Binding { space, name, .. }) = self.bindings.pop()
-                && let Some(numbers) = self.visible.get_mut(&(space, name))
-            {
-                numbers.pop();
-            }
-        }
-    }
-
-    fn find(&self, space: Space, name: Sym) -> Option<usize> {
-        self.visible.get(&(space, name))?.last().copied()
-    }
-
-    /// Where a binding is found from the current function; functions between capture it.
-    fn place(&mut self, binding: usize) -> Place {
-        let Binding { level, slot, .. } = self.bindings[binding];
-        let mut from = Capture::Slot(slot);
-        for inner in level + 1..self.functions.len() {
-            if let Capture::Slot(slot) = from {
-                self.functions[inner - 1].boxed[slot as usize] = true;
-            }
-            let function = &mut self.functions[inner];
-            let next = index(function.code.captures.len());
-            let at = *function.captured.entry(binding).or_insert(next);
-            if at == next {
-                function.code.captures.push(from);
-            }
-            from = Capture::Outer(at);
-        }
-        match from {
-            Capture::Slot(slot) => Place::Slot(slot),
-            Capture::Outer(at) => Place::Capture(at),
-        }
-    }
-
-    fn get(&mut self, binding: usize) -> Compiled {
-        let op = match self.place(binding) {
-            Place::Slot(slot) => Op::Get(slot),
-            Place::Capture(at) => Op::CapGet(at),
-        };
-        self.emit(op)
-    }
-
-    /// Takes the top of the stack as the value of a new variable.
-    fn bind(&mut self, name: Sym) -> Compiled {
-        if let Some(global) = self.unit.globals.get(&name) {
-            return self.emit(Op::BindDyn(*global));
-        }
-        let slot = self.add(Space::Variable, name);
-        self.emit(Op::Bind(slot))
-    }
-
-    fn is_global(&self, name: Sym) -> bool {
-        self.unit.globals.contains_key(&name)
-    }
-
-    fn variable_name(&self, id: Id) -> Compiled<Sym> {
-        match *self.tree.node(id) {
-            Node::Sym(names::NIL | names::T) => self.bad("nil and t are constants", "Use another name."),
-            Node::Sym(sym) => Ok(sym),
-            Node::Key(sym) => self.bad(
-                format!(":{} is a constant, not a variable", self.shown(sym)),
-                "Use a name without colon.",
-            ),
-            _ => self.bad("a variable's name was expected", "Write a symbol."),
-        }
-    }
-
-    fn variable(&mut self, sym: Sym, mode: Mode) -> Compiled {
-        match sym {
-            names::NIL => self.emit(Op::Nil)?,
-            names::T => self.emit(Op::T)?,
-            _ => {
-                if let Some(binding) = self.find(Space::Variable, sym) {
-                    self.get(binding)?;
-                } else if let Some(global) = self.unit.globals.get(&sym) {
-                    self.emit(Op::GlobalGet(*global))?;
-                } else {
-                    return self.no_variable(sym);
-                }
-            }
-        }
-        self.done(mode)
-    }
-
-    fn no_variable(&self, sym: Sym) -> Compiled {
-        let name = self.shown(sym);
-        let others = self.bindings.iter().filter(|binding| binding.space == Space::Variable).map(|b| b.name);
-        let others: Vec<Sym> = others.chain(self.unit.global_names.iter().copied()).collect();
-        let hint = match near(&name, others.iter().map(|other| self.core.names.name(*other))) {
-            Some(near) => format!("Did you mean {near}?"),
-            None => "Bind it with let, or define it with defvar.".to_owned(),
-        };
-        self.fail(Kind::Undefined, format!("the variable {name} is not defined"), hint)
-    }
-
-    fn set_variable(&mut self, sym: Sym) -> Compiled {
-        let op = if let Some(binding) = self.find(Space::Variable, sym) {
-            match self.place(binding) {
-                Place::Slot(slot) => Op::Set(slot),
-                Place::Capture(at) => Op::CapSet(at),
-            }
-        } else if let Some(global) = self.unit.globals.get(&sym) {
-            Op::GlobalSet(*global)
-        } else {
-            return self.no_variable(sym);
-        };
-        self.emit(op)
     }
 
     // Forms.

@@ -36,10 +36,13 @@ pub enum Val {
     Box(u32),
     /// A block that can be left: its token.
     Block(u32),
-    /// Several values: a list of them.
+    /// Several values: a list of them; [`NO_VALUES`] of none.
     Values(u32),
     Error(u32),
 }
+
+/// Where the list of no values would be.
+pub const NO_VALUES: u32 = u32::MAX;
 
 impl Val {
     pub const fn is_true(self) -> bool {
@@ -200,6 +203,15 @@ impl Core {
     pub fn pair(&self, at: u32) -> [Val; 2] {
         let (at, base) = (at as usize, &self.base.conses);
         if at < base.len() { base[at] } else { self.own.conses[at - base.len()] }
+    }
+
+    /// The first of several values.
+    pub fn primary(&self, value: Val) -> Val {
+        match value {
+            Val::Values(NO_VALUES) => Val::Nil,
+            Val::Values(at) => self.pair(at)[0],
+            value => value,
+        }
     }
 
     pub fn str(&mut self, text: &str) -> Result<Val> {

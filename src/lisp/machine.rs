@@ -1,15 +1,19 @@
 //! The machine that runs a call: a stack of values, one of frames, one of what can be left. It can stop at a
 //! question and go on later, and no call of a note's function is a call of a Rust function.
 
+mod ask;
+mod calls;
+mod place;
+
 use std::sync::Arc;
 
-use super::builtin::{self, Special};
+pub use place::{clipped, count_fault, locate};
+
+use super::builtin;
 use super::code::{Capture, Code, Mode, Op, Unit};
-use super::core::{Core, Result, Val};
+use super::core::{Core, NO_VALUES, Result, Val};
 use super::fault::{Fault, Kind, LispError};
-use super::names::Sym;
-use super::prelude::{Callee, Root};
-use super::syntax::Span;
+use super::prelude::Root;
 use super::{Limits, Mode as CallMode};
 
 const NO_CLOSURE: u32 = u32::MAX;
@@ -309,7 +313,11 @@ impl Machine {
                                 }
                             };
                             self.stack.truncate(floor);
-                            self.stack.push(if mode == Mode::Single { self.primary(value) } else { value });
+                            self.stack.push(if mode == Mode::Single {
+                                self.core.primary(value)
+                            } else {
+                                value
+                            });
                             continue;
                         }
                         sync!();
@@ -353,7 +361,7 @@ impl Machine {
                         self.controls.truncate(frame.controls as usize);
                         self.undo(frame.dynamics as usize);
                         self.stack.truncate(frame.floor as usize);
-                        self.stack.push(if frame.multi { value } else { self.primary(value) });
+                        self.stack.push(if frame.multi { value } else { self.core.primary(value) });
                         self.frames.pop();
                         continue 'frame;
                     }
@@ -386,7 +394,7 @@ impl Machine {
                     Op::BlockExit | Op::HandlerExit => drop(self.controls.pop()),
                     Op::Primary => {
                         let value = self.pop();
-                        self.stack.push(self.primary(value));
+                        self.stack.push(self.core.primary(value));
                     }
                     Op::Exit => {
                         let (token, value) = (self.pop(), self.pop());
@@ -404,6 +412,7 @@ impl Machine {
                     Op::MvBind(count) => {
                         let values = self.pop();
                         let mut rest = match values {
+                            Val::Values(NO_VALUES) => Val::Nil,
                             Val::Values(at) => Val::Cons(at),
                             single => {
                                 self.stack.push(single);
@@ -425,6 +434,7 @@ impl Machine {
                     }
                     Op::MvList => {
                         let list = match self.pop() {
+                            Val::Values(NO_VALUES) => Val::Nil,
                             Val::Values(at) => Val::Cons(at),
                             single => attempt!(self.core.list(&[single])),
                         };
@@ -439,353 +449,5 @@ impl Machine {
                 }
             }
         }
-    }
-
-    fn primary(&self, value: Val) -> Val {
-        match value {
-            Val::Values(at) => self.core.pair(at)[0],
-            value => value,
-        }
-    }
-
-    fn function(&self, number: u32) -> Result<Val> {
-        match self.functions[number as usize] {
-            Val::Unbound => {
-                let name = self.core.names.name(self.unit.function_names[number as usize]);
-                Err(Fault::new(Kind::Undefined, format!("the function {name} is not defined yet"))
-                    .hint("Its defun is evaluated later; move it up."))
-            }
-            function => Ok(function),
-        }
-    }
-
-    fn set_global(&mut self, global: u32, value: Val) -> Result<()> {
-        if Arc::strong_count(&self.globals) > 1 {
-            self.core.take(self.globals.len() * size_of::<Val>())?;
-        }
-        Arc::make_mut(&mut self.globals)[global as usize] = value;
-        Ok(())
-    }
-
-    /// The last argument, a list, becomes arguments of its own; says how many there are then.
-    fn spread(&mut self, count: usize) -> Result<usize> {
-        if count == 0 {
-            return Err(
-                Fault::new(Kind::Arguments, "apply needs a list of arguments").hint("Write (apply f list).")
-            );
-        }
-        let list = self.pop();
-        let items = self.core.items(list)?;
-        self.stack.extend_from_slice(&items);
-        self.pay()?;
-        Ok(count - 1 + items.len())
-    }
-
-    /// What a name or a function value stands for.
-    pub fn resolve(&self, value: Val) -> Option<Val> {
-        match value {
-            Val::Fun(_) | Val::Closure(_) | Val::Builtin(_) => Some(value),
-            Val::Sym(sym) => {
-                if let Some(number) = self.unit.functions.get(&sym) {
-                    return Some(self.functions[*number as usize])
-                        .filter(|function| *function != Val::Unbound);
-                }
-                match self.root.callee(sym)? {
-                    Callee::Code(number) => Some(Val::Fun(number)),
-                    Callee::Builtin(number) => Some(Val::Builtin(number)),
-                    Callee::Note(_) => None,
-                }
-            }
-            _ => None,
-        }
-    }
-
-    /// The names of the note's functions.
-    pub fn defined(&self) -> Vec<String> {
-        self.unit.function_names.iter().map(|sym| self.core.names.name(*sym).to_owned()).collect()
-    }
-
-    /// Calls a function value with the `count` values on top of the stack, which is cut to `floor` when it returns.
-    fn invoke(&mut self, function: Val, mut count: usize, floor: usize, mode: Mode) -> Result<()> {
-        let mut function = function;
-        loop {
-            self.core.charge(1)?;
-            match function {
-                Val::Fun(number) => return self.enter(number, NO_CLOSURE, count, floor, mode),
-                Val::Closure(at) => {
-                    let code = self.core.get_closure(at).code;
-                    return self.enter(code, at, count, floor, mode);
-                }
-                Val::Builtin(number) => {
-                    let base = self.stack.len() - count;
-                    match builtin::special(number) {
-                        Some(Special::Funcall | Special::Apply) if count == 0 => {
-                            return Err(Fault::new(Kind::Arguments, "a function to call is missing"));
-                        }
-                        Some(special @ (Special::Funcall | Special::Apply)) => {
-                            function = self.stack.remove(base);
-                            count -= 1;
-                            if special == Special::Apply {
-                                count = self.spread(count)?;
-                            }
-                            continue;
-                        }
-                        Some(Special::Ask) => {
-                            self.asking = true;
-                            return Ok(());
-                        }
-                        None => {}
-                    }
-                    let Some(run) = builtin::native(number, count) else {
-                        return Err(builtin::wrong_count(number, count));
-                    };
-                    let value =
-                        run(&mut self.core, &self.stack[base..]).map_err(|f| builtin::named(number, f))?;
-                    self.stack.truncate(floor);
-                    self.stack.push(if mode == Mode::Single { self.primary(value) } else { value });
-                    return Ok(());
-                }
-                Val::Sym(sym) => match self.resolve(function) {
-                    Some(found) => function = found,
-                    None => {
-                        let name = self.core.names.name(sym);
-                        return Err(Fault::new(
-                            Kind::Undefined,
-                            format!("the function {name} is not defined"),
-                        )
-                        .hint("Define it with defun."));
-                    }
-                },
-                other => {
-                    let fault = self.core.wrong("a function to call", other);
-                    return Err(Fault { message: format!("the call {}", fault.message), ..fault });
-                }
-            }
-        }
-    }
-
-    /// Begins a function of a note: lays out its arguments and its frame.
-    fn enter(&mut self, number: u32, closure: u32, count: usize, floor: usize, mode: Mode) -> Result<()> {
-        let (root, unit) = (self.root, Arc::clone(&self.unit));
-        let of: &Unit = if number < root.codes() { &root.unit } else { &unit };
-        let code = &of.codes[(number - of.start) as usize];
-        let (required, optional) = (code.required as usize, code.optional as usize);
-        let open = code.rest || code.has_keys;
-        if count < required || (!open && count > required + optional) {
-            let most = if open { usize::MAX } else { required + optional };
-            return Err(count_fault(&shown(&self.core, code.name), required, most, count));
-        }
-        let mut floor = floor;
-        let mut base = self.stack.len() - count;
-        let (mut multi, mut replaced) = (mode == Mode::Multi, false);
-        // A tail call takes the place of the frame, unless something in it can still be left.
-        if mode == Mode::Tail
-            && let Some(&frame) = self.frames.last()
-        {
-            multi = true;
-            if self.controls.len() == frame.controls as usize
-                && self.dynamics.len() == frame.dynamics as usize
-            {
-                self.stack.drain(frame.base as usize..base);
-                (base, floor, multi) = (frame.base as usize, frame.floor as usize, frame.multi);
-                replaced = true;
-            }
-        }
-        if self.frames.len() >= self.depth {
-            return Err(Fault::new(
-                Kind::Depth,
-                format!("more than {} calls wait for each other", self.depth),
-            )
-            .hint("Recur in tail position, or use a loop."));
-        }
-        let named = (required + optional).min(count);
-        if open || optional > 0 {
-            let extra: Vec<Val> = self.stack.split_off(base + named);
-            self.stack.resize(base + required + optional + code.keys.len(), Val::Unbound);
-            if code.has_keys {
-                self.keys(code, &extra, base + required + optional)?;
-            }
-            if code.rest {
-                let list = self.core.list(&extra)?;
-                self.stack.push(list);
-            }
-        }
-        self.stack.resize(base + code.slots as usize, Val::Nil);
-        for slot in &code.boxed {
-            let at = base + *slot as usize;
-            self.stack[at] = self.core.new_box(self.stack[at])?;
-        }
-        // Only now: until here an error is the caller's.
-        if replaced {
-            self.frames.pop();
-        }
-        self.frames.push(Frame {
-            code: number,
-            closure,
-            pc: 0,
-            base: base as u32,
-            floor: floor as u32,
-            controls: self.controls.len() as u32,
-            dynamics: self.dynamics.len() as u32,
-            multi,
-        });
-        self.core.charge(u64::from(code.slots) / 8)?;
-        self.pay()
-    }
-
-    /// Lays the values of keys into their slots, of one given twice the first.
-    fn keys(&mut self, code: &Code, extra: &[Val], at: usize) -> Result<()> {
-        let name = || shown(&self.core, code.name);
-        if !extra.len().is_multiple_of(2) {
-            let message = format!("{} got a key without a value", name());
-            return Err(Fault::new(Kind::Arguments, message).hint("Write :key value."));
-        }
-        let mut allow = code.allow_other;
-        let allowing = |pair: &[Val], core: &Core| {
-            matches!(pair[0], Val::Key(key) if core.names.name(key) == "allow-other-keys")
-                && pair[1].is_true()
-        };
-        allow |= extra.chunks_exact(2).any(|pair| allowing(pair, &self.core));
-        self.core.charge(extra.len() as u64)?;
-        for pair in extra.chunks_exact(2) {
-            let known = match pair[0] {
-                Val::Key(key) => code.keys.iter().position(|other| *other == key),
-                _ => None,
-            };
-            match known {
-                Some(key) if self.stack[at + key] == Val::Unbound => self.stack[at + key] = pair[1],
-                Some(_) => {}
-                None if allow => {}
-                None => {
-                    let shown_key = self.core.show(pair[0], 40)?;
-                    let mut fault = Fault::new(
-                        Kind::Arguments,
-                        format!("{} has no key {}", shown(&self.core, code.name), shown_key.to_lowercase()),
-                    );
-                    let keys: Vec<&str> = code.keys.iter().map(|key| self.core.names.name(*key)).collect();
-                    if !keys.is_empty() {
-                        fault = fault.hint(format!("It has :{}.", keys.join(" :")));
-                    }
-                    return Err(fault);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The question on top of the stack.
-    fn question(&mut self, floor: usize) -> Result<Stop> {
-        self.asking = false;
-        if self.mode != Some(CallMode::Neuro) {
-            let place = match self.mode {
-                Some(CallMode::Trigger) => "in a trigger",
-                Some(CallMode::Gate) => "in a gate",
-                _ => "while the note is loaded",
-            };
-            return Err(Fault::new(Kind::Effect, format!("ask-neuro may not be used {place}"))
-                .hint("Ask in the function that the skill gives as :neuro."));
-        }
-        let mut args = self.stack[floor..].to_vec();
-        if matches!(args.first(), Some(Val::Fun(_) | Val::Closure(_) | Val::Builtin(_) | Val::Sym(_))) {
-            args.remove(0);
-        }
-        let usage = || {
-            Fault::new(Kind::Arguments, "ask-neuro needs a prompt")
-                .hint("Write (ask-neuro prompt :system-prompt text).")
-        };
-        let mut texts = Vec::new();
-        let system = match args.as_slice() {
-            [_] => None,
-            [_, Val::Key(key), system] if self.core.names.name(*key) == "system-prompt" => Some(*system),
-            _ => return Err(usage()),
-        };
-        for value in [Some(args[0]), system.filter(|value| value.is_true())].into_iter().flatten() {
-            let Val::Str(at) = value else {
-                return Err(builtin::named_as("ask-neuro", self.core.wrong("a string", value)));
-            };
-            let text = Arc::clone(&self.core.text(at).text);
-            self.core.take(text.len())?;
-            texts.push(text.to_string());
-        }
-        let tail = self.is_tail();
-        if !tail {
-            let Some(left) = self.asks.checked_sub(1) else {
-                return Err(Fault::new(Kind::Effect, "the function asks the model too often")
-                    .hint("Put what there is to ask into one prompt."));
-            };
-            self.asks = left;
-        }
-        self.stack.truncate(floor);
-        self.asking = true;
-        let mut texts = texts.into_iter();
-        let prompt = texts.next().unwrap_or_default();
-        Ok(Stop::Ask { prompt, system_prompt: texts.next(), tail })
-    }
-
-    /// Whether nothing is left to be done but to return.
-    fn is_tail(&self) -> bool {
-        if self.controls.iter().any(|control| control.handler) {
-            return false;
-        }
-        self.frames.iter().all(|frame| {
-            let of: &Unit = if frame.code < self.root.codes() { &self.root.unit } else { &self.unit };
-            let ops = &of.codes[(frame.code - of.start) as usize].ops;
-            let mut pc = frame.pc as usize;
-            for _ in 0..64 {
-                match ops.get(pc) {
-                    Some(Op::Return) => return true,
-                    Some(Op::Nop | Op::BlockExit | Op::Unbind(_) | Op::Primary) => pc += 1,
-                    Some(Op::Jump(to)) => pc = *to as usize,
-                    _ => return false,
-                }
-            }
-            false
-        })
-    }
-}
-
-fn shown(core: &Core, name: Sym) -> String {
-    core.names.name(name).to_owned()
-}
-
-/// "… takes …, got …".
-pub fn count_fault(name: &str, least: usize, most: usize, got: usize) -> Fault {
-    let takes = match (least, most) {
-        (least, usize::MAX) => format!("at least {least}"),
-        (least, most) if least == most => format!("{least}"),
-        (least, most) => format!("{least} to {most}"),
-    };
-    let arguments = if takes == "1" || takes.ends_with(" 1") { "argument" } else { "arguments" };
-    Fault::new(Kind::Arguments, format!("{name} takes {takes} {arguments}, got {got}"))
-}
-
-/// An error with its place in a note.
-pub fn locate(unit: &Unit, fault: Fault, span: Option<Span>) -> LispError {
-    let file = span.and_then(|span| unit.files.get(span.text as usize));
-    let form = match (file, span) {
-        (Some(file), Some(span)) => {
-            let start = file.text.floor_char_boundary(span.start as usize);
-            let end = file.text.floor_char_boundary((span.end as usize).min(start + 200)).max(start);
-            clip(&file.text[start..end])
-        }
-        _ => String::new(),
-    };
-    LispError {
-        kind: fault.kind,
-        message: fault.message,
-        file: file.map(|file| file.name.to_string()).unwrap_or_default(),
-        line: if file.is_some() { span.map_or(0, |span| span.line as usize) } else { 0 },
-        form,
-        hint: fault.hint,
-    }
-}
-
-/// On one line, at most 100 characters.
-fn clip(text: &str) -> String {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let line = words.join(" ");
-    match line.char_indices().nth(100) {
-        Some((at, _)) => format!("{}…", &line[..at]),
-        None => line,
     }
 }

@@ -65,12 +65,11 @@
     nil))
 
 (defun every (f seq &rest more)
-  (let ((lists (cons (%items seq) (mapcar #'%items more))) (found t))
+  (let ((lists (cons (%items seq) (mapcar #'%items more))))
     (%while (not (%ended lists))
-      (setq found (apply f (%cars lists)))
-      (if (not found) (return-from every nil))
+      (if (not (apply f (%cars lists))) (return-from every nil))
       (setq lists (%cdrs lists)))
-    found))
+    t))
 
 (defun notany (f seq &rest more) (not (apply #'some f seq more)))
 (defun notevery (f seq &rest more) (not (apply #'every f seq more)))

@@ -62,7 +62,7 @@ impl Core {
                     out.push_str(" . ");
                     steps.extend([Step::Rest(Val::Unbound), Step::Show(tail)]);
                 }
-                Step::Show(Val::Values(at)) => steps.push(Step::Show(self.pair(at)[0])),
+                Step::Show(value @ Val::Values(_)) => steps.push(Step::Show(self.primary(value))),
                 Step::Show(atom) => self.print_atom(atom, escape, out)?,
             }
         }
@@ -106,7 +106,7 @@ impl Core {
             }
             Val::Fun(_) | Val::Closure(_) | Val::Builtin(_) => out.push_str("#<function>"),
             Val::Unbound | Val::Box(_) | Val::Block(_) | Val::Cons(_) | Val::Values(_) => {
-                out.push_str("#<internal>")
+                out.push_str("#<internal>");
             }
         }
         Ok(())
@@ -169,8 +169,8 @@ impl Core {
                             self.charge_size(text.len())?;
                             Datum::Str(text)
                         }
-                        Val::Values(at) => {
-                            steps.push(Step::Visit(self.pair(at)[0], depth));
+                        Val::Values(_) => {
+                            steps.push(Step::Visit(self.primary(value), depth));
                             continue;
                         }
                         other => Datum::Opaque(self.show(other, 200)?),
@@ -264,12 +264,13 @@ fn large() -> Fault {
 
 /// Whether a name reads back as itself without bars.
 fn is_plain(name: &str) -> bool {
-    let first = name.strip_prefix(['+', '-']).unwrap_or(name);
     !name.is_empty()
-        && !first.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+        && super::reader::number(name) == super::reader::Number::No
+        && (!name.trim_start_matches(['+', '-']).starts_with(|c: char| c.is_ascii_digit())
+            || matches!(name, "1+" | "1-"))
+        && name.bytes().any(|b| b != b'.')
         && !name.starts_with('#')
         && !name.chars().any(|c| c.is_whitespace() || c.is_control() || "()\"';`,|\\:".contains(c))
-        || matches!(name, "1+" | "1-")
         || name.split_once(':').is_some_and(|(_, word)| !word.contains(':') && is_library(name))
 }
 

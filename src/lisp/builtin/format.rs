@@ -408,15 +408,12 @@ fn grouped(digits: &str) -> String {
 fn fixed(core: &mut Core, found: &Directive, args: &mut Args<'_>, out: &mut String) -> Result<()> {
     let (params, value) = args.take_for(found)?;
     let number_value = super::numbers::float(core, value)?;
+    core.charge(50)?;
     let money = found.letter == '$';
     let (width, at) = if money { (0, 0) } else { (number(&params, 0), 1) };
     let text = match params.get(at) {
-        Some(Param::Number(digits)) => {
-            let digits = usize::try_from(*digits).unwrap_or(0).min(100);
-            let text = format!("{number_value:.digits$}");
-            if digits == 0 { format!("{text}.") } else { text }
-        }
-        _ if money => format!("{number_value:.2}"),
+        Some(Param::Number(digits)) => rounded(number_value, usize::try_from(*digits).unwrap_or(0).min(100)),
+        _ if money => rounded(number_value, 2),
         _ => {
             let text = format!("{number_value}");
             if text.contains('.') { text } else { format!("{text}.0") }
@@ -424,6 +421,31 @@ fn fixed(core: &mut Core, found: &Directive, args: &mut Args<'_>, out: &mut Stri
     };
     let sign = if found.at && number_value >= 0.0 { "+" } else { "" };
     padded(core, &format!("{sign}{text}"), width, ' ', true, out)
+}
+
+/// With so many digits after the point, a half rounded away from zero. All digits that a float has are looked at.
+fn rounded(number: f64, digits: usize) -> String {
+    let text = format!("{:.1080}", number.abs());
+    let (whole, part) = text.split_once('.').unwrap_or((&text, ""));
+    let mut all: Vec<u8> =
+        whole.bytes().chain(part.bytes().chain(std::iter::repeat(b'0')).take(digits)).collect();
+    if part.as_bytes().get(digits).is_some_and(|digit| *digit >= b'5') {
+        let mut carry = true;
+        for digit in all.iter_mut().rev() {
+            if *digit < b'9' {
+                *digit += 1;
+                carry = false;
+                break;
+            }
+            *digit = b'0';
+        }
+        if carry {
+            all.insert(0, b'1');
+        }
+    }
+    let (whole, part) = all.split_at(all.len() - digits);
+    let sign = if number < 0.0 { "-" } else { "" };
+    format!("{sign}{}.{}", String::from_utf8_lossy(whole), String::from_utf8_lossy(part))
 }
 
 /// All in lower case but the first letter of the first word.

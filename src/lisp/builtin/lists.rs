@@ -32,7 +32,7 @@ pub const TABLE: &[Builtin] = &[
     run("ninth", 1, 1, |c, a| nth_of(c, 8, a[0])),
     run("tenth", 1, 1, |c, a| nth_of(c, 9, a[0])),
     run("cons", 2, 2, |c, a| c.cons(a[0], a[1])),
-    run("list", 0, ANY, |c, a| c.list(a)),
+    run("list", 0, ANY, Core::list),
     run("list*", 1, ANY, |c, a| c.list_onto(&a[..a.len() - 1], a[a.len() - 1])),
     run("make-list", 1, 3, make_list),
     run("append", 0, ANY, append),

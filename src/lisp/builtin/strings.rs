@@ -75,6 +75,10 @@ pub const TABLE: &[Builtin] = &[
     run("string-right-trim", 2, 2, |c, a| trim(c, a, false, true)),
     run("split-string", 1, ANY, split_string),
     run("uiop:split-string", 1, ANY, split_string),
+    run("string-prefix-p", 2, 2, |c, a| edge(c, a[0], a[1], true)),
+    run("uiop:string-prefix-p", 2, 2, |c, a| edge(c, a[0], a[1], true)),
+    run("string-suffix-p", 2, 2, |c, a| edge(c, a[1], a[0], false)),
+    run("uiop:string-suffix-p", 2, 2, |c, a| edge(c, a[1], a[0], false)),
     run("symbol-name", 1, 1, |c, a| match a[0] {
         Val::Nil | Val::T | Val::Sym(_) | Val::Key(_) => {
             let name = c.designator(a[0])?;
@@ -188,6 +192,13 @@ fn trim(core: &mut Core, args: &[Val], left: bool, right: bool) -> Result<Val> {
     core.str(part)
 }
 
+/// Whether a text begins or ends with a part.
+fn edge(core: &mut Core, part: Val, text: Val, start: bool) -> Result<Val> {
+    let (part, text) = (core.designator(part)?, core.designator(text)?);
+    core.charge_size(part.len())?;
+    Ok(Val::bool(if start { text.starts_with(&*part) } else { text.ends_with(&*part) }))
+}
+
 fn split_string(core: &mut Core, args: &[Val]) -> Result<Val> {
     let [separator, most] = core.keywords(&args[1..], ["separator", "max"])?;
     let text = core.string(args[0])?;
@@ -264,6 +275,12 @@ fn read_from_string(core: &mut Core, args: &[Val]) -> Result<Val> {
     match read {
         Ok((Some(id), stop)) => {
             let value = core.datum(&tree, id)?;
+            // A blank that ends a symbol or a number is read with it.
+            let blank = part[stop..]
+                .chars()
+                .next()
+                .filter(|c| c.is_whitespace() && !part[..stop].ends_with([')', '"']));
+            let stop = stop + blank.map_or(0, char::len_utf8);
             let stop = from + part[..stop].chars().count();
             super::various::values(core, &[value, Val::Int(stop as i64)])
         }

@@ -1,6 +1,6 @@
 //! Everything else: equality, types, values, errors, and the few effects.
 
-use super::super::core::{Core, RawSkill, Result, Val};
+use super::super::core::{Core, NO_VALUES, RawSkill, Result, Val};
 use super::super::fault::{Fault, Kind};
 use super::format::format;
 use super::{ANY, Builtin, run};
@@ -66,6 +66,9 @@ const CONDITIONS: &[(&str, &[Kind])] = &[
     ("reader-error", &[Kind::Syntax]),
     ("control-error", &[Kind::Form]),
 ];
+
+/// The most skills of one note.
+const MAX_SKILLS: usize = 100;
 
 /// Whether `handler-case` knows a condition of this name.
 pub fn is_condition(name: &str) -> bool {
@@ -166,7 +169,7 @@ fn no_type(core: &mut Core, name: Val) -> Fault {
 /// Several values: a list that only a multiple-value form takes apart.
 pub fn values(core: &mut Core, args: &[Val]) -> Result<Val> {
     match args {
-        [] => Ok(Val::Nil),
+        [] => Ok(Val::Values(NO_VALUES)),
         [one] => Ok(*one),
         _ => match core.list(args)? {
             Val::Cons(at) => Ok(Val::Values(at)),
@@ -234,6 +237,10 @@ fn defskill(core: &mut Core, args: &[Val]) -> Result<Val> {
     if !core.loading {
         return Err(Fault::new(Kind::Effect, "defskill may only be used while the note is loaded")
             .hint("Write it at top level."));
+    }
+    if core.skills.len() >= MAX_SKILLS {
+        return Err(Fault::new(Kind::Form, format!("a note defines more than {MAX_SKILLS} skills"))
+            .hint("Split the note."));
     }
     let span = core.size(args[0])?;
     let (mut name, mut pairs) = (None, Vec::new());

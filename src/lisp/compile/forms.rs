@@ -3,23 +3,9 @@
 use super::super::code::{Mode, Op};
 use super::super::core::Val;
 use super::super::fault::Kind;
-use super::super::names::{self, Sym, near};
-use super::super::syntax::{Id, Node};
-use super::{Binding, Compiled, Compiler, Space, Task, act};
-
-/// The keys of `defskill`, and what other names they have.
-pub const SKILL_KEYS: &[(&str, &str)] = &[
-    ("name", "name"),
-    ("priority", "priority"),
-    ("trigger", "trigger"),
-    ("neuro", "neuro"),
-    ("probabilistic", "neuro"),
-    ("symbolic", "symbolic"),
-    ("deterministic", "symbolic"),
-    ("dependencies", "dependencies"),
-    ("description", "description"),
-    ("capabilities", "capabilities"),
-];
+use super::super::names::{self, Sym};
+use super::super::syntax::Id;
+use super::{Compiled, Compiler, Space, Task, act};
 
 impl Compiler<'_> {
     pub(super) fn special(&mut self, sym: Sym, args: Vec<Id>, id: Id, mode: Mode) -> Compiled {
@@ -190,7 +176,7 @@ impl Compiler<'_> {
         self.plan(tasks);
     }
 
-    fn globals_among(&self, names: impl Iterator<Item = Sym>) -> u32 {
+    pub(super) fn globals_among(&self, names: impl Iterator<Item = Sym>) -> u32 {
         super::index(names.filter(|name| self.is_global(*name)).count())
     }
 
@@ -238,7 +224,7 @@ impl Compiler<'_> {
         for function in list {
             match self.tree.items(function).map(<[Id]>::to_vec) {
                 Some(items) if items.len() >= 2 => {
-                    functions.push((self.function_name(items[0])?, items[1..].to_vec()))
+                    functions.push((self.function_name(items[0])?, items[1..].to_vec()));
                 }
                 _ => return self.usage(usage),
             }
@@ -417,258 +403,5 @@ impl Compiler<'_> {
         tasks.push(act(move |c| c.done(mode)));
         self.plan(tasks);
         Ok(())
-    }
-
-    /// A block; one that nothing leaves costs nothing.
-    pub(super) fn block(&mut self, name: Sym, body: Vec<Id>, mode: Mode) {
-        self.plan(vec![act(move |c| {
-            let scope = c.bindings.len();
-            let end = c.new_label();
-            let at = c.current().code.ops.len();
-            c.emit(Op::BlockEnter(end))?;
-            let slot = c.add(Space::Block, name);
-            c.emit(Op::Bind(slot))?;
-            c.plan(vec![
-                act(move |c| c.body(&body, mode)),
-                act(move |c| {
-                    let used = c.bindings.get(scope).is_some_and(|binding| binding.used);
-                    c.leave(scope);
-                    if !used {
-                        c.current().code.ops[at..at + 2].fill(Op::Nop);
-                        return Ok(());
-                    }
-                    if mode != Mode::Tail {
-                        c.emit(Op::BlockExit)?;
-                    }
-                    c.label(end);
-                    if mode == Mode::Single {
-                        c.emit(Op::Primary)?;
-                    }
-                    c.done(mode)
-                }),
-            ]);
-            Ok(())
-        })]);
-    }
-
-    fn return_from(&mut self, name: Sym, value: Option<Id>) -> Compiled {
-        let Some(block) = self.find(Space::Block, name) else {
-            let shown = self.shown(name);
-            return self.bad(
-                format!("there is no block {shown} here to return from"),
-                "Put it in a block or a loop.",
-            );
-        };
-        let value = value.unwrap_or_else(|| self.nil());
-        let Binding { level, of_function, .. } = self.bindings[block];
-        if of_function && level == self.functions.len() - 1 {
-            self.plan(vec![Task::Form(value, Mode::Tail)]);
-            return Ok(());
-        }
-        self.bindings[block].used = true;
-        self.plan(vec![Task::Form(value, Mode::Multi), act(move |c| c.get(block)), Task::Op(Op::Exit)]);
-        Ok(())
-    }
-
-    fn multiple_value_bind(&mut self, args: &[Id], mode: Mode) -> Compiled {
-        let [list, form, body @ ..] = args else {
-            return self.usage("(multiple-value-bind (a b) form form…)");
-        };
-        let Some(list) = self.tree.items(*list) else {
-            return self.usage("(multiple-value-bind (a b) form form…)");
-        };
-        let names = list.iter().map(|id| self.variable_name(*id)).collect::<Compiled<Vec<_>>>()?;
-        let body = body.to_vec();
-        let count = super::index(names.len());
-        self.plan(vec![
-            Task::Form(*form, Mode::Multi),
-            Task::Op(Op::MvBind(count)),
-            act(move |c| {
-                let scope = c.bindings.len();
-                for name in names.iter().rev() {
-                    c.bind(*name)?;
-                }
-                let globals = c.globals_among(names.iter().copied());
-                c.scoped(scope, globals, body, mode);
-                Ok(())
-            }),
-        ]);
-        Ok(())
-    }
-
-    fn ignore_errors(&mut self, args: &[Id], mode: Mode) -> Compiled {
-        let (caught, end) = (self.new_label(), self.new_label());
-        let body = args.to_vec();
-        let inner = if mode == Mode::Single { Mode::Single } else { Mode::Multi };
-        let values = super::super::builtin::find("%nil-and").unwrap_or(0);
-        self.plan(vec![
-            Task::Op(Op::HandlerEnter(caught)),
-            act(move |c| c.body(&body, inner)),
-            Task::Op(Op::HandlerExit),
-            Task::Op(Op::Jump(end)),
-            Task::Label(caught),
-            Task::Op(Op::CallBuiltin { target: values, args: 1, mode: inner }),
-            Task::Label(end),
-            act(move |c| c.done(mode)),
-        ]);
-        Ok(())
-    }
-
-    fn handler_case(&mut self, args: &[Id], mode: Mode) -> Compiled {
-        let usage = "(handler-case form (error (e) form…) …)";
-        let Some((form, clauses)) = args.split_first() else { return self.usage(usage) };
-        let variable = self.fresh();
-        let mut made = Vec::new();
-        for clause in clauses {
-            let Some([kind, params, body @ ..]) = self.tree.items(*clause) else { return self.usage(usage) };
-            let (kind, body) = (*kind, body.to_vec());
-            let Some(sym) = self.tree.symbol(kind) else { return self.usage(usage) };
-            let name = self.shown(sym);
-            if !super::super::builtin::is_condition(&name) {
-                return self.fail(
-                    Kind::Unsupported,
-                    format!("there is no condition {name}"),
-                    "Use error, which is any.",
-                );
-            }
-            let params = self.tree.items(*params).map(<[Id]>::to_vec);
-            let form = match params.as_deref() {
-                Some([]) => {
-                    let mut all = vec![self.word(names::PROGN)];
-                    all.extend(body);
-                    self.list(&all)
-                }
-                Some([name]) => self.let_one(*name, variable, &body),
-                _ => return self.usage(usage),
-            };
-            let quoted = self.quote(kind);
-            let test = self.make("%condition-is", &[variable, quoted]);
-            made.push(self.list(&[test, form]));
-        }
-        let again = self.make("error", &[variable]);
-        let t = self.word(names::T);
-        made.push(self.list(&[t, again]));
-        let cond = self.make("cond", &made);
-        let Some(name) = self.tree.symbol(variable) else { return self.usage(usage) };
-        let (caught, end) = (self.new_label(), self.new_label());
-        let inner = if mode == Mode::Single { Mode::Single } else { Mode::Multi };
-        self.plan(vec![
-            Task::Op(Op::HandlerEnter(caught)),
-            Task::Form(*form, inner),
-            Task::Op(Op::HandlerExit),
-            Task::Op(Op::Jump(end)),
-            Task::Label(caught),
-            act(move |c| {
-                let scope = c.bindings.len();
-                c.bind(name)?;
-                c.plan(vec![
-                    Task::Form(cond, inner),
-                    Task::Scope(scope),
-                    Task::Label(end),
-                    act(move |c| c.done(mode)),
-                ]);
-                Ok(())
-            }),
-        ]);
-        Ok(())
-    }
-
-    fn defun(&mut self, args: &[Id], mode: Mode) -> Compiled {
-        let [name, rest @ ..] = args else { return self.usage("(defun name (argument…) form…)") };
-        let sym = self.function_name(*name)?;
-        let Some(number) = self.unit.functions.get(&sym).copied() else {
-            return self.usage("(defun name (argument…) form…)");
-        };
-        let rest = rest.to_vec();
-        self.plan(vec![
-            act(move |c| c.lambda(sym, &rest, Some(sym))),
-            Task::Op(Op::DefFun(number)),
-            act(move |c| c.done(mode)),
-        ]);
-        Ok(())
-    }
-
-    fn defvar(&mut self, args: &[Id], kind: Sym, mode: Mode) -> Compiled {
-        let (name, value) = match args {
-            [name] if kind == names::DEFVAR => (*name, None),
-            [name, value] | [name, value, _] => (*name, Some(*value)),
-            _ => return self.usage("(defvar name value)"),
-        };
-        let sym = self.variable_name(name)?;
-        let Some(number) = self.unit.globals.get(&sym).copied() else {
-            return self.usage("(defvar name value)");
-        };
-        let mut tasks = Vec::new();
-        if let Some(value) = value {
-            tasks.push(Task::Form(value, Mode::Single));
-            if kind == names::DEFVAR {
-                tasks.push(Task::Op(Op::GlobalInit(number)));
-            } else {
-                tasks.extend([Task::Op(Op::GlobalSet(number)), Task::Op(Op::Pop)]);
-            }
-        }
-        tasks.push(act(move |c| c.push_constant(Val::Sym(sym), mode)));
-        self.plan(tasks);
-        Ok(())
-    }
-
-    fn defskill(&mut self, args: &[Id], id: Id, mode: Mode) -> Compiled {
-        let mut tasks = Vec::new();
-        let span = self.span;
-        tasks.push(act(move |c| {
-            c.span = c.tree.span(id);
-            c.emit(Op::Nil)?;
-            // The place of the form is the place of the operation before it.
-            let at = i64::try_from(c.unit.spans.len() - 1).unwrap_or(0);
-            c.emit(Op::Pop)?;
-            c.push_constant(Val::Int(at), Mode::Single)
-        }));
-        let pairs = if args.len() % 2 == 1 {
-            let key = self.core.names.intern("name");
-            tasks.push(act(move |c| c.push_constant(Val::Key(key), Mode::Single)));
-            tasks.push(self.skill_value(args[0], true));
-            &args[1..]
-        } else {
-            args
-        };
-        for pair in pairs.chunks_exact(2) {
-            let Node::Key(key) = *self.tree.node(pair[0]) else {
-                self.span = self.tree.span(pair[0]);
-                return self.bad("a key was expected in defskill", "Write (defskill :name :trigger #'f …).");
-            };
-            let name = self.shown(key);
-            let Some((_, known)) = SKILL_KEYS.iter().find(|(known, _)| *known == name) else {
-                self.span = self.tree.span(pair[0]);
-                let all: Vec<&str> = SKILL_KEYS.iter().map(|(key, _)| *key).collect();
-                let hint = match near(&name, all.iter().copied()) {
-                    Some(near) => format!("Did you mean :{near}?"),
-                    None => format!("There are :{}.", all.join(" :")),
-                };
-                return self.bad(format!("defskill has no key :{name}"), hint);
-            };
-            let key = self.core.names.intern(known);
-            tasks.push(act(move |c| c.push_constant(Val::Key(key), Mode::Single)));
-            tasks.push(self.skill_value(pair[1], *known == "name"));
-        }
-        let count = u16::try_from(1 + pairs.len() + 2 * (args.len() % 2)).unwrap_or(u16::MAX);
-        let target = super::super::builtin::find("%defskill").unwrap_or(0);
-        self.span = span;
-        tasks.push(Task::Op(Op::CallBuiltin { target, args: count, mode }));
-        tasks.push(act(move |c| c.done(mode)));
-        self.plan(tasks);
-        Ok(())
-    }
-
-    /// A value in a `defskill`: a symbol as its name and `#'f` as `'f`, so that the latest definition counts.
-    fn skill_value(&mut self, id: Id, name: bool) -> Task {
-        let quoted = match (self.tree.head(id), self.tree.items(id)) {
-            (Some(names::FUNCTION), Some([_, inner])) => self.tree.symbol(*inner).map(|_| *inner),
-            _ if name && self.tree.symbol(id).is_some() => Some(id),
-            _ => None,
-        };
-        match quoted {
-            Some(inner) => act(move |c| c.push_datum(inner, Mode::Single)),
-            None => Task::Form(id, Mode::Single),
-        }
     }
 }

@@ -174,7 +174,6 @@ impl Compiler<'_> {
     }
 
     /// Reads a lambda list: required names, then what may be left out with the offset of its slot, then `&aux`.
-    #[expect(clippy::type_complexity, reason = "one use")]
     fn parameters(&mut self, params: &[Id]) -> Compiled<(Vec<Sym>, Vec<Optional>, Vec<(Sym, Option<Id>)>)> {
         let (mut required, mut optional, mut keys, mut aux) =
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -261,7 +260,6 @@ impl Compiler<'_> {
     }
 
     /// `name`, `(name)`, `(name default)` or `(name default given)`.
-    #[expect(clippy::type_complexity, reason = "one use")]
     fn with_default(&self, id: Id) -> Compiled<(Sym, Option<Id>, Option<Sym>)> {
         if self.tree.symbol(id).is_some() {
             return Ok((self.variable_name(id)?, None, None));

@@ -5,7 +5,7 @@ use super::super::code::{Mode, Op};
 use super::super::core::Val;
 use super::super::fault::Kind;
 use super::super::names;
-use super::super::syntax::Id;
+use super::super::syntax::{Id, Node};
 use super::{Compiled, Compiler, Task, act};
 
 impl Compiler<'_> {
@@ -31,7 +31,7 @@ impl Compiler<'_> {
 
     /// Sets one place and leaves the value.
     fn set(&mut self, place: Id, value: Id) -> Compiled {
-        if self.tree.symbol(place).is_some() {
+        if matches!(self.tree.node(place), Node::Sym(_) | Node::Key(_)) {
             let sym = self.variable_name(place)?;
             self.plan(vec![Task::Form(value, Mode::Single), act(move |c| c.set_variable(sym))]);
             return Ok(());
@@ -76,7 +76,11 @@ impl Compiler<'_> {
             }
             (name, _) => self.fail(
                 Kind::Unsupported,
-                format!("({name} …) is no place that can be set"),
+                if name.is_empty() {
+                    "only a variable, or a place in one, can be set".to_owned()
+                } else {
+                    format!("({name} …) is no place that can be set")
+                },
                 "A variable, getf, car, cdr, nth, elt, first … tenth of a variable can. Lists never change: make a new one.",
             ),
         }
