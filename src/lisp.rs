@@ -148,6 +148,7 @@ struct Loaded {
     functions: Arc<Vec<Val>>,
     globals: Arc<Vec<Val>>,
     skills: Vec<Definition>,
+    logs: Vec<String>,
 }
 
 impl fmt::Debug for Program {
@@ -186,6 +187,12 @@ impl Program {
     /// The names of the functions that the note defines, lower case, in its order.
     pub fn functions(&self) -> impl Iterator<Item = &str> {
         self.0.unit.function_names.iter().map(|sym| self.0.names.name(*sym))
+    }
+
+    /// What `kernel-log` said while the note was loaded.
+    #[must_use]
+    pub fn logs(&self) -> &[String] {
+        &self.0.logs
     }
 
     /// The value of a global variable after loading; its name in any case. `None` also if it is too large as data.

@@ -6,6 +6,7 @@
 pub mod note;
 mod describe;
 mod scan;
+mod content;
 mod workshop;
 
 use std::collections::HashMap;
@@ -14,7 +15,8 @@ use std::sync::Arc;
 
 use crate::lisp::{Function, Program};
 
-pub use workshop::{Content, Given, Workshop};
+pub use content::Content;
+pub use workshop::{Given, Workshop};
 
 /// The most characters of a description.
 pub const MAX_DESCRIPTION: usize = 1_024;

@@ -62,6 +62,10 @@ const TABLES: &[&[Builtin]] = &[
 
 /// The functions that are not Common Lisp's: a note may define them itself.
 const OWN: &[&str] = &[
+    "string-prefix-p",
+    "uiop:string-prefix-p",
+    "string-suffix-p",
+    "uiop:string-suffix-p",
     "ask-neuro",
     "kernel-log",
     "getenv",
@@ -124,6 +128,19 @@ const ABSENT: &[(&str, &str)] = &[
     ("symbol-function", "Write #'name."),
     ("replace", "Strings never change: use concatenate and subseq."),
     ("signal", "Use error."),
+    ("assert", "Use unless and error."),
+    ("check-type", "Use unless, typep and error."),
+    ("register-groups-bind", "Use scan-to-strings: its second value is the list of groups."),
+    ("do-matches", "Use all-matches-as-strings."),
+    ("do-matches-as-strings", "Use all-matches-as-strings."),
+    ("create-scanner", "Write the regular expression as a string."),
+    ("strcat", "Use concatenate, or format nil."),
+    ("nsubst", "Lists never change: use substitute, or mapcar."),
+    ("prog", "Use let and loop."),
+    ("multiple-value-setq", "Use multiple-value-bind and setq."),
+    ("defsystem", "A note is all there is; leave it out."),
+    ("use-package", "A note is a namespace of its own; leave it out."),
+    ("export", "A note is a namespace of its own; leave it out."),
     ("warn", "Use kernel-log, or error."),
 ];
 

@@ -156,7 +156,7 @@ impl<'c> Compiler<'c> {
     }
 
     fn shown(&self, sym: Sym) -> String {
-        self.core.names.name(sym).to_owned()
+        super::machine::clipped(self.core.names.name(sym), 60)
     }
 
     /// Does `tasks` next, in this order.

@@ -41,7 +41,7 @@ pub enum Datum {
 impl Datum {
     /// A keyword; its name is lowered.
     pub fn keyword(name: &str) -> Self {
-        Self::Keyword(name.to_lowercase())
+        Self::Keyword(super::names::lower(name))
     }
 
     /// A string.

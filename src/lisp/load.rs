@@ -44,9 +44,10 @@ pub fn load(sources: &[Source<'_>], env: Arc<dyn Environment>, limits: &Limits) 
         skills.retain(|other| other.name != skill.name);
         skills.push(skill);
     }
-    let Machine { core, functions, globals, .. } = machine;
+    let Machine { mut core, functions, globals, .. } = machine;
+    let logs = std::mem::take(&mut core.logs);
     let (base, names) = core.freeze();
-    Ok(Loaded { unit, base: Arc::new(base), names: Arc::new(names), functions, globals, skills })
+    Ok(Loaded { unit, base: Arc::new(base), names: Arc::new(names), functions, globals, skills, logs })
 }
 
 fn compile(sources: &[Source<'_>], core: &mut Core, root: &'static Root) -> Result<Unit, LispError> {

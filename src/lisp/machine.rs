@@ -7,7 +7,7 @@ mod place;
 
 use std::sync::Arc;
 
-pub use place::{count_fault, locate};
+pub use place::{clipped, count_fault, locate};
 
 use super::builtin;
 use super::code::{Capture, Code, Mode, Op, Unit};

@@ -130,8 +130,10 @@ fn single(mut found: impl Iterator<Item = char>, or: char) -> char {
 
 /// The name nearest to `name`, if one is near.
 pub fn near<'n>(name: &str, others: impl Iterator<Item = &'n str>) -> Option<String> {
+    // Distances of long names would take long.
+    let short = |name: &str| name.len() <= 64;
     others
-        .filter(|other| !other.starts_with('%') && *other != name)
+        .filter(|other| short(name) && short(other) && !other.starts_with('%') && *other != name)
         .map(|other| (strsim::damerau_levenshtein(name, other), other))
         .filter(|(distance, other)| *distance <= 1 + name.chars().count().min(other.chars().count()) / 4)
         .min()

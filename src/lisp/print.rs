@@ -264,12 +264,13 @@ fn large() -> Fault {
 
 /// Whether a name reads back as itself without bars.
 fn is_plain(name: &str) -> bool {
-    let first = name.strip_prefix(['+', '-']).unwrap_or(name);
     !name.is_empty()
-        && !first.starts_with(|c: char| c.is_ascii_digit() || c == '.')
+        && super::reader::number(name) == super::reader::Number::No
+        && (!name.trim_start_matches(['+', '-']).starts_with(|c: char| c.is_ascii_digit())
+            || matches!(name, "1+" | "1-"))
+        && name.bytes().any(|b| b != b'.')
         && !name.starts_with('#')
         && !name.chars().any(|c| c.is_whitespace() || c.is_control() || "()\"';`,|\\:".contains(c))
-        || matches!(name, "1+" | "1-")
         || name.split_once(':').is_some_and(|(_, word)| !word.contains(':') && is_library(name))
 }
 

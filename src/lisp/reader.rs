@@ -408,45 +408,65 @@ impl<'r> Reader<'r> {
     }
 
     fn number(&self, word: &str, span: Span) -> Read<Option<Node>> {
-        let digits = word.strip_prefix(['+', '-']).unwrap_or(word);
-        if !digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
-            return Ok(None);
-        }
-        let whole = digits.strip_suffix('.').unwrap_or(digits);
-        if !whole.is_empty() && whole.bytes().all(|b| b.is_ascii_digit()) {
-            let sign = if word.starts_with('-') { "-" } else { "" };
-            return match format!("{sign}{whole}").parse() {
-                Ok(number) => Ok(Some(Node::Int(number))),
-                Err(_) => self.fail(span, format!("{} has more than 64 bits", clip(word)), "Use a float."),
-            };
-        }
-        if let Some((over, under)) = digits.split_once('/')
-            && [over, under].iter().all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
-        {
-            return self.missing(span, &format!("the ratio {}", clip(word)), "Use a float: 1/2 is 0.5.");
-        }
-        let (mantissa, exponent) = match digits.find(['e', 'd', 'f', 's', 'l']) {
-            Some(at) => (&digits[..at], &digits[at + 1..]),
-            None => (digits, "0"),
-        };
-        let power = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
-        let (before, after) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
-        let is_number = [before, after, power].iter().all(|part| part.bytes().all(|b| b.is_ascii_digit()))
-            && !(after.is_empty() || power.is_empty())
-            && (mantissa.contains('.') || digits.len() > mantissa.len())
-            && (!before.is_empty() || mantissa.contains('.'));
-        if !is_number {
-            return Ok(None);
-        }
-        let sign = if word.starts_with('-') { "-" } else { "" };
-        match format!("{sign}{before}.{after}e{exponent}").parse::<f64>() {
-            Ok(number) if number.is_finite() => Ok(Some(Node::Float(number))),
-            _ => self.fail(
+        match number(word) {
+            Number::No => Ok(None),
+            Number::Int(number) => Ok(Some(Node::Int(number))),
+            Number::Float(number) => Ok(Some(Node::Float(number))),
+            Number::Ratio => {
+                self.missing(span, &format!("the ratio {}", clip(word)), "Use a float: 1/2 is 0.5.")
+            }
+            Number::Large => self.fail(
                 span,
-                format!("{} is no number that fits 64 bits", clip(word)),
-                "Write a smaller number.",
+                format!("{} has more than 64 bits", clip(word)),
+                "Use a float, or a smaller one.",
             ),
         }
+    }
+}
+
+/// What a word is as a number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Number {
+    No,
+    Int(i64),
+    Float(f64),
+    Ratio,
+    Large,
+}
+
+/// Reads a word, lower case, as a number.
+pub fn number(word: &str) -> Number {
+    let digits = word.strip_prefix(['+', '-']).unwrap_or(word);
+    let sign = if word.starts_with('-') { "-" } else { "" };
+    let all_digits = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    if !digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
+        return Number::No;
+    }
+    let whole = digits.strip_suffix('.').unwrap_or(digits);
+    if !whole.is_empty() && all_digits(whole) {
+        return format!("{sign}{whole}").parse().map_or(Number::Large, Number::Int);
+    }
+    if let Some((over, under)) = digits.split_once('/')
+        && [over, under].iter().all(|part| !part.is_empty() && all_digits(part))
+    {
+        return Number::Ratio;
+    }
+    let (mantissa, exponent) = match digits.find(['e', 'd', 'f', 's', 'l']) {
+        Some(at) => (&digits[..at], &digits[at + 1..]),
+        None => (digits, "0"),
+    };
+    let power = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+    let (before, after) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
+    let is_number = [before, after, power].iter().all(|part| all_digits(part))
+        && !(after.is_empty() || power.is_empty())
+        && (mantissa.contains('.') || digits.len() > mantissa.len())
+        && (!before.is_empty() || mantissa.contains('.'));
+    if !is_number {
+        return Number::No;
+    }
+    match format!("{sign}{before}.{after}e{exponent}").parse::<f64>() {
+        Ok(number) if number.is_finite() => Number::Float(number),
+        _ => Number::Large,
     }
 }
 

@@ -4,6 +4,7 @@ mod asks;
 mod atoms;
 mod common;
 mod limits;
+mod odd;
 mod own;
 mod tables;
 

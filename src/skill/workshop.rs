@@ -1,23 +1,26 @@
-//! Makes skills of notes.
+//! Makes skills of notes: finds what each builds on, evaluates it after that, and remembers what worked.
+//!
+//! A note that stops working keeps the skills of its last version that did. What did not change, and builds on
+//! nothing that changed, is not evaluated again.
 
+mod order;
+
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use super::{Origin, Shelf};
-use crate::lisp::Environment;
+use sha2::{Digest, Sha256};
 
-/// A note's bytes.
-#[derive(Debug)]
-pub struct Content {
-    pub(super) text: Result<String, String>,
-}
+use super::content::{Content, Need, Read};
+use super::{MAX_DESCRIPTION, Origin, Problem, Shelf, Skill};
+use crate::ids::hex;
+use crate::lisp::{Definition, Environment, Limits, LispError, Program, Source};
 
-impl Content {
-    /// The content of a note with these bytes.
-    #[must_use]
-    pub fn new(bytes: Vec<u8>) -> Self {
-        Self { text: String::from_utf8(bytes).map_err(|error| error.to_string()) }
-    }
-}
+/// How long the last good version of a file that went away is remembered: editors remove and write again.
+const MEMORY: Duration = Duration::from_secs(2);
+
+/// The most notes that may stand on each other.
+pub const MAX_CHAIN: usize = 8;
 
 /// One note as it stands now.
 #[derive(Clone, Debug)]
@@ -33,18 +36,253 @@ pub struct Given {
 /// Makes skills of notes, and remembers what worked.
 pub struct Workshop {
     env: Arc<dyn Environment>,
+    limits: Limits,
+    known: HashMap<String, State>,
+    gone: HashMap<String, (Instant, State)>,
+}
+
+/// What is remembered of a file.
+#[derive(Default)]
+struct State {
+    /// What was evaluated last, and what was wrong with it.
+    tried: Option<(Vec<[u8; 32]>, Option<Problem>)>,
+    good: Option<Good>,
+}
+
+/// The last version of a note that works.
+struct Good {
+    content: Arc<Content>,
+    /// What was evaluated before it.
+    below: Vec<Part>,
+    /// The longest way down, itself first.
+    chain: Vec<String>,
+    skills: Vec<Arc<Skill>>,
+}
+
+/// A note that another builds on.
+#[derive(Clone)]
+struct Part {
+    file: String,
+    content: Arc<Content>,
+}
+
+/// A note at work.
+struct Slot<'g> {
+    given: &'g Given,
+    state: State,
+    /// What is wrong with it as it stands now.
+    problem: Option<Problem>,
 }
 
 impl Workshop {
     /// A workshop whose notes see `env`.
     #[must_use]
     pub fn new(env: Arc<dyn Environment>) -> Self {
-        Self { env }
+        Self { env, limits: Limits::default(), known: HashMap::new(), gone: HashMap::new() }
     }
 
     /// The shelf of these notes, given in the order of their sources.
     pub fn update(&mut self, notes: &[Given]) -> Shelf {
-        let _ = (&self.env, notes);
-        Shelf::default()
+        let now = Instant::now();
+        self.gone.retain(|_, (since, _)| now.duration_since(*since) < MEMORY);
+        let mut slots = Vec::with_capacity(notes.len());
+        for given in notes {
+            let known = self.known.remove(&given.file);
+            if given.content.is_something_else() {
+                continue;
+            }
+            let state = known.or_else(|| self.gone.remove(&given.file).map(|(_, state)| state));
+            slots.push(Slot { given, state: state.unwrap_or_default(), problem: None });
+        }
+        self.gone.extend(self.known.drain().map(|(file, state)| (file, (now, state))));
+        self.work(&mut slots);
+        let (mut skills, mut problems) = (Vec::new(), Vec::new());
+        for slot in slots {
+            let good = slot.state.good.as_ref();
+            skills.extend(good.into_iter().flat_map(|good| good.skills.iter().cloned()));
+            problems.extend(slot.problem.map(|problem| Problem { kept: good.is_some(), ..problem }));
+            self.known.insert(slot.given.file.clone(), slot.state);
+        }
+        Shelf::new(skills, problems)
     }
+
+    /// Evaluates a note after `below`, unless that was done before. Answers what `:dependencies` say beyond `needs`;
+    /// then nothing is settled yet.
+    fn evaluate(
+        &self,
+        slot: &mut Slot<'_>,
+        read: &Read,
+        needs: &[Need],
+        below: Vec<Part>,
+        chain: Vec<String>,
+    ) -> Vec<Need> {
+        let content = &slot.given.content;
+        let key: Vec<[u8; 32]> =
+            below.iter().map(|part| part.content.sha256).chain([content.sha256]).collect();
+        if let Some((tried, problem)) = &slot.state.tried
+            && *tried == key
+        {
+            slot.problem.clone_from(problem);
+            return Vec::new();
+        }
+        let own = &slot.given.file;
+        let sources = below.iter().flat_map(|part| {
+            let blocks = part.content.read.as_ref().map_or(&[][..], |read| &read.note.blocks);
+            blocks.iter().map(|block| Source { file: &part.file, line: block.line, text: &block.text })
+        });
+        let blocks = read.note.blocks.iter();
+        let sources: Vec<Source<'_>> = sources
+            .chain(blocks.map(|block| Source { file: own, line: block.line, text: &block.text }))
+            .collect();
+        let problem = match Program::load(&sources, Arc::clone(&self.env), self.limits) {
+            Err(error) => Some(slot.failed(read, needs, &error)),
+            Ok(program) => {
+                let own: Vec<&Definition> =
+                    program.skills().iter().filter(|skill| skill.file == *own).collect();
+                let more = unknown(&own, needs);
+                if !more.is_empty() {
+                    return more;
+                }
+                let skills: Vec<Arc<Skill>> =
+                    own.iter().map(|own| Arc::new(slot.skill(own, read, needs, &program, &key))).collect();
+                if skills.is_empty() {
+                    Some(slot.without_skill(read))
+                } else {
+                    let content = Arc::clone(content);
+                    slot.state.good = Some(Good { content, below, chain, skills });
+                    None
+                }
+            }
+        };
+        slot.problem.clone_from(&problem);
+        slot.state.tried = Some((key, problem));
+        Vec::new()
+    }
+}
+
+/// What the definitions depend on and `needs` does not name.
+fn unknown(definitions: &[&Definition], needs: &[Need]) -> Vec<Need> {
+    let mut more: Vec<Need> = Vec::new();
+    for definition in definitions {
+        for target in &definition.dependencies {
+            if !needs.iter().chain(&more).any(|need| need.target == *target) {
+                more.push(Need { line: definition.line, target: target.clone() });
+            }
+        }
+    }
+    more
+}
+
+impl Slot<'_> {
+    fn problem(&self, line: usize, message: impl Into<String>, hint: impl Into<String>) -> Problem {
+        Problem {
+            file: self.given.file.clone(),
+            name: self.names().first().cloned(),
+            origin: self.given.origin,
+            line,
+            message: message.into(),
+            hint: hint.into(),
+            form: String::new(),
+            kept: false,
+        }
+    }
+
+    /// The note as it is; if that can not be read, as it was.
+    fn read(&self) -> Option<&Read> {
+        let good = self.state.good.as_ref().map(|good| &good.content.read);
+        self.given.content.read.as_ref().ok().or_else(|| good.and_then(|read| read.as_ref().ok()))
+    }
+
+    /// The names of its skills.
+    fn names(&self) -> &[String] {
+        self.read().map_or(&[], |read| &read.names)
+    }
+
+    /// The name of the file without its directory and ending, lower case.
+    fn stem(&self) -> String {
+        let name = self.given.file.rsplit(['/', '\\']).next().unwrap_or_default();
+        name.strip_suffix(".org").unwrap_or(name).to_lowercase()
+    }
+
+    /// How a chain of notes names it.
+    fn label(&self) -> String {
+        self.names().first().cloned().unwrap_or_else(|| self.stem())
+    }
+
+    fn without_skill(&self, read: &Read) -> Problem {
+        let blocks = &read.note.blocks;
+        if blocks.is_empty() {
+            let message = "the title says SKILL, but there is no Lisp block";
+            return self.problem(
+                0,
+                message,
+                "Add #+begin_src lisp … #+end_src with a (defskill :name …) in it.",
+            );
+        }
+        let line = blocks.last().map_or(0, |block| block.line);
+        let hint = "End its Lisp with (defskill :name :priority 50 :trigger #'f :neuro #'g :symbolic #'h).";
+        let message = if read.defines { "no defskill was evaluated" } else { "the note defines no skill" };
+        self.problem(line, message, hint)
+    }
+
+    fn failed(&self, read: &Read, needs: &[Need], error: &LispError) -> Problem {
+        let LispError { message, file, line, form, hint, .. } = error;
+        if *file == self.given.file {
+            return Problem { form: form.clone(), ..self.problem(*line, message, hint) };
+        }
+        if file.is_empty() {
+            let line = read.note.blocks.first().map_or(0, |block| block.line);
+            return Problem { form: form.clone(), ..self.problem(line, message, hint) };
+        }
+        let line = needs.first().map_or(0, |need| need.line);
+        let message =
+            format!("what the note depends on does not work with it: {file}:{}: {message}", error.line);
+        Problem { form: form.clone(), ..self.problem(line, message, hint) }
+    }
+
+    fn skill(
+        &self,
+        definition: &Definition,
+        read: &Read,
+        needs: &[Need],
+        program: &Program,
+        key: &[[u8; 32]],
+    ) -> Skill {
+        let note = &read.note;
+        let described =
+            [definition.description.as_deref().unwrap_or_default(), &note.description, &note.paragraph];
+        let description = described.iter().map(|text| text.trim()).find(|text| !text.is_empty());
+        let sha256 = match key {
+            [own] => hex(own),
+            all => hex(&Sha256::digest(all.concat())),
+        };
+        Skill {
+            name: definition.name.clone(),
+            priority: definition.priority,
+            description: clip(description.unwrap_or_default()),
+            title: note.title.clone(),
+            id: note.id.clone(),
+            tags: note.tags.clone(),
+            capabilities: definition.capabilities.clone(),
+            dependencies: needs.iter().map(|need| need.target.clone()).collect(),
+            origin: self.given.origin,
+            file: self.given.file.clone(),
+            line: definition.line,
+            sha256,
+            program: program.clone(),
+            trigger: definition.trigger,
+            neuro: definition.neuro,
+            symbolic: definition.symbolic,
+            prose: Arc::from(note.prose.as_str()),
+        }
+    }
+}
+
+/// `text` on one line, of at most [`MAX_DESCRIPTION`] characters.
+fn clip(text: &str) -> String {
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if words.chars().count() <= MAX_DESCRIPTION {
+        return words;
+    }
+    words.chars().take(MAX_DESCRIPTION - 1).chain(['…']).collect()
 }

@@ -408,6 +408,7 @@ fn grouped(digits: &str) -> String {
 fn fixed(core: &mut Core, found: &Directive, args: &mut Args<'_>, out: &mut String) -> Result<()> {
     let (params, value) = args.take_for(found)?;
     let number_value = super::numbers::float(core, value)?;
+    core.charge(50)?;
     let money = found.letter == '$';
     let (width, at) = if money { (0, 0) } else { (number(&params, 0), 1) };
     let text = match params.get(at) {
@@ -422,10 +423,9 @@ fn fixed(core: &mut Core, found: &Directive, args: &mut Args<'_>, out: &mut Stri
     padded(core, &format!("{sign}{text}"), width, ' ', true, out)
 }
 
-/// With so many digits after the point. As in Common Lisp, it is the shortest decimal form that is rounded, a
-/// half away from zero.
+/// With so many digits after the point, a half rounded away from zero. All digits that a float has are looked at.
 fn rounded(number: f64, digits: usize) -> String {
-    let text = format!("{}", number.abs());
+    let text = format!("{:.1080}", number.abs());
     let (whole, part) = text.split_once('.').unwrap_or((&text, ""));
     let mut all: Vec<u8> =
         whole.bytes().chain(part.bytes().chain(std::iter::repeat(b'0')).take(digits)).collect();

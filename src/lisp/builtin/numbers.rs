@@ -108,6 +108,9 @@ fn fold(
 }
 
 fn minus(core: &mut Core, args: &[Val]) -> Result<Val> {
+    if let [Val::Float(only)] = args {
+        return Ok(Val::Float(-only));
+    }
     let (first, rest) = match args {
         [only] => (Val::Int(0), std::slice::from_ref(only)),
         _ => (args[0], &args[1..]),

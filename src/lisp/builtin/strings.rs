@@ -75,6 +75,10 @@ pub const TABLE: &[Builtin] = &[
     run("string-right-trim", 2, 2, |c, a| trim(c, a, false, true)),
     run("split-string", 1, ANY, split_string),
     run("uiop:split-string", 1, ANY, split_string),
+    run("string-prefix-p", 2, 2, |c, a| edge(c, a[0], a[1], true)),
+    run("uiop:string-prefix-p", 2, 2, |c, a| edge(c, a[0], a[1], true)),
+    run("string-suffix-p", 2, 2, |c, a| edge(c, a[1], a[0], false)),
+    run("uiop:string-suffix-p", 2, 2, |c, a| edge(c, a[1], a[0], false)),
     run("symbol-name", 1, 1, |c, a| match a[0] {
         Val::Nil | Val::T | Val::Sym(_) | Val::Key(_) => {
             let name = c.designator(a[0])?;
@@ -186,6 +190,13 @@ fn trim(core: &mut Core, args: &[Val], left: bool, right: bool) -> Result<Val> {
         part = part.trim_end_matches(|c| bag.contains(&c));
     }
     core.str(part)
+}
+
+/// Whether a text begins or ends with a part.
+fn edge(core: &mut Core, part: Val, text: Val, start: bool) -> Result<Val> {
+    let (part, text) = (core.designator(part)?, core.designator(text)?);
+    core.charge_size(part.len())?;
+    Ok(Val::bool(if start { text.starts_with(&*part) } else { text.ends_with(&*part) }))
 }
 
 fn split_string(core: &mut Core, args: &[Val]) -> Result<Val> {

@@ -67,6 +67,9 @@ const CONDITIONS: &[(&str, &[Kind])] = &[
     ("control-error", &[Kind::Form]),
 ];
 
+/// The most skills of one note.
+const MAX_SKILLS: usize = 100;
+
 /// Whether `handler-case` knows a condition of this name.
 pub fn is_condition(name: &str) -> bool {
     CONDITIONS.iter().any(|(known, _)| *known == name)
@@ -234,6 +237,10 @@ fn defskill(core: &mut Core, args: &[Val]) -> Result<Val> {
     if !core.loading {
         return Err(Fault::new(Kind::Effect, "defskill may only be used while the note is loaded")
             .hint("Write it at top level."));
+    }
+    if core.skills.len() >= MAX_SKILLS {
+        return Err(Fault::new(Kind::Form, format!("a note defines more than {MAX_SKILLS} skills"))
+            .hint("Split the note."));
     }
     let span = core.size(args[0])?;
     let (mut name, mut pairs) = (None, Vec::new());

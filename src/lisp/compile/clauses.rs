@@ -272,35 +272,42 @@ impl Compiler<'_> {
 
     /// Gives a variable, or those of a pattern, their values in each round.
     pub(super) fn assign(&mut self, state: &mut Loop, pattern: Id, value: Id) -> Compiled {
-        let mut work = vec![(pattern, value)];
-        while let Some((pattern, value)) = work.pop() {
+        for (name, value) in self.parts(pattern, value)? {
             let nil = self.nil();
+            state.variables.push((name, nil));
+            state.body.push(self.make("setq", &[name, value]));
+        }
+        Ok(())
+    }
+
+    /// The variables of a pattern and their values, each of which may need those before it.
+    pub(super) fn parts(&mut self, pattern: Id, value: Id) -> Compiled<Vec<(Id, Id)>> {
+        let (mut work, mut found) = (vec![(pattern, value)], Vec::new());
+        while let Some((pattern, value)) = work.pop() {
             let dotted = self.tree.dotted(pattern).map(<[Id]>::to_vec);
             let items = dotted.clone().or_else(|| self.tree.items(pattern).map(<[Id]>::to_vec));
             let Some(mut items) = items else {
                 self.variable_name(pattern)?;
-                state.variables.push((pattern, nil));
-                state.body.push(self.make("setq", &[pattern, value]));
+                found.push((pattern, value));
                 continue;
             };
             let whole = self.fresh();
-            state.variables.push((whole, nil));
-            state.body.push(self.make("setq", &[whole, value]));
+            found.push((whole, value));
             let tail = if dotted.is_some() { items.pop() } else { None };
             let count = items.len();
-            let mut parts = Vec::new();
+            let mut inner = Vec::new();
             for (at, item) in items.into_iter().enumerate() {
                 if self.tree.symbol(item) != Some(names::NIL) {
                     let at = self.int(i64::try_from(at).unwrap_or(0));
-                    parts.push((item, self.make("nth", &[at, whole])));
+                    inner.push((item, self.make("nth", &[at, whole])));
                 }
             }
             if let Some(tail) = tail {
                 let at = self.int(i64::try_from(count).unwrap_or(0));
-                parts.push((tail, self.make("nthcdr", &[at, whole])));
+                inner.push((tail, self.make("nthcdr", &[at, whole])));
             }
-            work.extend(parts.into_iter().rev());
+            work.extend(inner.into_iter().rev());
         }
-        Ok(())
+        Ok(found)
     }
 }

@@ -240,7 +240,8 @@ impl Compiler<'_> {
                     state.at += 1;
                     value = self.next_form(state, "=")?;
                 }
-                state.variables.push((name, value));
+                let parts = self.parts(name, value)?;
+                state.variables.extend(parts);
                 if self.loop_word(state.words.get(state.at).copied()) != "and" {
                     return Ok(());
                 }

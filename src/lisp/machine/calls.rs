@@ -219,7 +219,7 @@ impl Machine {
                 && pair[1].is_true()
         };
         allow |= extra.chunks_exact(2).any(|pair| allowing(pair, &self.core));
-        self.core.charge(extra.len() as u64)?;
+        self.core.charge(extra.len() as u64 * (1 + code.keys.len() as u64 / 16))?;
         for pair in extra.chunks_exact(2) {
             let known = match pair[0] {
                 Val::Key(key) => code.keys.iter().position(|other| *other == key),
@@ -248,5 +248,5 @@ impl Machine {
 }
 
 fn shown(core: &Core, name: Sym) -> String {
-    core.names.name(name).to_owned()
+    super::place::clipped(core.names.name(name), 60)
 }

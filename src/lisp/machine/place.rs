@@ -28,7 +28,7 @@ pub fn locate(unit: &Unit, fault: Fault, span: Option<Span>) -> LispError {
     };
     LispError {
         kind: fault.kind,
-        message: fault.message,
+        message: clipped(&fault.message, 1_000),
         file: file.map(|file| file.name.to_string()).unwrap_or_default(),
         line: if file.is_some() { span.map_or(0, |span| span.line as usize) } else { 0 },
         form,
@@ -39,9 +39,13 @@ pub fn locate(unit: &Unit, fault: Fault, span: Option<Span>) -> LispError {
 /// On one line, at most 100 characters.
 fn clip(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
-    let line = words.join(" ");
-    match line.char_indices().nth(100) {
-        Some((at, _)) => format!("{}…", &line[..at]),
-        None => line,
+    clipped(&words.join(" "), 100)
+}
+
+/// At most so many characters.
+pub fn clipped(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
     }
 }

@@ -47,6 +47,10 @@ const OWN: &[(&str, &str)] = &[
     ("(uiop:split-string \"a,b\" :separator \",\")", "(\"a\" \"b\")"),
     ("(uiop:split-string \"a.b.c\" :separator '(#\\.) :max 2)", "(\"a.b\" \"c\")"),
     ("(uiop:getenv \"HOME\")", "NIL"),
+    (
+        "(list (uiop:string-prefix-p \"ab\" \"abc\") (string-suffix-p \"abc\" \"bc\") (string-prefix-p \"b\" \"abc\"))",
+        "(T T NIL)",
+    ),
     ("(kernel-log \"x ~a\" 1)", "NIL"),
     ("(list (float 3) (coerce 1 'float))", "(3.0 1.0)"),
     ("(read-from-string \"#| c |# 'x\")", "'X"),

@@ -3,10 +3,10 @@
 use std::process::{Command, Stdio};
 
 use super::eval;
-use super::{atoms, common};
+use super::{atoms, common, odd};
 
 const TABLES: &[&[(&str, &str)]] =
-    &[common::FORMS, common::LOOPS, common::LISTS, atoms::NUMBERS, atoms::STRINGS];
+    &[common::FORMS, common::LOOPS, common::LISTS, atoms::NUMBERS, atoms::STRINGS, odd::ODD];
 
 /// What the standard leaves open, or SBCL prints otherwise.
 const OPEN: &[&str] = &["(function car)", "#\\Space", "(float 3)"];
@@ -40,8 +40,8 @@ fn the_same_in_sbcl() {
     let mut script = String::from(
         "(setf *read-default-float-format* 'double-float *print-right-margin* 100000)\n\
          (declaim (sb-ext:muffle-conditions warning))\n\
-         (defun show (text) (format t \"~a~%\" (handler-case (let ((*error-output* (make-broadcast-stream)))\
-         (prin1-to-string (eval (read-from-string text)))) (error () \"ERROR\"))))\n",
+         (defun show (text) (format t \"~a~c\" (handler-case (let ((*error-output* (make-broadcast-stream)))\
+         (prin1-to-string (eval (read-from-string text)))) (error () \"ERROR\")) (code-char 30)))\n",
     );
     let forms: Vec<_> =
         TABLES.iter().flat_map(|table| table.iter()).filter(|(form, _)| !OPEN.contains(form)).collect();
@@ -53,7 +53,7 @@ fn the_same_in_sbcl() {
     std::fs::write(file.path(), script).unwrap();
     let out = Command::new("sbcl").arg("--script").arg(file.path()).output().unwrap();
     let text = String::from_utf8_lossy(&out.stdout);
-    let lines: Vec<&str> = text.lines().collect();
+    let lines: Vec<&str> = text.split_terminator('\u{1e}').collect();
     assert_eq!(lines.len(), forms.len(), "{}", String::from_utf8_lossy(&out.stderr));
     let mut wrong = Vec::new();
     for ((form, expected), line) in forms.iter().zip(lines) {
