@@ -192,6 +192,11 @@ impl Kernel {
         mut events: mpsc::Receiver<Event>,
         client: mpsc::Sender<Outgoing>,
     ) -> Result<()> {
+        let changed = self.internal.clone();
+        // If the queue is full, the next turn looks all the same.
+        let _watch = crate::skills::watch(self.library.directory(), move || {
+            drop(changed.try_send(Event::Skills));
+        });
         loop {
             let deadline = self.deadline();
             let may_send = self.outbox.ready(&self.store);
