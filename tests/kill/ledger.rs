@@ -232,7 +232,10 @@ impl Log {
                 self.demand(first.as_ref() == Some(&turn.0), || format!("{turn} overtook {first:?}"));
                 self.turns.get_mut(&turn.0).unwrap().started = true;
             }
-            Record::Prompted { turn, .. } | Record::Replied { turn, .. } => self.works(&turn.0),
+            Record::Dispatched { turn, .. }
+            | Record::Gated { turn, .. }
+            | Record::Prompted { turn, .. }
+            | Record::Replied { turn, .. } => self.works(&turn.0),
             Record::ActionProposed { actuation, turn, action, system, .. } => {
                 self.works(&turn.0);
                 self.demand(!system, || format!("a system error: {action}"));
