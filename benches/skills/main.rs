@@ -1,0 +1,2 @@
+//! Measures skills.
+fn main() {}
