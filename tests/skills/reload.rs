@@ -218,7 +218,10 @@ fn a_watched_directory_tells_of_changes_even_if_it_comes_later() {
     let directory = tempfile::tempdir().unwrap();
     let skills = directory.path().join("agent").join("skills");
     let (sender, told) = channel();
-    let watch = watch(&skills, move || drop(sender.send(()))).expect("inotify, or its like");
+    let watch = watch(&skills, move || {
+        let _ = sender.send(());
+    })
+    .expect("inotify, or its like");
     let expect = |what: &str| {
         told.recv_timeout(Duration::from_secs(30)).unwrap_or_else(|_| panic!("not told of {what}"));
         // What belongs to the same change.

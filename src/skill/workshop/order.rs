@@ -4,6 +4,7 @@
 //! user's `identity` can build on the built-in one, and a broken one leaves the built-in in its place.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::super::content::{Need, Read};
 use super::{MAX_CHAIN, Part, Problem, Slot, Workshop};
@@ -72,7 +73,6 @@ impl Workshop {
     pub(super) fn work(&self, slots: &mut [Slot<'_>]) {
         let mut round = Round {
             index: index(slots),
-            by_file: slots.iter().enumerate().map(|(at, slot)| (slot.given.file.clone(), at)).collect(),
             marks: vec![Mark::New; slots.len()],
             cycles: HashMap::new(),
             frames: Vec::new(),
@@ -93,7 +93,6 @@ impl Workshop {
 struct Round<'s, 'g> {
     slots: &'s mut [Slot<'g>],
     index: Index,
-    by_file: HashMap<String, usize>,
     marks: Vec<Mark>,
     /// The circles that were found, by their members.
     cycles: HashMap<usize, Vec<usize>>,
@@ -188,7 +187,7 @@ impl<'g> Round<'_, 'g> {
     /// Evaluates a note whose needs are met; goes on with it if there turn out to be more.
     fn finish(&mut self, workshop: &Workshop, mut frame: Frame<'g>) {
         let own = frame.slot;
-        let below = parts(own, &frame.found, self.slots, &self.by_file);
+        let below = parts(own, &frame.found, self.slots);
         let chain = match chain(own, &frame.found, below.len(), self.slots) {
             Ok(chain) => chain,
             Err(message) => {
@@ -216,21 +215,20 @@ fn broken(target: &str, other: &Slot<'_>) -> String {
     message
 }
 
-/// What is evaluated before a note that builds on `found`: each once, in order, in its newest version that works.
-fn parts(own: usize, found: &[usize], slots: &[Slot<'_>], by_file: &HashMap<String, usize>) -> Vec<Part> {
+/// What is evaluated before a note that builds on `found`, in order and each once. What works only with an earlier
+/// version of another brings that version.
+fn parts(own: usize, found: &[usize], slots: &[Slot<'_>]) -> Vec<Part> {
     let mut parts: Vec<Part> = Vec::new();
-    let mut add = |file: &str, content| {
-        if file != slots[own].given.file && !parts.iter().any(|part| part.file == file) {
-            parts.push(Part { file: file.to_owned(), content });
+    let mut add = |part: Part| {
+        if part.file != slots[own].given.file && !parts.iter().any(|other| other.file == part.file) {
+            parts.push(part);
         }
     };
     for other in found {
-        let Some(good) = &slots[*other].state.good else { continue };
-        for part in &good.below {
-            let newest = by_file.get(&part.file).and_then(|at| slots[*at].state.good.as_ref());
-            add(&part.file, newest.map_or(&part.content, |good| &good.content).clone());
-        }
-        add(&slots[*other].given.file, good.content.clone());
+        let slot = &slots[*other];
+        let Some(good) = &slot.state.good else { continue };
+        good.below.iter().cloned().for_each(&mut add);
+        add(Part { file: slot.given.file.clone(), content: Arc::clone(&good.content) });
     }
     parts
 }
