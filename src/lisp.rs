@@ -107,9 +107,12 @@ pub enum Mode {
     Neuro,
 }
 
-/// A function of one [`Program`]: a name, resolved when it is called, or a lambda. No use in another program.
+/// A function of one [`Program`]: a name, resolved when it is called, or a lambda. Another program does not call it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Function(Val);
+pub struct Function {
+    value: Val,
+    of: u64,
+}
 
 /// What a `defskill` form said.
 #[derive(Clone, Debug, PartialEq)]
@@ -142,6 +145,8 @@ pub struct Program(Arc<Loaded>);
 
 /// What a program is made of.
 struct Loaded {
+    /// Which load it is from: a function of another is not called.
+    id: u64,
     unit: Arc<Unit>,
     base: Arc<Store>,
     names: Arc<Names>,
@@ -181,7 +186,8 @@ impl Program {
     pub fn function(&self, name: &str) -> Option<Function> {
         let sym = self.0.names.find(&names::lower(name))?;
         let number = *self.0.unit.functions.get(&sym)?;
-        (self.0.functions[number as usize] != Val::Unbound).then_some(Function(Val::Sym(sym)))
+        (self.0.functions[number as usize] != Val::Unbound)
+            .then_some(Function { value: Val::Sym(sym), of: self.0.id })
     }
 
     /// The names of the functions that the note defines, lower case, in its order.
@@ -222,7 +228,8 @@ impl Program {
         let unit = Arc::clone(&self.0.unit);
         let core = self.core(env, &limits);
         let machine = Machine::new(core, prelude::Root::get(), unit, globals, Some(mode), &limits);
-        Call { machine, state: State::New(function, args) }
+        let state = if function.of == self.0.id { State::New(function, args) } else { State::Foreign };
+        Call { machine, state }
     }
 }
 
@@ -234,6 +241,7 @@ pub struct Call {
 
 enum State {
     New(Function, Vec<Datum>),
+    Foreign,
     Ready,
     Asked,
     Over,
@@ -275,6 +283,7 @@ impl Call {
     fn go(&mut self) -> Result<Outcome, LispError> {
         match std::mem::replace(&mut self.state, State::Over) {
             State::New(function, args) => self.start(function, &args)?,
+            State::Foreign => return Err(misuse("the function is another program's", "Call it in its own.")),
             State::Ready => {}
             State::Asked => return Err(misuse("the call waits for an answer", "Give it with Call::answer.")),
             State::Over => return Err(misuse("the call is over", "Make a new one.")),
@@ -294,7 +303,7 @@ impl Call {
         for arg in args {
             values.push(machine.core.import(arg).map_err(|fault| machine.located(fault))?);
         }
-        machine.start(function.0, &values)
+        machine.start(function.value, &values)
     }
 
     /// The model's answer to [`Outcome::Ask`]: the value of that `ask-neuro`. Without a question it does nothing.

@@ -162,6 +162,11 @@ impl Core {
             self.until_clock -= work;
             return Ok(());
         }
+        self.clock()
+    }
+
+    /// Looks at the clock.
+    pub fn clock(&mut self) -> Result<()> {
         self.until_clock = CLOCK_EVERY;
         if self.started.is_some_and(|started| started.elapsed() > self.time) {
             return Err(

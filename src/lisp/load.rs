@@ -1,6 +1,7 @@
 //! Loading a note: all blocks are read, then compiled together, then evaluated in order.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::code::{File, Unit};
 use super::compile::Compiler;
@@ -12,6 +13,9 @@ use super::prelude::Root;
 use super::reader::{MAX_TEXT, Reader};
 use super::syntax::{Span, Tree};
 use super::{Definition, Environment, Function, Limits, Loaded, Source};
+
+/// How many notes were loaded.
+static LOADS: AtomicU64 = AtomicU64::new(0);
 
 pub fn load(sources: &[Source<'_>], env: Arc<dyn Environment>, limits: &Limits) -> Result<Loaded, LispError> {
     let root = Root::get();
@@ -36,18 +40,19 @@ pub fn load(sources: &[Source<'_>], env: Arc<dyn Environment>, limits: &Limits) 
             return Err(machine.located(Fault::new(Kind::Effect, "a note may not ask while it is loaded")));
         }
     }
+    let id = LOADS.fetch_add(1, Ordering::Relaxed);
     let mut skills: Vec<Definition> = Vec::new();
     for raw in std::mem::take(&mut machine.core.skills) {
         let span = unit.spans.get(raw.span).copied();
         let skill =
-            definition(&mut machine, &raw, span, &unit).map_err(|fault| locate(&unit, fault, span))?;
+            definition(&mut machine, &raw, (span, id), &unit).map_err(|fault| locate(&unit, fault, span))?;
         skills.retain(|other| other.name != skill.name);
         skills.push(skill);
     }
     let Machine { mut core, functions, globals, .. } = machine;
     let logs = std::mem::take(&mut core.logs);
     let (base, names) = core.freeze();
-    Ok(Loaded { unit, base: Arc::new(base), names: Arc::new(names), functions, globals, skills, logs })
+    Ok(Loaded { id, unit, base: Arc::new(base), names: Arc::new(names), functions, globals, skills, logs })
 }
 
 fn compile(sources: &[Source<'_>], core: &mut Core, root: &'static Root) -> Result<Unit, LispError> {
@@ -103,7 +108,7 @@ fn list_of_names(machine: &mut Machine, value: Val) -> Result<Vec<String>, Fault
 fn definition(
     machine: &mut Machine,
     raw: &RawSkill,
-    span: Option<Span>,
+    (span, id): (Option<Span>, u64),
     unit: &Unit,
 ) -> Result<Definition, Fault> {
     let file = span.and_then(|span| unit.files.get(span.text as usize));
@@ -135,7 +140,11 @@ fn definition(
             "dependencies" => skill.dependencies = list_of_names(machine, value).map_err(in_skill)?,
             "capabilities" => skill.capabilities = list_of_names(machine, value).map_err(in_skill)?,
             _ => {
-                let found = if value == Val::Nil { None } else { Some(function(machine, &key, value)?) };
+                let found = if value == Val::Nil {
+                    None
+                } else {
+                    Some(Function { value: function(machine, &key, value)?, of: id })
+                };
                 match key.as_str() {
                     "trigger" => skill.trigger = found,
                     "neuro" => skill.neuro = found,
@@ -148,9 +157,9 @@ fn definition(
 }
 
 /// What a skill gives as a function: it must be there now that all blocks are evaluated.
-fn function(machine: &mut Machine, key: &str, value: Val) -> Result<Function, Fault> {
+fn function(machine: &mut Machine, key: &str, value: Val) -> Result<Val, Fault> {
     if machine.resolve(value).is_some() {
-        return Ok(Function(value));
+        return Ok(value);
     }
     if let Val::Sym(sym) = value {
         let word = machine.core.names.name(sym).to_owned();

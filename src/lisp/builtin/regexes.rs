@@ -30,8 +30,10 @@ pub const TABLE: &[Builtin] = &[
     run("ppcre:split", 2, ANY, split),
 ];
 
-/// The sizes that a compiled expression may have, and how much a byte of text costs then.
-const SIZES: &[(usize, u64)] = &[(8 << 10, 1), (32 << 10, 4), (128 << 10, 32)];
+/// The sizes that a compiled expression may have, and how many steps a byte of text costs then: what it takes at worst
+/// grows with the size. Only all matches together may take more than linear time, so that the clock is looked at
+/// after each.
+const SIZES: &[(usize, u64)] = &[(8 << 10, 1), (32 << 10, 4), (128 << 10, 16)];
 /// The most bytes of an expression.
 const MAX_PATTERN: usize = 2_000;
 /// The most expressions one call keeps.
@@ -88,7 +90,7 @@ fn subject(core: &mut Core, value: Val, start: Val, end: Val, cost: u64) -> Resu
     let text = core.text(at).clone();
     let range = core.range(start, end, text.chars)?;
     let range = super::sequences::bytes(&text.text, text.is_ascii(), range);
-    core.charge(1 + (range.len() as u64).saturating_mul(cost) / 4)?;
+    core.charge(1 + (range.len() as u64).saturating_mul(cost))?;
     Ok(Subject { ascii: text.is_ascii(), text: text.text, range })
 }
 
@@ -143,6 +145,7 @@ fn all_matches(core: &mut Core, args: &[Val]) -> Result<Val> {
     let mut items = Vec::new();
     for found in regex.find_iter(subject.text()) {
         core.charge(10)?;
+        core.clock()?;
         items.push(core.str(found.as_str())?);
     }
     core.list(&items)
@@ -161,6 +164,7 @@ fn replace(core: &mut Core, args: &[Val], all: bool) -> Result<Val> {
     let mut any = false;
     for found in regex.captures_iter(text) {
         core.charge(20 + with.len() as u64 / 8)?;
+        core.clock()?;
         let Some(whole) = found.get(0) else { break };
         out.push_str(&text[last..whole.start()]);
         expand(&with, &found, &mut out);
@@ -220,6 +224,7 @@ fn split(core: &mut Core, args: &[Val]) -> Result<Val> {
     let (text, mut parts, mut last) = (subject.text(), Vec::new(), 0);
     for found in regex.find_iter(text) {
         core.charge(10)?;
+        core.clock()?;
         if parts.len() + 1 >= limit {
             break;
         }

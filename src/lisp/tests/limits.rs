@@ -139,6 +139,12 @@ fn regular_expressions() {
     }
     let form = "(let ((s (make-string 100000 :initial-element #\\a))) (scan \"(a+)+b\" s))";
     assert_eq!(eval(form).unwrap(), "NIL");
+    // All matches of this one take quadratic time.
+    let slow = "(let ((s (make-string 200000 :initial-element #\\A))) (length (all-matches-as-strings \".*[^A-Z]|[A-Z]\" s)))";
+    let program = load(&format!("(defun f () {slow})")).unwrap();
+    let limits = Limits { time: Duration::from_millis(50), ..roomy() };
+    let mut call = program.call(program.function("f").unwrap(), vec![], Mode::Gate, Arc::new(()), limits);
+    assert_eq!(call.run().unwrap_err().kind, Kind::Time);
     let heavy = "(let ((s (make-string 1000000 :initial-element #\\a)))
         (loop (scan \"(a|b|ab)*?(a|b){1,60}c(x*)*(a|aa)+$\" s)))";
     assert!(matches!(kind(heavy), Kind::Fuel | Kind::Time));

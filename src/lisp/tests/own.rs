@@ -308,6 +308,16 @@ fn what_a_call_sees_and_says() {
 }
 
 #[test]
+fn a_function_belongs_to_its_program() {
+    let one = load("(defskill :a :trigger (let ((x 1)) (lambda () x)))").unwrap();
+    let two = load("(defun f () 1)").unwrap();
+    let trigger = one.skills()[0].trigger.unwrap();
+    let error = two.call(trigger, vec![], Mode::Gate, Arc::new(()), roomy()).run().unwrap_err();
+    assert!(error.message.contains("another program"), "{error}");
+    assert!(one.clone().call(trigger, vec![], Mode::Gate, Arc::new(()), roomy()).run().is_ok());
+}
+
+#[test]
 fn own_names_may_be_defined() {
     let program =
         load("(defun split (x) (list :mine x)) (defun f () (list (split 1) (cl-ppcre:split \",\" \"a,b\")))")
