@@ -9,6 +9,7 @@ mod watch;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::config::{Config, Paths, Source};
 use crate::lisp::Environment;
@@ -120,7 +121,7 @@ impl Library {
         if same {
             return None;
         }
-        self.shelf = Arc::new(self.workshop.update(&notes));
+        self.shelf = Arc::new(self.workshop.update(&notes, Instant::now()));
         self.given = notes;
         Some(self.shelf())
     }

@@ -91,9 +91,8 @@ impl Workshop {
         Self { env, limits: Limits::default(), known: HashMap::new(), gone: HashMap::new() }
     }
 
-    /// The shelf of these notes, given in the order of their sources.
-    pub fn update(&mut self, notes: &[Given]) -> Shelf {
-        let now = Instant::now();
+    /// The shelf of these notes, given in the order of their sources, at the time `now`.
+    pub fn update(&mut self, notes: &[Given], now: Instant) -> Shelf {
         self.gone.retain(|_, (since, _)| now.duration_since(*since) < MEMORY);
         let mut slots = Vec::with_capacity(notes.len());
         for given in notes {

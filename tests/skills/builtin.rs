@@ -165,3 +165,17 @@ fn a_note_of_the_original_kernel_loads_as_it_is() {
     let text = put.get("payload").unwrap().get("text").unwrap().as_str().unwrap();
     assert_eq!(text, "*System Error:* the proposed action was rejected: (:TYPE :ODD)");
 }
+
+#[test]
+fn the_note_in_the_documentation_works() {
+    let text = include_str!("../../docs/skills.md");
+    let example = text.split("```org\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let home = Home::with(&[("haiku.org", example)]);
+    assert_eq!((home.names(), home.problems()), (vec!["haiku".to_owned()], vec![]));
+    let shelf = home.shelf();
+    let haiku = shelf.get("haiku").unwrap();
+    let triggered = run(haiku, haiku.trigger.unwrap(), vec![event("Haiku about rain")], Mode::Trigger);
+    assert_eq!(triggered, Outcome::Value(Datum::T));
+    let refused = run(haiku, haiku.symbolic.unwrap(), vec![shell("ls"), event("x")], Mode::Gate);
+    assert_eq!(refused, Outcome::Value(Datum::plist([("refuse", Datum::str("a haiku needs no command"))])));
+}
