@@ -13,6 +13,7 @@ mod policy;
 mod sandbox;
 mod serve;
 mod session;
+mod skill;
 mod why;
 mod steps;
 
@@ -50,6 +51,7 @@ enum Command {
     Policy(policy::Args),
     Sandbox(sandbox::Args),
     Session(session::Args),
+    Skill(skill::Args),
     Why(why::Args),
     Steps(steps::Args),
     Doctor(doctor::Args),
@@ -83,6 +85,9 @@ pub fn main() -> ExitCode {
         }),
         Command::Session(args) => {
             config().and_then(|config| session::run(&args, &config, &mut io::stdout().lock())).map(|()| 0)
+        }
+        Command::Skill(args) => {
+            config().and_then(|config| skill::run(&args, &config, &mut io::stdout().lock()))
         }
         Command::Why(args) => {
             config().and_then(|config| why::run(&args, &config, &mut io::stdout().lock())).map(|()| 0)

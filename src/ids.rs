@@ -98,8 +98,8 @@ fn random_bytes() -> Result<[u8; 16], getrandom::Error> {
     Ok(bytes)
 }
 
-/// A version 4 UUID (RFC 9562, section 5.4).
-fn uuid() -> Result<String, getrandom::Error> {
+/// A fresh random version 4 UUID (RFC 9562, section 5.4).
+pub fn uuid() -> Result<String, getrandom::Error> {
     let mut bytes = random_bytes()?;
     bytes[6] = (bytes[6] & 0x0f) | 0x40;
     bytes[8] = (bytes[8] & 0x3f) | 0x80;

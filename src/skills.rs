@@ -9,13 +9,18 @@ mod watch;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::config::{Config, Paths, Source};
 use crate::lisp::Environment;
-use crate::skill::{Given, Origin, Shelf, Workshop};
+use crate::skill::{Content, Given, Origin, Shelf, Workshop};
+use files::Files;
 
 pub use builtin::NOTES as BUILTIN;
 pub use watch::{Watch, watch};
+
+/// How the file of a built-in note begins where it is shown.
+pub const BUILTIN_DIRECTORY: &str = "built-in/";
 
 /// The variables that notes may see, if they are set. `MEMEX_USER` and `MEMEX_ASSISTANT` beside them, as configured.
 const VARIABLES: &[&str] = &["USER", "LANG", "TZ"];
@@ -37,7 +42,12 @@ pub fn environment(config: &Config, env: impl Fn(&str) -> Option<String>) -> Arc
 /// All notes, and the skills they make.
 pub struct Library {
     directory: PathBuf,
+    files: Files,
+    /// Further notes, each a file of its own.
+    more: Vec<PathBuf>,
+    builtin: Vec<Given>,
     workshop: Workshop,
+    given: Vec<Given>,
     shelf: Arc<Shelf>,
 }
 
@@ -45,8 +55,20 @@ impl Library {
     /// Reads all notes. What is wrong with one is a problem on the shelf, never an error here.
     #[must_use]
     pub fn open(paths: &Paths, env: Arc<dyn Environment>) -> Self {
-        let directory = paths.skills();
-        let mut library = Self { directory, workshop: Workshop::new(env), shelf: Arc::default() };
+        let given = |(name, text): &(&str, &str)| Given {
+            origin: Origin::Builtin,
+            file: format!("{BUILTIN_DIRECTORY}{name}"),
+            content: Arc::new(Content::new(text.as_bytes())),
+        };
+        let mut library = Self {
+            directory: paths.skills(),
+            files: Files::default(),
+            more: Vec::new(),
+            builtin: BUILTIN.iter().map(given).collect(),
+            workshop: Workshop::new(env),
+            given: Vec::new(),
+            shelf: Arc::default(),
+        };
         library.refresh();
         library
     }
@@ -63,11 +85,44 @@ impl Library {
         &self.directory
     }
 
-    /// Reads what changed on disk; the new shelf if there is one.
+    /// Adds a note that lies elsewhere, after all others; the name under which it is shown. One that is there already
+    /// is not added again.
+    pub fn add(&mut self, path: &Path) -> String {
+        let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let same = |file: &str| Path::new(file).canonicalize().is_ok_and(|other| other == real);
+        let there = self.given.iter().find(|note| note.origin != Origin::Builtin && same(&note.file));
+        if let Some(there) = there {
+            return there.file.clone();
+        }
+        self.more.push(path.to_owned());
+        self.refresh();
+        files::shown(path)
+    }
+
+    /// Whether this note, as it is shown, says nothing of being a skill.
+    #[must_use]
+    pub fn is_something_else(&self, file: &str) -> bool {
+        self.given.iter().any(|note| note.file == file && note.content.is_something_else())
+    }
+
+    /// Reads what changed on disk; the new shelf if anything did.
     pub fn refresh(&mut self) -> Option<Arc<Shelf>> {
-        let notes: Vec<Given> = Vec::new();
-        let _ = Origin::Builtin;
-        self.shelf = Arc::new(self.workshop.update(&notes));
-        None
+        let mut notes = self.builtin.clone();
+        self.files.read(&self.directory, Origin::User, &mut notes);
+        for path in &self.more {
+            notes.push(Given {
+                origin: Origin::User,
+                file: files::shown(path),
+                content: files::content(path),
+            });
+        }
+        let same = notes.len() == self.given.len()
+            && notes.iter().zip(&self.given).all(|(new, old)| new.is_same(old));
+        if same {
+            return None;
+        }
+        self.shelf = Arc::new(self.workshop.update(&notes, Instant::now()));
+        self.given = notes;
+        Some(self.shelf())
     }
 }

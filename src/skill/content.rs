@@ -40,11 +40,13 @@ impl Content {
         Self { sha256: Sha256::digest(bytes).into(), read: note::parse_bytes(bytes).map(Read::new) }
     }
 
-    /// A file that can not be read. `hint` is what to do about it.
+    /// What can not be read: `message` says why, `hint` what to do.
     #[must_use]
-    pub fn unreadable(why: &str, hint: &'static str) -> Self {
-        let error = NoteError { line: 0, message: format!("the note can not be read: {why}"), hint };
-        Self { sha256: Sha256::digest(why.as_bytes()).into(), read: Err(error) }
+    pub fn unreadable(message: String, hint: &'static str) -> Self {
+        Self {
+            sha256: Sha256::digest(message.as_bytes()).into(),
+            read: Err(NoteError { line: 0, message, hint }),
+        }
     }
 
     /// SHA-256 of the bytes.

@@ -33,6 +33,14 @@ pub struct Given {
     pub content: Arc<Content>,
 }
 
+impl Given {
+    /// Whether the other is the same note with the same content.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.file == other.file && self.content.sha256 == other.content.sha256
+    }
+}
+
 /// Makes skills of notes, and remembers what worked.
 pub struct Workshop {
     env: Arc<dyn Environment>,
@@ -72,6 +80,8 @@ struct Slot<'g> {
     state: State,
     /// What is wrong with it as it stands now.
     problem: Option<Problem>,
+    /// Whether it works all the same.
+    works: bool,
 }
 
 impl Workshop {
@@ -81,9 +91,8 @@ impl Workshop {
         Self { env, limits: Limits::default(), known: HashMap::new(), gone: HashMap::new() }
     }
 
-    /// The shelf of these notes, given in the order of their sources.
-    pub fn update(&mut self, notes: &[Given]) -> Shelf {
-        let now = Instant::now();
+    /// The shelf of these notes, given in the order of their sources, at the time `now`.
+    pub fn update(&mut self, notes: &[Given], now: Instant) -> Shelf {
         self.gone.retain(|_, (since, _)| now.duration_since(*since) < MEMORY);
         let mut slots = Vec::with_capacity(notes.len());
         for given in notes {
@@ -92,7 +101,7 @@ impl Workshop {
                 continue;
             }
             let state = known.or_else(|| self.gone.remove(&given.file).map(|(_, state)| state));
-            slots.push(Slot { given, state: state.unwrap_or_default(), problem: None });
+            slots.push(Slot { given, state: state.unwrap_or_default(), problem: None, works: false });
         }
         self.gone.extend(self.known.drain().map(|(file, state)| (file, (now, state))));
         self.work(&mut slots);
@@ -100,7 +109,8 @@ impl Workshop {
         for slot in slots {
             let good = slot.state.good.as_ref();
             skills.extend(good.into_iter().flat_map(|good| good.skills.iter().cloned()));
-            problems.extend(slot.problem.map(|problem| Problem { kept: good.is_some(), ..problem }));
+            let kept = good.is_some() && !slot.works;
+            problems.extend(slot.problem.map(|problem| Problem { kept, ..problem }));
             self.known.insert(slot.given.file.clone(), slot.state);
         }
         Shelf::new(skills, problems)
@@ -278,9 +288,10 @@ impl Slot<'_> {
     }
 }
 
-/// `text` on one line, of at most [`MAX_DESCRIPTION`] characters.
+/// `text` on one line without control characters, of at most [`MAX_DESCRIPTION`] characters.
 fn clip(text: &str) -> String {
-    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let spaced = text.replace(char::is_control, " ");
+    let words = spaced.split_whitespace().collect::<Vec<_>>().join(" ");
     if words.chars().count() <= MAX_DESCRIPTION {
         return words;
     }

@@ -1,1 +1,193 @@
-//! Reads notes from a directory.
+//! Reads the notes of a directory, and only those again that changed.
+//!
+//! A note is a `*.org` file in the directory, or `NAME/NAME.org`. Links are followed wherever they lead: the directory
+//! is the user's own, and dotfile managers make such links. (A project's will have to stay inside it.) What is no
+//! regular file is never opened for long, and names that begin with `.` or `#` are editors' own.
+
+use std::collections::HashMap;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::skill::note::MAX_NOTE;
+use crate::skill::{Content, Given, Origin};
+
+/// The most notes of a directory.
+pub const MAX_NOTES: usize = 4_096;
+
+/// How long after a change a file is read again whatever its time says: a second change may bear the same time.
+const UNSETTLED: Duration = Duration::from_secs(2);
+
+/// What was read, by path.
+#[derive(Default)]
+pub struct Files {
+    known: HashMap<PathBuf, Known>,
+}
+
+struct Known {
+    stamp: Stamp,
+    settled: bool,
+    content: Arc<Content>,
+}
+
+/// What tells that a file is another than before.
+#[derive(PartialEq)]
+struct Stamp {
+    modified: Option<SystemTime>,
+    length: u64,
+    /// Device, inode, and the time of the last change of either.
+    #[cfg(unix)]
+    inode: (u64, u64, i64, i64),
+}
+
+impl Stamp {
+    fn of(data: &Metadata) -> Self {
+        #[cfg(unix)]
+        use std::os::unix::fs::MetadataExt;
+        Self {
+            modified: data.modified().ok(),
+            length: data.len(),
+            #[cfg(unix)]
+            inode: (data.dev(), data.ino(), data.ctime(), data.ctime_nsec()),
+        }
+    }
+}
+
+impl Files {
+    /// Adds the notes of `directory` to `notes`, by name. One that does not exist has none.
+    pub fn read(&mut self, directory: &Path, origin: Origin, notes: &mut Vec<Given>) {
+        let mut before = std::mem::take(&mut self.known);
+        let mut add = |path: &Path, content| {
+            notes.push(Given { origin, file: shown(path), content });
+        };
+        let mut paths = match list(directory) {
+            Ok(paths) => paths,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => {
+                let message = format!("the directory of skills can not be read: {error}");
+                add(
+                    directory,
+                    Arc::new(Content::unreadable(message, "Make it a directory that you may read.")),
+                );
+                Vec::new()
+            }
+        };
+        paths.sort();
+        if paths.len() > MAX_NOTES {
+            let message = format!("there are {} notes, and only the first {MAX_NOTES} are used", paths.len());
+            add(directory, Arc::new(Content::unreadable(message, "Move some of them elsewhere.")));
+            paths.truncate(MAX_NOTES);
+        }
+        for path in paths {
+            let (known, content) = look(&path, before.remove(&path));
+            add(&path, content);
+            if let Some(known) = known {
+                self.known.insert(path, known);
+            }
+        }
+    }
+}
+
+/// The path of a note as people see it.
+pub fn shown(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    if text.contains(char::is_control) { text.escape_debug().to_string() } else { text.into_owned() }
+}
+
+/// What is in the file, whether it changed or not.
+pub fn content(path: &Path) -> Arc<Content> {
+    look(path, None).1
+}
+
+/// What is in the file, read only if it changed. Nothing is remembered of one that can not be read.
+fn look(path: &Path, before: Option<Known>) -> (Option<Known>, Arc<Content>) {
+    let text = path.to_str().filter(|text| !text.contains(char::is_control));
+    let outcome = match text {
+        None => Err(io::Error::other("its name is not plain UTF-8; rename it")),
+        Some(_) => fs::metadata(path).and_then(|data| {
+            let stamp = Stamp::of(&data);
+            match before {
+                Some(before) if before.settled && before.stamp == stamp => Ok(before),
+                before => read(path).map(|(data, bytes)| Known::new(&data, &bytes, before)),
+            }
+        }),
+    };
+    match outcome {
+        Ok(known) => {
+            let content = Arc::clone(&known.content);
+            (Some(known), content)
+        }
+        Err(error) => {
+            let message = format!("the note can not be read: {error}");
+            (None, Arc::new(Content::unreadable(message, "Make it a file that you may read.")))
+        }
+    }
+}
+
+impl Known {
+    fn new(data: &Metadata, bytes: &[u8], before: Option<Self>) -> Self {
+        let content = Content::new(bytes);
+        let content = match before {
+            Some(before) if before.content.sha256() == content.sha256() => before.content,
+            _ => Arc::new(content),
+        };
+        let stamp = Stamp::of(data);
+        let age = stamp.modified.and_then(|time| SystemTime::now().duration_since(time).ok());
+        Self { stamp, settled: age.is_some_and(|age| age > UNSETTLED), content }
+    }
+}
+
+/// The notes of a directory, in no order; some more than the most at most.
+fn list(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(directory)?.take(4 * MAX_NOTES) {
+        let entry = entry?;
+        let name = entry.file_name();
+        let bytes = name.as_encoded_bytes();
+        if bytes.starts_with(b".") || bytes.starts_with(b"#") {
+            continue;
+        }
+        let mut path = entry.path();
+        let inner = path.join(&name).with_added_extension("org");
+        // Only a directory has anything in it.
+        if entry.file_type()?.is_file() || !inner.exists() {
+            if !bytes.ends_with(b".org") || path.is_dir() {
+                continue;
+            }
+        } else {
+            path = inner;
+        }
+        paths.push(path);
+    }
+    Ok(paths)
+}
+
+/// The content of a regular file, a little more than a note may have at most.
+///
+/// # Errors
+/// It can not be opened or read, or is something else than a file.
+pub fn read(path: &Path) -> io::Result<(Metadata, Vec<u8>)> {
+    let mut file = open(path)?;
+    let data = file.metadata()?;
+    if !data.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(data.len()).unwrap_or(0).min(MAX_NOTE));
+    file.by_ref().take(MAX_NOTE as u64 + 1).read_to_end(&mut bytes)?;
+    Ok((data, bytes))
+}
+
+/// Opens without waiting for the other end of a pipe.
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
+        options.custom_flags(flags.bits().cast_signed());
+    }
+    options.open(path)
+}

@@ -4,9 +4,10 @@
 //! user's `identity` can build on the built-in one, and a broken one leaves the built-in in its place.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::super::content::{Need, Read};
-use super::{MAX_CHAIN, Part, Slot, Workshop};
+use super::{MAX_CHAIN, Part, Problem, Slot, Workshop};
 
 /// How many notes of one name are tried.
 const MAX_CANDIDATES: usize = 8;
@@ -35,6 +36,8 @@ struct Frame<'c> {
     at: (usize, usize),
     /// What was found for the needs before.
     found: Vec<usize>,
+    /// The needs that no note meets: line, and the way there.
+    missing: Vec<(usize, String)>,
     /// The chain of notes that leads back here, if there is one.
     cycle: Option<Vec<usize>>,
 }
@@ -68,112 +71,137 @@ fn index(slots: &[Slot<'_>]) -> Index {
 impl Workshop {
     /// Evaluates every note after those that it builds on.
     pub(super) fn work(&self, slots: &mut [Slot<'_>]) {
-        let index = index(slots);
-        let by_file: HashMap<String, usize> =
-            slots.iter().enumerate().map(|(at, slot)| (slot.given.file.clone(), at)).collect();
-        let mut marks = vec![Mark::New; slots.len()];
-        let mut cycles: HashMap<usize, Vec<usize>> = HashMap::new();
-        let mut frames: Vec<Frame<'_>> = Vec::new();
-        for start in 0..slots.len() {
-            if marks[start] == Mark::New {
-                begin(start, slots, &mut marks, &mut frames);
+        let mut round = Round {
+            index: index(slots),
+            marks: vec![Mark::New; slots.len()],
+            cycles: HashMap::new(),
+            frames: Vec::new(),
+            slots,
+        };
+        for start in 0..round.slots.len() {
+            if round.marks[start] == Mark::New {
+                round.begin(start);
             }
-            while let Some(frame) = frames.last_mut() {
-                let Some(need) = frame.needs.get(frame.at.0) else {
-                    let at = frame.slot;
-                    let below = parts(at, &frame.found, slots, &by_file);
-                    let more = match chain(at, &frame.found, below.len(), slots) {
-                        Ok(chain) => self.evaluate(&mut slots[at], frame.read, &frame.needs, below, chain),
-                        Err(message) => {
-                            let line = frame.needs.first().map_or(0, |need| need.line);
-                            slots[at].fail(line, message, "Put what they share into fewer notes.");
-                            Vec::new()
-                        }
-                    };
-                    if more.is_empty() {
-                        marks[at] = Mark::Done;
-                        frames.pop();
-                    } else {
-                        frame.needs.extend(more);
-                    }
-                    continue;
-                };
-                let candidates = index.get(&need.target).map_or(&[][..], Vec::as_slice);
-                let own = frame.slot;
-                let mut others =
-                    candidates.iter().rev().copied().filter(|other| *other != own).take(MAX_CANDIDATES);
-                let Some(other) = others.nth(frame.at.1) else {
-                    let any = candidates.iter().rev().copied().find(|other| *other != own);
-                    let (line, target) = (need.line, need.target.clone());
-                    let cycle = frame.cycle.take().or_else(|| {
-                        let cycle = cycles.get(&any?)?;
-                        cycle.contains(&own).then(|| cycle.clone())
-                    });
-                    let (message, hint) = match (cycle, any) {
-                        (Some(cycle), _) => {
-                            let way: Vec<String> =
-                                cycle.iter().chain(cycle.first()).map(|at| slots[*at].label()).collect();
-                            cycles.insert(own, cycle);
-                            (
-                                format!("notes depend on each other in a circle: {}", way.join(" -> ")),
-                                "Take one of the dependencies out; move what both need into a third note.",
-                            )
-                        }
-                        (None, Some(other)) => (broken(&target, &slots[other]), "Mend that one first."),
-                        (None, None) if candidates.is_empty() => {
-                            let chain: Vec<String> =
-                                frames.iter().map(|frame| slots[frame.slot].label()).collect();
-                            (
-                                format!(
-                                    "there is no note {target}, which is needed: {} -> {target}",
-                                    chain.join(" -> ")
-                                ),
-                                "Name a skill, a file without .org, or id: and the ID of a note; see: org-agent skill list",
-                            )
-                        }
-                        (None, None) => {
-                            (format!("the note depends on itself: {target}"), "Take that dependency out.")
-                        }
-                    };
-                    slots[own].fail(line, message, hint);
-                    marks[own] = Mark::Done;
-                    frames.pop();
-                    continue;
-                };
-                match marks[other] {
-                    Mark::New => begin(other, slots, &mut marks, &mut frames),
-                    Mark::Open => {
-                        frame.at.1 += 1;
-                        let way =
-                            frames.iter().map(|frame| frame.slot).skip_while(|slot| *slot != other).collect();
-                        if let Some(frame) = frames.last_mut() {
-                            frame.cycle = Some(way);
-                        }
-                    }
-                    Mark::Done if slots[other].state.good.is_some() => {
-                        frame.found.push(other);
-                        frame.cycle = None;
-                        frame.at = (frame.at.0 + 1, 0);
-                    }
-                    Mark::Done => frame.at.1 += 1,
-                }
+            while let Some(frame) = round.frames.pop() {
+                round.go_on(self, frame);
             }
         }
     }
 }
 
-/// Begins to look for what a note needs. One that can not be read is done at once.
-fn begin<'g>(at: usize, slots: &mut [Slot<'g>], marks: &mut [Mark], frames: &mut Vec<Frame<'g>>) {
-    let given = slots[at].given;
-    match &given.content.read {
-        Ok(read) => {
-            marks[at] = Mark::Open;
-            let needs = read.needs.clone();
-            frames.push(Frame { slot: at, read, needs, at: (0, 0), found: Vec::new(), cycle: None });
+/// One evaluation of all notes.
+struct Round<'s, 'g> {
+    slots: &'s mut [Slot<'g>],
+    index: Index,
+    marks: Vec<Mark>,
+    /// The circles that were found, by their members.
+    cycles: HashMap<usize, Vec<usize>>,
+    /// Notes that wait for what they build on, each for the next.
+    frames: Vec<Frame<'g>>,
+}
+
+impl<'g> Round<'_, 'g> {
+    /// Begins to look for what a note needs. One that can not be read is done at once.
+    fn begin(&mut self, slot: usize) {
+        let given = self.slots[slot].given;
+        match &given.content.read {
+            Ok(read) => {
+                self.marks[slot] = Mark::Open;
+                let needs = read.needs.clone();
+                let (found, missing) = (Vec::new(), Vec::new());
+                self.frames.push(Frame { slot, read, needs, at: (0, 0), found, missing, cycle: None });
+            }
+            Err(error) => self.fail(slot, error.line, error.message.clone(), error.hint),
         }
-        Err(error) => {
-            marks[at] = Mark::Done;
-            slots[at].fail(error.line, error.message.clone(), error.hint);
+    }
+
+    /// Says what is wrong with a note before anything could be evaluated.
+    fn fail(&mut self, slot: usize, line: usize, message: String, hint: &str) {
+        self.marks[slot] = Mark::Done;
+        let slot = &mut self.slots[slot];
+        slot.problem = Some(slot.problem(line, message, hint));
+        slot.state.tried = None;
+    }
+
+    /// Looks for the next need of a note that waits for no other; evaluates it if there is none.
+    fn go_on(&mut self, workshop: &Workshop, mut frame: Frame<'g>) {
+        let own = frame.slot;
+        let Some(need) = frame.needs.get(frame.at.0) else {
+            return self.finish(workshop, frame);
+        };
+        let candidates = self.index.get(&need.target).map_or(&[][..], Vec::as_slice);
+        if candidates.is_empty() {
+            let way: Vec<String> =
+                self.frames.iter().chain([&frame]).map(|frame| self.slots[frame.slot].label()).collect();
+            frame.missing.push((need.line, format!("{} -> {}", way.join(" -> "), need.target)));
+            frame.at = (frame.at.0 + 1, 0);
+            return self.frames.push(frame);
+        }
+        let mut others = candidates.iter().rev().copied().filter(|other| *other != own).take(MAX_CANDIDATES);
+        let first = others.clone().next();
+        match others.nth(frame.at.1) {
+            None => self.give_up(frame, first),
+            Some(other) if self.marks[other] == Mark::New => {
+                self.frames.push(frame);
+                self.begin(other);
+            }
+            Some(other) if self.marks[other] == Mark::Done && self.slots[other].state.good.is_some() => {
+                frame.found.push(other);
+                frame.cycle = None;
+                frame.at = (frame.at.0 + 1, 0);
+                self.frames.push(frame);
+            }
+            Some(other) => {
+                if self.marks[other] == Mark::Open {
+                    let all = self.frames.iter().chain([&frame]).map(|frame| frame.slot);
+                    frame.cycle = Some(all.skip_while(|slot| *slot != other).collect());
+                }
+                frame.at.1 += 1;
+                self.frames.push(frame);
+            }
+        }
+    }
+
+    /// Says why nothing was found for a need; `first` is what was tried first.
+    fn give_up(&mut self, mut frame: Frame<'_>, first: Option<usize>) {
+        let own = frame.slot;
+        let need = &frame.needs[frame.at.0];
+        let of_first =
+            || first.and_then(|first| self.cycles.get(&first)).filter(|cycle| cycle.contains(&own));
+        let (message, hint) = match (frame.cycle.take().or_else(|| of_first().cloned()), first) {
+            (Some(cycle), _) => {
+                let members = cycle.iter().chain(cycle.first());
+                let way: Vec<String> = members.map(|slot| self.slots[*slot].label()).collect();
+                self.cycles.insert(own, cycle);
+                let message = format!("notes depend on each other in a circle: {}", way.join(" -> "));
+                (message, "Take one of the dependencies out; move what both need into a third note.")
+            }
+            (None, Some(first)) => (broken(&need.target, &self.slots[first]), "Mend that one first."),
+            (None, None) => {
+                (format!("the note depends on itself: {}", need.target), "Take that dependency out.")
+            }
+        };
+        self.fail(own, need.line, message, hint);
+    }
+
+    /// Evaluates a note whose needs are met; goes on with it if there turn out to be more.
+    fn finish(&mut self, workshop: &Workshop, mut frame: Frame<'g>) {
+        let own = frame.slot;
+        let below = parts(own, &frame.found, self.slots);
+        let chain = match chain(own, &frame.found, below.len(), self.slots) {
+            Ok(chain) => chain,
+            Err(message) => {
+                let line = frame.needs.first().map_or(0, |need| need.line);
+                return self.fail(own, line, message, "Put what they share into fewer notes.");
+            }
+        };
+        let more = workshop.evaluate(&mut self.slots[own], frame.read, &frame.needs, below, chain);
+        if more.is_empty() {
+            self.slots[own].misses(&frame.missing);
+            self.marks[own] = Mark::Done;
+        } else {
+            frame.needs.extend(more);
+            self.frames.push(frame);
         }
     }
 }
@@ -187,21 +215,20 @@ fn broken(target: &str, other: &Slot<'_>) -> String {
     message
 }
 
-/// What is evaluated before a note that builds on `found`: each once, in order, in its newest version that works.
-fn parts(own: usize, found: &[usize], slots: &[Slot<'_>], by_file: &HashMap<String, usize>) -> Vec<Part> {
+/// What is evaluated before a note that builds on `found`, in order and each once. What works only with an earlier
+/// version of another brings that version.
+fn parts(own: usize, found: &[usize], slots: &[Slot<'_>]) -> Vec<Part> {
     let mut parts: Vec<Part> = Vec::new();
-    let mut add = |file: &str, content| {
-        if file != slots[own].given.file && !parts.iter().any(|part| part.file == file) {
-            parts.push(Part { file: file.to_owned(), content });
+    let mut add = |part: Part| {
+        if part.file != slots[own].given.file && !parts.iter().any(|other| other.file == part.file) {
+            parts.push(part);
         }
     };
     for other in found {
-        let Some(good) = &slots[*other].state.good else { continue };
-        for part in &good.below {
-            let newest = by_file.get(&part.file).and_then(|at| slots[*at].state.good.as_ref());
-            add(&part.file, newest.map_or(&part.content, |good| &good.content).clone());
-        }
-        add(&slots[*other].given.file, good.content.clone());
+        let slot = &slots[*other];
+        let Some(good) = &slot.state.good else { continue };
+        good.below.iter().cloned().for_each(&mut add);
+        add(Part { file: slot.given.file.clone(), content: Arc::clone(&good.content) });
     }
     parts
 }
@@ -227,9 +254,19 @@ fn chain(own: usize, found: &[usize], below: usize, slots: &[Slot<'_>]) -> Resul
 }
 
 impl Slot<'_> {
-    /// Says what is wrong before anything could be evaluated.
-    fn fail(&mut self, line: usize, message: String, hint: &str) {
-        self.problem = Some(self.problem(line, message, hint));
-        self.state.tried = None;
+    /// Says what the note names and nobody has. It may work all the same: that it was named may mean nothing more
+    /// than that it is read first.
+    fn misses(&mut self, missing: &[(usize, String)]) {
+        let Some((line, way)) = missing.first() else { return };
+        let message = format!("a note is missing: {way}");
+        let hint =
+            "Name a skill, a file without .org, or id: and the ID of a note; see: org-agent skill list";
+        self.problem = Some(match self.problem.take() {
+            None => {
+                self.works = true;
+                self.problem(*line, format!("{message}; this one works without it"), hint)
+            }
+            Some(problem) => Problem { hint: format!("{message}. {}", problem.hint), ..problem },
+        });
     }
 }

@@ -1,0 +1,59 @@
+//! `org-agent skill`: for those who write skills.
+
+mod check;
+mod list;
+mod new;
+mod show;
+
+use std::io::Write;
+
+use clap::Subcommand;
+
+use super::written;
+use crate::config::Config;
+use crate::error::Result;
+use crate::skills::{self, Library};
+
+/// Look at skills, check them, and begin new ones
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  org-agent skill new greet\n  org-agent skill check\n  org-agent skill list\n\n\
+                  What a skill is, and how to write one: docs/skills.md"
+)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    List(list::Args),
+    Show(show::Args),
+    Check(check::Args),
+    New(new::Args),
+}
+
+/// Runs the command that the arguments name; the exit status.
+///
+/// # Errors
+/// Those of the command; `internal` if `stdout` can not be written.
+pub fn run(args: &Args, config: &Config, stdout: &mut dyn Write) -> Result<u8> {
+    let (text, status) = match &args.command {
+        Command::List(args) => (list::text(args, &library(config)), 0),
+        Command::Show(args) => (show::text(args, &library(config))?, 0),
+        Command::Check(args) => check::text(args, &mut library(config)),
+        Command::New(args) => (new::write(args, config)?, 0),
+    };
+    written(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()), "the skills")?;
+    Ok(status)
+}
+
+/// The notes as they stand now.
+fn library(config: &Config) -> Library {
+    Library::open(&config.paths, skills::environment(config, |name| std::env::var(name).ok()))
+}
+
+/// `text` without what would act on a terminal.
+fn harmless(text: &str) -> String {
+    text.replace(|c: char| c.is_control() && !matches!(c, '\n' | '\t'), "\u{fffd}")
+}

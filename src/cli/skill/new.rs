@@ -1,0 +1,95 @@
+//! `org-agent skill new`: a note that works and explains itself, and cases for it.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::ids::uuid;
+
+/// Begin a skill: write a note that works, with comments, and cases to test it
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  org-agent skill new greet\n  org-agent skill new greet --dir .")]
+pub(super) struct Args {
+    /// The skill's name: lower-case letters, digits and dashes
+    #[arg(value_parser = name)]
+    name: String,
+    /// Where to write it; without, the directory of your skills
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+/// The most characters of a name.
+const MAX_NAME: usize = 64;
+
+const NOTE: &str = include_str!("new/note.org");
+const CASES: &str = include_str!("new/cases.toml");
+
+fn name(text: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let ends = |c: char| c != '-';
+    if text.len() > MAX_NAME {
+        return Err(format!("a name has at most {MAX_NAME} characters"));
+    }
+    if !text.chars().all(plain)
+        || !text.starts_with(|c: char| c.is_ascii_lowercase())
+        || !text.ends_with(ends)
+    {
+        return Err(
+            "use lower-case letters, digits and dashes, beginning with a letter, as in commit-message".into(),
+        );
+    }
+    Ok(text.to_owned())
+}
+
+/// Writes the files; what to do next.
+///
+/// # Errors
+/// `conflict` if one of them is there, `bad_request` if they can not be written.
+pub(super) fn write(args: &Args, config: &Config) -> Result<String> {
+    let name = &args.name;
+    let directory = args.dir.clone().unwrap_or_else(|| config.paths.skills());
+    let note = directory.join(format!("{name}.org"));
+    let cases = directory.join(format!("{name}.test.toml"));
+    for path in [&note, &cases] {
+        if path.symlink_metadata().is_ok() {
+            return Err(there(path));
+        }
+    }
+    fs::create_dir_all(&directory).map_err(|error| failed(&directory, &error))?;
+    create(&cases, &CASES.replace("NAME", name))?;
+    create(&note, &NOTE.replace("NAME", name).replace("UUID", &uuid()?))?;
+    let (note, cases) = (note.display(), cases.display());
+    let mut out = format!(
+        "{note}\n  the note: it works as it is; its comments say what to change\n\
+         {cases}\n  cases that it is tested with\n\nNext:\n  org-agent skill check {note}\n"
+    );
+    if args.dir.is_none() {
+        out.push_str(&format!(
+            "  org-agent skill test {name}\n  org-agent chat \"{name} hello\"\n\n\
+             A chat that is open uses it from the next message on.\n"
+        ));
+    } else {
+        out.push_str(&format!("\nIt is used once it is in {}\n", config.paths.skills().display()));
+    }
+    Ok(out)
+}
+
+fn create(path: &Path, text: &str) -> Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path).map_err(|error| {
+        if error.kind() == std::io::ErrorKind::AlreadyExists { there(path) } else { failed(path, &error) }
+    })?;
+    file.write_all(text.as_bytes()).map_err(|error| failed(path, &error))
+}
+
+fn there(path: &Path) -> Error {
+    Error::new(crate::error::Code::Conflict, format!("{} is there already", path.display()))
+        .hint("take another name, or remove it; nothing was written over")
+}
+
+fn failed(path: &Path, error: &std::io::Error) -> Error {
+    Error::bad_request(format!("{} could not be written", path.display()))
+        .because(error)
+        .hint("name a directory that you may write: --dir DIR")
+}
