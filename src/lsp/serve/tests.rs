@@ -334,7 +334,7 @@ fn every_announced_method_is_served_and_no_other() {
             "{method}"
         );
     }
-    for method in ["", "orgAgent/unknown", "orgAgent/event ", "$/x", "initialized", "orgAgent/skills/list"] {
+    for method in ["", "orgAgent/unknown", "orgAgent/event ", "$/x", "initialized", "orgAgent/skills/none"] {
         peer.request(99, method, json!({}));
         assert_eq!(peer.receive()["error"]["code"], -32601, "{method}");
         peer.send(json!({"jsonrpc":"2.0","method":method}));
