@@ -42,6 +42,9 @@ pub struct Spec {
     pub program: OsString,
     /// Its arguments.
     pub args: Vec<OsString>,
+    /// Whether its environment is the one that [`environment::hand_on`] put into that of this process. Else it is what
+    /// of this process's own may pass.
+    pub given: bool,
 }
 
 /// What confines a command.
@@ -203,6 +206,9 @@ fn arguments(spec: &Spec) -> Vec<OsString> {
     }
     if spec.allow_net {
         arguments.push("--allow-net".into());
+    }
+    if spec.given {
+        arguments.push("--given".into());
     }
     if let Some(mechanism) = spec.mechanism {
         arguments.extend(["--mechanism".into(), mechanism.as_str().into()]);

@@ -106,7 +106,7 @@ impl Warrant {
         } else {
             ("sh".into(), ["-c".into(), self.text.clone().into()].into())
         };
-        let mut command = if self.confined {
+        let command = if self.confined {
             let spec = Spec {
                 workspace: self.directory.clone(),
                 write: Vec::new(),
@@ -114,15 +114,22 @@ impl Warrant {
                 mechanism: None,
                 program,
                 args,
+                given: true,
             };
             sandbox::check(&spec)?;
-            sandbox::command(&spec)?
+            let mut command = sandbox::command(&spec)?;
+            // What confines it needs the environment of this process: variables in it say where secrets are.
+            for (name, _) in environment::handed_on(std::env::vars_os()) {
+                command.env_remove(name);
+            }
+            command.envs(environment::hand_on(self.environment.clone()));
+            command
         } else {
             let mut command = Command::new(program);
             command.args(args).current_dir(&self.directory);
+            command.env_clear().envs(self.environment.iter().map(|(name, value)| (name, value)));
             command
         };
-        command.env_clear().envs(self.environment.iter().map(|(name, value)| (name, value)));
         Ok(command)
     }
 

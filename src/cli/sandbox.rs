@@ -67,6 +67,8 @@ struct Inner {
     tmp: Option<PathBuf>,
     #[arg(long, hide = true)]
     ready: Option<i32>,
+    #[arg(long, hide = true)]
+    given: bool,
 }
 
 /// Runs the command and answers its exit status. Errors are reported here, since their statuses are not those
@@ -93,7 +95,7 @@ fn redeem(token: &str, config: &Config) -> Result<u8> {
 }
 
 fn run(args: Args) -> Result<u8> {
-    let Inner { stage, parent, tmp, ready } = args.inner;
+    let Inner { stage, parent, tmp, ready, given } = args.inner;
     let stage = match stage.as_deref() {
         Some("keep") => Stage::Keep { parent: parent.unwrap_or_default() },
         Some(_) => Stage::Confine { parent, tmp, ready: ready.unwrap_or(-1) },
@@ -107,6 +109,7 @@ fn run(args: Args) -> Result<u8> {
         mechanism: args.mechanism,
         program: command.next().unwrap_or_default(),
         args: command.collect(),
+        given,
     };
     let mut warn = |text: &str| drop(writeln!(io::stderr(), "org-agent: warning: {text}"));
     super::runtime()?.block_on(sandbox::run(spec, stage, &mut warn))

@@ -6,8 +6,10 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::client::Client;
+use crate::fake_model::FakeModel;
 use crate::scene::Scene;
-use crate::{command, insert};
+use crate::{command, insert, variables};
 
 /// A workspace with a file.
 fn workspace() -> TempDir {
@@ -33,15 +35,19 @@ fn finish(scene: &mut Scene, turn: &str, actuation: &Value, token: &Value) {
     scene.asked();
 }
 
-/// Runs what `token` is good for, from elsewhere and with another environment.
-fn run(scene: &Scene, token: &Value) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_org-agent"))
+/// What runs what `token` is good for, from elsewhere and with another environment.
+fn sandbox(scene: &Scene, token: &Value) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_org-agent"));
+    command
         .args(["sandbox", "--token", token.as_str().unwrap()])
         .env("ORG_AGENT_HOME", scene.client.home())
         .env("LC_TEST", "of the client")
-        .current_dir("/")
-        .output()
-        .unwrap()
+        .current_dir("/");
+    command
+}
+
+fn run(scene: &Scene, token: &Value) -> Output {
+    sandbox(scene, token).output().unwrap()
 }
 
 fn ran(output: &Output, stdout: &str) {
@@ -90,6 +96,31 @@ fn what_is_approved_runs_with_its_own_environment_and_the_network_only_if_the_us
         assert_eq!(stdout, format!("{}\n|\n{reached}", real.display()), "{output:?}");
         finish(&mut scene, &turn, &actuation, &decided["token"]);
     }
+    scene.finish();
+}
+
+#[test]
+fn secrets_are_hidden_from_what_runs_by_a_token_wherever_they_are() {
+    // Not in /tmp, which is hidden as a whole.
+    let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let keys = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    std::fs::write(keys.path().join("ring"), "planted-secret").unwrap();
+    std::fs::write(home.path().join("planted"), "planted-secret").unwrap();
+    let model = FakeModel::start();
+    let mut scene = {
+        let client = Client::new_in(home.path(), &variables(&model.base_url(), &[]));
+        Scene::of(model, client)
+    };
+    let directory = workspace();
+    let (home, keys) = (home.path().display(), keys.path().display());
+    let tries = format!("ls {keys}; cat {keys}/ring; ls {home}; cat {home}/planted; cat {home}/key; echo $GNUPGHOME");
+    let (turn, actuation) = propose(&mut scene, &tries, directory.path());
+    let decided = scene.decide(&actuation, &json!({"choice": "run"})).unwrap();
+    let output = sandbox(&scene, &decided["token"]).env("GNUPGHOME", keys.to_string()).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "\n", "{output:?}");
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!errors.contains("org-agent: ") && errors.lines().count() >= 4, "{errors}");
+    finish(&mut scene, &turn, &actuation, &decided["token"]);
     scene.finish();
 }
 
