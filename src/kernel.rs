@@ -15,6 +15,7 @@ mod recovery;
 pub mod rules;
 mod secrets;
 mod session;
+mod tokens;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -34,11 +35,11 @@ use crate::record::{MessageRef, Record};
 use crate::shell::Rule;
 use crate::store::{Appended, Store};
 use crate::turn::{Effect, Effects, Turn};
-use crate::warrant::Warrants;
 
 use call::Call;
 use outbox::Outbox;
 use session::Session;
+use tokens::Tokens;
 
 /// How many events may wait for the loop before the edge is told `overloaded`.
 const QUEUE: usize = 1024;
@@ -99,9 +100,7 @@ pub struct Kernel {
     /// Whether the client leaves commands to this server, and those that run.
     runs_here: bool,
     jobs: HashMap<TurnId, jobs::Running>,
-    /// What tokens are worth, and the newest token of each turn.
-    warrants: Warrants,
-    tokens: HashMap<TurnId, String>,
+    tokens: Tokens,
     began: Instant,
     /// The last thing appended.
     ticket: u64,
@@ -141,15 +140,13 @@ impl Kernel {
             assistant: config.persona.assistant.value.clone(),
         };
         let rules = Arc::new(rules::load(&config)?);
-        let warrants = Warrants::new(&config.paths.data);
-        warrants.sweep();
+        let tokens = Tokens::new(&config.paths.data);
         Ok(Self {
             config,
             rules,
             runs_here: false,
             jobs: HashMap::new(),
-            warrants,
-            tokens: HashMap::new(),
+            tokens,
             persona,
             store,
             secrets: Secrets::new(),
@@ -243,6 +240,7 @@ impl Kernel {
             }
             Event::Stop(reply) => {
                 self.calls.clear();
+                self.tokens.revoke_all();
                 self.stopping.push(reply);
             }
         }
@@ -267,7 +265,12 @@ impl Kernel {
         let Some(session) = self.turns.get(id).map(|turn| turn.subject().session.clone()) else { return };
         for effect in effects {
             match effect {
-                Effect::Record(record) => self.record(&session, &record),
+                Effect::Record(record) => {
+                    if matches!(record, Record::ActionExecuted { .. }) {
+                        self.tokens.revoke(id);
+                    }
+                    self.record(&session, &record);
+                }
                 Effect::Remember(item) => {
                     if let Some(session) = self.sessions.get_mut(&session) {
                         session.remember(item);
@@ -288,8 +291,6 @@ impl Kernel {
                         drop(events.send(Event::Retry(turn)).await);
                     });
                 }
-                // Before they are carried out, those of a decision are taken out.
-                Effect::Save(rules) => drop(self.save_rules(&rules)),
                 Effect::Issue(issue) => self.issue(id, &issue),
                 Effect::Run(issue) => self.run_here(id, *issue),
                 Effect::Send(message) => {
@@ -347,7 +348,7 @@ impl Kernel {
         self.touch(session);
         self.calls.remove(id);
         self.jobs.remove(id);
-        self.revoke(id);
+        self.tokens.revoke(id);
         self.turns.remove(id);
         for actuation in
             self.actuations.iter().filter(|(_, turn)| *turn == id).map(|(actuation, _)| actuation)

@@ -8,9 +8,8 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::error::{Code, Result};
 use crate::kernel::rules;
-use crate::record::Location;
 use crate::sandbox::{self, Mechanism, Spec, Stage, UNCONFINED};
-use crate::warrant::Warrants;
+use crate::warrant::{self, Warrants};
 
 const EXAMPLE: &str = "\
 Examples:
@@ -80,6 +79,7 @@ pub(super) fn main(args: Args, config: impl FnOnce() -> Result<Config>) -> u8 {
         None => run(args),
     };
     outcome.unwrap_or_else(|error| {
+        warrant::refuse_here(&error);
         drop(writeln!(io::stderr(), "org-agent: {error}"));
         if error.code == Code::BadRequest && args_given { 2 } else { UNCONFINED }
     })
@@ -87,11 +87,14 @@ pub(super) fn main(args: Args, config: impl FnOnce() -> Result<Config>) -> u8 {
 
 /// Becomes what `token` lets run.
 fn redeem(token: &str, config: &Config) -> Result<u8> {
-    let warrant = Warrants::new(&config.paths.data).take(token)?;
-    let directory = warrant.directory.to_string_lossy().into_owned();
-    let rules = Arc::new(rules::load(config)?);
-    warrant.check(&rules::surroundings(&rules, Some(&Location { directory, host: None })))?;
-    Err(warrant.run())
+    let warrants = Warrants::new(&config.paths.data);
+    let warrant = warrants.take(token)?;
+    let refusal = warrants.refusal_file(token);
+    let rules = rules::load(config).map(Arc::new);
+    let checked = rules.and_then(|rules| warrant.check(&rules::here(&rules, warrant.directory.path())));
+    let error = checked.err().unwrap_or_else(|| warrant.run(&refusal));
+    warrant::refuse(&refusal, &error);
+    Err(error)
 }
 
 fn run(args: Args) -> Result<u8> {

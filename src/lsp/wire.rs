@@ -99,11 +99,11 @@ pub struct EventParams {
     pub level: Option<u64>,
     /// What the user attached: at most 32 items, 1 MiB each, 4 MiB together.
     pub context: Option<Vec<Attachment>>,
-    /// The session's directory on the client's machine, absolute; absent if it is remote. Commands that only read in
-    /// it may run unasked.
+    /// The session's directory, absolute; with `host` also `~` or `~/…`. On this machine, commands that only read in it
+    /// may run unasked.
     pub directory: Option<String>,
-    /// The client's name for the machine that `directory` is on, 1 to 1,024 bytes; absent if it is this one. There
-    /// every command is asked, run by the client, and not confined.
+    /// The client's name for the machine that the session is on, 1 to 1,024 bytes; absent if it is this one. There
+    /// every command is asked, run by the client, and not confined; without `directory`, in the home directory.
     pub host: Option<String>,
     /// The SHA-256 of the texts of earlier turns as they stand in the buffer, by turn. Not used yet.
     pub turn_hashes: Option<BTreeMap<String, String>>,
@@ -156,6 +156,9 @@ pub struct DecideParams {
     /// Whether the user lets it use the network; absent means no.
     #[serde(default)]
     pub network: bool,
+    /// Whether the client runs it by itself, outside the sandbox; absent means no.
+    #[serde(default)]
+    pub unconfined: bool,
 }
 
 /// What a user can choose.
@@ -182,6 +185,12 @@ pub struct DecideResult {
     pub steps: Option<Vec<Step>>,
     /// The rule that decided.
     pub rule: String,
+    /// With the choice `always`: whether a rule was saved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub saved: Option<bool>,
+    /// Why none was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
 }
 
 /// One step of a shell command.

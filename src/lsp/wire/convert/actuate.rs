@@ -4,7 +4,7 @@ use super::super::{ActuateParams, Step};
 use crate::action::Kind;
 use crate::config::RuleSpec;
 use crate::outgoing::Actuation;
-use crate::{sandbox, shell};
+use crate::shell;
 
 impl ActuateParams {
     /// The request.
@@ -25,10 +25,7 @@ impl ActuateParams {
             rule: actuation.rule().to_owned(),
             steps: actuation.steps().map(steps),
             always: actuation.always().map(|rules| rules.iter().map(shown).collect::<Vec<_>>().join("\n")),
-            sandbox: shell.then(|| match actuation.unconfined() {
-                None => sandbox::PERMITS.to_owned(),
-                Some(why) => format!("None, and it can do all that you can: {why}."),
-            }),
+            sandbox: shell.then(|| actuation.sandbox()),
             confined: shell.then(|| actuation.unconfined().is_none()),
             directory: actuation.location().map(|location| location.directory.clone()),
             host: actuation.location().and_then(|location| location.host.clone()),
