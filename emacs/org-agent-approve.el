@@ -373,7 +373,7 @@ COMMAND is the command as edited, or nil."
 ;;;; Running
 
 (defun org-agent--card-remembered (card result)
-  "Tell if RESULT says that the rule of CARD was to be saved and was not."
+  "Tell the user if a rule of CARD was to be saved and RESULT denies it."
   (when (eq (plist-get result :saved) :json-false)
     (let ((words (format "it runs this once, and is asked again: %s"
                          (or (org-agent--text result :hint) "it was not saved"))))
@@ -405,7 +405,7 @@ Otherwise this Emacs runs the command itself, as it was shown."
   "case $1 in '~'|'~/'*) set -- \"$HOME${1#?}\" \"$2\";; esac
 cd -- \"$1\" || exit 126
 exec /bin/sh -c \"$2\""
-  "What the shell of another machine is told: go to $1 and run $2.
+  "The script for the shell of another machine: go to $1, run $2.
 Whether there is such a directory, only that machine knows.")
 
 (defun org-agent--card-start (card)

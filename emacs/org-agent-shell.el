@@ -169,10 +169,10 @@ A process that TRAMP starts directly has no number there that is known."
     (command &key directory timeout on-output on-exit)
   "Run COMMAND in DIRECTORY and return a job, without waiting.
 COMMAND is a list of a program and its arguments, and is run on the
-machine of DIRECTORY, with `process-environment'.  After TIMEOUT seconds it is ended.  ON-OUTPUT is
-called from time to time with \"stdout\" or \"stderr\" and a new piece
-of text; ON-EXIT once, with the parameters of `orgAgent/actuated' that
-tell the outcome."
+machine of DIRECTORY, with `process-environment'.  After TIMEOUT seconds
+it is ended.  ON-OUTPUT is called from time to time with \"stdout\" or
+\"stderr\" and a new piece of text; ON-EXIT once, with the parameters
+of `orgAgent/actuated' that tell the outcome."
   (let* ((job (make-org-agent--job :directory directory :on-output on-output
                                    :on-exit on-exit))
          (default-directory directory))

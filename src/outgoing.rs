@@ -177,15 +177,6 @@ impl Actuation {
         self.permit.unconfined()
     }
 
-    /// What the sandbox permits to a command, or why there is none, for people.
-    #[must_use]
-    pub fn sandbox(&self) -> String {
-        match self.unconfined() {
-            None => crate::sandbox::PERMITS.to_owned(),
-            Some(why) => format!("None, and it can do all that you can: {why}."),
-        }
-    }
-
     /// Where it belongs.
     #[must_use]
     pub fn address(&self) -> &Address {

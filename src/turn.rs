@@ -101,6 +101,9 @@ pub trait Keep {
     /// Then the command waits on, and the error is the answer.
     fn issue(&mut self, issue: &Issue, subject: &Subject) -> Result<(), Error>;
 
+    /// Lets no token of the turn run anything any more.
+    fn revoke(&mut self, subject: &Subject);
+
     /// Remembers rules of the user.
     ///
     /// # Errors
@@ -406,7 +409,9 @@ impl Turn {
         let unconfined = decide.unconfined && !elsewhere && !around.runs_here;
         let issue = self.issue(&actuation, &permit, &token, decide.network);
         // What the client runs by itself, it cannot run by the token.
-        if !unconfined && !elsewhere {
+        if unconfined || elsewhere {
+            keep.revoke(&self.subject);
+        } else {
             keep.issue(&issue, &self.subject).map_err(DecideError::NotKept)?;
         }
         let (mut saved, mut hint) = (None, None);

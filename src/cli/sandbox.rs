@@ -24,7 +24,8 @@ environment but for PATH, HOME, LANG and the like. It has no network, and all it
 \"The sandbox\" in docs/security.md for what is not protected.
 
 A token is what the server gives for a command that was approved or allowed. It runs that, in the directory and \
-with the environment it was approved for, once; --dir and the like say nothing then.
+with the environment it was approved for, once, within ten minutes; --dir and the like say nothing then. Where there \
+is no sandbox, and the question said so, it runs that unconfined.
 
 Exit status: the command's; 128 and the signal's number if a signal ended it, 126 or 127 if it cannot be run or \
 is not found, 125 if it was not run, because it could not be confined or must not run, 2 wrong usage.";

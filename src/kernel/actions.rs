@@ -22,6 +22,10 @@ impl Keep for Kernel {
         self.tokens.issue(&subject.turn, issue, &subject.around)
     }
 
+    fn revoke(&mut self, subject: &Subject) {
+        self.tokens.revoke(&subject.turn);
+    }
+
     fn save(&mut self, rules: &[RuleSpec]) -> Result<()> {
         self.save_rules(rules).inspect_err(|error| tracing::error!(%error, "a rule could not be saved"))
     }

@@ -463,7 +463,7 @@ pub struct ActuateParams {
     /// Whether a command will be confined.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confined: Option<bool>,
-    /// The directory in which a command will run.
+    /// The directory in which a command will run, without links as far as the server can tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub directory: Option<String>,
     /// The client's own name for the machine that this is on, if it is another one.

@@ -41,6 +41,10 @@ impl Keep for Kept {
         self.note("issue", "issue".into())
     }
 
+    fn revoke(&mut self, _: &Subject) {
+        self.lines.push("revoke".into());
+    }
+
     fn save(&mut self, rules: &[RuleSpec]) -> Result<(), Error> {
         self.note("save", format!("save {}", rules.len()))
     }
@@ -449,7 +453,11 @@ fn what_runs_on_another_machine_is_asked_and_never_remembered() {
         decided.rule.contains("ssh:box") && decided.rule.contains("nothing is remembered"),
         "{decided:?}"
     );
-    assert_eq!((decided.saved, kept.lines), (Some(false), vec![]), "nothing can be run by the token here");
+    assert_eq!(
+        (decided.saved, kept.lines),
+        (Some(false), vec!["revoke".to_owned()]),
+        "nothing can be run by the token here"
+    );
     drop(effects);
 
     // Where the server itself would have to run it, it cannot.
@@ -484,7 +492,7 @@ fn what_the_client_runs_by_itself_no_token_lets_run() {
     let own = Decide { unconfined: true, ..decide(Choice::Run, None) };
     let mut kept = Kept::default();
     let (decided, effects) = driver.turn.decide(&own, "token".into(), driver.now, &mut kept).unwrap();
-    assert_eq!((decided.token.as_deref(), kept.lines), (Some("token"), vec![]));
+    assert_eq!((decided.token.as_deref(), kept.lines), (Some("token"), vec!["revoke".to_owned()]));
     assert!(effects.iter().any(|effect| matches!(
         effect,
         Effect::Record(Record::ActionPermitted { approved, .. }) if approved.unconfined

@@ -433,6 +433,11 @@ fn what_a_client_runs_by_itself_is_recorded_so_and_no_token_lets_it_run() {
     refused(&run(&scene, &decided["token"]), "or no longer");
     finish(&mut scene, &turn, &actuation, &decided["token"]);
     assert_eq!(logged(&mut scene, &actuation).0[1]["unconfined"], true);
+    // Also not by the token that came with what was allowed.
+    let (turn, allowed) = propose(&mut scene, "cat notes.org", directory.path());
+    let decided = scene.decide(&allowed, &json!({"choice": "run", "unconfined": true})).unwrap();
+    refused(&run(&scene, &allowed["token"]), "or no longer");
+    finish(&mut scene, &turn, &allowed, &decided["token"]);
     let home = scene.client.home().to_owned();
     let list = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_org-agent"));

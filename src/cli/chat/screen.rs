@@ -60,7 +60,7 @@ impl Screen {
             text.push_str(&line("why", why));
         }
         text.push_str(&line("rule", actuation.rule()));
-        text.push_str(&line("sandbox", &actuation.sandbox()));
+        text.push_str(&line("sandbox", &crate::sandbox::terms(actuation.unconfined())));
         write!(stderr, "{text}").map_err(broken_pipe)
     }
 
