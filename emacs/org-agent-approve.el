@@ -43,6 +43,8 @@
 (require 'org-agent-chat)
 (require 'org-agent-literal)
 
+(defvar tramp-methods)
+
 ;;;; Options
 
 (defcustom org-agent-command-timeout 120
@@ -85,12 +87,14 @@ A key that was typed before it could be read is none for it.")
 
 (cl-defstruct (org-agent--card (:copier nil))
   "A proposed command."
-  id turn command cwd timeout explanation rule
+  id turn command timeout explanation rule
   steps ; of a plain command, as the server judged them
   always ; the rule that the choice "always" would save, or nil
   sandbox ; what it would permit, in the server's words
   open ; non-nil if the server says that there is none
-  directory ; where it would run, in the server's words
+  directory ; where it would run, as the server said it, or nil
+  host ; the other machine that this is on, or nil
+  own ; non-nil if this Emacs would run it here without the sandbox
   edited ; non-nil if the command is the user's, and the server has another
   literal ; the command as it is shown, once it was
   cut ; non-nil if that was only a part
@@ -131,18 +135,21 @@ A key that was typed before it could be read is none for it.")
          (card (make-org-agent--card
                 :id id :turn turn
                 :command (plist-get payload :cmd)
-                :cwd (plist-get payload :cwd)
                 :timeout (if (natnump timeout) timeout
                            org-agent-command-timeout)
                 :explanation (plist-get action :explanation)
-                :directory (let ((directory (plist-get params :directory)))
-                             (and (stringp directory) directory))
+                :directory (org-agent--text params :directory)
+                :host (org-agent--text params :host)
                 :open (eq (plist-get params :confined) :json-false)
                 :token (plist-get params :token))))
     (org-agent--card-judged card params)
     (cond
      ((not (stringp (org-agent--card-command card)))
       (org-agent--report params "failed" "The message has no command"))
+     ((and (org-agent--card-host card) (not (org-agent--card-remote card)))
+      (org-agent--report params "failed"
+                         (format "This Emacs knows no way to the machine %s"
+                                 (org-agent--card-host card))))
      ((not (gethash id org-agent--cards))
       (puthash id card org-agent--cards)
       (setf (org-agent--turn-stop turn)
@@ -161,22 +168,25 @@ A key that was typed before it could be read is none for it.")
           (org-agent--card-ask card)
           (message "org-agent: a command waits for your decision"))))))))
 
+(defun org-agent--text (params key)
+  "Return the text that PARAMS have for KEY, or nil."
+  (let ((value (plist-get params key)))
+    (and (stringp value) (not (string-empty-p value)) value)))
+
 (defun org-agent--card-judged (card result)
   "Note in CARD what the server made of its command, which is in RESULT."
-  (let ((text (lambda (key)
-                (let ((value (plist-get result key)))
-                  (and (stringp value) (not (string-empty-p value)) value)))))
-    (setf (org-agent--card-rule card) (or (funcall text :rule) "no rule given")
-          (org-agent--card-always card) (funcall text :always)
-          (org-agent--card-steps card) (org-agent--steps (plist-get result :steps))
-          (org-agent--card-literal card) nil)
-    (when (funcall text :sandbox)
-      (setf (org-agent--card-sandbox card) (funcall text :sandbox)))))
+  (setf (org-agent--card-rule card) (or (org-agent--text result :rule)
+                                        "no rule given")
+        (org-agent--card-always card) (org-agent--text result :always)
+        (org-agent--card-steps card) (org-agent--steps (plist-get result :steps))
+        (org-agent--card-literal card) nil)
+  (when (org-agent--text result :sandbox)
+    (setf (org-agent--card-sandbox card) (org-agent--text result :sandbox))))
 
 (defun org-agent--card-obstacle (card)
   "Return in words why CARD, which is allowed, cannot run at once, or nil."
   (cond
-   ((org-agent--card-remote-p card) "it would run on another machine")
+   ((org-agent--card-host card) "it would run on another machine")
    ((not (stringp (org-agent--card-token card))) "it came without a token")
    ((not (org-agent--card-steps card)) "it came without its steps")
    ((not org-agent-shell-sandbox)
@@ -185,6 +195,9 @@ A key that was typed before it could be read is none for it.")
 (defun org-agent--card-ask (card)
   "Ask the user about CARD."
   (setf (org-agent--card-state card) 'asking
+        ;; As it is shown it runs, whatever the option is by then.
+        (org-agent--card-own card) (not (or org-agent-shell-sandbox
+                                            (org-agent--card-host card)))
         (org-agent--card-net card) nil
         (org-agent--card-shown card) (float-time))
   (org-agent--card-show card))
@@ -323,6 +336,8 @@ COMMAND is the command as edited, MESSAGE what to tell the model."
      'orgAgent/decide
      `( :actuationId ,(org-agent--card-id card) :choice ,choice
         ,@(and (org-agent--card-net card) (list :network t))
+        ,@(and (org-agent--card-own card) (not (equal choice "deny"))
+               (list :unconfined t))
         ,@(and command (list :command command))
         ,@(and message (list :message message)))
      (lambda (result) (org-agent--decided card command result))
@@ -344,6 +359,7 @@ COMMAND is the command as edited, or nil."
        ((and (equal decision "allow") (stringp token))
         (when command
           (org-agent--card-judged card result))
+        (org-agent--card-remembered card result)
         (setf (org-agent--card-token card) token)
         (org-agent--card-run card))
        ((equal decision "ask")
@@ -356,59 +372,84 @@ COMMAND is the command as edited, or nil."
 
 ;;;; Running
 
-(defun org-agent--card-base (card)
-  "Return the directory of the session of CARD.
-That is the one that the server was told with the prompt, if this Emacs
-sent it."
-  (if-let ((directory (org-agent--turn-directory (org-agent--card-turn card))))
-      (file-name-as-directory directory)
-    (buffer-local-value 'default-directory
-                        (or (org-agent--card-buffer card) (current-buffer)))))
+(defun org-agent--card-remembered (card result)
+  "Tell the user if a rule of CARD was to be saved and RESULT denies it."
+  (when (eq (plist-get result :saved) :json-false)
+    (let ((words (format "it runs this once, and is asked again: %s"
+                         (or (org-agent--text result :hint) "it was not saved"))))
+      (message "org-agent: %s" words)
+      (cl-callf concat (org-agent--turn-results (org-agent--card-turn card))
+        (propertize (concat (org-agent--literal words t) "\n")
+                    'face 'org-agent-notice)))))
 
-(defun org-agent--card-remote-p (card)
-  "Return non-nil if the command of CARD would run on another machine."
-  (file-remote-p (org-agent--card-base card)))
+(defun org-agent--card-remote (card)
+  "Return the root directory of the machine of CARD as TRAMP names it, or nil.
+Which machine it is, the server said: never the buffer that is current.
+Nothing connects to it."
+  (when-let* ((host (org-agent--card-host card))
+              (name (concat "/" host ":/")))
+    (and (equal (file-remote-p name) (substring name 0 -1))
+         (assoc (file-remote-p name 'method) tramp-methods)
+         name)))
 
 (defun org-agent--card-kept-p (card)
   "Return non-nil if what CARD may run is kept by the server.
 Otherwise this Emacs runs the command itself, as it was shown."
-  (and (or org-agent-shell-sandbox (org-agent--card-allowed card))
-       (not (org-agent--card-remote-p card))))
+  (not (or (org-agent--card-own card) (org-agent--card-host card))))
 
 (defun org-agent--card-confined-p (card)
   "Return non-nil if the command of CARD would run in the sandbox."
   (and (org-agent--card-kept-p card) (not (org-agent--card-open card))))
 
-(defun org-agent--card-program (card)
-  "Return a list: what to run for the command of CARD."
-  (cond
-   ;; The server has written down what that is; no text can differ.
-   ((org-agent--card-kept-p card)
-    (list (org-agent--executable) "sandbox" "--token"
-          (org-agent--card-token card)))
-   ((org-agent--card-remote-p card)
-    (list "/bin/sh" "-c" (org-agent--card-command card)))
-   (t (list shell-file-name shell-command-switch
-            (org-agent--card-command card)))))
+(defconst org-agent--elsewhere
+  "case $1 in '~'|'~/'*) set -- \"$HOME${1#?}\" \"$2\";; esac
+cd -- \"$1\" || exit 126
+exec /bin/sh -c \"$2\""
+  "The script for the shell of another machine: go to $1, run $2.
+Whether there is such a directory, only that machine knows.")
+
+(defun org-agent--card-start (card)
+  "Start the command of CARD, and return a job."
+  (let ((where (org-agent--card-directory card))
+        (plain '("TERM=dumb" "PAGER=cat" "GIT_PAGER=cat" "MANPAGER=cat"))
+        (options (list :timeout (org-agent--card-timeout card)
+                       :on-output (lambda (stream text)
+                                    (org-agent--card-hear card stream text))
+                       :on-exit (lambda (outcome)
+                                  (org-agent--card-exit card outcome)))))
+    (cond
+     ;; The server has written down what that is; no text can differ.  Its
+     ;; program has to find that, and to know what to hide, as the server did.
+     ((org-agent--card-kept-p card)
+      (pcase-let ((`(,program ,process-environment ,exec-path)
+                   (or org-agent--spawned
+                       (list (org-agent--executable) process-environment
+                             exec-path))))
+        (apply #'org-agent--shell-run
+               (list program "sandbox" "--token" (org-agent--card-token card))
+               :directory (expand-file-name "~/") options)))
+     ((not where) (error "The server did not say where"))
+     ((org-agent--card-host card)
+      ;; Of this buffer's environment the other machine gets nothing.
+      (let ((process-environment
+             (append plain (default-toplevel-value 'process-environment))))
+        (apply #'org-agent--shell-run
+               (list "/bin/sh" "-c" org-agent--elsewhere "sh" where
+                     (org-agent--card-command card))
+               :directory (org-agent--card-remote card) options)))
+     (t
+      (let ((process-environment (append plain process-environment)))
+        (apply #'org-agent--shell-run
+               (list shell-file-name shell-command-switch
+                     (org-agent--card-command card))
+               :directory (org-agent--shell-directory where) options))))))
 
 (defun org-agent--card-run (card)
   "Run the command of CARD, which the server permitted."
   (setf (org-agent--card-state card) 'running
         (org-agent--card-sandboxed card) (org-agent--card-confined-p card))
   (condition-case problem
-      (let ((directory (if (org-agent--card-kept-p card)
-                           (expand-file-name "~/")
-                         (org-agent--shell-directory
-                          (org-agent--card-cwd card)
-                          (org-agent--card-base card)))))
-        (setf (org-agent--card-job card)
-              (org-agent--shell-run
-               (org-agent--card-program card)
-               :directory directory
-               :timeout (org-agent--card-timeout card)
-               :on-output (lambda (stream text)
-                            (org-agent--card-hear card stream text))
-               :on-exit (lambda (outcome) (org-agent--card-exit card outcome)))))
+      (setf (org-agent--card-job card) (org-agent--card-start card))
     (error (org-agent--card-exit
             card (list :status "failed"
                        :message (error-message-string problem)))))
@@ -440,27 +481,22 @@ Otherwise this Emacs runs the command itself, as it was shown."
     (org-agent--request 'orgAgent/actuated
                         `( :actuationId ,(org-agent--card-id card)
                            :token ,(org-agent--card-token card)
-                           ,@(or (org-agent--card-refusal card outcome)
-                                 `( :sandboxed
-                                    ,(if (org-agent--card-sandboxed card)
-                                         t
-                                       :json-false)
-                                    ,@outcome)))))
+                           :sandboxed ,(if (org-agent--card-sandboxed card)
+                                           t
+                                         :json-false)
+                           ,@outcome)))
+  (org-agent--card-odd card outcome)
   (org-agent--card-link card)
   (org-agent--card-drop card))
 
-(defun org-agent--card-refusal (card outcome)
-  "Return what to report if the server's program did not run CARD, or nil.
-OUTCOME tells how that ended.  It says why in words; a command that it
-did run can end with the same status."
-  (let ((words (plist-get outcome :stderr)))
-    (when (and (org-agent--card-kept-p card)
-               (equal (plist-get outcome :status) "done")
-               (eql (plist-get outcome :exitCode) org-agent--unconfined)
-               (string-match-p "^org-agent: " words))
-      (message "org-agent: the command was not run: %s"
-               (car (split-string words "\n")))
-      (list :status "failed" :message (string-trim words)))))
+(defun org-agent--card-odd (card outcome)
+  "Show what was said if the OUTCOME of CARD is that of one that was not run.
+A command can end like that, too.  The server knows which it was."
+  (when (and (org-agent--card-kept-p card)
+             (eql (plist-get outcome :exitCode) org-agent--unconfined))
+    (message "org-agent: ended with status %d: %s" org-agent--unconfined
+             (org-agent--literal
+              (car (split-string (plist-get outcome :stderr) "\n")) t))))
 
 (defun org-agent--card-link (card)
   "Show where all of the output of CARD is, if that is a file."
@@ -546,28 +582,29 @@ did run can end with the same status."
 
 (defun org-agent--card-place (card)
   "Return the directory of CARD as it is shown."
-  (org-agent--literal (if (org-agent--card-kept-p card)
-                          (or (org-agent--card-directory card)
-                              "a directory that the server did not name")
-                        (directory-file-name
-                         (org-agent--shell-name (org-agent--card-cwd card)
-                                                (org-agent--card-base card))))))
+  (let ((directory (or (org-agent--card-directory card)
+                       "a directory that the server did not name"))
+        (host (org-agent--card-host card)))
+    (org-agent--literal
+     (cond ((not host) directory)
+           ((equal directory "~") (concat "the login directory of " host))
+           (t (concat "/" host ":" directory))))))
 
 (defun org-agent--card-terms (card)
   "Return what is to be known of CARD to decide: lists of title and text."
   `(("Why you are asked: " ,(org-agent--card-rule card))
     ("Sandbox: "
      ,(cond
-       ((org-agent--card-remote-p card)
-        (concat "none: it runs on " (org-agent--card-remote-p card)
+       ((org-agent--card-host card)
+        (concat "none: it runs on " (org-agent--card-host card)
                 " and can do all that you can there"))
-       ((not (org-agent--card-kept-p card))
+       ((org-agent--card-own card)
         "none, as `org-agent-shell-sandbox' is nil")
        ((org-agent--card-sandbox card))
        (t "it can write the directory of the chat, and use no network")))
     ("Environment: "
      ,(cond
-       ((org-agent--card-remote-p card) "that of the other machine")
+       ((org-agent--card-host card) "that of the other machine")
        ((org-agent--card-kept-p card)
         "PATH, HOME, LANG and the like, and no keys")
        (t "all that Emacs has, with what keys are in it")))))

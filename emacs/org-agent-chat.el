@@ -176,13 +176,16 @@ It stays there until the server has it for good."
     (directory-file-name (expand-file-name default-directory))))
 
 (defun org-agent--location (directory)
-  "Return DIRECTORY as parameters for the server, if it is absolute."
+  "Return DIRECTORY as parameters for the server.
+Where the home of another user is, only the other machine knows."
   (let* ((remote (file-remote-p directory))
          (name (if remote (file-remote-p directory 'localname) directory)))
-    (when (string-prefix-p "/" name)
-      `( :directory ,name
-         ,@(and remote
-                (list :host (string-trim remote "/" ":")))))))
+    `( ,@(and (string-match-p (if remote (rx bos (or "/" (seq "~" (or "/" eos))))
+                                "\\`/")
+                              name)
+              (list :directory name))
+       ,@(and remote
+              (list :host (string-trim remote "/" ":"))))))
 
 (defun org-agent--client-id ()
   "Return a fresh identifier."
@@ -235,8 +238,7 @@ CODE is the server's, or nil if it never answered."
   (let* ((event (plist-get result :eventId))
          (session (plist-get result :sessionId))
          (turn (org-agent--turn (plist-get result :turnId) session)))
-    (setf (org-agent--turn-event turn) event
-          (org-agent--turn-directory turn) (org-agent--pending-directory pending))
+    (setf (org-agent--turn-event turn) event)
     (unless (or (org-agent--true-p (plist-get result :duplicate))
                 (org-agent--turn-state turn))
       (setf (org-agent--turn-state turn) "accepted"))
@@ -370,7 +372,6 @@ The server asks for those of unfinished turns; the last ones do."
       (let ((from (org-agent--turn (plist-get item :from) session))
             (turn (org-agent--turn (plist-get item :turnId) session)))
         (setf (org-agent--turn-event turn) (org-agent--turn-event from)
-              (org-agent--turn-directory turn) (org-agent--turn-directory from)
               (org-agent--turn-place turn) (org-agent--turn-place from)
               (org-agent--turn-notice from) nil)
         (org-agent--show from)))

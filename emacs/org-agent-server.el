@@ -63,6 +63,10 @@ For example \"~/.cargo/bin/org-agent\"."
 (defvar org-agent--process nil
   "The process behind `org-agent--connection', or nil.")
 
+(defvar org-agent--spawned nil
+  "How the server was started: its program, environment and path, or nil.
+What it permits is run by the same.")
+
 (defvar org-agent--ending nil
   "The connection to a server that was asked to end and has not yet, or nil.
 No other is started before: it could not have the sessions of this one.")
@@ -251,11 +255,14 @@ The null character could, but Emacs cannot read it in JSON.")
   "Start the server and return its process."
   (let ((process-adaptive-read-buffering nil)
         ;; A buffer's directory may be remote or gone; the server needs none.
-        (default-directory (expand-file-name "~/")))
-    (setq org-agent--stderr "")
+        (default-directory (expand-file-name "~/"))
+        (program (org-agent--executable)))
+    (setq org-agent--stderr ""
+          org-agent--spawned (list program (copy-sequence process-environment)
+                                   exec-path))
     (make-process
      :name "org-agent"
-     :command (list (org-agent--executable) "serve")
+     :command (list program "serve")
      :connection-type 'pipe
      :coding 'utf-8-emacs-unix
      :noquery t
@@ -373,6 +380,7 @@ changed in version 1.0.24."
   "Forget the connection; WORDS say why it is gone."
   (setq org-agent--connection nil
         org-agent--process nil
+        org-agent--spawned nil
         org-agent--ready nil)
   (org-agent--enqueue (lambda () (org-agent--handle :died (list :reason words))))
   (org-agent--give-up words))

@@ -51,6 +51,9 @@
   "Seconds given to a stream to end after its command has.
 A command can leave something in the background that holds the stream.")
 
+(defconst org-agent--shell-patience 1
+  "Seconds that Emacs waits for another machine to end a command.")
+
 (defconst org-agent--shell-term 2
   "Seconds between asking a command to end and killing it.")
 
@@ -143,45 +146,36 @@ Unless ALL, a character whose last bytes are still to come stays."
   file ; where all of them are, if they are many
   over)
 
-(defun org-agent--shell-name (name base)
-  "Return the directory that NAME, or nil, means in BASE.
-It is on the machine of BASE, whatever NAME is: no part of NAME is taken
-for the name of another, and nothing looks there."
-  (let* ((remote (file-remote-p base))
-         (local (if remote (file-remote-p base 'localname) base))
-         (file-name-handler-alist nil))
-    (concat remote
-            (file-name-as-directory
-             (if (and remote name (string-prefix-p "~" name))
-                 ;; Whose home that is, only the other machine knows.
-                 (concat (file-name-as-directory local) name)
-               (expand-file-name (or name local) local))))))
-
-(defun org-agent--shell-directory (name base)
-  "Return the directory NAME, or BASE if nil, for a command to run in.
-Signal an error if there is none.  One of another machine is refused
-unless BASE is there: looking can already connect."
-  (let ((directory (org-agent--shell-name name base)))
-    (when (and (file-remote-p directory) (not (file-remote-p base)))
-      (error "%s is not on this machine" (or name base)))
+(defun org-agent--shell-directory (name)
+  "Return the directory NAME of this machine for a command to run in.
+Signal an error if there is none, or if NAME would be taken for one of
+another machine: looking can already connect."
+  (let ((directory (file-name-as-directory name)))
+    (when (file-remote-p directory)
+      (error "%s is not on this machine" name))
     (unless (file-directory-p directory)
       (error "There is no directory %s" directory))
     directory))
+
+(defun org-agent--shell-process (&rest args)
+  "Start a process with ARGS; if it is elsewhere, one that can be ended.
+A process that TRAMP starts directly has no number there that is known."
+  (if (not (file-remote-p default-directory)) (apply #'make-process args)
+    (require 'tramp)
+    (cl-letf (((symbol-function 'tramp-direct-async-process-p) #'ignore))
+      (apply #'make-process args))))
 
 (cl-defun org-agent--shell-run
     (command &key directory timeout on-output on-exit)
   "Run COMMAND in DIRECTORY and return a job, without waiting.
 COMMAND is a list of a program and its arguments, and is run on the
-machine of DIRECTORY.  After TIMEOUT seconds it is ended.  ON-OUTPUT is
-called from time to time with \"stdout\" or \"stderr\" and a new piece
-of text; ON-EXIT once, with the parameters of `orgAgent/actuated' that
-tell the outcome."
+machine of DIRECTORY, with `process-environment'.  After TIMEOUT seconds
+it is ended.  ON-OUTPUT is called from time to time with \"stdout\" or
+\"stderr\" and a new piece of text; ON-EXIT once, with the parameters
+of `orgAgent/actuated' that tell the outcome."
   (let* ((job (make-org-agent--job :directory directory :on-output on-output
                                    :on-exit on-exit))
-         (default-directory directory)
-         (process-environment
-          (append '("TERM=dumb" "PAGER=cat" "GIT_PAGER=cat" "MANPAGER=cat")
-                  process-environment)))
+         (default-directory directory))
     ;; TRAMP has one stream for both outputs.
     (unless (file-remote-p directory)
       (setf (org-agent--job-errors job)
@@ -194,7 +188,7 @@ tell the outcome."
                          (org-agent--shell-check job)))))
     (condition-case problem
         (setf (org-agent--job-process job)
-              (make-process
+              (org-agent--shell-process
                :name "org-agent-command" :noquery t
                :connection-type 'pipe :coding 'no-conversion
                :command command :file-handler t
@@ -297,13 +291,17 @@ What is masked before a model sees it is not in them.")
     (cond
      (remote
       ;; The group, where the machine has it; the process in any case.
-      (let ((default-directory (org-agent--job-directory job))
-            (name (substring (symbol-name signal) 3)))
-        (ignore-errors
-          (process-file "/bin/sh" nil nil nil "-c"
-                        (format "kill -%s -- -%d || kill -%s %d" name remote
-                                name remote))))
-      (when (eq signal 'SIGKILL) (delete-process process)))
+      (let* ((default-directory (org-agent--job-directory job))
+             (name (substring (symbol-name signal) 3))
+             (sent (with-timeout (org-agent--shell-patience)
+                     (ignore-errors
+                       (process-file "/bin/sh" nil nil nil "-c"
+                                     (format "kill -%s -- -%d || kill -%s %d"
+                                             name remote name remote)))
+                     t)))
+        ;; Over a line that hangs nothing can be ended but this end of it.
+        (when (or (not sent) (eq signal 'SIGKILL))
+          (delete-process process))))
      ((process-id process)
       (signal-process (- (process-id process)) signal)))))
 

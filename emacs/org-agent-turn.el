@@ -68,7 +68,6 @@
   "A turn as this client sees it."
   id session
   event ; identifier of its prompt, if known
-  directory ; what the server was told with the prompt, if this Emacs sent it
   place ; marker where its reply goes, if known
   (seq 0) ; of the last message seen
   state ; as on the wire; nil if the server did not tell since it started

@@ -16,6 +16,7 @@ pub mod rules;
 mod secrets;
 mod session;
 mod skills;
+mod tokens;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -37,11 +38,11 @@ use crate::shell::Rule;
 use crate::skills::Library;
 use crate::store::{Appended, Store};
 use crate::turn::{Effect, Effects, Turn};
-use crate::warrant::Warrants;
 
 use call::Call;
 use outbox::Outbox;
 use session::Session;
+use tokens::Tokens;
 
 /// How many events may wait for the loop before the edge is told `overloaded`.
 const QUEUE: usize = 1024;
@@ -106,9 +107,7 @@ pub struct Kernel {
     library: Library,
     variables: Arc<dyn Environment>,
     playing: HashMap<TurnId, skills::Playing>,
-    /// What tokens are worth, and the newest token of each turn.
-    warrants: Warrants,
-    tokens: HashMap<TurnId, String>,
+    tokens: Tokens,
     began: Instant,
     /// The last thing appended.
     ticket: u64,
@@ -147,8 +146,7 @@ impl Kernel {
         let library = Library::open(&config.paths, Arc::clone(&variables));
         let persona = skills::persona(&library.shelf(), &config, &variables);
         let rules = Arc::new(rules::load(&config)?);
-        let warrants = Warrants::new(&config.paths.data);
-        warrants.sweep();
+        let tokens = Tokens::new(&config.paths.data);
         Ok(Self {
             config,
             rules,
@@ -157,8 +155,7 @@ impl Kernel {
             library,
             variables,
             playing: HashMap::new(),
-            warrants,
-            tokens: HashMap::new(),
+            tokens,
             persona,
             store,
             secrets: Secrets::new(),
@@ -266,6 +263,7 @@ impl Kernel {
             }
             Event::Stop(reply) => {
                 self.calls.clear();
+                self.tokens.revoke_all();
                 self.stopping.push(reply);
             }
         }
@@ -290,7 +288,12 @@ impl Kernel {
         let Some(session) = self.turns.get(id).map(|turn| turn.subject().session.clone()) else { return };
         for effect in effects {
             match effect {
-                Effect::Record(record) => self.record(&session, &record),
+                Effect::Record(record) => {
+                    if matches!(record, Record::ActionExecuted { .. }) {
+                        self.tokens.revoke(id);
+                    }
+                    self.record(&session, &record);
+                }
                 Effect::Remember(item) => {
                     if let Some(session) = self.sessions.get_mut(&session) {
                         session.remember(item);
@@ -316,8 +319,6 @@ impl Kernel {
                         drop(events.send(Event::Retry(turn)).await);
                     });
                 }
-                // Before they are carried out, those of a decision are taken out.
-                Effect::Save(rules) => drop(self.save_rules(&rules)),
                 Effect::Issue(issue) => self.issue(id, &issue),
                 Effect::Run(issue) => self.run_here(id, *issue),
                 Effect::Send(message) => {
@@ -374,7 +375,7 @@ impl Kernel {
         self.touch(session);
         self.calls.remove(id);
         self.jobs.remove(id);
-        self.revoke(id);
+        self.tokens.revoke(id);
         self.strike(id);
         self.turns.remove(id);
         for actuation in

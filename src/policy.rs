@@ -85,6 +85,8 @@ pub struct Surroundings {
     /// Where commands run that name no other directory: the same, or what the client called it if it is not there,
     /// or where this process is.
     pub base: PathBuf,
+    /// The session named a directory, and it is not there.
+    pub missing: bool,
     /// The user's home directory.
     pub home: Option<PathBuf>,
     /// Where a path leads.
@@ -111,10 +113,23 @@ impl Surroundings {
         }
     }
 
-    /// Where a command runs that names the directory `cwd`, for people and clients.
+    /// The directory that a command runs in which names it by `cwd`: on this machine without links, as far as it is
+    /// there.
     #[must_use]
-    pub fn location(&self, cwd: Option<&str>) -> Location {
-        Location { directory: self.within(cwd).to_string_lossy().into_owned(), host: self.host.clone() }
+    pub fn place(&self, cwd: Option<&str>) -> PathBuf {
+        let named = self.within(cwd);
+        if self.host.is_some() { named } else { (self.resolve)(&named).unwrap_or(named) }
+    }
+
+    /// Where that is, for people and clients.
+    #[must_use]
+    pub fn location(&self, place: &Path) -> Location {
+        Location { directory: place.to_string_lossy().into_owned(), host: self.host.clone() }
+    }
+
+    /// The directory that a session has, wherever it is.
+    fn workspace(&self) -> Option<&Path> {
+        if self.host.is_some() { Some(&self.base) } else { self.directory.as_deref() }
     }
 
     /// Why nothing would be confined.
@@ -125,6 +140,9 @@ impl Surroundings {
         }
     }
 }
+
+/// The most bytes of a command. Linux takes no argument of more than 131,071, and the text is one.
+pub const MAX_BYTES: usize = 100_000;
 
 /// A directory that is not there.
 const NOWHERE: &str = "/nonexistent";
@@ -144,10 +162,13 @@ pub fn judge(action: Verified<Action>, around: Option<&Surroundings>, foreign: O
                 around.map_or_else(|| Some("it cannot be confined".to_owned()), Surroundings::unconfined);
             let text = action.action().text("cmd").unwrap_or_default();
             let cwd = action.action().text("cwd");
-            let there = around.filter(|around| around.directory.is_some()).map(|around| around.within(cwd));
+            let there = around.filter(|around| around.workspace().is_some()).map(|around| around.within(cwd));
             // Without a directory, paths are judged as if it had one that nobody knows.
             let there = there.unwrap_or_else(|| Path::new(NOWHERE).join(cwd.unwrap_or_default()));
-            command(text, &there, around, foreign, unconfined.as_deref())
+            let (decision, rule, steps) = command(text, &there, around, foreign, unconfined.as_deref());
+            let missing = around.filter(|around| around.missing && decision == Decision::Ask);
+            let missing = missing.map(|around| format!("{rule}; there is no {}", around.base.display()));
+            (decision, missing.unwrap_or(rule), steps)
         }
     };
     Permit { action, decision, rule, steps, unconfined }
@@ -182,8 +203,12 @@ fn command(
     foreign: Option<&str>,
     unconfined: Option<&str>,
 ) -> (Decision, String, Option<Vec<Step>>) {
+    if text.len() > MAX_BYTES {
+        let rule = format!("built-in: it has {} bytes, and no more than {MAX_BYTES} can be run", text.len());
+        return (Decision::Deny, rule, None);
+    }
     let nowhere = Path::new(NOWHERE);
-    let workspace = around.and_then(|around| around.directory.as_deref());
+    let workspace = around.and_then(Surroundings::workspace);
     let resolve = |path: &Path| around.and_then(|around| (around.resolve)(path));
     let home = around.and_then(|around| around.home.as_deref());
     let place = Place { workspace: workspace.unwrap_or(nowhere), directory: cwd, home, resolve: &resolve };

@@ -173,6 +173,9 @@ pub struct Approved {
     /// Whether the user let it use the network.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub network: bool,
+    /// Whether the client runs it by itself, on this machine and outside the sandbox.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unconfined: bool,
 }
 
 /// A skill that a turn is for.
@@ -220,7 +223,7 @@ pub enum Looked {
 /// Where a session is: a directory, and the machine if it is another one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Location {
-    /// Absolute.
+    /// Absolute; on another machine also `~` or what begins with `~/`, in the home directory there.
     pub directory: String,
     /// The client's name for the machine; nothing for this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -231,7 +234,7 @@ impl Approved {
     /// Nothing may run, or nothing is known about it.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.steps.is_none() && self.token.is_none()
+        self.steps.is_none() && self.token.is_none() && !self.network && !self.unconfined
     }
 }
 

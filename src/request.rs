@@ -52,6 +52,8 @@ pub struct Decide {
     pub command: Option<String>,
     /// Whether they let it use the network.
     pub network: bool,
+    /// Whether the client runs it by itself, outside the sandbox.
+    pub unconfined: bool,
     /// Their words to the model, with a denial.
     pub message: Option<String>,
 }
@@ -78,6 +80,10 @@ pub struct Decided {
     pub steps: Option<Vec<Step>>,
     /// The rule that decided.
     pub rule: String,
+    /// Whether a rule was saved, if one was to be.
+    pub saved: Option<bool>,
+    /// Why not.
+    pub hint: Option<String>,
 }
 
 /// Live output of a command.

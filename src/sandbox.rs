@@ -2,8 +2,9 @@
 //!
 //! What is confined and what is not stands in `docs/security.md`. Two mechanisms do it, on Linux only:
 //! bubblewrap, where it works, and Landlock with a filter of system calls. Where neither does, a command is
-//! refused, never run unconfined. `org-agent sandbox` is the one way in, for people and for the server, since
-//! a process can confine only itself: [`command`] makes a call of this very program.
+//! refused here, never run unconfined; what a user approved for where there is no sandbox does not come here (see
+//! `warrant`). `org-agent sandbox` is the one way in, for people and for the server, since a process can confine only
+//! itself: [`command`] makes a call of this very program.
 
 #[cfg(target_os = "linux")]
 mod bubblewrap;
@@ -42,6 +43,9 @@ pub struct Spec {
     pub program: OsString,
     /// Its arguments.
     pub args: Vec<OsString>,
+    /// Whether its environment is the one that [`environment::hand_on`] put into that of this process. Else it is what
+    /// of this process's own may pass.
+    pub given: bool,
 }
 
 /// What confines a command.
@@ -204,6 +208,9 @@ fn arguments(spec: &Spec) -> Vec<OsString> {
     if spec.allow_net {
         arguments.push("--allow-net".into());
     }
+    if spec.given {
+        arguments.push("--given".into());
+    }
     if let Some(mechanism) = spec.mechanism {
         arguments.extend(["--mechanism".into(), mechanism.as_str().into()]);
     }
@@ -301,8 +308,17 @@ fn choose(spec: &Spec, roots: &[PathBuf], warn: &mut (dyn FnMut(&str) + Send)) -
 }
 
 /// What a confined command may do, in a sentence for people.
-pub const PERMITS: &str =
+const PERMITS: &str =
     "It may write only in the session's directory and reach no network, and secrets are hidden from it.";
+
+/// What the sandbox permits to a command, or that there is none if `unconfined` says why, for people.
+#[must_use]
+pub fn terms(unconfined: Option<&str>) -> String {
+    match unconfined {
+        None => PERMITS.to_owned(),
+        Some(why) => format!("None, and it can do all that you can: {why}."),
+    }
+}
 
 /// Whether commands can be confined here; why not. Found out once.
 ///

@@ -13,6 +13,6 @@ mod script;
 mod tools;
 
 pub use judge::{Verdict, judge};
-pub use place::{Place, on_disk};
+pub use place::{Place, by_text, on_disk};
 pub use rules::{Rule, Source, check_count};
 pub use script::{MAX_BYTES, Op, Script, Seen, Step, parse};

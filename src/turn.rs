@@ -22,6 +22,7 @@ mod preview;
 mod read;
 mod skills;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use preview::Preview;
@@ -29,6 +30,7 @@ use sha2::{Digest, Sha256};
 
 use crate::action::Action;
 use crate::config::RuleSpec;
+use crate::error::Error;
 use crate::ids::{ActuationId, SessionId, TurnId, hex};
 use crate::outgoing::{Delta, Outgoing, Retract, State, TurnState};
 use crate::policy::{self, Permit, Surroundings};
@@ -74,9 +76,7 @@ pub enum Effect {
     StopModel,
     /// Call [`Turn::retry`] after this time.
     RetryIn(Duration),
-    /// Remember these rules of the user.
-    Save(Vec<RuleSpec>),
-    /// Let whoever has the token run this, once.
+    /// Let whoever has the token run this, once, without a decision.
     Issue(Box<Issue>),
     /// Run a command here, for a client that does not: what its token was issued for.
     Run(Box<Issue>),
@@ -131,6 +131,8 @@ pub struct Issue {
     pub actuation: ActuationId,
     /// The action as it was permitted.
     pub action: Verified<Action>,
+    /// The directory in which it runs, as it was shown.
+    pub place: PathBuf,
     /// The programs, if it is certain which run.
     pub steps: Option<Vec<Step>>,
     /// Whether the policy alone allowed it: then the steps are what runs, and else the text.
@@ -139,6 +141,24 @@ pub struct Issue {
     pub network: bool,
     /// Whether it is to be confined.
     pub confined: bool,
+}
+
+/// Who keeps what a decision leaves behind. If it cannot be kept, the decision is another one.
+pub trait Keep {
+    /// Writes down what a token lets run.
+    ///
+    /// # Errors
+    /// Then the command waits on, and the error is the answer.
+    fn issue(&mut self, issue: &Issue, subject: &Subject) -> Result<(), Error>;
+
+    /// Lets no token of the turn run anything any more.
+    fn revoke(&mut self, subject: &Subject);
+
+    /// Remembers rules of the user.
+    ///
+    /// # Errors
+    /// Then the command runs once, and whoever decided is told.
+    fn save(&mut self, rules: &[RuleSpec]) -> Result<(), Error>;
 }
 
 /// The effects of one input.
@@ -186,6 +206,8 @@ pub struct Turn {
     spoken: Option<String>,
     /// A source of text in the prompt that is neither the user's nor ours.
     foreign: Option<String>,
+    /// Where the last command that was proposed would run.
+    place: PathBuf,
 }
 
 #[derive(Debug)]
@@ -255,6 +277,7 @@ impl Turn {
             question: None,
             spoken: None,
             foreign: None,
+            place: PathBuf::new(),
         }
     }
 
@@ -422,12 +445,14 @@ impl Turn {
         Some(effects)
     }
 
-    /// Takes the user's decision about a command. `token` is what the client has to give back.
+    /// Takes the user's decision about a command. `token` is what the client has to give back; what has to be kept
+    /// `keep` gets.
     pub fn decide(
         &mut self,
         decide: &Decide,
         token: String,
         now: Duration,
+        keep: &mut dyn Keep,
     ) -> Result<(Decided, Effects), DecideError> {
         let (choice, command) = (decide.choice, decide.command.as_deref());
         let (Phase::Asking { actuation, action } | Phase::Running { actuation, unasked: Some(action), .. }) =
@@ -446,7 +471,14 @@ impl Turn {
             let outcome = Outcome { status: Status::Denied, message, ..Outcome::default() };
             self.executed(&actuation, shown, outcome, now, &mut effects);
             return Ok((
-                Decided { decision: Decision::Deny, token: None, steps: None, rule: rule.to_owned() },
+                Decided {
+                    decision: Decision::Deny,
+                    token: None,
+                    steps: None,
+                    rule: rule.to_owned(),
+                    saved: None,
+                    hint: None,
+                },
                 effects,
             ));
         }
@@ -458,12 +490,29 @@ impl Turn {
         if permit.decision() == Decision::Deny {
             return Err(DecideError::Denied(permit.rule().to_owned()));
         }
+        let around = &self.subject.around;
+        let elsewhere = around.host.is_some();
+        let unconfined = decide.unconfined && !elsewhere && !around.runs_here;
+        let issue = self.issue(&actuation, &permit, &token, decide.network);
+        // What the client runs by itself, it cannot run by the token.
+        if unconfined || elsewhere {
+            keep.revoke(&self.subject);
+        } else {
+            keep.issue(&issue, &self.subject).map_err(DecideError::NotKept)?;
+        }
+        let (mut saved, mut hint) = (None, None);
         let rule = match (choice, permit.narrowest()) {
             (Choice::Always, Some(rules)) => {
-                effects.push(Effect::Save(rules));
-                format!("the user said always: {}", permit.rule())
+                let failed = keep.save(&rules).err();
+                saved = Some(failed.is_none());
+                hint = failed.map(|error| error.one_line());
+                let but =
+                    hint.as_ref().map(|why| format!("; it runs once, for this could not be saved: {why}"));
+                format!("the user said always: {}{}", permit.rule(), but.unwrap_or_default())
             }
             (Choice::Always, None) => {
+                saved = Some(false);
+                hint = Some("such a command can only be allowed once".to_owned());
                 format!("the user said run once: {}, so nothing is remembered", permit.rule())
             }
             (Choice::Run | Choice::Deny, _) => format!("the user said run: {}", permit.rule()),
@@ -474,17 +523,15 @@ impl Turn {
             (Decision::Allow, &rule),
             Decider::User,
             command.map(str::to_owned),
-            Approved { network: decide.network, ..approved(&permit, Some(&token)) },
+            Approved { network: decide.network, unconfined, ..approved(&permit, Some(&token)) },
         ));
-        let issue = issue(&actuation, &permit, &token, decide.network);
-        effects.push(Effect::Issue(issue.clone()));
         effects.push(self.state(State::Acting, None));
         self.phase = Phase::Running { actuation, command: shown, token: Some(token.clone()), unasked: None };
         if self.subject.around.runs_here {
             effects.push(Effect::Run(issue));
         }
         let steps = permit.steps().map(<[_]>::to_vec);
-        Ok((Decided { decision: Decision::Allow, token: Some(token), steps, rule }, effects))
+        Ok((Decided { decision: Decision::Allow, token: Some(token), steps, rule, saved, hint }, effects))
     }
 
     /// Takes the client's report about the action that is under way.
@@ -539,6 +586,20 @@ impl Turn {
             | Phase::Ended => return Err(Refusal::NotNow),
         }
         Ok(effects)
+    }
+
+    /// What `token` lets run, as `permit` has it. What was not allowed without asking is asked by now.
+    fn issue(&self, actuation: &ActuationId, permit: &Permit, token: &str, network: bool) -> Box<Issue> {
+        Box::new(Issue {
+            token: token.to_owned(),
+            actuation: actuation.clone(),
+            action: permit.verified().clone(),
+            place: self.place.clone(),
+            steps: permit.steps().map(<[_]>::to_vec),
+            unasked: false,
+            network,
+            confined: permit.unconfined().is_none(),
+        })
     }
 
     // Messages.
@@ -602,6 +663,8 @@ pub enum DecideError {
     Rejected(Rejection),
     /// It must not run, by this rule.
     Denied(String),
+    /// What the token would let run could not be written down.
+    NotKept(Error),
 }
 
 fn permitted(
@@ -627,21 +690,8 @@ fn approved(permit: &Permit, token: Option<&str>) -> Approved {
         // Strings and lists can always be written.
         steps: permit.steps().and_then(|steps| serde_json::to_value(steps).ok()),
         token: token.map(|token| hex(&Sha256::digest(token.as_bytes()))),
-        network: false,
+        ..Approved::default()
     }
-}
-
-/// What `token` lets run, as `permit` has it. What was not allowed without asking is asked by now.
-fn issue(actuation: &ActuationId, permit: &Permit, token: &str, network: bool) -> Box<Issue> {
-    Box::new(Issue {
-        token: token.to_owned(),
-        actuation: actuation.clone(),
-        action: permit.verified().clone(),
-        steps: permit.steps().map(<[_]>::to_vec),
-        unasked: false,
-        network,
-        confined: permit.unconfined().is_none(),
-    })
 }
 
 fn command_of(action: &Action) -> String {

@@ -42,7 +42,8 @@ fn without_a_terminal_it_says_what_it_is_asked_for() {
     let long = [b"echo: first\n".to_vec(), vec![b'x'; 3 << 20], b"\necho: last\n".to_vec()].concat();
     let skipped: &[&str] = &["a line of more than 1 MiB was skipped", "hint: send it in parts"];
     let empty: &[&str] = &["nothing to say", "hint: write something"];
-    let denied: &[&str] = &["command: touch ran", "not at a terminal, so the answer is no"];
+    let denied: &[&str] =
+        &["command: touch ran", "  in: /", "  sandbox: ", "not at a terminal, so the answer is no"];
     let partial: &[&str] = &["only partly configured", "hint: set ORG_AGENT_MODEL"];
     let key = &[("OPENAI_API_KEY", "sk-x")];
     // Arguments, environment, input; status, standard output, and parts of standard error, if any.

@@ -207,7 +207,14 @@ impl Chat {
         };
         let choice = if run { Choice::Run } else { Choice::Deny };
         let (answer, decided) = reply();
-        let decide = Decide { actuation: id.clone(), choice, command: None, message: None, network: false };
+        let decide = Decide {
+            actuation: id.clone(),
+            choice,
+            command: None,
+            message: None,
+            network: false,
+            unconfined: false,
+        };
         self.handle.send(Event::Decide(decide, answer))?;
         let decided = decided.get().await?;
         if decided.decision != Decision::Allow {
@@ -237,7 +244,7 @@ impl Chat {
     }
 
     async fn ask(&mut self, actuation: &Actuation) -> Result<bool> {
-        self.screen.question(actuation.action(), actuation.rule())?;
+        self.screen.question(actuation)?;
         if !io::stdin().is_terminal() {
             self.screen.note("not at a terminal, so the answer is no")?;
             return Ok(false);

@@ -8,9 +8,8 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::error::{Code, Result};
 use crate::kernel::rules;
-use crate::record::Location;
 use crate::sandbox::{self, Mechanism, Spec, Stage, UNCONFINED};
-use crate::warrant::Warrants;
+use crate::warrant::{self, Warrants};
 
 const EXAMPLE: &str = "\
 Examples:
@@ -25,7 +24,8 @@ environment but for PATH, HOME, LANG and the like. It has no network, and all it
 \"The sandbox\" in docs/security.md for what is not protected.
 
 A token is what the server gives for a command that was approved or allowed. It runs that, in the directory and \
-with the environment it was approved for, once; --dir and the like say nothing then.
+with the environment it was approved for, once, within ten minutes; --dir and the like say nothing then. Where there \
+is no sandbox, and the question said so, it runs that unconfined.
 
 Exit status: the command's; 128 and the signal's number if a signal ended it, 126 or 127 if it cannot be run or \
 is not found, 125 if it was not run, because it could not be confined or must not run, 2 wrong usage.";
@@ -67,6 +67,8 @@ struct Inner {
     tmp: Option<PathBuf>,
     #[arg(long, hide = true)]
     ready: Option<i32>,
+    #[arg(long, hide = true)]
+    given: bool,
 }
 
 /// Runs the command and answers its exit status. Errors are reported here, since their statuses are not those
@@ -78,6 +80,7 @@ pub(super) fn main(args: Args, config: impl FnOnce() -> Result<Config>) -> u8 {
         None => run(args),
     };
     outcome.unwrap_or_else(|error| {
+        warrant::refuse_here(&error);
         drop(writeln!(io::stderr(), "org-agent: {error}"));
         if error.code == Code::BadRequest && args_given { 2 } else { UNCONFINED }
     })
@@ -85,15 +88,18 @@ pub(super) fn main(args: Args, config: impl FnOnce() -> Result<Config>) -> u8 {
 
 /// Becomes what `token` lets run.
 fn redeem(token: &str, config: &Config) -> Result<u8> {
-    let warrant = Warrants::new(&config.paths.data).take(token)?;
-    let directory = warrant.directory.to_string_lossy().into_owned();
-    let rules = Arc::new(rules::load(config)?);
-    warrant.check(&rules::surroundings(&rules, Some(&Location { directory, host: None })))?;
-    Err(warrant.run())
+    let warrants = Warrants::new(&config.paths.data);
+    let warrant = warrants.take(token)?;
+    let refusal = warrants.refusal_file(token);
+    let rules = rules::load(config).map(Arc::new);
+    let checked = rules.and_then(|rules| warrant.check(&rules::here(&rules, warrant.directory.path())));
+    let error = checked.err().unwrap_or_else(|| warrant.run(&refusal));
+    warrant::refuse(&refusal, &error);
+    Err(error)
 }
 
 fn run(args: Args) -> Result<u8> {
-    let Inner { stage, parent, tmp, ready } = args.inner;
+    let Inner { stage, parent, tmp, ready, given } = args.inner;
     let stage = match stage.as_deref() {
         Some("keep") => Stage::Keep { parent: parent.unwrap_or_default() },
         Some(_) => Stage::Confine { parent, tmp, ready: ready.unwrap_or(-1) },
@@ -107,6 +113,7 @@ fn run(args: Args) -> Result<u8> {
         mechanism: args.mechanism,
         program: command.next().unwrap_or_default(),
         args: command.collect(),
+        given,
     };
     let mut warn = |text: &str| drop(writeln!(io::stderr(), "org-agent: warning: {text}"));
     super::runtime()?.block_on(sandbox::run(spec, stage, &mut warn))

@@ -4,17 +4,32 @@ use std::collections::HashMap;
 
 use super::Kernel;
 use super::secrets::Stream;
+use crate::config::RuleSpec;
 use crate::error::{Code, Error, Result};
 use crate::event::{Actuated, Decide, Decided, Output, Reply};
 use crate::ids::{self, ActuationId, TurnId};
 use crate::record::{Outcome, Record, Status};
-use crate::turn::{DecideError, Effect, Effects, Refusal};
+use crate::turn::{DecideError, Effect, Effects, Issue, Keep, Refusal, Subject};
 
 /// How much of one output stream is kept, in bytes; the middle goes.
 const OUTPUT: usize = 65_536;
 
 /// How long a client's own words about an action may be, in bytes.
 const MESSAGE: usize = 4_096;
+
+impl Keep for Kernel {
+    fn issue(&mut self, issue: &Issue, subject: &Subject) -> Result<()> {
+        self.tokens.issue(&subject.turn, issue, &subject.around)
+    }
+
+    fn revoke(&mut self, subject: &Subject) {
+        self.tokens.revoke(&subject.turn);
+    }
+
+    fn save(&mut self, rules: &[RuleSpec]) -> Result<()> {
+        self.save_rules(rules).inspect_err(|error| tracing::error!(%error, "a rule could not be saved"))
+    }
+}
 
 /// Live output of commands that have not been reported as ended.
 #[derive(Debug, Default)]
@@ -58,10 +73,7 @@ impl Kernel {
         match result {
             Ok((turn, decided, effects)) => {
                 // The answer stands before the messages that follow from it, and both after the record.
-                let at = effects
-                    .iter()
-                    .take_while(|effect| matches!(effect, Effect::Record(_) | Effect::Issue(_)))
-                    .count();
+                let at = effects.iter().take_while(|effect| matches!(effect, Effect::Record(_))).count();
                 let mut effects = effects;
                 let rest = effects.split_off(at);
                 self.carry_out(&turn, effects);
@@ -76,18 +88,17 @@ impl Kernel {
         let id = self.turn_of(&decide.actuation)?;
         let (now, token) = (self.now(), ids::token()?);
         let over = || Error::new(Code::Conflict, "this action is not waiting for a decision");
-        let turn = self.turns.get_mut(&id).ok_or_else(over)?;
-        if turn.actuation() != Some(&decide.actuation) {
-            return Err(over());
-        }
+        // For as long as it is asked it is not among the others: what it leaves behind, the kernel keeps.
+        let mut turn = self.turns.remove(&id).ok_or_else(over)?;
+        let ours = turn.actuation() == Some(&decide.actuation);
         let message = decide.message.as_deref().map(|text| clip(text, MESSAGE).0);
         let decide = Decide { message, ..decide.clone() };
-        match turn.decide(&decide, token, now) {
-            Ok((mut decided, mut effects)) => {
-                self.remember_rules(&mut decided, &mut effects);
-                Ok((id, decided, effects))
-            }
+        let decision = if ours { turn.decide(&decide, token, now, self) } else { Err(DecideError::NotNow) };
+        self.turns.insert(id.clone(), turn);
+        match decision {
+            Ok((decided, effects)) => Ok((id, decided, effects)),
             Err(DecideError::NotNow) => Err(over()),
+            Err(DecideError::NotKept(error)) => Err(error),
             Err(DecideError::Denied(rule)) => Err(Error::bad_request("the edited command is denied")
                 .because(rule)
                 .hint("edit it again, or say no")),
@@ -95,23 +106,6 @@ impl Kernel {
                 Err(Error::bad_request("the edited command is not allowed")
                     .because(rejection.message)
                     .hint(rejection.hint))
-            }
-        }
-    }
-
-    /// Saves what the user said "always" to before it is answered: whoever said so is told if it did not work.
-    fn remember_rules(&mut self, decided: &mut Decided, effects: &mut Effects) {
-        let specs = effects.iter().find_map(|effect| match effect {
-            Effect::Save(specs) => Some(specs.clone()),
-            _ => None,
-        });
-        effects.retain(|effect| !matches!(effect, Effect::Save(_)));
-        let Some(Err(error)) = specs.map(|specs| self.save_rules(&specs)) else { return };
-        tracing::error!(%error, "a rule could not be saved");
-        decided.rule = format!("{}; it runs once, for this could not be saved: {error}", decided.rule);
-        for effect in effects {
-            if let Effect::Record(Record::ActionPermitted { rule, .. }) = effect {
-                rule.clone_from(&decided.rule);
             }
         }
     }
@@ -151,6 +145,7 @@ impl Kernel {
         if turn.actuation() != Some(&actuation) {
             return Ok(());
         }
+        let outcome = self.tokens.known(&id, outcome);
         match turn.actuated(token.as_deref(), outcome, now) {
             Ok(effects) => {
                 self.carry_out(&id, effects);

@@ -1,14 +1,14 @@
-//! What tokens let run, and the commands that this server runs itself, for a client that runs none. What comes of one
-//! arrives as the same events that a client would send.
+//! The commands that this server runs itself, for a client that runs none. What comes of one arrives as the same
+//! events that a client would send.
 
 use futures::channel::oneshot;
+use futures::future::{Either, select};
 
 use super::Kernel;
 use crate::event::{Actuated, Event, Output, reply};
 use crate::ids::TurnId;
 use crate::runner::{self, Job};
-use crate::turn::{Issue, Turn};
-use crate::warrant::Warrant;
+use crate::turn::Issue;
 
 /// A running command. Dropping it stops the command with all that it started.
 #[derive(Debug)]
@@ -17,48 +17,31 @@ pub(super) struct Running {
 }
 
 impl Kernel {
-    /// Writes down what a token lets run. What the turn gave out before is worth nothing any more.
-    pub(super) fn issue(&mut self, turn: &TurnId, issue: &Issue) {
-        self.revoke(turn);
-        let Some(subject) = self.turns.get(turn).map(Turn::subject) else { return };
-        if subject.around.host.is_some() {
-            // What runs on another machine, the client alone can run.
-            return;
-        }
-        let action = issue.action.action();
-        let warrant = Warrant {
-            actuation: issue.actuation.clone(),
-            text: action.text("cmd").unwrap_or_default().to_owned(),
-            steps: issue.steps.clone(),
-            unasked: issue.unasked,
-            directory: subject.around.base.clone(),
-            cwd: subject.around.within(action.text("cwd")),
-            network: issue.network,
-            confined: issue.confined,
-            environment: Warrant::environment(),
-        };
-        match self.warrants.issue(&issue.token, &warrant) {
-            Ok(()) => drop(self.tokens.insert(turn.clone(), issue.token.clone())),
-            // Whoever runs it is told that the token is worth nothing.
-            Err(error) => tracing::error!(%error, "what a token lets run could not be written down"),
+    /// Writes down what the token of a command lets run that needs no decision. If that fails the command goes its way
+    /// and is not run, and both the user and the model are told why.
+    pub(super) fn issue(&mut self, id: &TurnId, issue: &Issue) {
+        let Some(turn) = self.turns.get(id) else { return };
+        if let Err(error) = self.tokens.issue(id, issue, &turn.subject().around) {
+            tracing::error!(%error, "what a token lets run could not be written down");
+            self.tokens.broken(id, &issue.token, &error);
         }
     }
 
-    /// Takes back what a turn's token is worth, if nobody took it.
-    pub(super) fn revoke(&mut self, turn: &TurnId) {
-        if let Some(token) = self.tokens.remove(turn) {
-            self.warrants.revoke(&token);
-        }
-    }
-
-    /// Starts a command of a turn.
+    /// Starts a command of a turn, once all that was logged about it is on disk.
     pub(super) fn run_here(&mut self, turn: &TurnId, issue: Issue) {
         let Issue { token, actuation, action, confined, .. } = issue;
         self.actuations.insert(actuation.clone(), turn.clone());
         let job = Job::new(action.action(), token, confined);
         let (stop, stopped) = oneshot::channel::<()>();
+        let (go, durable) = oneshot::channel();
+        self.outbox.answer(self.ticket, move |store| drop(store.map(|_| go.send(()))));
         let events = self.internal.clone();
         tokio::spawn(async move {
+            let stopped = match select(durable, stopped).await {
+                Either::Left((Ok(()), stopped)) => stopped,
+                // It ended before, or nothing can be logged any more.
+                _ => return,
+            };
             let live = events.clone();
             let id = actuation.clone();
             let stop = async {

@@ -62,6 +62,9 @@ impl Kernel {
                 continue;
             }
             let actuation = found.actuation;
+            for token in self.store.tokens(&actuation)? {
+                self.tokens.revoke_hashed(&token);
+            }
             let message = Some("the server went away before the outcome was reported".to_owned());
             let outcome = Outcome { status: Status::Unknown, message, ..Outcome::default() };
             let executed = Record::ActionExecuted { actuation, outcome: outcome.clone() };

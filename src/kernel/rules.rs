@@ -77,9 +77,18 @@ fn read(path: &Path) -> Result<File> {
 /// What commands at `location` are judged by; `rules` are those of people.
 #[must_use]
 pub fn surroundings(rules: &Arc<Vec<Rule>>, location: Option<&Location>) -> Surroundings {
-    let home = std::env::home_dir().filter(|home| home.is_absolute());
     let host = location.and_then(|location| location.host.clone());
-    let named = location.map(|location| PathBuf::from(&location.directory));
+    at(rules, location.map(|location| PathBuf::from(&location.directory)), host)
+}
+
+/// The same for the directory `named` of this machine, which need not be UTF-8.
+#[must_use]
+pub fn here(rules: &Arc<Vec<Rule>>, named: &Path) -> Surroundings {
+    at(rules, Some(named.to_owned()), None)
+}
+
+fn at(rules: &Arc<Vec<Rule>>, named: Option<PathBuf>, host: Option<String>) -> Surroundings {
+    let home = std::env::home_dir().filter(|home| home.is_absolute());
     // A directory of another machine says nothing about this one.
     let directory = named.as_ref().filter(|_| host.is_none()).and_then(|named| named.canonicalize().ok());
     let directory = directory.filter(|path| path.is_dir());
@@ -91,10 +100,11 @@ pub fn surroundings(rules: &Arc<Vec<Rule>>, location: Option<&Location>) -> Surr
         } else {
             Arc::new(rules.iter().cloned().chain(narrower).collect())
         },
+        missing: directory.is_none() && host.is_none() && named.is_some(),
         base: directory.clone().or(named).or_else(here).unwrap_or_else(|| "/".into()),
         directory,
         home: home.filter(|_| host.is_none()).map(|home| home.canonicalize().unwrap_or(home)),
-        resolve: shell::on_disk,
+        resolve: if host.is_some() { shell::by_text } else { shell::on_disk },
         confined: sandbox::confined,
         host,
         runs_here: false,

@@ -105,11 +105,11 @@ pub struct EventParams {
     pub level: Option<u64>,
     /// What the user attached: at most 32 items, 1 MiB each, 4 MiB together.
     pub context: Option<Vec<Attachment>>,
-    /// The session's directory on the client's machine, absolute; absent if it is remote. Commands that only read in
-    /// it may run unasked.
+    /// The session's directory, absolute; with `host` also `~` or `~/…`. On this machine, commands that only read in it
+    /// may run unasked.
     pub directory: Option<String>,
-    /// The client's name for the machine that `directory` is on, 1 to 1,024 bytes; absent if it is this one. There
-    /// every command is asked, run by the client, and not confined.
+    /// The client's name for the machine that the session is on, 1 to 1,024 bytes; absent if it is this one. There
+    /// every command is asked, run by the client, and not confined; without `directory`, in the home directory.
     pub host: Option<String>,
     /// The SHA-256 of the texts of earlier turns as they stand in the buffer, by turn. Not used yet.
     pub turn_hashes: Option<BTreeMap<String, String>>,
@@ -162,6 +162,9 @@ pub struct DecideParams {
     /// Whether the user lets it use the network; absent means no.
     #[serde(default)]
     pub network: bool,
+    /// Whether the client runs it by itself, outside the sandbox; absent means no.
+    #[serde(default)]
+    pub unconfined: bool,
 }
 
 /// What a user can choose.
@@ -188,6 +191,12 @@ pub struct DecideResult {
     pub steps: Option<Vec<Step>>,
     /// The rule that decided.
     pub rule: String,
+    /// With the choice `always`: whether a rule was saved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub saved: Option<bool>,
+    /// Why none was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
 }
 
 /// One step of a shell command.
@@ -460,7 +469,7 @@ pub struct ActuateParams {
     /// Whether a command will be confined.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub confined: Option<bool>,
-    /// The directory in which a command will run.
+    /// The directory in which a command will run, without links as far as the server can tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub directory: Option<String>,
     /// The client's own name for the machine that this is on, if it is another one.

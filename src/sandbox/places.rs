@@ -442,6 +442,7 @@ mod tests {
             mechanism: None,
             program: "true".into(),
             args: Vec::new(),
+            given: false,
         };
         let home = home.as_os_str().to_owned();
         Plan::new(&spec, &|name| (name == "HOME").then(|| home.clone()), None)

@@ -119,7 +119,12 @@ async fn kept(
                 open.push(filter);
             }
             // Its first process stays in the sandbox, where its environment can be read.
-            command.env_clear().envs(environment::clean(std::env::vars_os(), "/tmp"));
+            let seen = match spec.given {
+                // The stage inside gives the command what was handed on, and nothing else.
+                true => environment::handed_on(std::env::vars_os()).collect(),
+                false => environment::clean(std::env::vars_os(), "/tmp"),
+            };
+            command.env_clear().envs(seen);
             let within = Spec { workspace: plan.workspace.clone(), write: plan.roots, ..spec.clone() };
             command.arg("--").arg(bubblewrap::SELF).args(super::arguments(&within));
             command
@@ -282,7 +287,11 @@ fn confined(
         }
     }
     let mut command = Command::new(&spec.program);
-    command.args(&spec.args).env_clear().envs(environment::clean(std::env::vars_os(), tmp));
+    let environment = match spec.given {
+        true => environment::given(std::env::vars_os(), tmp),
+        false => environment::clean(std::env::vars_os(), tmp),
+    };
+    command.args(&spec.args).env_clear().envs(environment);
     ready.write_all(b"1").map_err(|error| broken("the sandbox's keeper cannot be told", &error))?;
     Ok(command)
 }

@@ -41,6 +41,16 @@ impl Store {
         Ok(why)
     }
 
+    /// The hashes of the tokens that were given out for `actuation`.
+    ///
+    /// # Errors
+    /// `not_found` if there is no such action.
+    pub fn tokens(&self, actuation: &ActuationId) -> Result<Vec<String>> {
+        let why = self.why_actuation(actuation)?;
+        let events = why["events"].as_array().into_iter().flatten();
+        Ok(events.filter_map(|event| event["approved"]["token"].as_str().map(str::to_owned)).collect())
+    }
+
     fn why(&self, turn: &TurnId, keep: impl Fn(&Map<String, Value>) -> bool) -> Result<Value> {
         let found =
             self.find_turn(turn)?.ok_or_else(|| Error::not_found(format!("there is no turn {turn}")))?;

@@ -49,6 +49,7 @@ impl Turn {
         effects: &mut Effects,
     ) {
         let command = super::command_of(permit.action());
+        self.place = self.subject.around.place(permit.action().text("cwd"));
         match permit.decision() {
             Decision::Allow => {
                 effects.push(self.state(State::Acting, None));
@@ -57,7 +58,7 @@ impl Turn {
                 self.phase = Phase::Running { actuation: id, command, token: expected, unasked };
                 let given = token.as_deref().unwrap_or_default();
                 let issue =
-                    Box::new(Issue { unasked: true, ..*super::issue(&actuation, &permit, given, false) });
+                    Box::new(Issue { unasked: true, ..*self.issue(&actuation, &permit, given, false) });
                 effects.push(Effect::Issue(issue.clone()));
                 if self.subject.around.runs_here {
                     effects.push(Effect::Run(issue));
@@ -123,7 +124,7 @@ impl Turn {
             seq: self.next_seq(),
         };
         let shell = permit.action().kind() == Kind::Shell;
-        let location = shell.then(|| self.subject.around.location(permit.action().text("cwd")));
+        let location = shell.then(|| self.subject.around.location(&self.place));
         let mut actuation = Actuation::new(address, permit, token);
         if let Some(location) = location {
             actuation = actuation.at(location);

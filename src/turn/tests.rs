@@ -19,6 +19,36 @@ fn decide(choice: Choice, command: Option<&str>) -> Decide {
         command: command.map(str::to_owned),
         message: None,
         network: false,
+        unconfined: false,
+    }
+}
+
+/// Notes what was to be kept; `fails` names what cannot be.
+#[derive(Default)]
+struct Kept {
+    lines: Vec<String>,
+    fails: &'static str,
+}
+
+impl Kept {
+    fn note(&mut self, what: &str, line: String) -> Result<(), Error> {
+        self.lines.push(line);
+        if what == self.fails { Err(Error::internal("no room")) } else { Ok(()) }
+    }
+}
+
+impl Keep for Kept {
+    fn issue(&mut self, issue: &Issue, _: &Subject) -> Result<(), Error> {
+        assert_eq!((issue.place.to_str(), issue.unasked), (Some("/home/me/notes"), false));
+        self.note("issue", "issue".into())
+    }
+
+    fn revoke(&mut self, _: &Subject) {
+        self.lines.push("revoke".into());
+    }
+
+    fn save(&mut self, rules: &[RuleSpec]) -> Result<(), Error> {
+        self.note("save", format!("save {}", rules.len()))
     }
 }
 
@@ -46,6 +76,7 @@ impl Driver {
                 directory: Some("/home/me/notes".into()),
                 home: Some("/home/me".into()),
                 resolve: |path| Some(path.to_owned()),
+                missing: false,
                 confined: || Ok(()),
                 runs_here: false,
             },
@@ -111,7 +142,6 @@ impl Driver {
                         steps.map_or_else(|| "a shell".to_owned(), |steps| format!("{} steps", steps.len()));
                     format!("run {} by {steps}", command_of(action.action()))
                 }
-                Effect::Save(rules) => format!("save {}", rules.len()),
                 Effect::RetryIn(_) => "retry later".into(),
                 Effect::Ended => "ended".into(),
                 Effect::Send(message) => self.message(message),
@@ -286,10 +316,12 @@ fn a_command_is_asked_run_and_its_result_goes_back_to_the_model() {
     let mut driver = Driver::started();
     let lines = driver.reply(SHELL);
     assert_eq!(&lines[lines.len() - 2..], ["awaitingApproval", "actuate ask"]);
-    let (decided, effects) =
-        driver.turn.decide(&decide(Choice::Run, None), "token".into(), driver.now).unwrap();
+    let (decided, effects) = driver
+        .turn
+        .decide(&decide(Choice::Run, None), "token".into(), driver.now, &mut Kept::default())
+        .unwrap();
     assert_eq!(decided.token.as_deref(), Some("token"));
-    assert_eq!(driver.show(effects), ["+chat.action.permitted", "issue", "acting"]);
+    assert_eq!(driver.show(effects), ["+chat.action.permitted", "acting"]);
     let wrong = driver.turn.actuated(Some("other"), Outcome::default(), driver.now);
     assert_eq!(wrong.unwrap_err(), Refusal::WrongToken);
     let effects = driver.turn.actuated(Some("token"), Outcome::default(), driver.now).unwrap();
@@ -301,15 +333,20 @@ fn a_command_is_asked_run_and_its_result_goes_back_to_the_model() {
 fn a_denial_goes_back_to_the_model_too() {
     let mut driver = Driver::started();
     driver.reply(SHELL);
-    let (decided, effects) =
-        driver.turn.decide(&decide(Choice::Deny, None), "token".into(), driver.now).unwrap();
+    let (decided, effects) = driver
+        .turn
+        .decide(&decide(Choice::Deny, None), "token".into(), driver.now, &mut Kept::default())
+        .unwrap();
     assert_eq!((decided.decision, decided.token), (Decision::Deny, None));
     assert_eq!(
         driver.show(effects),
         ["+chat.action.permitted", "+chat.action.executed", "remember denied", "thinking", "ask"]
     );
     assert_eq!(
-        driver.turn.decide(&decide(Choice::Run, None), "token".into(), driver.now).unwrap_err(),
+        driver
+            .turn
+            .decide(&decide(Choice::Run, None), "token".into(), driver.now, &mut Kept::default())
+            .unwrap_err(),
         DecideError::NotNow
     );
 }
@@ -338,13 +375,20 @@ fn a_command_that_only_reads_runs_unasked_and_with_a_token() {
 fn a_client_may_ask_about_what_is_allowed() {
     let mut driver = Driver::started();
     driver.reply(READS);
-    let (decided, _) = driver.turn.decide(&decide(Choice::Run, None), "other".into(), driver.now).unwrap();
+    let (decided, _) = driver
+        .turn
+        .decide(&decide(Choice::Run, None), "other".into(), driver.now, &mut Kept::default())
+        .unwrap();
     assert_eq!((decided.decision, decided.token.as_deref()), (Decision::Allow, Some("other")));
-    let again = driver.turn.decide(&decide(Choice::Deny, None), "third".into(), driver.now);
+    let again =
+        driver.turn.decide(&decide(Choice::Deny, None), "third".into(), driver.now, &mut Kept::default());
     assert_eq!(again.unwrap_err(), DecideError::NotNow);
     let mut driver = Driver::started();
     driver.reply(READS);
-    let (decided, effects) = driver.turn.decide(&decide(Choice::Deny, None), "x".into(), driver.now).unwrap();
+    let (decided, effects) = driver
+        .turn
+        .decide(&decide(Choice::Deny, None), "x".into(), driver.now, &mut Kept::default())
+        .unwrap();
     assert_eq!(decided.decision, Decision::Deny);
     assert_eq!(driver.show(effects).last().unwrap(), "ask");
 }
@@ -371,19 +415,24 @@ fn a_command_that_is_denied_is_the_models_to_replace() {
 
 #[test]
 fn always_saves_a_rule_for_each_program_and_nothing_for_what_is_more() {
-    let always = |command| {
+    let always = |command, fails| {
         let mut driver = Driver::started();
         driver.reply(SHELL);
-        let (decided, effects) =
-            driver.turn.decide(&decide(Choice::Always, Some(command)), "token".into(), driver.now).unwrap();
-        (decided.rule, driver.show(effects))
+        let mut kept = Kept { fails, ..Kept::default() };
+        let always = decide(Choice::Always, Some(command));
+        let (decided, effects) = driver.turn.decide(&always, "token".into(), driver.now, &mut kept).unwrap();
+        assert_eq!(driver.show(effects), ["+chat.action.permitted", "acting"]);
+        (decided, kept.lines.join(", "))
     };
-    let (rule, effects) = always("make a | tee b");
-    assert!(rule.starts_with("the user said always: "), "{rule}");
-    assert_eq!(effects, ["save 2", "+chat.action.permitted", "issue", "acting"]);
-    let (rule, effects) = always("make > b");
-    assert!(rule.ends_with("so nothing is remembered"), "{rule}");
-    assert_eq!(effects, ["+chat.action.permitted", "issue", "acting"]);
+    let (decided, kept) = always("make a | tee b", "");
+    assert!(decided.rule.starts_with("the user said always: "), "{decided:?}");
+    assert_eq!((kept.as_str(), decided.saved, decided.hint), ("issue, save 2", Some(true), None));
+    let (decided, kept) = always("make > b", "");
+    assert!(decided.rule.ends_with("so nothing is remembered"), "{decided:?}");
+    assert_eq!((kept.as_str(), decided.saved), ("issue", Some(false)));
+    let (decided, _) = always("make a", "save");
+    assert!(decided.rule.contains("could not be saved: no room"), "{decided:?}");
+    assert_eq!((decided.saved, decided.hint.as_deref()), (Some(false), Some("no room")));
 }
 
 #[test]
@@ -408,9 +457,11 @@ fn for_a_client_that_runs_nothing_the_server_does() {
     let mut driver = here();
     let lines = driver.reply(SHELL);
     assert_eq!(&lines[lines.len() - 2..], ["awaitingApproval", "actuate ask"]);
-    let (_, effects) =
-        driver.turn.decide(&decide(Choice::Run, Some("make -n")), "token".into(), driver.now).unwrap();
-    assert_eq!(driver.show(effects), ["+chat.action.permitted", "issue", "acting", "run make -n by a shell"]);
+    let (_, effects) = driver
+        .turn
+        .decide(&decide(Choice::Run, Some("make -n")), "token".into(), driver.now, &mut Kept::default())
+        .unwrap();
+    assert_eq!(driver.show(effects), ["+chat.action.permitted", "acting", "run make -n by a shell"]);
 }
 
 #[test]
@@ -420,12 +471,18 @@ fn what_runs_on_another_machine_is_asked_and_never_remembered() {
     let lines = driver.reply(READS);
     assert_eq!(&lines[lines.len() - 2..], ["awaitingApproval", "actuate ask"]);
     let always = decide(Choice::Always, None);
-    let (decided, effects) = driver.turn.decide(&always, "token".into(), driver.now).unwrap();
+    let mut kept = Kept::default();
+    let (decided, effects) = driver.turn.decide(&always, "token".into(), driver.now, &mut kept).unwrap();
     assert!(
         decided.rule.contains("ssh:box") && decided.rule.contains("nothing is remembered"),
         "{decided:?}"
     );
-    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Save(_))));
+    assert_eq!(
+        (decided.saved, kept.lines),
+        (Some(false), vec!["revoke".to_owned()]),
+        "nothing can be run by the token here"
+    );
+    drop(effects);
 
     // Where the server itself would have to run it, it cannot.
     let mut driver = Driver::started();
@@ -436,22 +493,65 @@ fn what_runs_on_another_machine_is_asked_and_never_remembered() {
 }
 
 #[test]
+fn a_command_waits_on_if_what_its_token_is_good_for_cannot_be_kept() {
+    let mut driver = Driver::started();
+    driver.reply(SHELL);
+    let mut full = Kept { fails: "issue", ..Kept::default() };
+    let edited = decide(Choice::Run, Some("make -n"));
+    let failed = driver.turn.decide(&edited, "token".into(), driver.now, &mut full).unwrap_err();
+    assert_eq!(failed, DecideError::NotKept(Error::internal("no room")));
+    // What is asked is what was asked, and no message of the turn is missing.
+    let mut kept = Kept::default();
+    let (_, effects) =
+        driver.turn.decide(&decide(Choice::Run, None), "token".into(), driver.now, &mut kept).unwrap();
+    assert!(matches!(&driver.turn.phase, Phase::Running { command, .. } if command == "make"));
+    driver.show(effects);
+    driver.numbered();
+}
+
+#[test]
+fn what_the_client_runs_by_itself_no_token_lets_run() {
+    let mut driver = Driver::started();
+    driver.reply(SHELL);
+    let own = Decide { unconfined: true, ..decide(Choice::Run, None) };
+    let mut kept = Kept::default();
+    let (decided, effects) = driver.turn.decide(&own, "token".into(), driver.now, &mut kept).unwrap();
+    assert_eq!((decided.token.as_deref(), kept.lines), (Some("token"), vec!["revoke".to_owned()]));
+    assert!(effects.iter().any(|effect| matches!(
+        effect,
+        Effect::Record(Record::ActionPermitted { approved, .. }) if approved.unconfined
+    )));
+}
+
+#[test]
 fn an_edited_command_that_is_denied_waits_on() {
     let mut driver = Driver::started();
     driver.reply(SHELL);
-    let denied = driver.turn.decide(&decide(Choice::Run, Some("sudo make")), "token".into(), driver.now);
+    let denied = driver.turn.decide(
+        &decide(Choice::Run, Some("sudo make")),
+        "token".into(),
+        driver.now,
+        &mut Kept::default(),
+    );
     assert!(matches!(denied, Err(DecideError::Denied(_))), "{denied:?}");
-    driver.turn.decide(&decide(Choice::Run, None), "token".into(), driver.now).unwrap();
+    driver.turn.decide(&decide(Choice::Run, None), "token".into(), driver.now, &mut Kept::default()).unwrap();
 }
 
 #[test]
 fn an_edited_command_is_verified_again() {
     let mut driver = Driver::started();
     driver.reply(SHELL);
-    let bad = driver.turn.decide(&decide(Choice::Run, Some("ls \u{202e}")), "token".into(), driver.now);
+    let bad = driver.turn.decide(
+        &decide(Choice::Run, Some("ls \u{202e}")),
+        "token".into(),
+        driver.now,
+        &mut Kept::default(),
+    );
     assert!(matches!(bad, Err(DecideError::Rejected(_))), "{bad:?}");
-    let (_, effects) =
-        driver.turn.decide(&decide(Choice::Run, Some("ls -a")), "token".into(), driver.now).unwrap();
+    let (_, effects) = driver
+        .turn
+        .decide(&decide(Choice::Run, Some("ls -a")), "token".into(), driver.now, &mut Kept::default())
+        .unwrap();
     assert!(effects.iter().any(|effect| matches!(
         effect,
         Effect::Record(Record::ActionPermitted { command: Some(command), .. }) if command == "ls -a"
@@ -509,7 +609,10 @@ fn cancelling_depends_on_the_phase() {
 
     let mut running = Driver::started();
     running.reply(SHELL);
-    running.turn.decide(&decide(Choice::Run, None), "token".into(), running.now).unwrap();
+    running
+        .turn
+        .decide(&decide(Choice::Run, None), "token".into(), running.now, &mut Kept::default())
+        .unwrap();
     assert_eq!(
         cancel(&mut running).unwrap(),
         ["+chat.action.executed", "remember failed", "abort", "+turn.ended", "cancelled", "ended"]

@@ -146,23 +146,53 @@ echo \"ran $3\"
     (should-not (string-search "n  run it" (buffer-string)))
     (should-not (org-agent-fake-sent 'orgAgent/decide))))
 
-(ert-deftest org-agent-what-could-not-be-confined-has-failed ()
+;; Whether it was run, the server knows: a command can end like that, too.
+(ert-deftest org-agent-what-ended-as-if-it-was-not-run-is-reported-as-it-ended ()
+  (dolist (words '("org-agent: the command was not run" "ran"))
+    (org-agent-tests-with-program
+      (write-region (format "echo '%s' >&2; exit 125" words) nil
+                    (expand-file-name "run" home) nil 'silent)
+      (org-agent-fake-shell "turn-1" 1 '(:cmd "ls"))
+      (org-agent-fake-keys "C-c C-y")
+      (should (equal (org-agent-tests-outcome)
+                     `( :actuationId "act-turn-1" :token "token-1" :sandboxed t
+                        :status "done" :exitCode 125 :stdout ""
+                        :stderr ,(concat words "\n") :truncated :json-false))))))
+
+(ert-deftest org-agent-tokens-are-run-as-the-server-was-started ()
   (org-agent-tests-with-program
-    (write-region "" nil (expand-file-name "refuse" home) nil 'silent)
-    (org-agent-fake-shell "turn-1" 1 '(:cmd "ls"))
-    (org-agent-fake-keys "C-c C-y")
-    (should (equal (org-agent-tests-outcome)
-                   '( :actuationId "act-turn-1" :token "token-1" :status "failed"
-                      :message "org-agent: the command was not run"))))
-  ;; A command may end like that, too.
+    (write-region "echo \"$ORG_AGENT_HOME\"" nil (expand-file-name "run" home) nil 'silent)
+    (let ((org-agent--spawned
+           (list org-agent-program
+                 (cons "ORG_AGENT_HOME=/of/the/server" process-environment) exec-path))
+          (process-environment (cons "ORG_AGENT_HOME=/of/now" process-environment))
+          (org-agent-program "/none"))
+      (org-agent-fake-shell "turn-1" 1 '(:cmd "ls"))
+      (org-agent-fake-keys "C-c C-y")
+      (should (equal (plist-get (org-agent-tests-outcome) :stdout)
+                     "/of/the/server\nran token-1\n")))))
+
+(ert-deftest org-agent-what-emacs-runs-by-itself-is-told-and-run-as-shown ()
   (org-agent-tests-with-program
-    (write-region "echo ran; exit 125" nil (expand-file-name "run" home) nil 'silent)
-    (org-agent-fake-shell "turn-1" 1 '(:cmd "echo ran; exit 125"))
+    (let ((org-agent-shell-sandbox nil))
+      (org-agent-fake-shell "turn-1" 1 '(:cmd "echo free")))
+    (should (string-search "Sandbox: none" (org-agent-fake-shown "turn-1")))
     (org-agent-fake-keys "C-c C-y")
-    (let ((report (org-agent-tests-outcome)))
-      (should (equal (plist-get report :status) "done"))
-      (should (equal (plist-get report :exitCode) 125))
-      (should (equal (plist-get report :stdout) "ran\n")))))
+    (should (equal (plist-get (org-agent-tests-outcome) :stdout) "free\n"))
+    (should (equal (org-agent-fake-sent 'orgAgent/decide)
+                   '((:actuationId "act-turn-1" :choice "run" :unconfined t))))))
+
+(ert-deftest org-agent-what-was-not-remembered-is-told ()
+  (org-agent-tests-with-program
+    (push (cons 'orgAgent/decide
+                (lambda (_) '( :decision "allow" :token "t" :rule "always"
+                               :saved :json-false :hint "no room\nfor it")))
+          org-agent-fake-answers)
+    (org-agent-fake-shell "turn-1" 1 '(:cmd "ls") :always "ls")
+    (cl-letf (((symbol-function 'yes-or-no-p) #'always))
+      (org-agent-fake-keys "C-u C-c C-y"))
+    (org-agent-tests-outcome)
+    (should (string-search "is asked again: no room" (org-agent-fake-shown "turn-1")))))
 
 (ert-deftest org-agent-program-that-is-not-there-runs-nothing ()
   (org-agent-tests-with-program
@@ -179,8 +209,12 @@ echo \"ran $3\"
                    ("/" :directory "/")
                    ("~/" :directory ,(directory-file-name (expand-file-name "~")))
                    ("/ssh:me@host.invalid:/tmp/" :directory "/tmp" :host "ssh:me@host.invalid")
+                   ("/ssh:host.invalid:~/" :directory "~" :host "ssh:host.invalid")
+                   ("/ssh:host.invalid:~/src/" :directory "~/src" :host "ssh:host.invalid")
+                   ("/ssh:host.invalid:" :host "ssh:host.invalid")
+                   ("/sudo::/etc/" :directory "/etc" :host ,(format "sudo:root@%s" (system-name)))
                    ;; Whose home that is, only the other machine knows.
-                   ("/ssh:host.invalid:~/")))
+                   ("/ssh:host.invalid:~you/src/" :host "ssh:host.invalid")))
     (org-agent-fake-with
       (setq default-directory directory)
       (org-agent-fake-send "question")
@@ -188,15 +222,46 @@ echo \"ran $3\"
         (dolist (key '(:directory :host))
           (should (equal (plist-get params key) (plist-get told key))))))))
 
-(ert-deftest org-agent-directories-stay-on-their-machine ()
-  (pcase-dolist
-      (`(,name ,base ,directory)
-       '((nil "/tmp/" "/tmp/") ("sub" "/tmp/" "/tmp/sub/") ("/ssh:h:/x" "/tmp/" "/ssh:h:/x/")
-         (nil "/ssh:h:/a/" "/ssh:h:/a/") ("b" "/ssh:h:/a/" "/ssh:h:/a/b/")
-         ("../../.." "/ssh:h:/a/" "/ssh:h:/") ("/etc" "/ssh:h:/a/" "/ssh:h:/etc/")
-         ("/sudo::/" "/ssh:h:/a/" "/ssh:h:/sudo::/") ("~/x" "/ssh:h:/a/" "/ssh:h:/a/~/x/")))
-    (should (equal (org-agent--shell-name name base) directory)))
-  (should-error (org-agent--shell-directory "/ssh:h.invalid:/x" "/tmp/")))
+(ert-deftest org-agent-a-directory-of-this-machine-is-looked-for-on-no-other ()
+  (should (equal (org-agent--shell-directory "/usr") "/usr/"))
+  (should-error (org-agent--shell-directory "/no/such/directory"))
+  (should-error (org-agent--shell-directory "/ssh:h.invalid:/x")))
+
+;; The server says on which machine, whatever buffer the chat is in.
+(ert-deftest org-agent-where-a-command-runs-the-server-says ()
+  (pcase-dolist (`(,buffer ,params ,place)
+                 '(("/tmp/" (:directory "/srv/a" :host "ssh:box") "in /ssh:box:/srv/a, at most")
+                   ("/tmp/" (:directory "~" :host "ssh:box") "in the login directory of ssh:box, at most")
+                   ("/ssh:other:/x/" (:directory "~/a" :host "ssh:box") "in /ssh:box:~/a, at most")
+                   ("/ssh:other:/x/" (:directory "/tmp" :host nil) "in /tmp, at most")))
+    (org-agent-fake-with
+      (org-agent-fake-send "question")
+      (setq default-directory buffer)
+      (let (told)
+        (cl-letf (((symbol-function 'org-agent--shell-run)
+                   (lambda (command &rest args)
+                     (setq told (list command (plist-get args :directory)))
+                     nil)))
+          (apply #'org-agent-fake-shell "turn-1" 1 '(:cmd "ls" :cwd "sub") params)
+          (should (string-search place (org-agent-fake-shown "turn-1")))
+          (org-agent-fake-keys "C-c C-y")
+          (org-agent-fake-settle))
+        (should (equal told
+                       (if (plist-get params :host)
+                           `(("/bin/sh" "-c" ,org-agent--elsewhere "sh"
+                              ,(plist-get params :directory) "ls")
+                             "/ssh:box:/")
+                         `((,shell-file-name ,shell-command-switch "ls") "/tmp/")))))))
+  ;; A name that says nothing to TRAMP is no reason to run it here.
+  (dolist (host '("box" "nosuchmethod:box" "ssh:box:/x" "a/b" ""))
+    (org-agent-fake-with
+      (org-agent-fake-send "question")
+      (org-agent-fake-shell "turn-1" 1 '(:cmd "ls") :directory "/tmp" :host host)
+      (unless (equal host "")
+        (should-not (org-agent-fake-shown "turn-1"))
+        (let ((report (org-agent-tests-outcome)))
+          (should (equal (plist-get report :status) "failed"))
+          (should (string-search "no way to the machine" (plist-get report :message))))))))
 
 ;;;; Another machine
 
@@ -225,7 +290,7 @@ echo \"ran $3\"
                           :confined :json-false :sandbox "None." :rule "elsewhere")
     (let ((shown (org-agent-fake-shown "turn-1")))
       (should (string-search (format "in /mock:localhost:%ssub, at most" home) shown))
-      (should (string-search "Sandbox: none: it runs on /mock:localhost: and can do all" shown))
+      (should (string-search "Sandbox: none: it runs on mock:localhost and can do all" shown))
       (should (string-search "Environment: that of the other machine" shown)))
     (should-error (org-agent-approve-network) :type 'user-error)
     (org-agent-fake-keys "C-c C-y")
@@ -236,6 +301,23 @@ echo \"ran $3\"
       (should (equal (plist-get report :token) "token-1"))
       (should (string-prefix-p (concat home "sub\n/bin/sh\n") (plist-get report :stdout)))
       (should (string-search "bad" (plist-get report :stdout))))))
+
+(ert-deftest org-agent-on-another-machine-a-directory-is-entered-there ()
+  (pcase-dolist (`(,directory ,cmd ,stdout ,code)
+                 `(("~" "pwd" ,(concat (directory-file-name (expand-file-name "~")) "\n") 0)
+                   ("/usr/lib" "pwd" "/usr/lib\n" 0)
+                   ("/no/such" "echo ran" nil 126)
+                   ;; Of this buffer's environment, nothing.
+                   ("/usr" "echo \"$MINE|$PAGER\"" "|cat\n" 0)))
+    (org-agent-tests-elsewhere
+      (setq-local process-environment (cons "MINE=secret" process-environment))
+      (org-agent-fake-shell "turn-1" 1 (list :cmd cmd) :directory directory)
+      (org-agent-fake-keys "C-c C-y")
+      (let ((report (org-agent-tests-outcome)))
+        (should (equal (plist-get report :exitCode) code))
+        (if stdout (should (equal (plist-get report :stdout) stdout))
+          (should (string-match-p "/no/such" (plist-get report :stdout)))
+          (should-not (string-search "ran" (plist-get report :stdout))))))))
 
 (ert-deftest org-agent-on-another-machine-nothing-runs-unasked ()
   (org-agent-tests-elsewhere
@@ -263,13 +345,33 @@ echo \"ran $3\"
           (should-not (string-search "late" (plist-get report :stdout))))
         (org-agent-fake-until (lambda () (not (process-attributes pid))) "it to end")))))
 
+;; Emacs waits for such a line a second, and not until it gives up.
+(ert-deftest org-agent-a-command-over-a-line-that-hangs-can-be-stopped ()
+  (org-agent-tests-elsewhere
+    (let ((mark (expand-file-name "mark" home)) line)
+      (org-agent-fake-shell "turn-1" 1 `(:cmd ,(format "echo > %s; sleep 1000" mark)))
+      (org-agent-fake-keys "C-c C-y")
+      (org-agent-fake-until (lambda () (file-exists-p mark)) "the command to run")
+      ;; The command has a line of its own; this one ends it.
+      (should (file-exists-p default-directory))
+      (setq line (tramp-get-connection-process
+                  (tramp-dissect-file-name default-directory)))
+      (signal-process line 'SIGSTOP)
+      (unwind-protect
+          (let ((begun (float-time)))
+            (org-agent-fake-ask 'orgAgent/abort :actuationId "act-turn-1")
+            (should (equal (plist-get (org-agent-tests-outcome) :message)
+                           "stopped by the server"))
+            (should (< (- (float-time) begun) 4)))
+        (signal-process line 'SIGCONT)))))
+
 ;;;; The question
 
 (ert-deftest org-agent-steps-are-shown-by-argument ()
   (org-agent-tests-with-program
     (org-agent-fake-shell
      "turn-1" 1 '(:cmd "grep -e ' x' 'a\nb' | wc")
-     :rule "wc is not known" :sandbox "It writes WS." :always "wc in WS"
+     :rule "wc is not known" :directory "/srv/chat" :sandbox "It writes WS." :always "wc in WS"
      :steps [(:op nil :argv ["grep" "-e" " x" "a\nb" "" "\u202Eé"]) (:op "|" :argv ["wc"])])
     (should (equal (org-agent-fake-shown "turn-1")
                    (concat "The model asks to run this command:\n"
@@ -521,14 +623,17 @@ This writes what the server writes down for a token."
   (let* ((home (file-truename org-agent-fake-directory))
          (data (expand-file-name "home" org-agent-fake-directory))
          (directory (expand-file-name "warrants" data))
-         (bytes (lambda (text) `((Unix . ,(vconcat (encode-coding-string text 'utf-8)))))))
+         (bytes (lambda (text) `((Unix . ,(vconcat (encode-coding-string text 'utf-8))))))
+         (attributes (file-attributes home))
+         (place `((path . ,(funcall bytes home))
+                  (device . ,(file-attribute-device-number attributes))
+                  (inode . ,(file-attribute-inode-number attributes)))))
     (setenv "ORG_AGENT_HOME" data)
     (make-directory directory t)
     (write-region
      (json-encode
-      `((actuation . "act-turn-1") (text . ,text) (steps . ,steps)
-        (unasked . ,(if steps t json-false))
-        (directory . ,home) (cwd . ,home) (network . ,json-false) (confined . t)
+      `((text . ,text) (steps . ,steps) (unasked . ,(if steps t json-false))
+        (directory . ,place) (cwd . ,place) (network . ,json-false) (confined . t)
         (environment . [[,(funcall bytes "PATH") ,(funcall bytes (getenv "PATH"))]])))
      nil (expand-file-name (secure-hash 'sha256 token) directory) nil 'silent)))
 

@@ -175,6 +175,7 @@ Its car becomes the client's answer."
          (org-agent-fake-connection nil)
          (org-agent--connection nil)
          (org-agent--process nil)
+         (org-agent--spawned nil)
          (org-agent--ending nil)
          (org-agent--ready nil)
          (org-agent--waiting nil)
@@ -254,17 +255,25 @@ ACTUATION defaults to a name made of TURN, SESSION to session-1."
     (org-agent-fake-settle)
     (car answer)))
 
+(defun org-agent-fake-place (cwd)
+  "Return where a server would say that a command runs that names CWD."
+  (let* ((remote (file-remote-p default-directory))
+         (base (if remote (file-remote-p default-directory 'localname)
+                 default-directory))
+         (file-name-handler-alist nil))
+    `( :directory ,(directory-file-name (expand-file-name (or cwd base) base))
+       ,@(and remote (list :host (substring remote 1 -1))))))
+
 (defun org-agent-fake-shell (turn seq payload &rest more)
   "Ask about the command in PAYLOAD for TURN by message SEQ.
 MORE are further parameters, which win."
   (apply #'org-agent-fake-ask 'orgAgent/actuate
-         (append more
+         (append more (org-agent-fake-place (plist-get payload :cwd))
                  (list :actuationId (concat "act-" turn)
                        :turnId turn :sessionId "session-1" :attempt 1 :seq seq
                        :action `( :type "request" :target "shell"
                                   :explanation "I want to look."
                                   :payload ,payload)
-                       :directory "/srv/chat"
                        :sexp "" :decision "ask"
                        :rule "every shell command is asked")))
   (org-agent-fake-settle))

@@ -220,7 +220,7 @@ Return the report, or nil if there was none."
       (org-agent-fake-keys "C-c C-e"))
     (should (equal (plist-get (org-agent-tests-outcome) :stdout) "one\ntwo\n"))
     (should (equal (org-agent-fake-sent 'orgAgent/decide)
-                   '(( :actuationId "act-turn-1" :choice "run"
+                   '(( :actuationId "act-turn-1" :choice "run" :unconfined t
                        :command "echo one; echo two"))))))
 
 (ert-deftest org-agent-server-has-the-last-word ()

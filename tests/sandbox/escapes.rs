@@ -6,7 +6,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
 
-use super::{World, shown, worlds};
+use super::{Ran, World, shown, worlds};
 
 #[test]
 fn files_outside_are_not_written() {
@@ -194,5 +194,27 @@ fn no_socket_reaches_outside() {
         world.run(&["--allow-net"], &by_tcp).is(0, "");
         let pair = connect("socketpair(A, B, PF_UNIX, SOCK_STREAM, 0)");
         world.run(&[], &pair).is(0, "");
+    }
+}
+
+#[test]
+fn an_environment_that_was_handed_on_is_all_a_command_sees_and_hides_what_the_own_one_names() {
+    for world in worlds() {
+        fs::create_dir_all(world.at("outside/keys")).unwrap();
+        fs::write(world.at("outside/keys/ring"), "planted-secret").unwrap();
+        let run = |script: &str| {
+            let path = std::env::var_os("PATH").unwrap();
+            let mut command = world.sandbox(&["--given"]);
+            command.env("GNUPGHOME", world.at("outside/keys")).env("TERM", "xterm");
+            command.env("ORG_AGENT_GIVEN_PATH", path).env("ORG_AGENT_GIVEN_ODD", "a b");
+            Ran::of(&command.args(["--", "sh", "-c", script]).output().unwrap())
+        };
+        run("env | grep -vE '^(PATH|PWD|OLDPWD|TMPDIR|_|SHLVL)='").is(0, "ODD=a b\n");
+        let tries = ["ls outside/keys", "cat outside/keys/ring", "ls home/data", "cat home/data/key"];
+        for place in tries {
+            let ran = run(&place.replace(' ', &format!(" {}/", shown(world.dir.path()))));
+            assert!(ran.status != 0 && ran.status < 125, "{place}: {}{}", ran.out, ran.err);
+            assert!(!(ran.out + &ran.err).contains("planted-secret"), "{place}");
+        }
     }
 }

@@ -83,7 +83,6 @@ fn without_a_directory_and_outside_of_it_every_command_is_asked() {
     let (mut scene, directory) = (Scene::new(), workspace());
     for (said, more, cmd) in [
         ("no directory", json!({}), "ls"),
-        ("no such directory", json!({"directory": "/nonexistent/x"}), "ls"),
         ("the home", json!({"directory": std::env::var("HOME").unwrap()}), "ls"),
         ("the root", json!({"directory": "/"}), "ls"),
         ("outside", json!({"directory": directory.path()}), "cat /etc/hostname"),
@@ -93,6 +92,31 @@ fn without_a_directory_and_outside_of_it_every_command_is_asked() {
         let decided = scene.decide(&actuation, &json!({"choice": "run"})).unwrap();
         finish(&mut scene, &turn, &decided_of(&actuation, &decided), "");
     }
+    // Where there is no directory, nothing can run; the question says so before anybody decides.
+    let (turn, actuation) = propose(&mut scene, "none", "make", &json!({"directory": "/nonexistent/x"}));
+    assert!(actuation["rule"].as_str().unwrap().ends_with("; there is no /nonexistent/x"), "{actuation}");
+    let error = scene.decide(&actuation, &json!({"choice": "run"})).unwrap_err();
+    assert!(error["message"].as_str().unwrap().contains("/nonexistent/x"), "{error}");
+    scene.model.reply_with(&insert("Done."));
+    scene.decide(&actuation, &json!({"choice": "deny"})).unwrap();
+    assert_eq!(scene.end(&turn).last().unwrap(), "done");
+    scene.asked();
+    scene.finish();
+}
+
+#[test]
+fn what_is_more_than_a_shell_takes_is_denied() {
+    let mut scene = Scene::new();
+    scene.model.reply_with(&command(&format!("true {}", "x".repeat(100_000))));
+    scene.model.reply_with(&insert("Too long."));
+    let turn = scene.say("Go");
+    assert_eq!(scene.end(&turn).last().unwrap(), "done");
+    scene.asked();
+    let told = scene.asked().last().unwrap().1.clone();
+    assert!(
+        told.starts_with("[command denied]") && told.contains("no more than 100000 can be run"),
+        "{told}"
+    );
     scene.finish();
 }
 
@@ -176,6 +200,7 @@ fn always_allows_exactly_this_from_then_on_and_after_a_restart() {
         "    ask by policy: built-in: make: not one of the programs known to read only\n",
         "    allow by user: the user said always: built-in: make",
         "         [\"make\",\"check\"]\n",
+        "  shell: make check\n",
         "      for one use, token ",
         "    allow by policy: saved rule allow [[\"make\"],[\"check\"]]\n",
         "    done, exit code 0, after ",

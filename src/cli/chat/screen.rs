@@ -4,9 +4,8 @@ use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
 use super::{broken_pipe, flush};
-use crate::action::Action;
 use crate::error::{Error, Result};
-use crate::outgoing::{Outgoing, State};
+use crate::outgoing::{Actuation, Outgoing, State};
 
 /// Standard output and standard error, and how much of a reply is already on the screen.
 pub(super) struct Screen {
@@ -43,7 +42,8 @@ impl Screen {
     }
 
     /// Shows a command that the user has to decide about.
-    pub(super) fn question(&mut self, action: &Action, rule: &str) -> Result<()> {
+    pub(super) fn question(&mut self, actuation: &Actuation) -> Result<()> {
+        let action = actuation.action();
         let mut stderr = io::stderr();
         let line = |name: &str, text: &str| {
             format!(
@@ -53,13 +53,14 @@ impl Screen {
         };
         let mut text = String::from("The assistant wants to run a command.\n");
         text.push_str(&line("command", action.text("cmd").unwrap_or_default()));
-        if let Some(cwd) = action.text("cwd") {
-            text.push_str(&line("in", cwd));
+        if let Some(location) = actuation.location() {
+            text.push_str(&line("in", &location.directory));
         }
         if let Some(why) = action.explanation() {
             text.push_str(&line("why", why));
         }
-        text.push_str(&line("rule", rule));
+        text.push_str(&line("rule", actuation.rule()));
+        text.push_str(&line("sandbox", &crate::sandbox::terms(actuation.unconfined())));
         write!(stderr, "{text}").map_err(broken_pipe)
     }
 

@@ -79,10 +79,10 @@ fn find(store: &Store, begin: &str) -> Result<SessionId> {
 
 /// An action with its history, as it was logged.
 fn show(action: &Value, why: &Value, out: &mut String) {
-    let input = &action["input"]["payload"];
+    let input = &action["input"];
     let what = ["cmd", "text", "name"].iter().find_map(|key| input[*key].as_str()).unwrap_or_default();
-    let first = what.lines().next().unwrap_or_default();
-    let kind = action["input"]["target"].as_str().or(action["input"]["type"].as_str()).unwrap_or_default();
+    let first = what.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    let kind = action["module"].as_str().unwrap_or_default();
     // Writing to a String can not fail.
     let _ = writeln!(
         out,
@@ -104,6 +104,17 @@ fn show(action: &Value, why: &Value, out: &mut String) {
                 for step in event["approved"]["steps"].as_array().into_iter().flatten() {
                     let argv = step["argv"].to_string();
                     let _ = writeln!(out, "      {:>2} {argv}", step["op"].as_str().unwrap_or_default());
+                }
+                let steps = event["approved"]["steps"].as_array().is_some_and(|steps| !steps.is_empty());
+                if kind == "shell" && word("decision") == "allow" && !steps {
+                    let text = event["command"].as_str().unwrap_or(what);
+                    let _ = writeln!(out, "      by a shell: {}", text.escape_debug());
+                }
+                if event["approved"]["network"].as_bool() == Some(true) {
+                    out.push_str("      with the network\n");
+                }
+                if event["approved"]["unconfined"].as_bool() == Some(true) {
+                    out.push_str("      by the client itself, outside the sandbox\n");
                 }
                 if let Some(token) = event["approved"]["token"].as_str() {
                     let _ = writeln!(out, "      for one use, token {}", &token[..token.len().min(12)]);

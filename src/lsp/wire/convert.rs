@@ -265,6 +265,7 @@ impl DecideParams {
             command: self.command,
             message: self.message,
             network: self.network,
+            unconfined: self.unconfined,
         })
     }
 }
@@ -278,6 +279,8 @@ impl DecideResult {
             token: decided.token,
             steps: decided.steps.as_deref().map(actuate::steps),
             rule: decided.rule,
+            saved: decided.saved,
+            hint: decided.hint,
         }
     }
 }
@@ -489,16 +492,16 @@ impl AbortParams {
 }
 
 fn location(directory: Option<String>, host: Option<String>) -> Result<Option<Location>> {
-    let Some(directory) = directory else {
-        let alone =
-            || Error::bad_request("host: names a machine for no directory").hint("send directory, too");
-        return host.map_or(Ok(None), |_| Err(alone()));
-    };
-    within("directory", &directory, 1, MAX_NAME)?;
     if let Some(host) = &host {
         within("host", host, 1, MAX_NAME)?;
     }
-    if !Path::new(&directory).is_absolute() {
+    // Of another machine there is always a directory to begin in.
+    let Some(directory) = directory.or_else(|| host.is_some().then(|| "~".to_owned())) else {
+        return Ok(None);
+    };
+    within("directory", &directory, 1, MAX_NAME)?;
+    let home = host.is_some() && (directory == "~" || directory.starts_with("~/"));
+    if !home && !Path::new(&directory).is_absolute() {
         return Err(Error::bad_request("directory: must be absolute"));
     }
     Ok(Some(Location { directory, host }))

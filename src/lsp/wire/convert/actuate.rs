@@ -25,10 +25,7 @@ impl ActuateParams {
             rule: actuation.rule().to_owned(),
             steps: actuation.steps().map(steps),
             always: actuation.always().map(|rules| rules.iter().map(shown).collect::<Vec<_>>().join("\n")),
-            sandbox: shell.then(|| match actuation.unconfined() {
-                None => sandbox::PERMITS.to_owned(),
-                Some(why) => format!("None, and it can do all that you can: {why}."),
-            }),
+            sandbox: shell.then(|| sandbox::terms(actuation.unconfined())),
             confined: shell.then(|| actuation.unconfined().is_none()),
             directory: actuation.location().map(|location| location.directory.clone()),
             host: actuation.location().and_then(|location| location.host.clone()),
