@@ -65,6 +65,21 @@ fn index(slots: &[Slot<'_>]) -> Index {
             }
         }
     }
+    // Who names a note by its ID gets the skill of a later note that stands in front of it, as everybody does.
+    for (at, slot) in slots.iter().enumerate() {
+        let Some(id) = slot.read().and_then(|read| read.note.id.as_ref()) else { continue };
+        let fronts: Vec<usize> = slot
+            .names()
+            .iter()
+            .filter_map(|name| index.get(name)?.last().copied())
+            .filter(|front| *front > at)
+            .collect();
+        if let Some(all) = index.get_mut(&format!("id:{}", id.to_lowercase())) {
+            all.extend(fronts);
+            all.sort_unstable();
+            all.dedup();
+        }
+    }
     index
 }
 
