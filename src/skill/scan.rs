@@ -102,7 +102,7 @@ impl<'t> Tokens<'t> {
             self.at += 1;
             match byte {
                 b';' => {
-                    self.at = memchr::memchr(b'\n', &bytes[start..]).map_or(bytes.len(), |end| start + end)
+                    self.at = memchr::memchr(b'\n', &bytes[start..]).map_or(bytes.len(), |end| start + end);
                 }
                 b'#' if bytes.get(self.at) == Some(&b'|') => self.comment(),
                 b'#' if bytes.get(self.at) == Some(&b'\\') => {

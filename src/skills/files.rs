@@ -151,8 +151,10 @@ fn list(directory: &Path) -> io::Result<Vec<PathBuf>> {
         }
         let mut path = entry.path();
         let inner = path.join(&name).with_added_extension("org");
+        // What went away just now is told of by the next change.
+        let Ok(kind) = entry.file_type() else { continue };
         // Only a directory has anything in it.
-        if entry.file_type()?.is_file() || !inner.exists() {
+        if kind.is_file() || !inner.exists() {
             if !bytes.ends_with(b".org") || path.is_dir() {
                 continue;
             }

@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use org_agent::skill::{Content, Given, Origin, Workshop};
+use proptest::prelude::*;
+
 use super::*;
 
 #[test]
@@ -99,7 +102,49 @@ fn links_lead_anywhere_and_pipes_nowhere() {
     assert!(home.library.refresh().is_some());
     assert_eq!(home.value("linked"), "3");
     // Unreadable, unless this runs as root.
-    std::fs::set_permissions(home.path("a.org"), std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(home.path("a.org"), std::fs::Permissions::from_mode(0o000)).unwrap();
     drop(home.library.refresh());
     assert_eq!(home.value("a"), "1");
+}
+
+/// Notes `n0` to `n9` that build on each other at random, some of them broken.
+fn web() -> impl Strategy<Value = Vec<(Vec<usize>, bool)>> {
+    prop::collection::vec((prop::collection::vec(0_usize..11, 0..4), prop::bool::weighted(0.9)), 1..10)
+}
+
+fn given(web: &[(Vec<usize>, bool)], odd: bool) -> Vec<Given> {
+    let notes = web.iter().enumerate().map(|(at, (on, works))| {
+        let on: Vec<String> = on.iter().map(|other| format!("n{other}")).collect();
+        let value = if *works && !(odd && at % 2 == 1) { "1" } else { "(oops)" };
+        let text = format!("#+DEPENDS_ON: {}\n{}", on.join(" "), valued(&format!("n{at}"), value));
+        let content = Arc::new(Content::new(text.as_bytes()));
+        Given { origin: Origin::User, file: format!("f{at}.org"), content }
+    });
+    notes.collect()
+}
+
+proptest! {
+    #[test]
+    fn each_note_makes_its_skill_or_says_why(web in web()) {
+        let mut workshop = Workshop::new(Arc::new(()));
+        let first = workshop.update(&given(&web, false), Instant::now());
+        for at in 0..web.len() {
+            let (name, file) = (format!("n{at}"), format!("f{at}.org"));
+            let problems = first.problems().iter().filter(|problem| problem.file == file).count();
+            prop_assert!(problems <= 1);
+            prop_assert!(first.get(&name).is_some() || problems == 1, "{name} is lost");
+        }
+        let seen = |shelf: &Shelf| {
+            let skills: Vec<_> =
+                shelf.skills().iter().map(|skill| (skill.name.clone(), skill.sha256.clone())).collect();
+            (skills, shelf.problems().to_vec())
+        };
+        // Nothing changed, nothing changes; what broke keeps what worked; mended, all is as it was.
+        prop_assert_eq!(seen(&workshop.update(&given(&web, false), Instant::now())), seen(&first));
+        let broken = workshop.update(&given(&web, true), Instant::now());
+        for skill in first.skills() {
+            prop_assert!(broken.get(&skill.name).is_some(), "{} did not stay", skill.name);
+        }
+        prop_assert_eq!(seen(&workshop.update(&given(&web, false), Instant::now())), seen(&first));
+    }
 }
