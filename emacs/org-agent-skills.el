@@ -224,6 +224,14 @@ until the process is killed with \\<compilation-mode-map>\\[kill-compilation]."
        (lambda (words _code) (message "org-agent: %s" words)))
     (org-agent--skill-read "Skill: " #'org-agent-skill-show)))
 
+(defun org-agent--skill-parts (skill)
+  "Return in words which functions SKILL has."
+  (string-join
+   (delq nil (mapcar (pcase-lambda (`(,key ,word))
+                       (and (org-agent--true-p (plist-get skill key)) word))
+                     '((:trigger "trigger") (:neuro "prompt") (:symbolic "gate"))))
+   ", "))
+
 (defun org-agent--skill-shown (skill)
   "Show SKILL in a buffer of its own, as text that nothing acts upon."
   (with-current-buffer (get-buffer-create "*org-agent skill*")
@@ -235,7 +243,7 @@ until the process is killed with \\<compilation-mode-map>\\[kill-compilation]."
                      `(("Origin" ,(plist-get skill :origin))
                        ("File" ,(plist-get skill :file))
                        ("Priority" ,(number-to-string (plist-get skill :priority)))
-                       ("Does" ,(string-join (plist-get skill :does) ", "))
+                       ("Has" ,(org-agent--skill-parts skill))
                        ("Builds on" ,(string-join (plist-get skill :dependencies) ", "))
                        ("Functions" ,(string-join (plist-get skill :functions) " "))))
         (unless (string-empty-p value)
@@ -314,7 +322,7 @@ until the process is killed with \\<compilation-mode-map>\\[kill-compilation]."
         (vector (plist-get skill :name)
                 (number-to-string (plist-get skill :priority))
                 (plist-get skill :origin)
-                (if (plist-get skill :problem) "old" "ready")
+                (plist-get skill :state)
                 (replace-regexp-in-string
                  "\n" " " (plist-get skill :description)))))
 

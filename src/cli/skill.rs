@@ -1,9 +1,11 @@
 //! `org-agent skill`: for those who write skills.
 
+mod cases;
 mod check;
 mod list;
 mod new;
 mod show;
+mod test;
 
 use std::io::Write;
 
@@ -31,6 +33,7 @@ enum Command {
     Show(show::Args),
     Check(check::Args),
     New(new::Args),
+    Test(test::Args),
 }
 
 /// Runs the command that the arguments name; the exit status.
@@ -39,6 +42,7 @@ enum Command {
 /// Those of the command; `internal` if `stdout` can not be written.
 pub fn run(args: &Args, config: &Config, stdout: &mut dyn Write) -> Result<u8> {
     let (text, status) = match &args.command {
+        Command::Test(args) => return test::run(args, config, stdout),
         Command::List(args) => (list::text(args, &library(config)), 0),
         Command::Show(args) => (show::text(args, &library(config))?, 0),
         Command::Check(args) => check::text(args, &mut library(config)),

@@ -33,10 +33,7 @@ pub(super) fn read(store: &Store, shelf: &Shelf, query: &Query) -> Result<Value>
                 Error::not_found(format!("there is no skill named {name:?}"))
                     .hint("list them: orgAgent/skills/list")
             })?;
-            let mut shown = skill.to_json(shelf);
-            shown["prose"] = skill.prose.as_ref().into();
-            shown["functions"] = skill.program.functions().collect::<Vec<_>>().into();
-            Ok(shown)
+            Ok(skill.to_json_in_full(shelf))
         }
     }
 }

@@ -5,23 +5,48 @@ use serde_json::{Value, json};
 use super::{Problem, Shelf, Skill};
 
 impl Skill {
-    /// `{name, title, description, priority, origin, file, line, sha256, capabilities, dependencies, does, problem}`:
-    /// `does` names what it has of `trigger`, `prompt` and `gate`, `problem` why a newer version of it is not in use.
+    /// What is wrong with its note as it stands now.
+    #[must_use]
+    pub fn problem<'s>(&self, shelf: &'s Shelf) -> Option<&'s Problem> {
+        shelf.problems().iter().find(|problem| problem.file == self.file)
+    }
+
+    /// `ok`; `warn`: it works, and something is wrong all the same; `kept`: the last version that worked is in use.
+    #[must_use]
+    pub fn state(&self, shelf: &Shelf) -> &'static str {
+        match self.problem(shelf) {
+            None => "ok",
+            Some(problem) if problem.kept => "kept",
+            Some(_) => "warn",
+        }
+    }
+
+    /// Everything that is known of it but its prose and its functions.
     #[must_use]
     pub fn to_json(&self, shelf: &Shelf) -> Value {
-        let has = [
-            ("trigger", self.trigger.is_some()),
-            ("prompt", self.neuro.is_some()),
-            ("gate", self.symbolic.is_some()),
-        ];
-        let does: Vec<&str> = has.into_iter().filter_map(|(name, has)| has.then_some(name)).collect();
-        let problem = shelf.problems().iter().find(|problem| problem.file == self.file).map(Problem::to_json);
+        let shadows: Vec<Value> = shelf
+            .shadowed()
+            .iter()
+            .filter(|other| other.name == self.name)
+            .map(|other| json!({"origin": other.origin.as_str(), "file": other.file}))
+            .collect();
         json!({
-            "name": self.name, "title": self.title, "description": self.description, "priority": self.priority,
-            "origin": self.origin.as_str(), "file": self.file, "line": self.line, "sha256": self.sha256,
-            "capabilities": self.capabilities, "dependencies": self.dependencies, "does": does,
-            "problem": problem,
+            "name": self.name, "priority": self.priority, "origin": self.origin.as_str(),
+            "state": self.state(shelf), "description": self.description, "title": self.title, "id": self.id,
+            "tags": self.tags, "capabilities": self.capabilities, "dependencies": self.dependencies,
+            "trigger": self.trigger.is_some(), "neuro": self.neuro.is_some(),
+            "symbolic": self.symbolic.is_some(), "file": self.file, "line": self.line, "sha256": self.sha256,
+            "problem": self.problem(shelf).map(Problem::to_json), "shadows": shadows,
         })
+    }
+
+    /// The same with its prose and the names of its functions.
+    #[must_use]
+    pub fn to_json_in_full(&self, shelf: &Shelf) -> Value {
+        let mut object = self.to_json(shelf);
+        object["functions"] = json!(self.program.functions().collect::<Vec<_>>());
+        object["prose"] = json!(&*self.prose);
+        object
     }
 }
 
@@ -37,18 +62,17 @@ impl Problem {
 }
 
 impl Shelf {
-    /// `{items, nextCursor, problems, shadowed}`: `limit` skills from the number `from` on, by descending priority.
+    /// `{items, nextCursor, problems}`: `limit` skills from the number `from` on, by descending priority.
     #[must_use]
     pub fn to_json(&self, from: usize, limit: usize) -> Value {
         let items: Vec<Value> =
             self.skills().iter().skip(from).take(limit).map(|skill| skill.to_json(self)).collect();
         let next = from + items.len();
         let problems: Vec<Value> = self.problems().iter().map(Problem::to_json).collect();
-        let shadowed: Vec<String> = self.shadowed().iter().map(ToString::to_string).collect();
         json!({
             "items": items,
             "nextCursor": (next < self.skills().len()).then(|| next.to_string()),
-            "problems": problems, "shadowed": shadowed,
+            "problems": problems,
         })
     }
 }

@@ -15,7 +15,7 @@
 (defconst org-agent-tests-skill
   '( :name "haiku" :title "haiku" :description "Writes verse.\nShort." :priority 60
      :origin "user" :file "/tmp/skills/haiku.org" :line 12 :sha256 "ab" :capabilities []
-     :dependencies ["identity"] :does ["trigger" "prompt"] :problem nil)
+     :dependencies ["identity"] :state "ok" :trigger t :neuro t :symbolic :json-false :problem nil)
   "A skill as the server lists it.")
 
 (defconst org-agent-tests-problem
@@ -86,7 +86,7 @@
     (org-agent-skills)
     (org-agent-fake-settle)
     (with-current-buffer "*org-agent skills*"
-      (should (string-match-p "haiku +60 user +ready +Writes verse\\. Short\\." (buffer-string)))
+      (should (string-match-p "haiku +60 user +ok +Writes verse\\. Short\\." (buffer-string)))
       (should (string-match-p "bad +user +broken +haiku-prmpt is not defined" (buffer-string)))
       (goto-char (point-min))
       (search-forward "haiku")
@@ -94,7 +94,7 @@
       (org-agent-fake-settle))
     (should (equal (org-agent-fake-sent 'orgAgent/skills/show) '((:name "haiku"))))
     (with-current-buffer "*org-agent skill*"
-      (dolist (part '("haiku: Writes verse." "Does       trigger, prompt" "Builds on  identity"
+      (dolist (part '("haiku: Writes verse." "Has        trigger, prompt" "Builds on  identity"
                       "Functions  haiku-prompt" "* How\nIn /verse/."))
         (should (string-search part (buffer-string))))
       (should (derived-mode-p 'special-mode)))))

@@ -146,7 +146,8 @@ struct Outcome {
 /// `bad_request` with line and reason.
 pub fn read(file: &str, text: &str) -> Result<File> {
     toml::from_str::<File>(text).map_err(|error| {
-        let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        let line =
+            error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         Error::bad_request(format!("{file}:{line}: not a file of cases"))
             .because(error.message())
             .hint("see \"Testing\" in docs/skills.md")
@@ -154,11 +155,11 @@ pub fn read(file: &str, text: &str) -> Result<File> {
 }
 
 impl Case {
-    /// Runs the case for the skill `name`; what is not as it has to be, a line or more for each.
+    /// Runs the case for a note with skills of these names; what is not as it has to be, a line or more for each.
     #[must_use]
-    pub fn run(&self, name: &str, shelf: &Shelf) -> Vec<String> {
+    pub fn run(&self, names: &[&str], shelf: &Shelf) -> Vec<String> {
         let outcome = self.outcome(shelf);
-        self.expect.compare(name, self.buffer.as_deref().unwrap_or(CHAT_BUFFER), &outcome)
+        self.expect.compare(names, self.buffer.as_deref().unwrap_or(CHAT_BUFFER), &outcome)
     }
 
     fn outcome(&self, shelf: &Shelf) -> Outcome {
@@ -197,7 +198,9 @@ impl Case {
         loop {
             made = match made {
                 Made::Question { prompt, system, making } => {
-                    outcome.questions.push(system.map_or(prompt.clone(), |system| format!("{system}\n{prompt}")));
+                    outcome
+                        .questions
+                        .push(system.map_or(prompt.clone(), |system| format!("{system}\n{prompt}")));
                     let Some(answer) = answers.next() else {
                         outcome.fail("the skill asks more than there are answers");
                         return None;
@@ -265,15 +268,16 @@ fn canonical(action: &str, buffer: &str) -> std::result::Result<String, String> 
 }
 
 impl Expect {
-    fn compare(&self, name: &str, buffer: &str, outcome: &Outcome) -> Vec<String> {
+    fn compare(&self, names: &[&str], buffer: &str, outcome: &Outcome) -> Vec<String> {
         let mut wrong = Vec::new();
         let mut differ = |what: &str, wanted: &str, got: &str| {
             wrong.push(format!("{what}\n    - {}\n    + {}", indent(wanted), indent(got)));
         };
         let list = |items: &[String]| if items.is_empty() { "none".to_owned() } else { items.join(", ") };
-        let is_there = outcome.triggered.iter().any(|other| other == name);
+        let is_there = outcome.triggered.iter().any(|other| names.contains(&other.as_str()));
         if self.triggered.is_some_and(|wanted| wanted != is_there) {
-            let wanted = if is_there { format!("not {name}") } else { name.to_owned() };
+            let own = names.join(" or ");
+            let wanted = if is_there { format!("not {own}") } else { own };
             differ("triggered", &wanted, &list(&outcome.triggered));
         }
         if let Some(skill) = &self.skill
@@ -294,13 +298,20 @@ impl Expect {
         }
         if let Some(questions) = &self.questions {
             let same = questions.len() == outcome.questions.len()
-                && questions.iter().zip(&outcome.questions).all(|(part, asked)| asked.contains(part.as_str()));
+                && questions
+                    .iter()
+                    .zip(&outcome.questions)
+                    .all(|(part, asked)| asked.contains(part.as_str()));
             if !same {
                 differ("questions", &list(questions), &list(&outcome.questions));
             }
         }
         let verdict = outcome.verdict.map_or("none: the case has no reply", Verdict::as_str);
-        let said = if outcome.reason.is_empty() { verdict.to_owned() } else { format!("{verdict}: {}", outcome.reason) };
+        let said = if outcome.reason.is_empty() {
+            verdict.to_owned()
+        } else {
+            format!("{verdict}: {}", outcome.reason)
+        };
         // A failure that nobody expects is one, whatever else is said.
         let wanted = self.verdict.or((outcome.verdict == Some(Verdict::Fail)).then_some(Verdict::Accept));
         if let Some(wanted) = wanted

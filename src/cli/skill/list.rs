@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::harmless;
-use crate::skill::{Problem, Shelf, Skill};
+use crate::skill::{Problem, Skill};
 use crate::skills::Library;
 
 const EXAMPLE: &str = "\
@@ -31,7 +31,7 @@ const WIDTH: usize = 72;
 pub(super) fn text(args: &Args, library: &Library) -> String {
     let shelf = library.shelf();
     if args.json {
-        let skills = shelf.skills().iter().map(|skill| object(skill, &shelf));
+        let skills = shelf.skills().iter().map(|skill| skill.to_json(&shelf));
         let works = |file: &String| shelf.skills().iter().any(|skill| skill.file == *file);
         let broken = shelf.problems().iter().filter(|problem| !works(&problem.file)).map(broken);
         return skills.chain(broken).map(|line| format!("{line}\n")).collect();
@@ -44,7 +44,7 @@ pub(super) fn text(args: &Args, library: &Library) -> String {
         if description.len() < skill.description.len() {
             description.push('…');
         }
-        let state = state(skill, &shelf);
+        let state = skill.state(&shelf);
         let Skill { name, priority, origin, .. } = &**skill;
         out.push_str(&format!(
             "{name:<width$}  {priority:>5}  {:<7}  {state:<4}  {description}\n",
@@ -53,7 +53,7 @@ pub(super) fn text(args: &Args, library: &Library) -> String {
     }
     for problem in shelf.problems() {
         let with = shelf.skills().iter().find(|skill| skill.file == problem.file);
-        let state = with.map_or("broken", |skill| state(skill, &shelf));
+        let state = with.map_or("broken", |skill| skill.state(&shelf));
         out.push_str(&format!("\n{state}: {problem}\n"));
     }
     for shadowed in shelf.shadowed() {
@@ -68,68 +68,9 @@ pub(super) fn text(args: &Args, library: &Library) -> String {
     harmless(&out)
 }
 
-/// What is wrong with the note of a skill.
-pub(super) fn problem<'s>(skill: &Skill, shelf: &'s Shelf) -> Option<&'s Problem> {
-    shelf.problems().iter().find(|problem| problem.file == skill.file)
-}
-
-/// The state of a skill in one word.
-pub(super) fn state(skill: &Skill, shelf: &Shelf) -> &'static str {
-    match problem(skill, shelf) {
-        None => "ok",
-        Some(problem) if problem.kept => "kept",
-        Some(_) => "warn",
-    }
-}
-
-/// Everything that is known of a skill but its prose.
-pub(super) fn object(skill: &Skill, shelf: &Shelf) -> Value {
-    let shadows: Vec<Value> = shelf
-        .shadowed()
-        .iter()
-        .filter(|other| other.name == skill.name)
-        .map(|other| json!({"origin": other.origin.as_str(), "file": other.file}))
-        .collect();
-    json!({
-        "name": skill.name,
-        "priority": skill.priority,
-        "origin": skill.origin.as_str(),
-        "state": state(skill, shelf),
-        "description": skill.description,
-        "title": skill.title,
-        "id": skill.id,
-        "tags": skill.tags,
-        "capabilities": skill.capabilities,
-        "dependencies": skill.dependencies,
-        "trigger": skill.trigger.is_some(),
-        "neuro": skill.neuro.is_some(),
-        "symbolic": skill.symbolic.is_some(),
-        "file": skill.file,
-        "line": skill.line,
-        "sha256": skill.sha256,
-        "problem": problem(skill, shelf).map(about),
-        "shadows": shadows,
-    })
-}
-
 /// A note that makes no skill.
 fn broken(problem: &Problem) -> Value {
-    json!({
-        "name": problem.name,
-        "origin": problem.origin.as_str(),
-        "state": "broken",
-        "file": problem.file,
-        "line": problem.line,
-        "problem": about(problem),
-    })
-}
-
-/// What is wrong, for programs.
-fn about(problem: &Problem) -> Value {
-    json!({
-        "line": problem.line,
-        "message": problem.message,
-        "hint": problem.hint,
-        "form": problem.form,
-    })
+    let mut object = problem.to_json();
+    object["state"] = json!("broken");
+    object
 }

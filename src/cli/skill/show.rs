@@ -2,9 +2,7 @@
 
 use std::fmt::Write as _;
 
-use serde_json::json;
-
-use super::{harmless, list};
+use super::harmless;
 use crate::error::{Error, Result};
 use crate::skills::Library;
 
@@ -35,10 +33,7 @@ pub(super) fn text(args: &Args, library: &Library) -> Result<String> {
     };
     let functions: Vec<&str> = skill.program.functions().collect();
     if args.json {
-        let mut object = list::object(skill, &shelf);
-        object["functions"] = json!(functions);
-        object["prose"] = json!(&*skill.prose);
-        return Ok(format!("{object}\n"));
+        return Ok(format!("{}\n", skill.to_json_in_full(&shelf)));
     }
     let mut out = format!("{}: {}\n\n", skill.name, skill.description);
     let mut row = |name: &str, value: String| {
@@ -54,7 +49,7 @@ pub(super) fn text(args: &Args, library: &Library) -> Result<String> {
     ];
     let has: Vec<&str> = has.iter().filter(|(is, _)| *is).map(|(_, name)| *name).collect();
     row("title", skill.title.clone());
-    row("state", list::state(skill, &shelf).to_owned());
+    row("state", skill.state(&shelf).to_owned());
     row("priority", skill.priority.to_string());
     row("origin", skill.origin.as_str().to_owned());
     row("file", format!("{}:{}", skill.file, skill.line));
@@ -65,7 +60,7 @@ pub(super) fn text(args: &Args, library: &Library) -> Result<String> {
     row("has", if has.is_empty() { "functions for other notes only".to_owned() } else { has.join(", ") });
     row("functions", functions.join(", "));
     row("sha256", skill.sha256.clone());
-    if let Some(problem) = list::problem(skill, &shelf) {
+    if let Some(problem) = skill.problem(&shelf) {
         let _ = writeln!(out, "\n{problem}");
     }
     for shadowed in shelf.shadowed().iter().filter(|other| other.name == skill.name) {
