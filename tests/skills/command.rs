@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::*;
 
 /// Status, standard output and standard error of `org-agent skill`.
-fn skill(home: &Path, args: &[&str]) -> (i32, String, String) {
+pub fn skill(home: &Path, args: &[&str]) -> (i32, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_org-agent"));
     command.env_clear().env("ORG_AGENT_HOME", home).current_dir(home);
     let output = command.arg("skill").args(args).output().unwrap();

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 mod builtin;
+mod cases;
 mod command;
 mod hostile;
 mod reload;

@@ -70,7 +70,8 @@ pub(super) fn text(args: &Args, library: &Library) -> String {
 
 /// A note that makes no skill.
 fn broken(problem: &Problem) -> Value {
-    let mut object = problem.to_json();
-    object["state"] = json!("broken");
-    object
+    json!({
+        "name": problem.name, "origin": problem.origin.as_str(), "state": "broken", "file": problem.file,
+        "line": problem.line, "problem": problem.to_json(),
+    })
 }
