@@ -171,6 +171,28 @@ fn death() {
     assert_eq!(messages(&model.take_request_blocking()), [user("Go on for ever.\n\nAre you back?")]);
 }
 
+#[test]
+fn skill() {
+    let model = FakeModel::start();
+    model.reply_with(&insert("I am Passepartout."));
+    model.reply_with(&insert("Still me."));
+    run("skill", &model, &[]);
+    for (said, before) in [("Who are you?", 0), ("And now?", 2)] {
+        let messages = model.take_request_blocking().messages();
+        let (role, system) = &messages[0];
+        assert_eq!(role, "system");
+        let opening =
+            "You are a helpful agent. You speak only in Lisp.\n\nAnswer with exactly one Lisp property list";
+        assert!(system.starts_with(opening), "{system}");
+        assert_eq!(messages.len(), before + 2, "{messages:?}");
+        let prompt = &messages.last().unwrap().1;
+        for part in ["IDENTITY: You are Agent, the assistant of User.", &format!("USER MESSAGE: \"{said}\"")]
+        {
+            assert!(prompt.contains(part), "{part} is not in {prompt}");
+        }
+    }
+}
+
 /// What `make chat` does where there is no terminal.
 #[test]
 fn demo() {

@@ -246,6 +246,31 @@ if it is known.  Return the text with the reply."
                         (string-search "interrupted"
                                        (or (end-to-end-shown turn) ""))))))
 
+(defun end-to-end-skill ()
+  "A note of the user's leads the turn; broken by a save it goes on as it was.
+The note is tests/skills/original.org, in the style of the first kernel."
+  (let* ((note (expand-file-name "skills/chat-agent.org" (getenv "ORG_AGENT_HOME")))
+         (text (with-temp-buffer
+                 (insert-file-contents "tests/skills/original.org")
+                 (buffer-string)))
+         (save (lambda (text)
+                 (make-directory (file-name-directory note) t)
+                 (write-region text nil note nil 'silent))))
+    (funcall save text)
+    (end-to-end-reply (end-to-end-ask "Who are you?"))
+    (end-to-end-step "skill-led")
+    (setq end-to-end-seen nil)
+    (funcall save (string-replace "(ask-neuro prompt" "(ask-nuero prompt" text))
+    (end-to-end-until "word of the problem" (lambda () org-agent--skill-problems))
+    (end-to-end-check
+     "it is shown above the input"
+     (string-search "Did you mean ask-neuro?"
+                    (overlay-get org-agent--skill-overlay 'before-string)))
+    (end-to-end-reply (end-to-end-ask "And now?"))
+    (funcall save text)
+    (end-to-end-until "word of the repair" (lambda () (not org-agent--skill-problems)))
+    (end-to-end-check "nothing is shown any more" (not org-agent--skill-overlay))))
+
 ;;;; All of them
 
 (defun end-to-end-run (name)
@@ -263,7 +288,7 @@ if it is known.  Return the text with the reply."
 
 (let ((failed 0))
   (dolist (name (split-string (or (getenv "ORG_AGENT_SCENARIO")
-                                  "stream,repair,typing,shell,cancel,death")
+                                  "stream,repair,typing,shell,cancel,death,skill")
                               "," t))
     (unless (end-to-end-run name)
       (setq failed (1+ failed))))
