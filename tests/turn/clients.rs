@@ -189,6 +189,7 @@ fn why_shows_everything_behind_a_turn() {
         "turn.replied",
         "turn.prompted",
         "turn.replied",
+        "turn.gated",
         "chat.action.proposed",
         "chat.action.permitted",
         "chat.action.executed",
@@ -196,7 +197,7 @@ fn why_shows_everything_behind_a_turn() {
     ];
     assert_eq!(kinds, expected);
     assert_eq!(events[0]["text"], "Why?");
-    for (event, request) in [(2, &prompts[0]), (4, &prompts[1])] {
+    for (event, request) in [(3, &prompts[0]), (5, &prompts[1])] {
         let word = |value: &Value| value.as_str().unwrap().to_owned();
         let logged = events[event]["messages"].as_array().unwrap().iter();
         let logged: Vec<_> = logged.map(|one| (word(&one["role"]), word(&one["text"]))).collect();
@@ -204,17 +205,17 @@ fn why_shows_everything_behind_a_turn() {
         assert_eq!(logged, request.messages());
         assert_eq!(events[event]["model"], MODEL);
     }
-    let verdict = &events[3]["verdict"];
+    let verdict = &events[4]["verdict"];
     assert_eq!((&verdict["verdict"], &verdict["kind"]), (&json!("reject"), &json!("bad-key")), "{verdict}");
     assert_eq!(verdict["offset"], wrong.find(":texts").unwrap() + 5);
-    assert_eq!(events[3]["raw"], wrong);
-    assert_eq!((&events[5]["verdict"]["verdict"], &events[5]["raw"]), (&json!("accept"), &json!(right)));
-    assert_eq!(events[5]["usage"], json!({"promptTokens": 7, "completionTokens": 11}));
-    assert_eq!(events[6]["sexp"], right);
-    assert_eq!((&events[7]["decision"], &events[7]["by"]), (&json!("allow"), &json!("policy")));
-    assert_ne!(events[7]["rule"], "");
+    assert_eq!(events[4]["raw"], wrong);
+    assert_eq!((&events[6]["verdict"]["verdict"], &events[6]["raw"]), (&json!("accept"), &json!(right)));
+    assert_eq!(events[6]["usage"], json!({"promptTokens": 7, "completionTokens": 11}));
+    assert_eq!(events[8]["sexp"], right);
+    assert_eq!((&events[9]["decision"], &events[9]["by"]), (&json!("allow"), &json!("policy")));
+    assert_ne!(events[9]["rule"], "");
     // An action has what led to it, and not the reply before.
-    let actuation = &events[6]["actuation"];
+    let actuation = &events[8]["actuation"];
     let own = scene.request("orgAgent/why", &json!({"actuationId": actuation})).unwrap();
     assert_eq!(own["actuationId"], *actuation);
     let raws = own["events"].as_array().unwrap().iter().filter_map(|event| event.get("raw"));
