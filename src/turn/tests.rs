@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::record::Status;
+use crate::config::RuleSpec;
+use crate::error::Error;
+use crate::record::{Outcome, Status};
+use crate::request::{Choice, Decide};
 
 mod skills;
 
