@@ -74,7 +74,7 @@ impl Files {
                 Vec::new()
             }
         };
-        paths.sort();
+        paths.sort_unstable_by(|one, other| one.as_os_str().cmp(other.as_os_str()));
         if paths.len() > MAX_NOTES {
             let message = format!("there are {} notes, and only the first {MAX_NOTES} are used", paths.len());
             add(directory, Arc::new(Content::unreadable(message, "Move some of them elsewhere.")));
@@ -149,17 +149,22 @@ fn list(directory: &Path) -> io::Result<Vec<PathBuf>> {
         if bytes.starts_with(b".") || bytes.starts_with(b"#") {
             continue;
         }
-        let mut path = entry.path();
-        let inner = path.join(&name).with_added_extension("org");
         // What went away just now is told of by the next change.
         let Ok(kind) = entry.file_type() else { continue };
-        // Only a directory has anything in it.
-        if kind.is_file() || !inner.exists() {
-            if !bytes.ends_with(b".org") || path.is_dir() {
+        let path = entry.path();
+        if !kind.is_file() {
+            // Only a directory has anything in it.
+            let inner = path.join(&name).with_added_extension("org");
+            if inner.exists() {
+                paths.push(inner);
                 continue;
             }
-        } else {
-            path = inner;
+            if path.is_dir() {
+                continue;
+            }
+        }
+        if !bytes.ends_with(b".org") {
+            continue;
         }
         paths.push(path);
     }
