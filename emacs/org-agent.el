@@ -65,6 +65,7 @@
 ;;   org-agent-turn     what becomes of a turn
 ;;   org-agent-chat     the mode, sending, cancelling, coming back
 ;;   org-agent-literal  commands, shown as they are
+;;   org-agent-card     what is shown of a command
 ;;   org-agent-approve  commands that the user is asked about
 ;;   org-agent-skills   the notes that shape the agent
 ;;   org-agent          the commands to start from
