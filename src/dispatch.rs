@@ -18,11 +18,22 @@ use crate::verify::{Reading, Verified};
 
 pub use data::event;
 
-/// How long all triggers of one event may take together, and all gates of one action.
-const TOGETHER: Duration = Duration::from_secs(2);
+/// How long all triggers of one event may take together, and all gates of one action. Who comes after that has little
+/// time, which is enough for any that only looks: nobody fails for what others used up.
+const TOGETHER: Duration = Duration::from_secs(1);
+const LITTLE: Limits =
+    Limits { fuel: 50_000, memory: 4 << 20, time: Duration::from_millis(50), depth: 1_000, asks: 0 };
 
-/// The most notes of one function's `kernel-log` that are kept.
+/// The most notes of one function's `kernel-log` that are kept, and of all gates that look at an action.
 const NOTES: usize = 20;
+const ALL_NOTES: usize = 60;
+
+/// How often gates may replace an action before they are told to agree.
+const REPLACEMENTS: usize = 8;
+
+/// How many looks at an action are kept, and how much of what was put in its place, in bytes.
+const LOOKS: usize = 500;
+const SEXP: usize = 2_000;
 
 /// What a skill's functions are called with.
 #[derive(Clone)]
@@ -44,6 +55,7 @@ impl fmt::Debug for World {
 pub struct Cast {
     /// Each with why its trigger failed, if it did.
     triggered: Vec<(Arc<Skill>, Option<String>)>,
+    notes: Vec<String>,
 }
 
 impl Cast {
@@ -52,21 +64,26 @@ impl Cast {
     #[must_use]
     pub fn new(shelf: &Shelf, world: &World) -> Self {
         let end = Instant::now() + TOGETHER;
-        let mut triggered = Vec::new();
+        let (mut triggered, mut all_notes) = (Vec::new(), Vec::new());
         for skill in shelf.skills() {
             let Some(trigger) = skill.trigger else { continue };
-            if Instant::now() > end {
-                triggered
-                    .push((Arc::clone(skill), Some("the triggers before it took all the time".to_owned())));
-                continue;
-            }
-            match run(skill, trigger, vec![world.event.clone()], Mode::Trigger, world) {
-                Ok((value, _)) if !value.is_true() => {}
+            let limits = if Instant::now() > end { LITTLE } else { Limits::of(Mode::Trigger) };
+            let (value, notes) = run(skill, trigger, vec![world.event.clone()], Mode::Trigger, limits, world);
+            let room = ALL_NOTES.saturating_sub(all_notes.len());
+            all_notes.extend(notes.into_iter().take(room).map(|note| format!("{}: {note}", skill.name)));
+            match value {
+                Ok(value) if !value.is_true() => {}
                 Ok(_) => triggered.push((Arc::clone(skill), None)),
                 Err(error) => triggered.push((Arc::clone(skill), Some(shown(&error)))),
             }
         }
-        Self { triggered }
+        Self { triggered, notes: all_notes }
+    }
+
+    /// What the triggers noted, each with the name of its skill.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// What the log keeps of it.
@@ -88,8 +105,8 @@ impl Cast {
     }
 
     /// Has every gate look at `action`, highest priority first. A gate can pass it, refuse it, or put another action
-    /// in its place: one of the same form or an insert, verified for `buffer` and `level`. What a gate put there, the
-    /// others look at, too; each gate replaces once.
+    /// in its place: one of the same form or an insert, verified for `buffer` and `level`. What a gate put there, all
+    /// others look at, too, those before it again. Each gate replaces once; who would do so again refuses.
     ///
     /// # Errors
     /// The name of the skill that refused, why, and what it refused.
@@ -103,30 +120,39 @@ impl Cast {
         let end = Instant::now() + TOGETHER;
         let gates: Vec<(&Skill, Function)> =
             self.triggered.iter().filter_map(|(skill, _)| Some((skill.as_ref(), skill.symbolic?))).collect();
-        let mut looks = Vec::new();
+        let mut looks: Vec<Look> = Vec::new();
         let mut action = action;
-        // Who replaced it stands behind what is there now.
-        let mut settled = vec![false; gates.len()];
-        let mut at = 0;
+        let mut replaced = vec![false; gates.len()];
+        // Who put there what is there now stands behind it.
+        let mut author = None;
+        let (mut at, mut room) = (0, ALL_NOTES);
         while let Some((skill, symbolic)) = gates.get(at) {
-            if settled[at] {
+            if author == Some(at) {
                 at += 1;
                 continue;
             }
-            let (verdict, notes) = if Instant::now() > end {
-                (Err("the gates before it took all the time".to_owned()), Vec::new())
-            } else {
-                look(skill, *symbolic, action.action(), world, buffer, level)
+            let limits = if Instant::now() > end { LITTLE } else { Limits::of(Mode::Gate) };
+            let (verdict, mut notes) =
+                look(skill, *symbolic, action.action(), world, limits, (buffer, level));
+            let agreed = !replaced[at] && replaced.iter().filter(|one| **one).count() < REPLACEMENTS;
+            let verdict = match verdict {
+                Ok(Some(_)) if !agreed => {
+                    Err("the gates do not agree on what to put in its place".to_owned())
+                }
+                verdict => verdict,
             };
+            notes.truncate(room);
+            room -= notes.len();
             let mut seen =
                 Look { skill: skill.name.clone(), result: Looked::Passed, why: None, sexp: None, notes };
             match verdict {
                 Ok(None) => at += 1,
                 Ok(Some(other)) => {
                     seen.result = Looked::Replaced;
-                    seen.sexp = Some(printer::print(other.action()));
+                    seen.sexp = Some(clip(printer::print(other.action())));
                     action = other;
-                    settled[at] = true;
+                    replaced[at] = true;
+                    author = Some(at);
                     at = 0;
                 }
                 Err(why) => {
@@ -140,7 +166,9 @@ impl Cast {
                     return (Err(refused), looks);
                 }
             }
-            looks.push(seen);
+            if looks.len() < LOOKS {
+                looks.push(seen);
+            }
         }
         (Ok(action), looks)
     }
@@ -245,16 +273,27 @@ fn run(
     function: Function,
     args: Vec<Datum>,
     mode: Mode,
+    limits: Limits,
     world: &World,
-) -> Result<(Datum, Vec<String>), LispError> {
-    let mut call = skill.program.call(function, args, mode, Arc::clone(&world.env), Limits::of(mode));
+) -> (Result<Datum, LispError>, Vec<String>) {
+    let mut call = skill.program.call(function, args, mode, Arc::clone(&world.env), limits);
     let outcome = call.run();
     let notes = call.logs().iter().take(NOTES).cloned().collect();
-    match outcome? {
-        Outcome::Value(value) => Ok((value, notes)),
+    let value = outcome.map(|outcome| match outcome {
+        Outcome::Value(value) => value,
         // Only a function that makes prompts may ask; in any other it is an error of its own.
-        Outcome::Ask { .. } => Ok((Datum::Nil, notes)),
+        Outcome::Ask { .. } => Datum::Nil,
+    });
+    (value, notes)
+}
+
+/// The beginning of a long print.
+fn clip(mut print: String) -> String {
+    if print.len() > SEXP {
+        print.truncate(print.floor_char_boundary(SEXP));
+        print.push('…');
     }
+    print
 }
 
 /// What a gate makes of `action`: nothing, another action, or a refusal.
@@ -263,14 +302,15 @@ fn look(
     symbolic: Function,
     action: &Action,
     world: &World,
-    buffer: &str,
-    level: usize,
+    limits: Limits,
+    (buffer, level): (&str, usize),
 ) -> (Result<Option<Verified<Action>>, String>, Vec<String>) {
     let given = data::action(action);
     let args = vec![given.clone(), world.event.clone()];
-    let (value, notes) = match run(skill, symbolic, args, Mode::Gate, world) {
-        Ok(found) => found,
-        Err(error) => return (Err(shown(&error)), Vec::new()),
+    let (value, notes) = run(skill, symbolic, args, Mode::Gate, limits, world);
+    let value = match value {
+        Ok(value) => value,
+        Err(error) => return (Err(shown(&error)), notes),
     };
     let verdict = if value == given {
         Ok(None)

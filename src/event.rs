@@ -84,6 +84,8 @@ pub enum Event {
     },
     /// Notes on the disk have changed.
     Skills,
+    /// The skills were read again; with who asked for that.
+    Shelf(Arc<Shelf>, Option<Reply<Arc<Shelf>>>),
     /// Notes that changed are to be read; the answer is what there is then.
     Reload(Reply<Arc<Shelf>>),
     /// The time has come to make a failed model call again.

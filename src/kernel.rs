@@ -35,6 +35,7 @@ use crate::outgoing::Outgoing;
 use crate::prompt::Persona;
 use crate::record::Record;
 use crate::shell::Rule;
+use crate::skill::Shelf;
 use crate::skills::Library;
 use crate::store::{Appended, Store};
 use crate::turn::{Effect, Effects, Turn};
@@ -104,7 +105,8 @@ pub struct Kernel {
     runs_here: bool,
     jobs: HashMap<TurnId, jobs::Running>,
     /// The skills, what their functions see of the environment, and those of each turn.
-    library: Library,
+    desk: skills::Desk,
+    shelf: Arc<Shelf>,
     variables: Arc<dyn Environment>,
     playing: HashMap<TurnId, skills::Playing>,
     tokens: Tokens,
@@ -144,7 +146,8 @@ impl Kernel {
         let (internal, reports) = mpsc::channel(QUEUE);
         let variables = crate::skills::environment(&config, |name| std::env::var(name).ok());
         let library = Library::open(&config.paths, Arc::clone(&variables));
-        let persona = skills::persona(&library.shelf(), &config, &variables);
+        let shelf = library.shelf();
+        let persona = skills::persona(&shelf, &config, &variables);
         let rules = Arc::new(rules::load(&config)?);
         let tokens = Tokens::new(&config.paths.data);
         Ok(Self {
@@ -152,7 +155,8 @@ impl Kernel {
             rules,
             runs_here: false,
             jobs: HashMap::new(),
-            library,
+            desk: skills::Desk::new(library),
+            shelf,
             variables,
             playing: HashMap::new(),
             tokens,
@@ -191,7 +195,7 @@ impl Kernel {
     ) -> Result<()> {
         let changed = self.internal.clone();
         // If the queue is full, the next turn looks all the same.
-        let _watch = crate::skills::watch(self.library.directory(), move || {
+        let _watch = crate::skills::watch(&self.desk.directory(), move || {
             drop(changed.try_send(Event::Skills));
         });
         loop {
@@ -245,12 +249,9 @@ impl Kernel {
             Event::Cast { turn, cast } => self.cast(&turn, cast),
             Event::Made { turn, made } => self.made(&turn, made),
             Event::Gated { turn, attempt, looked } => self.gated(&turn, attempt, looked),
-            Event::Skills => self.refresh_skills(),
-            Event::Reload(reply) => {
-                self.refresh_skills();
-                let shelf = self.library.shelf();
-                self.answer(reply, Ok(shelf));
-            }
+            Event::Skills => self.refresh_skills(None),
+            Event::Reload(reply) => self.refresh_skills(Some(reply)),
+            Event::Shelf(shelf, reply) => self.shelved(shelf, reply),
             Event::Retry(turn) => {
                 let now = self.now();
                 self.advance(&turn, |turn| turn.retry(now));
@@ -457,7 +458,7 @@ impl Kernel {
     }
 
     fn read(&mut self, query: Query, reply: Reply<serde_json::Value>) {
-        let shelf = self.library.shelf();
+        let shelf = Arc::clone(&self.shelf);
         self.outbox.answer(self.ticket, move |store| {
             reply.send(store.and_then(|store| reads::read(store, &shelf, &query)));
         });

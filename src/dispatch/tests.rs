@@ -190,11 +190,12 @@ fn every_gate_looks_and_passes_refuses_or_replaces() {
     let (verdict, looks) = gate(&gates(&["(if (eq (getf action :target) :shell) action nil)", other]), SHELL);
     assert_eq!(verdict.unwrap_err().0, "g0", "it sees what the other put there");
     assert_eq!(looks, ["g0 passed", "g1 replaced", "g0 refused"]);
-    // Two that never agree come to an end.
+    // Two that never agree come to an end, and a lower one has no last word.
     let quarrel = |cmd: &str| format!("'(:type :request :target :shell :payload (:cmd \"{cmd}\"))");
     let (verdict, looks) = gate(&gates(&[&quarrel("a"), &quarrel("b")]), SHELL);
-    assert!(verdict.unwrap().contains("\"b\""));
-    assert_eq!(looks, ["g0 replaced", "g1 replaced"]);
+    let (skill, why) = verdict.unwrap_err();
+    assert!(skill == "g0" && why.contains("do not agree"), "{why}");
+    assert_eq!(looks, ["g0 replaced", "g1 replaced", "g0 refused"]);
     // Another buffer than the session's is no action.
     let elsewhere = other.replace("*notes*", "init.el");
     assert!(gate(&gates(&[&elsewhere]), INSERT).0.unwrap_err().1.contains("no action"));
@@ -208,4 +209,34 @@ fn a_gate_whose_trigger_failed_looks_all_the_same() {
     let cast =
         cast("(defskill :g :trigger (lambda (e) (car 1)) :symbolic (lambda (a e) '(:refuse \"never\")))");
     assert_eq!(gate(&cast, INSERT).0.unwrap_err(), ("g".to_owned(), "never".to_owned()));
+}
+
+#[test]
+fn nobody_fails_for_the_time_that_others_used_up() {
+    let slow =
+        "(defskill :slow~ :priority 90 :trigger (lambda (e) (loop)) :symbolic (lambda (a e) (loop)))\n";
+    let mut note: String = (0..40).map(|at| slow.replace('~', &at.to_string())).collect();
+    note.push_str("(defskill :quick :priority 1 :trigger (lambda (e) (kernel-log \"looked\") t) :neuro (lambda (e) \"x\"))\n");
+    note.push_str("(defskill :other :priority 1 :trigger (lambda (e) nil) :symbolic (lambda (a e) nil))\n");
+    let cast = cast(&note);
+    assert_eq!(cast.lead().unwrap().name, "quick");
+    assert!(cast.record().iter().all(|one| one.skill != "other"));
+    assert_eq!(cast.notes(), ["quick: looked"]);
+}
+
+#[test]
+fn what_gates_note_and_replace_is_kept_within_bounds() {
+    let chatty = "(defskill :c~ :priority ~ :trigger (lambda (e) t) :symbolic (lambda (a e) (dotimes (i 50) (kernel-log \"~a\" i)) a))\n";
+    let note: String = (10..40)
+        .map(|at| {
+            chatty.replace(":c~", &format!(":c{at}")).replace(":priority ~", &format!(":priority {at}"))
+        })
+        .collect();
+    let (_, looks) = cast(&note).gate(verified(INSERT), &world(), BUFFER, 2);
+    assert_eq!(looks.len(), 30);
+    assert_eq!(looks.iter().map(|look| look.notes.len()).sum::<usize>(), ALL_NOTES);
+    let failing =
+        "(defskill :f :trigger (lambda (e) t) :symbolic (lambda (a e) (kernel-log \"here\") (car 1)))";
+    let (_, looks) = cast(failing).gate(verified(INSERT), &world(), BUFFER, 2);
+    assert_eq!(looks[0].notes, ["here"], "what a gate noted before it failed");
 }

@@ -25,6 +25,9 @@ impl Kernel {
         self.secrets = secrets;
         self.runs_here = !runs;
         self.model = None;
+        if !self.shelf.problems().is_empty() {
+            self.tell_skills();
+        }
         if recover && let Err(error) = self.recover() {
             tracing::error!(%error, "what an earlier server left could not be read");
         }

@@ -1,22 +1,68 @@
 //! Skills in the loop: their functions run beside it, each within its limits, and what comes of them arrives as
 //! events. The loop itself only notes which skills a turn is for.
 
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use super::{Kernel, call};
 use crate::config::Config;
 use crate::dispatch::{self, Cast, Made, Making, World};
-use crate::event::{Event, Found, LookedAt};
+use crate::event::{Event, Found, LookedAt, Reply};
 use crate::ids::TurnId;
 use crate::lisp::{Datum, Environment, Limits, Mode, Outcome};
 use crate::outgoing::Outgoing;
 use crate::prompt::{HistoryItem, Message, Persona, Role};
 use crate::record::Record;
 use crate::skill::Shelf;
-use crate::turn::{Dispatched, Gated, Lead, Turn};
+use crate::skills::Library;
+use crate::turn::{Dispatched, Gated, Lead};
 use crate::verify::Verified;
+
+/// Where skills are read and called: beside the loop, and by no more at once than there are processors to spare, so that
+/// the loop stays quick and a call's time is its own.
+#[derive(Clone)]
+pub(super) struct Desk {
+    library: Arc<Mutex<Library>>,
+    seats: Arc<Semaphore>,
+}
+
+impl Desk {
+    /// A desk over `library`.
+    pub(super) fn new(library: Library) -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let seats = Arc::new(Semaphore::new(processors.saturating_sub(1).max(1)));
+        Self { library: Arc::new(Mutex::new(library)), seats }
+    }
+
+    /// Does `work` once there is a seat. Nothing comes of work that panics.
+    async fn work<T: Send + 'static>(&self, work: impl FnOnce(&Self) -> T + Send + 'static) -> Option<T> {
+        // The semaphore is never closed.
+        let seat = Arc::clone(&self.seats).acquire_owned().await.ok()?;
+        let desk = self.clone();
+        spawn_blocking(move || {
+            let done = work(&desk);
+            drop(seat);
+            done
+        })
+        .await
+        .ok()
+    }
+
+    /// The skills as they are on disk now.
+    fn newest(&self) -> Arc<Shelf> {
+        let mut library = self.library.lock().unwrap_or_else(PoisonError::into_inner);
+        library.refresh();
+        library.shelf()
+    }
+
+    /// Where the user's notes are.
+    pub(super) fn directory(&self) -> PathBuf {
+        self.library.lock().unwrap_or_else(PoisonError::into_inner).directory().to_owned()
+    }
+}
 
 /// What is known of a turn's skills.
 #[derive(Debug)]
@@ -44,35 +90,62 @@ pub(super) fn persona(shelf: &Shelf, config: &Config, env: &Arc<dyn Environment>
 }
 
 impl Kernel {
-    /// Takes in what changed on the disk since.
-    pub(super) fn refresh_skills(&mut self) {
-        if self.library.refresh().is_some() {
-            self.persona = persona(&self.library.shelf(), &self.config, &self.variables);
+    /// Reads what changed on disk, beside the loop: notes are evaluated then, and that takes its time. `reply` gets what
+    /// there is afterwards.
+    pub(super) fn refresh_skills(&mut self, reply: Option<Reply<Arc<Shelf>>>) {
+        let (desk, events) = (self.desk.clone(), self.internal.clone());
+        tokio::spawn(async move {
+            if let Some(shelf) = desk.work(Desk::newest).await {
+                // If the kernel is gone, nobody waits for it.
+                drop(events.send(Event::Shelf(shelf, reply)).await);
+            }
+        });
+    }
+
+    /// Takes in the skills as they are now.
+    pub(super) fn shelved(&mut self, shelf: Arc<Shelf>, reply: Option<Reply<Arc<Shelf>>>) {
+        if !Arc::ptr_eq(&self.shelf, &shelf) {
+            self.shelf = Arc::clone(&shelf);
+            self.persona = persona(&shelf, &self.config, &self.variables);
             // The offline responder knows the persona.
             self.model = None;
-            self.outbox.send(self.ticket, Outgoing::Skills(self.library.shelf()));
+            self.tell_skills();
         }
+        if let Some(reply) = reply {
+            self.answer(reply, Ok(shelf));
+        }
+    }
+
+    /// Tells the client what there is, and what is wrong.
+    pub(super) fn tell_skills(&mut self) {
+        self.outbox.send(self.ticket, Outgoing::Skills(Arc::clone(&self.shelf)));
     }
 
     /// Asks the triggers which skills a turn is for, and begins the prompt.
     pub(super) fn dispatch(&mut self, id: &TurnId) {
-        self.refresh_skills();
-        let Some(subject) = self.turns.get(id).map(Turn::subject) else { return };
-        let Some(session) = self.sessions.get_mut(&subject.session) else { return };
-        let event =
-            dispatch::event(&subject.said, session.history(), &subject.buffer, subject.session.as_str());
-        let (shelf, env) = (self.library.shelf(), self.variables.clone());
+        let Some(turn) = self.turns.get_mut(id) else { return };
+        let Some(session) = self.sessions.get_mut(&turn.subject().session) else { return };
+        let history = session.history();
+        // Whatever comes of the skills: what the model may be shown, they are shown.
+        turn.prompted(history.iter().rev().find_map(HistoryItem::foreign));
+        let subject = turn.subject();
+        let event = dispatch::event(&subject.said, history, &subject.buffer, subject.session.as_str());
+        let (desk, env) = (self.desk.clone(), self.variables.clone());
         let (events, turn) = (self.internal.clone(), id.clone());
         tokio::spawn(async move {
-            let work = move || {
+            let work = move |desk: &Desk| {
+                let shelf = desk.newest();
                 let world = World { event, env };
                 let cast = Cast::new(&shelf, &world);
                 let made = cast.lead().map(|skill| (skill.name.clone(), Making::begin(skill, &world)));
-                (Arc::new(cast), world, made)
+                (shelf, (Arc::new(cast), world, made))
             };
-            let cast = spawn_blocking(work).await.ok().map(Box::new);
+            let (shelf, cast) = desk.work(work).await.unzip();
             // If the kernel is gone, nobody waits for it.
-            drop(events.send(Event::Cast { turn, cast }).await);
+            if let Some(shelf) = shelf {
+                drop(events.send(Event::Shelf(shelf, None)).await);
+            }
+            drop(events.send(Event::Cast { turn, cast: cast.map(Box::new) }).await);
         });
     }
 
@@ -85,7 +158,8 @@ impl Kernel {
         };
         let (cast, world, made) = *found;
         let (skill, made) = made.map_or((None, None), |(skill, made)| (Some(skill), Some(made)));
-        let notes = made.as_ref().map(|(_, notes)| notes.clone()).unwrap_or_default();
+        let mut notes = cast.notes().to_vec();
+        notes.extend(made.as_ref().map(|(_, notes)| notes.clone()).unwrap_or_default());
         self.record(
             &session,
             &Record::Dispatched { turn: id.clone(), skill, triggered: cast.record(), notes },
@@ -128,10 +202,10 @@ impl Kernel {
     /// Goes on with the skill that asked.
     pub(super) fn answered(&mut self, id: &TurnId, text: String) {
         let Some(making) = self.playing.get_mut(id).and_then(|playing| playing.making.take()) else { return };
-        let (events, turn) = (self.internal.clone(), id.clone());
+        let (desk, events, turn) = (self.desk.clone(), self.internal.clone(), id.clone());
         tokio::spawn(async move {
-            let made = spawn_blocking(move || making.answer(&text)).await;
-            let (made, notes) = made.unwrap_or_else(|_| {
+            let made = desk.work(move |_| making.answer(&text)).await;
+            let (made, notes) = made.unwrap_or_else(|| {
                 (Made::Failed("the evaluator panicked; this is a bug".to_owned()), Vec::new())
             });
             for note in notes {
@@ -151,10 +225,9 @@ impl Kernel {
         };
         let (cast, world) = (Arc::clone(&playing.cast), playing.world.clone());
         let (buffer, level) = (subject.buffer.clone(), subject.level as usize + 1);
-        let (events, turn) = (self.internal.clone(), id.clone());
+        let (desk, events, turn) = (self.desk.clone(), self.internal.clone(), id.clone());
         tokio::spawn(async move {
-            let looked = spawn_blocking(move || cast.gate(action, &world, &buffer, level)).await;
-            let looked = looked.ok().map(Box::new);
+            let looked = desk.work(move |_| cast.gate(action, &world, &buffer, level)).await.map(Box::new);
             drop(events.send(Event::Gated { turn, attempt, looked }).await);
         });
     }
@@ -187,7 +260,7 @@ impl Kernel {
 
     /// What the model is told when it wants to load a skill.
     pub(super) fn activate(&mut self, id: &TurnId, name: &str) {
-        let prose = self.library.shelf().get(&name.to_lowercase()).map(|skill| skill.prose.to_string());
+        let prose = self.shelf.get(name).map(|skill| skill.prose.to_string());
         let now = self.now();
         self.advance(id, |turn| turn.activated(prose, now));
     }

@@ -343,6 +343,8 @@ fn notes_that_mean_harm_cost_their_limits_and_nothing_else() {
         let one = found["triggered"].as_array().unwrap().iter().find(|one| one["skill"] == name);
         assert!(one.is_some_and(|one| one["failed"].is_string()), "{name}: {found}");
     }
+    // Those that cannot be loaded were told when the client came.
+    assert_eq!(scene.others.remove(0)["params"]["problems"].as_array().unwrap().len(), 3);
     scene.finish();
 }
 
@@ -372,4 +374,65 @@ fn the_identity_skill_says_who_speaks_and_the_environment_overrides_it() {
         scene.end(&turn);
         scene.finish();
     }
+}
+
+#[test]
+fn what_was_attached_stays_foreign_whatever_a_skill_makes_of_it() {
+    let workspace = tempfile::tempdir().unwrap();
+    let context = json!([{"kind": "file", "name": "a.txt", "text": "Run: ls"}]);
+    for neuro in [
+        // The model reads it for the skill, and the skill says what it answers.
+        "(let ((a (ask-neuro (getf (first (getf (getf event :payload) :context)) :text))))
+           `(:type :request :target :shell :payload (:cmd ,a)))",
+        // The skill reads it alone.
+        "`(:type :request :target :shell
+           :payload (:cmd ,(subseq (getf (first (getf (getf event :payload) :context)) :text) 5)))",
+    ] {
+        let (mut scene, _home) =
+            scene(&[("runner", &skill("runner", &format!(":neuro (lambda (event) {neuro})")))]);
+        scene.model.reply_with("ls");
+        let params = json!({"sensor": "chat-message", "clientId": "m", "text": "Do it", "context": context,
+            "directory": workspace.path()});
+        let turn = scene.event(&params)["turnId"].as_str().unwrap().to_owned();
+        let actuation = scene.wait(&turn, "run ls");
+        assert_eq!(actuation["decision"], "ask", "{actuation}");
+        assert!(actuation["rule"].as_str().unwrap().contains("a.txt"), "{actuation}");
+        if neuro.contains("ask-neuro") {
+            assert_eq!(request(&scene).len(), 1);
+        }
+    }
+}
+
+#[test]
+fn what_is_wrong_when_the_server_starts_is_told_to_who_comes() {
+    let (mut scene, _home) = scene(&[("gate", "#+TITLE: SKILL: gate\n#+begin_src lisp\n(defskill :gate)\n")]);
+    while scene.others.is_empty() {
+        let message = scene.client.next().expect("a message");
+        scene.others.push(message);
+    }
+    let told = &scene.others[0];
+    assert_eq!(told["method"], "orgAgent/skills/changed");
+    assert!(told["params"]["problems"][0]["file"].as_str().unwrap().ends_with("gate.org"), "{told}");
+}
+
+#[test]
+fn while_notes_are_evaluated_the_server_answers() {
+    let (mut scene, home) = scene(&[]);
+    // They use up all that a load may use.
+    let slow = |number: usize| {
+        note(&format!("slow{number}"), &format!("(dotimes (i 1000000) i)\n(defskill :slow{number})"))
+    };
+    for number in 0..6 {
+        write(home.path(), &format!("slow{number}"), &slow(number));
+    }
+    let reload = scene.client.ask("orgAgent/skills/reload", &json!({}));
+    // Asked later, answered earlier.
+    let list = scene.client.ask("orgAgent/sessions/list", &json!({}));
+    let first = loop {
+        let message = scene.client.next().expect("a message");
+        if message.get("id").is_some() {
+            break message["id"].as_u64().unwrap();
+        }
+    };
+    assert_eq!(first, list, "and not {reload}");
 }
