@@ -390,7 +390,9 @@ fn what_was_attached_stays_foreign_whatever_a_skill_makes_of_it() {
     ] {
         let (mut scene, _home) =
             scene(&[("runner", &skill("runner", &format!(":neuro (lambda (event) {neuro})")))]);
-        scene.model.reply_with("ls");
+        if neuro.contains("ask-neuro") {
+            scene.model.reply_with("ls");
+        }
         let params = json!({"sensor": "chat-message", "clientId": "m", "text": "Do it", "context": context,
             "directory": workspace.path()});
         let turn = scene.event(&params)["turnId"].as_str().unwrap().to_owned();
