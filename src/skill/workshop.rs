@@ -97,10 +97,12 @@ impl Workshop {
         let mut slots = Vec::with_capacity(notes.len());
         for given in notes {
             let known = self.known.remove(&given.file);
-            if given.content.is_something_else() {
+            let state = known.or_else(|| self.gone.remove(&given.file).map(|(_, state)| state));
+            // One that was a skill and says nothing of it any more may be half written; only its removal is an end.
+            let was_skill = state.as_ref().is_some_and(|state| state.good.is_some());
+            if given.content.is_something_else() && !was_skill {
                 continue;
             }
-            let state = known.or_else(|| self.gone.remove(&given.file).map(|(_, state)| state));
             slots.push(Slot { given, state: state.unwrap_or_default(), problem: None, works: false });
         }
         self.gone.extend(self.known.drain().map(|(file, state)| (file, (now, state))));
@@ -197,10 +199,11 @@ impl Slot<'_> {
         }
     }
 
-    /// The note as it is; if that can not be read, as it was.
+    /// The note as it is; if that can not be read, or is no skill any more, as it was.
     fn read(&self) -> Option<&Read> {
         let good = self.state.good.as_ref().map(|good| &good.content.read);
-        self.given.content.read.as_ref().ok().or_else(|| good.and_then(|read| read.as_ref().ok()))
+        let given = self.given.content.read.as_ref().ok().filter(|_| !self.given.content.is_something_else());
+        given.or_else(|| good.and_then(|read| read.as_ref().ok()))
     }
 
     /// The names of its skills.

@@ -120,6 +120,10 @@ impl<'g> Round<'_, 'g> {
     fn begin(&mut self, slot: usize) {
         let given = self.slots[slot].given;
         match &given.content.read {
+            Ok(_) if given.content.is_something_else() => {
+                let message = "the note says nothing of a skill any more".to_owned();
+                self.fail(slot, 0, message, "Delete the file to take the skill away, or mend it.");
+            }
             Ok(read) => {
                 self.marks[slot] = Mark::Open;
                 let needs = read.needs.clone();
