@@ -16,7 +16,7 @@ use std::sync::Arc;
 use crate::lisp::{Function, Program};
 
 pub use content::Content;
-pub use workshop::{Given, Workshop};
+pub use workshop::{Allowance, Given, Workshop};
 
 /// The most characters of a description.
 pub const MAX_DESCRIPTION: usize = 1_024;
@@ -210,6 +210,15 @@ impl Shelf {
         let name = name.trim();
         let name = name.strip_prefix(':').unwrap_or(name).to_lowercase();
         self.by_name.get(&name).map(|at| &self.skills[*at])
+    }
+
+    /// Whether the other has the very same skills, and the same is wrong.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let (own, others) = (&self.skills, &other.skills);
+        own.len() == others.len()
+            && own.iter().zip(others).all(|(one, other)| Arc::ptr_eq(one, other))
+            && self.problems == other.problems
     }
 
     /// What is wrong with notes, in the order of their sources.

@@ -6,6 +6,7 @@ mod builtin;
 mod cases;
 mod command;
 mod hostile;
+mod limits;
 mod reload;
 
 use std::collections::BTreeMap;

@@ -48,7 +48,10 @@ fn a_note_that_is_empty_for_a_moment_keeps_its_skill_until_the_file_is_gone() {
         ("", "kept a.org:0: the note says nothing of a skill any more"),
         ("#+TITLE", "kept a.org:0: the note says nothing of a skill any more"),
         ("#+TITLE: SKILL: x\n", "kept a.org:0: the title says SKILL, but there is no Lisp block"),
-        ("#+TITLE: SKILL: x\n\n#+begin_src lisp\n(def", "kept a.org:3: the block that begins here is not closed"),
+        (
+            "#+TITLE: SKILL: x\n\n#+begin_src lisp\n(def",
+            "kept a.org:3: the block that begins here is not closed",
+        ),
         ("just a note", "kept a.org:0: the note says nothing of a skill any more"),
     ] {
         assert!(home.save("a.org", text));
