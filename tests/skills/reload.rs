@@ -132,7 +132,17 @@ fn of_two_with_one_name_the_later_file_counts_and_ties_go_to_the_later() {
     ]);
     assert_eq!(home.value("x"), "2");
     assert_eq!(home.names(), ["high", "same-too", "same", "x", "low"]);
-    assert_eq!(home.shelf().shadowed().len(), 1);
+    let shelf = home.shelf();
+    assert_eq!(shelf.shadowed().len(), 1);
+    // Two notes of one place: that is told, and names both.
+    let by = home.path("b/b.org").display().to_string();
+    assert_eq!(
+        home.problems(),
+        [format!("a.org:5: its skill x is not in use: {by} defines one of the same name")
+            .replace(&format!("{}/", home.path("").display()).replace("//", "/"), "")]
+    );
+    assert_eq!(shelf.problems()[0].state(&shelf), "warn");
+    assert_eq!(shelf.get("x").unwrap().state(&shelf), "ok");
 }
 
 #[test]
