@@ -7,6 +7,7 @@ mod cases;
 mod command;
 mod hostile;
 mod limits;
+mod manual;
 mod reload;
 
 use std::collections::BTreeMap;
