@@ -151,7 +151,7 @@ impl Workshop {
         }
         self.gone.extend(self.known.drain().map(|(file, state)| (file, (now, state))));
         (self.spent, self.due) = (Duration::ZERO, false);
-        self.used = slots.iter().map(|slot| slot.size()).sum();
+        self.used = slots.iter().map(Slot::size).sum();
         self.work(&mut slots);
         let (mut skills, mut problems) = (Vec::new(), Vec::new());
         for slot in slots {
