@@ -210,6 +210,33 @@ impl Program {
         if value == Val::Unbound { None } else { core.export(value).ok() }
     }
 
+    /// About how many bytes its values and its code take.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let mut core = self.core(Arc::new(()), &Limits::default());
+        // The number of the next of each kind is how many there are.
+        let next =
+            [core.cons(Val::Nil, Val::Nil), core.str(""), core.new_box(Val::Nil), core.closure(0, vec![])];
+        let values: usize = next
+            .into_iter()
+            .map(|next| match next {
+                Ok(Val::Cons(count)) => count as usize * size_of::<[Val; 2]>(),
+                Ok(Val::Box(count)) => count as usize * size_of::<Val>(),
+                Ok(Val::Str(count)) => {
+                    (0..count).map(|at| size_of::<core::Text>() + core.text(at).text.len()).sum()
+                }
+                Ok(Val::Closure(count)) => {
+                    let captures = |at| size_of_val(&*core.get_closure(at).captures);
+                    (0..count).map(|at| size_of::<core::Closure>() + captures(at)).sum()
+                }
+                _ => 0,
+            })
+            .sum();
+        let unit = &self.0.unit;
+        let text: usize = unit.files.iter().map(|file| file.text.len()).sum();
+        values + text + size_of_val(&*unit.codes) + size_of_val(&*unit.spans)
+    }
+
     fn core(&self, env: Arc<dyn Environment>, limits: &Limits) -> Core {
         Core::new(Arc::clone(&self.0.base), Names::over(Arc::clone(&self.0.names)), env, limits)
     }

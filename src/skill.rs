@@ -16,7 +16,7 @@ use std::sync::Arc;
 use crate::lisp::{Function, Program};
 
 pub use content::Content;
-pub use workshop::{Given, Workshop};
+pub use workshop::{Allowance, Given, Workshop};
 
 /// The most characters of a description.
 pub const MAX_DESCRIPTION: usize = 1_024;
@@ -156,6 +156,21 @@ impl fmt::Display for Shadowed {
     }
 }
 
+/// The skill of one note is hidden by that of another from the same place: nobody means that, as two versions of one
+/// file after a conflict, and a gate may be away by it.
+fn hidden_by(skill: &Skill, by: &Skill) -> Problem {
+    Problem {
+        file: skill.file.clone(),
+        name: Some(skill.name.clone()),
+        origin: skill.origin,
+        line: skill.line,
+        message: format!("its skill {} is not in use: {} defines one of the same name", skill.name, by.file),
+        hint: "Give one of them another name, or remove the file that is not wanted.".to_owned(),
+        form: String::new(),
+        kept: false,
+    }
+}
+
 /// All skills at one moment. Never changes; a reload makes another.
 #[derive(Debug, Default)]
 pub struct Shelf {
@@ -168,7 +183,7 @@ pub struct Shelf {
 impl Shelf {
     /// A shelf with these skills, which stand in the order of their sources: of two with one name the later is taken.
     #[must_use]
-    pub fn new(skills: impl IntoIterator<Item = Arc<Skill>>, problems: Vec<Problem>) -> Self {
+    pub fn new(skills: impl IntoIterator<Item = Arc<Skill>>, mut problems: Vec<Problem>) -> Self {
         let mut slots: Vec<Option<Arc<Skill>>> = Vec::new();
         let mut at_name: HashMap<String, usize> = HashMap::new();
         let mut hidden: Vec<Arc<Skill>> = Vec::new();
@@ -182,10 +197,13 @@ impl Shelf {
         skills.sort_by_key(|skill| std::cmp::Reverse(skill.priority));
         let by_name: HashMap<String, usize> =
             skills.iter().enumerate().map(|(at, skill)| (skill.name.clone(), at)).collect();
-        let shadowed = hidden
+        let shadowed: Vec<Shadowed> = hidden
             .into_iter()
             .filter_map(|skill| {
                 let by = &skills[*by_name.get(&skill.name)?];
+                if by.origin == skill.origin {
+                    problems.push(hidden_by(&skill, by));
+                }
                 Some(Shadowed {
                     name: skill.name.clone(),
                     origin: skill.origin,
@@ -210,6 +228,15 @@ impl Shelf {
         let name = name.trim();
         let name = name.strip_prefix(':').unwrap_or(name).to_lowercase();
         self.by_name.get(&name).map(|at| &self.skills[*at])
+    }
+
+    /// Whether the other has the very same skills, and the same is wrong.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let (own, others) = (&self.skills, &other.skills);
+        own.len() == others.len()
+            && own.iter().zip(others).all(|(one, other)| Arc::ptr_eq(one, other))
+            && self.problems == other.problems
     }
 
     /// What is wrong with notes, in the order of their sources.

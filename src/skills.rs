@@ -55,6 +55,12 @@ impl Library {
     /// Reads all notes. What is wrong with one is a problem on the shelf, never an error here.
     #[must_use]
     pub fn open(paths: &Paths, env: Arc<dyn Environment>) -> Self {
+        Self::open_in(paths, Workshop::new(env))
+    }
+
+    /// The same, with skills from this workshop.
+    #[must_use]
+    pub fn open_in(paths: &Paths, workshop: Workshop) -> Self {
         let given = |(name, text): &(&str, &str)| Given {
             origin: Origin::Builtin,
             file: format!("{BUILTIN_DIRECTORY}{name}"),
@@ -65,7 +71,7 @@ impl Library {
             files: Files::default(),
             more: Vec::new(),
             builtin: BUILTIN.iter().map(given).collect(),
-            workshop: Workshop::new(env),
+            workshop,
             given: Vec::new(),
             shelf: Arc::default(),
         };
@@ -105,7 +111,7 @@ impl Library {
         self.given.iter().any(|note| note.file == file && note.content.is_something_else())
     }
 
-    /// Reads what changed on disk; the new shelf if anything did.
+    /// Reads what changed on disk, and tries again what there was no time for; the new shelf if it is another.
     pub fn refresh(&mut self) -> Option<Arc<Shelf>> {
         let mut notes = self.builtin.clone();
         self.files.read(&self.directory, Origin::User, &mut notes);
@@ -118,11 +124,15 @@ impl Library {
         }
         let same = notes.len() == self.given.len()
             && notes.iter().zip(&self.given).all(|(new, old)| new.is_same(old));
-        if same {
+        if same && !self.workshop.is_due() {
             return None;
         }
-        self.shelf = Arc::new(self.workshop.update(&notes, Instant::now()));
+        let shelf = self.workshop.update(&notes, Instant::now());
         self.given = notes;
+        if same && shelf.is_same(&self.shelf) {
+            return None;
+        }
+        self.shelf = Arc::new(shelf);
         Some(self.shelf())
     }
 }

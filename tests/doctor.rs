@@ -68,6 +68,28 @@ fn what_is_wrong_is_named_with_what_to_do() {
 }
 
 #[test]
+fn skills_are_counted_and_broken_notes_are_named_with_what_to_do() {
+    let home = tempfile::tempdir().unwrap();
+    let (status, text) = doctor(home.path(), &[]);
+    let counted = "in use, 0 of them yours, from ";
+    check((status, text.clone()), 0, &["ok    skills         ", counted]);
+    assert!(!text.contains("skill check"), "{text}");
+    let skills = home.path().join("skills");
+    std::fs::create_dir_all(&skills).unwrap();
+    let note = |code: &str| format!("#+begin_src lisp\n{code}\n#+end_src\n");
+    std::fs::write(skills.join("good.org"), note("(defskill :good)")).unwrap();
+    std::fs::write(skills.join("bad.org"), note("(defskill :bad :symbolic #'gone)")).unwrap();
+    let parts = [
+        "note  skills",
+        "1 of them yours",
+        "; 1 note has problems",
+        "org-agent skill check",
+        "nor is its gate",
+    ];
+    check(doctor(home.path(), &[]), 0, &parts);
+}
+
+#[test]
 fn a_configured_server_is_asked_for_its_models() {
     let list = r#"{"object":"list","data":[{"id":"m:latest"},{"id":"other"}]}"#;
     let json = |status, body| Reply::page(status, "application/json", body);

@@ -4,6 +4,7 @@
 //! contacts a model's server only if one is configured, and asks it for the list of its models, never for a
 //! reply.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::process::Stdio;
 use std::time::Duration;
@@ -15,6 +16,8 @@ use crate::config::{Choice, Config, Remote, Secrets};
 use crate::error::{Error, Result};
 use crate::model::openai::{Listing, OpenAi};
 use crate::model::replay::Replay;
+use crate::skill::Origin;
+use crate::skills::{self, Library};
 use crate::store::Store;
 
 /// How long a server or a program may take to answer.
@@ -106,6 +109,7 @@ async fn examine(config: Result<Config>) -> Report {
         Ok(config) => {
             configuration(&config, &mut report);
             data(&config, &mut report);
+            notes(&config, &mut report);
             model(&config, &mut report).await;
         }
     }
@@ -143,6 +147,26 @@ fn data(config: &Config, report: &mut Report) {
         }
         Err(error) => report.fail("data", &error),
     }
+}
+
+/// How many skills there are, and whether a note needs mending. The chat works without.
+fn notes(config: &Config, report: &mut Report) {
+    let env = skills::environment(config, |name| std::env::var(name).ok());
+    let library = Library::open(&config.paths, env);
+    let shelf = library.shelf();
+    let all = shelf.skills().len();
+    let own = shelf.skills().iter().filter(|skill| skill.origin != Origin::Builtin).count();
+    let directory = library.directory().display().to_string().escape_debug().to_string();
+    let text = format!("{all} in use, {own} of them yours, from {directory}");
+    let files: BTreeSet<&str> = shelf.problems().iter().map(|problem| problem.file.as_str()).collect();
+    let text = match files.len() {
+        0 => return report.add(Grade::Good, "skills", text, ""),
+        1 => format!("{text}; 1 note has problems"),
+        notes => format!("{text}; {notes} notes have problems"),
+    };
+    let hint =
+        "what is wrong, and where: org-agent skill check. A broken note is not in use, nor is its gate";
+    report.add(Grade::Note, "skills", text, hint);
 }
 
 async fn model(config: &Config, report: &mut Report) {

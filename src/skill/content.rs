@@ -1,7 +1,10 @@
 //! What is in one note's file, looked at once and shared by all who need it.
 
+use std::sync::Arc;
+
 use sha2::{Digest, Sha256};
 
+use super::MAX_DESCRIPTION;
 use super::note::{self, Note, NoteError};
 use super::scan::{Scan, scan};
 
@@ -15,7 +18,12 @@ pub struct Content {
 /// A note that could be read.
 #[derive(Debug)]
 pub(super) struct Read {
+    /// What stands in it but its prose.
     pub note: Note,
+    /// The note without its code, one text for all its skills.
+    pub prose: Arc<str>,
+    /// What it says it is for, for skills that do not say it themselves.
+    pub described: String,
     /// The names of its skills, as far as they are written down plainly.
     pub names: Vec<String>,
     /// What it builds on, each once.
@@ -63,7 +71,7 @@ impl Content {
 }
 
 impl Read {
-    fn new(note: Note) -> Self {
+    fn new(mut note: Note) -> Self {
         let mut names = Vec::new();
         let mut needs: Vec<Need> = Vec::new();
         let mut defines = false;
@@ -85,6 +93,27 @@ impl Read {
             }
         }
         needs.truncate(2 * room);
-        Self { note, names, needs, defines }
+        let described = [&note.description, &note.paragraph].map(|text| clip(text));
+        let described = described.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
+        let prose = Arc::from(std::mem::take(&mut note.prose));
+        Self { note, prose, described, names, needs, defines }
     }
+}
+
+/// `text` on one line without control characters, of at most [`MAX_DESCRIPTION`] characters. No more of it is looked at.
+pub(super) fn clip(text: &str) -> String {
+    let mut line = String::new();
+    let mut room = MAX_DESCRIPTION;
+    for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
+        for c in (!line.is_empty()).then_some(' ').into_iter().chain(word.chars()) {
+            if room == 0 {
+                line.pop();
+                line.push('…');
+                return line;
+            }
+            line.push(c);
+            room -= 1;
+        }
+    }
+    line
 }

@@ -14,11 +14,7 @@ impl Skill {
     /// `ok`; `warn`: it works, and something is wrong all the same; `kept`: the last version that worked is in use.
     #[must_use]
     pub fn state(&self, shelf: &Shelf) -> &'static str {
-        match self.problem(shelf) {
-            None => "ok",
-            Some(problem) if problem.kept => "kept",
-            Some(_) => "warn",
-        }
+        self.problem(shelf).map_or("ok", |problem| problem.state(shelf))
     }
 
     /// Everything that is known of it but its prose and its functions.
@@ -51,6 +47,18 @@ impl Skill {
 }
 
 impl Problem {
+    /// `kept`; `warn`: the note works, and something is wrong all the same; `broken`: nothing of it can be used.
+    #[must_use]
+    pub fn state(&self, shelf: &Shelf) -> &'static str {
+        let works = shelf.skills().iter().any(|skill| skill.file == self.file)
+            || shelf.shadowed().iter().any(|skill| skill.file == self.file);
+        match (self.kept, works) {
+            (true, _) => "kept",
+            (false, true) => "warn",
+            (false, false) => "broken",
+        }
+    }
+
     /// `{file, line, name, origin, message, hint, form, kept}`.
     #[must_use]
     pub fn to_json(&self) -> Value {

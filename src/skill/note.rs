@@ -14,6 +14,12 @@ pub const MAX_BLOCKS: usize = 1_000;
 /// The most notes that a note may name as what it depends on.
 pub const MAX_DEPENDENCIES: usize = 64;
 
+/// The most bytes that are kept of what names or describes a note: no fewer than a description may have, and one more.
+const MAX_KEPT: usize = 4 * (super::MAX_DESCRIPTION + 1);
+
+/// The most tags that are kept.
+const MAX_TAGS: usize = 64;
+
 /// Blocks whose text Org reads as it stands.
 const VERBATIM: &[&str] = &["src", "example", "export", "comment", "verse"];
 
@@ -35,7 +41,7 @@ pub struct Note {
     pub depends: Vec<Dependency>,
     /// `#+DESCRIPTION:`.
     pub description: String,
-    /// The first paragraph of the prose, on one line.
+    /// The first paragraph of the prose, on one line; no more of it than a description may have.
     pub paragraph: String,
     /// The Lisp blocks, in order.
     pub blocks: Vec<Block>,
@@ -265,7 +271,7 @@ impl Reader<'_> {
             }
             let value = value.trim();
             if key.eq_ignore_ascii_case("id") && !value.is_empty() && id.is_none() {
-                id = Some(value.to_owned());
+                id = Some(short(value).to_owned());
             }
         }
         false
@@ -282,12 +288,12 @@ impl Reader<'_> {
             "title" if note.title.is_empty() => {
                 let marked = value.get(..6).is_some_and(|head| head.eq_ignore_ascii_case("skill:"));
                 note.says_skill = marked;
-                (if marked { value[6..].trim() } else { value }).clone_into(&mut note.title);
+                short(if marked { value[6..].trim() } else { value }).clone_into(&mut note.title);
             }
             "title" => {}
             "filetags" => {
-                let tags = value.split([':', ' ', '\t']).filter(|tag| !tag.is_empty());
-                note.tags.extend(tags.map(str::to_owned));
+                let tags = short(value).split([':', ' ', '\t']).filter(|tag| !tag.is_empty());
+                note.tags.extend(tags.take(MAX_TAGS - note.tags.len()).map(str::to_owned));
             }
             "description" => push_words(&mut note.description, value),
             "depends_on" => {
@@ -388,11 +394,23 @@ fn plain(lines: &[&str]) -> String {
     text
 }
 
+/// Adds words to a text of which no more is kept than is needed.
 fn push_words(text: &mut String, words: &str) {
-    if !text.is_empty() && !words.is_empty() {
-        text.push(' ');
+    for word in words.split_whitespace() {
+        let room = MAX_KEPT.saturating_sub(text.len());
+        if room == 0 {
+            return;
+        }
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        text.push_str(&word[..word.floor_char_boundary(room)]);
     }
-    text.push_str(words);
+}
+
+/// The beginning of a text, as much as is kept of it.
+fn short(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_KEPT)]
 }
 
 #[cfg(test)]

@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 
-use super::content::{Content, Need, Read};
-use super::{MAX_DESCRIPTION, Origin, Problem, Shelf, Skill};
+use super::content::{Content, Need, Read, clip};
+use super::{Origin, Problem, Shelf, Skill};
 use crate::ids::hex;
-use crate::lisp::{Definition, Environment, Limits, LispError, Program, Source};
+use crate::lisp::{Definition, Environment, Kind, Limits, LispError, Program, Source};
 
 /// How long the last good version of a file that went away is remembered: editors remove and write again.
 const MEMORY: Duration = Duration::from_secs(2);
@@ -41,10 +41,34 @@ impl Given {
     }
 }
 
+/// What notes may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Allowance {
+    /// What the evaluation of one may take.
+    pub load: Limits,
+    /// How long one update evaluates. What it did not come to waits for the next.
+    pub evaluation: Duration,
+    /// How many bytes all that are in use may take together.
+    pub memory: usize,
+}
+
+impl Default for Allowance {
+    /// Five seconds and 256 MiB. One note has two seconds: its steps are counted, and a busy machine is not its fault.
+    fn default() -> Self {
+        let load = Limits { time: Duration::from_secs(2), ..Limits::default() };
+        Self { load, evaluation: Duration::from_secs(5), memory: 256 << 20 }
+    }
+}
+
 /// Makes skills of notes, and remembers what worked.
 pub struct Workshop {
     env: Arc<dyn Environment>,
-    limits: Limits,
+    allowance: Allowance,
+    /// What this update took of it so far.
+    spent: Duration,
+    used: usize,
+    /// Whether some note was not evaluated for want of time.
+    due: bool,
     known: HashMap<String, State>,
     gone: HashMap<String, (Instant, State)>,
 }
@@ -65,6 +89,8 @@ struct Good {
     /// The longest way down, itself first.
     chain: Vec<String>,
     skills: Vec<Arc<Skill>>,
+    /// How many bytes it takes.
+    size: usize,
 }
 
 /// A note that another builds on.
@@ -88,7 +114,25 @@ impl Workshop {
     /// A workshop whose notes see `env`.
     #[must_use]
     pub fn new(env: Arc<dyn Environment>) -> Self {
-        Self { env, limits: Limits::default(), known: HashMap::new(), gone: HashMap::new() }
+        Self::within(Allowance::default(), env)
+    }
+
+    /// A workshop whose notes take no more than `allowance`.
+    #[must_use]
+    pub fn within(allowance: Allowance, env: Arc<dyn Environment>) -> Self {
+        let (spent, used, due) = (Duration::ZERO, 0, false);
+        Self { env, allowance, spent, used, due, known: HashMap::new(), gone: HashMap::new() }
+    }
+
+    /// Changes what notes may take, from the next update on.
+    pub fn allow(&mut self, allowance: Allowance) {
+        self.allowance = allowance;
+    }
+
+    /// Whether there was no time for some note, so that another update may do more though nothing changed.
+    #[must_use]
+    pub fn is_due(&self) -> bool {
+        self.due
     }
 
     /// The shelf of these notes, given in the order of their sources, at the time `now`.
@@ -97,13 +141,17 @@ impl Workshop {
         let mut slots = Vec::with_capacity(notes.len());
         for given in notes {
             let known = self.known.remove(&given.file);
-            if given.content.is_something_else() {
+            let state = known.or_else(|| self.gone.remove(&given.file).map(|(_, state)| state));
+            // One that was a skill and says nothing of it any more may be half written; only its removal is an end.
+            let was_skill = state.as_ref().is_some_and(|state| state.good.is_some());
+            if given.content.is_something_else() && !was_skill {
                 continue;
             }
-            let state = known.or_else(|| self.gone.remove(&given.file).map(|(_, state)| state));
             slots.push(Slot { given, state: state.unwrap_or_default(), problem: None, works: false });
         }
         self.gone.extend(self.known.drain().map(|(file, state)| (file, (now, state))));
+        (self.spent, self.due) = (Duration::ZERO, false);
+        self.used = slots.iter().map(Slot::size).sum();
         self.work(&mut slots);
         let (mut skills, mut problems) = (Vec::new(), Vec::new());
         for slot in slots {
@@ -119,7 +167,7 @@ impl Workshop {
     /// Evaluates a note after `below`, unless that was done before. Answers what `:dependencies` say beyond `needs`;
     /// then nothing is settled yet.
     fn evaluate(
-        &self,
+        &mut self,
         slot: &mut Slot<'_>,
         read: &Read,
         needs: &[Need],
@@ -135,6 +183,14 @@ impl Workshop {
             slot.problem.clone_from(problem);
             return Vec::new();
         }
+        slot.state.tried = None;
+        if self.spent > self.allowance.evaluation {
+            self.due = true;
+            let hint =
+                "It is tried again with the next message. Let those notes do less while they are loaded.";
+            slot.problem = Some(slot.problem(0, "not read: the notes before it took all the time", hint));
+            return Vec::new();
+        }
         let own = &slot.given.file;
         let sources = below.iter().flat_map(|part| {
             let blocks = part.content.read.as_ref().map_or(&[][..], |read| &read.note.blocks);
@@ -144,8 +200,20 @@ impl Workshop {
         let sources: Vec<Source<'_>> = sources
             .chain(blocks.map(|block| Source { file: own, line: block.line, text: &block.text }))
             .collect();
-        let problem = match Program::load(&sources, Arc::clone(&self.env), self.limits) {
-            Err(error) => Some(slot.failed(read, needs, &error)),
+        let begun = Instant::now();
+        let loaded = Program::load(&sources, Arc::clone(&self.env), self.allowance.load);
+        self.spent += begun.elapsed();
+        let problem = match loaded {
+            Err(error) => {
+                let problem = slot.failed(read, needs, &error);
+                if error.kind == Kind::Time {
+                    // The clock may have been somebody else's.
+                    self.due = true;
+                    slot.problem = Some(problem);
+                    return Vec::new();
+                }
+                Some(problem)
+            }
             Ok(program) => {
                 let own: Vec<&Definition> =
                     program.skills().iter().filter(|skill| skill.file == *own).collect();
@@ -153,13 +221,20 @@ impl Workshop {
                 if !more.is_empty() {
                     return more;
                 }
+                let size = program.size();
+                let used = self.used - slot.size() + size;
+                if used > self.allowance.memory {
+                    slot.problem = Some(slot.too_much(self.allowance.memory));
+                    return Vec::new();
+                }
                 let skills: Vec<Arc<Skill>> =
                     own.iter().map(|own| Arc::new(slot.skill(own, read, needs, &program, &key))).collect();
                 if skills.is_empty() {
                     Some(slot.without_skill(read))
                 } else {
                     let content = Arc::clone(content);
-                    slot.state.good = Some(Good { content, below, chain, skills });
+                    slot.state.good = Some(Good { content, below, chain, skills, size });
+                    self.used = used;
                     None
                 }
             }
@@ -197,15 +272,30 @@ impl Slot<'_> {
         }
     }
 
-    /// The note as it is; if that can not be read, as it was.
+    /// The note as it is; if that can not be read, or is no skill any more, as it was.
     fn read(&self) -> Option<&Read> {
         let good = self.state.good.as_ref().map(|good| &good.content.read);
-        self.given.content.read.as_ref().ok().or_else(|| good.and_then(|read| read.as_ref().ok()))
+        let given = self.given.content.read.as_ref().ok().filter(|_| !self.given.content.is_something_else());
+        given.or_else(|| good.and_then(|read| read.as_ref().ok()))
     }
 
     /// The names of its skills.
     fn names(&self) -> &[String] {
         self.read().map_or(&[], |read| &read.names)
+    }
+
+    /// How many bytes its version in use takes.
+    fn size(&self) -> usize {
+        self.state.good.as_ref().map_or(0, |good| good.size)
+    }
+
+    fn too_much(&self, most: usize) -> Problem {
+        let message = format!("not used: with it all notes would take more than {} MiB", most >> 20);
+        self.problem(
+            0,
+            message,
+            "Keep less in variables, or build on fewer notes; each has its own copy of them.",
+        )
     }
 
     /// The name of the file without its directory and ending, lower case.
@@ -259,9 +349,7 @@ impl Slot<'_> {
         key: &[[u8; 32]],
     ) -> Skill {
         let note = &read.note;
-        let described =
-            [definition.description.as_deref().unwrap_or_default(), &note.description, &note.paragraph];
-        let description = described.iter().map(|text| text.trim()).find(|text| !text.is_empty());
+        let said = definition.description.as_deref().map(clip).filter(|said| !said.is_empty());
         let sha256 = match key {
             [own] => hex(own),
             all => hex(&Sha256::digest(all.concat())),
@@ -269,7 +357,7 @@ impl Slot<'_> {
         Skill {
             name: definition.name.clone(),
             priority: definition.priority,
-            description: clip(description.unwrap_or_default()),
+            description: said.unwrap_or_else(|| read.described.clone()),
             title: note.title.clone(),
             id: note.id.clone(),
             tags: note.tags.clone(),
@@ -283,17 +371,7 @@ impl Slot<'_> {
             trigger: definition.trigger,
             neuro: definition.neuro,
             symbolic: definition.symbolic,
-            prose: Arc::from(note.prose.as_str()),
+            prose: Arc::clone(&read.prose),
         }
     }
-}
-
-/// `text` on one line without control characters, of at most [`MAX_DESCRIPTION`] characters.
-fn clip(text: &str) -> String {
-    let spaced = text.replace(char::is_control, " ");
-    let words = spaced.split_whitespace().collect::<Vec<_>>().join(" ");
-    if words.chars().count() <= MAX_DESCRIPTION {
-        return words;
-    }
-    words.chars().take(MAX_DESCRIPTION - 1).chain(['…']).collect()
 }

@@ -122,6 +122,50 @@ fn wrong_files_are_errors_that_say_where() {
 }
 
 #[test]
+fn a_note_is_found_by_its_skill_and_by_its_file_here_and_there() {
+    let home = tempfile::tempdir().unwrap();
+    put(home.path(), "other.org", &note(ECHO));
+    cases(
+        home.path(),
+        "other",
+        "[[case]]\nname = \"one\"\ntext = \"echo\"\n[case.expect]\nskill = \"echo\"\n",
+    );
+    for name in ["echo", "ECHO", "other", "other.org", "skills/other.org", "./skills/other.org"] {
+        let (status, out, err) = skill(home.path(), &["test", name]);
+        assert!(status == 0 && out.contains("one: ok"), "{name}: {out}{err}");
+    }
+    let (status, _, err) = skill(home.path(), &["test", "chat"]);
+    assert!(status == 1 && err.contains("chat is a built-in skill"), "{err}");
+}
+
+#[test]
+fn a_case_has_its_environment_also_while_notes_are_loaded() {
+    let home = tempfile::tempdir().unwrap();
+    let code = "(defvar *who* (or (uiop:getenv \"MEMEX_USER\") \"nobody\"))
+(when (equal *who* \"Bob\") (error \"not for Bob\"))
+(defun who-neuro (event) event (ask-neuro *who*))
+(defskill :who :priority 60 :trigger (lambda (e) e t) :neuro #'who-neuro)";
+    put(home.path(), "who.org", &note(code));
+    let case = |env: &str, who: &str| {
+        format!("[[case]]\nname = \"{who}\"\ntext = \"x\"\n{env}[case.expect]\nprompt = [\"{who}\"]\n")
+    };
+    let ada = case("env = { MEMEX_USER = \"Ada\" }\n", "Ada");
+    cases(home.path(), "who", &format!("{ada}{}", case("", "nobody")));
+    let (status, out, err) = skill(home.path(), &["test", "who"]);
+    assert!(status == 0 && out.contains("Ada: ok\n  nobody: ok"), "{out}{err}");
+    // Where it does not load, its cases are not run: the chat would answer.
+    cases(home.path(), "who", &format!("{ada}{}", case("env = { MEMEX_USER = \"Bob\" }\n", "Bob")));
+    let (status, out, _) = skill(home.path(), &["test", "who"]);
+    let skipped =
+        "who.test.toml: 1 of 2 cases skipped\n  Ada: ok\n  Bob: skipped, no skill of the note is in use\n";
+    assert!(status == 1 && out.contains("not for Bob") && out.contains(skipped), "{out}");
+    put(home.path(), "who.org", &note(&code.replace("(or (uiop", "(orr (uiop")));
+    let (status, out, _) = skill(home.path(), &["test", "who"]);
+    assert!(status == 1 && out.contains("2 of 2 cases skipped") && !out.contains("prompt"), "{out}");
+    assert_eq!(out.matches("orr is not defined").count(), 1, "{out}");
+}
+
+#[test]
 fn while_it_watches_the_cases_run_again_when_a_file_changes() {
     let home = tempfile::tempdir().unwrap();
     put(home.path(), "echo.org", &note(ECHO));
@@ -146,6 +190,9 @@ fn while_it_watches_the_cases_run_again_when_a_file_changes() {
         panic!("it ended before it said {wanted:?}");
     };
     until("one: ok");
+    // That nothing changed by a change is told, with the time.
+    cases(home.path(), "echo", &format!("# x\n{}", case("Echo echo")));
+    until(" UTC ran again: as before");
     cases(home.path(), "echo", &case("Shout"));
     until("one: FAILED");
     put(home.path(), "echo.org", &note(&ECHO.replace("Echo", "Shout")));

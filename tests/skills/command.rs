@@ -130,6 +130,14 @@ fn a_new_skill_works_as_it_is() {
         refused,
         Outcome::Value(Datum::plist([("refuse", Datum::str("greet-all only answers; it runs nothing"))]))
     );
+    // No other skill is replaced unawares.
+    for (name, of) in [("chat", "builtin one of built-in/chat.org"), ("greet-all", "user one of ")] {
+        let (status, _, error) = skill(home.path(), &["new", name, "--dir", "copies"]);
+        assert!(status == 1 && error.contains(of) && error.contains("would replace"), "{error}");
+        assert!(error.contains("--replace") && !home.path().join("copies").exists(), "{error}");
+    }
+    let (status, _, error) = skill(home.path(), &["new", "shell", "--replace", "--dir", "copies"]);
+    assert!(status == 0 && home.path().join("copies/shell.org").exists(), "{error}");
     // Nothing is written over.
     let before = std::fs::read_to_string(home.path().join("skills/greet-all.org")).unwrap();
     let (status, _, error) = skill(home.path(), &["new", "greet-all"]);

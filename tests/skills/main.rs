@@ -6,6 +6,8 @@ mod builtin;
 mod cases;
 mod command;
 mod hostile;
+mod limits;
+mod manual;
 mod reload;
 
 use std::collections::BTreeMap;

@@ -37,10 +37,36 @@ fn a_saved_note_takes_effect_and_a_broken_one_keeps_the_last_that_worked() {
     assert_eq!(home.shelf().get("a").unwrap().sha256, sha);
     assert!(home.save("a.org", &valued("a", "3")));
     assert_eq!(home.value("a"), "3");
-    // No skill any more.
-    assert!(home.save("a.org", "just a note"));
+    home.remove("a.org");
     assert_eq!((home.names(), home.problems()), (vec![], vec![]));
-    home.save("a.org", &valued("a", "4"));
+}
+
+#[test]
+fn a_note_that_is_empty_for_a_moment_keeps_its_skill_until_the_file_is_gone() {
+    let mut home = Home::with(&[("a.org", &valued("a", "1")), ("b.org", "just a note")]);
+    for (text, problem) in [
+        ("", "kept a.org:0: the note says nothing of a skill any more"),
+        ("#+TITLE", "kept a.org:0: the note says nothing of a skill any more"),
+        ("#+TITLE: SKILL: x\n", "kept a.org:0: the title says SKILL, but there is no Lisp block"),
+        (
+            "#+TITLE: SKILL: x\n\n#+begin_src lisp\n(def",
+            "kept a.org:3: the block that begins here is not closed",
+        ),
+        ("just a note", "kept a.org:0: the note says nothing of a skill any more"),
+    ] {
+        assert!(home.save("a.org", text));
+        assert_eq!((home.value("a"), home.problems()), ("1".into(), vec![problem.to_owned()]), "{text}");
+        assert_eq!(home.shelf().get("a").unwrap().state(&home.shelf()), "kept");
+    }
+    assert!(home.shelf().problems()[0].hint.contains("Delete the file"));
+    // What builds on it goes on, too.
+    let top = format!("#+DEPENDS_ON: a\n{}", note("(defun top () (value)) (defskill :top)"));
+    home.save("top.org", &top);
+    assert_eq!((home.names(), home.problems().len()), (vec!["top".to_owned(), "a".to_owned()], 1));
+    home.remove("top.org");
+    home.save("a.org", &valued("a", "2"));
+    assert_eq!((home.value("a"), home.problems()), ("2".into(), vec![]));
+    home.save("a.org", "");
     home.remove("a.org");
     assert_eq!((home.names(), home.problems()), (vec![], vec![]));
 }
@@ -106,7 +132,17 @@ fn of_two_with_one_name_the_later_file_counts_and_ties_go_to_the_later() {
     ]);
     assert_eq!(home.value("x"), "2");
     assert_eq!(home.names(), ["high", "same-too", "same", "x", "low"]);
-    assert_eq!(home.shelf().shadowed().len(), 1);
+    let shelf = home.shelf();
+    assert_eq!(shelf.shadowed().len(), 1);
+    // Two notes of one place: that is told, and names both.
+    let by = home.path("b/b.org").display().to_string();
+    assert_eq!(
+        home.problems(),
+        [format!("a.org:5: its skill x is not in use: {by} defines one of the same name")
+            .replace(&format!("{}/", home.path("").display()).replace("//", "/"), "")]
+    );
+    assert_eq!(shelf.problems()[0].state(&shelf), "warn");
+    assert_eq!(shelf.get("x").unwrap().state(&shelf), "ok");
 }
 
 #[test]

@@ -45,9 +45,9 @@ pub struct Case {
     history: Vec<Said>,
     #[serde(default)]
     context: Vec<Attached>,
-    /// The variables that notes see; no others.
+    /// The variables that notes see, while they are loaded, too; no others.
     #[serde(default)]
-    env: BTreeMap<String, String>,
+    pub env: BTreeMap<String, String>,
     /// What the model answers to the skill's own questions, in their order.
     #[serde(default)]
     answers: Vec<String>,

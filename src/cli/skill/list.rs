@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::harmless;
-use crate::skill::{Problem, Skill};
+use crate::skill::{Problem, Shelf, Skill};
 use crate::skills::Library;
 
 const EXAMPLE: &str = "\
@@ -33,7 +33,8 @@ pub(super) fn text(args: &Args, library: &Library) -> String {
     if args.json {
         let skills = shelf.skills().iter().map(|skill| skill.to_json(&shelf));
         let works = |file: &String| shelf.skills().iter().any(|skill| skill.file == *file);
-        let broken = shelf.problems().iter().filter(|problem| !works(&problem.file)).map(broken);
+        let broken = shelf.problems().iter().filter(|problem| !works(&problem.file));
+        let broken = broken.map(|problem| without_skill(problem, &shelf));
         return skills.chain(broken).map(|line| format!("{line}\n")).collect();
     }
     let mut out = String::new();
@@ -52,11 +53,10 @@ pub(super) fn text(args: &Args, library: &Library) -> String {
         ));
     }
     for problem in shelf.problems() {
-        let with = shelf.skills().iter().find(|skill| skill.file == problem.file);
-        let state = with.map_or("broken", |skill| skill.state(&shelf));
-        out.push_str(&format!("\n{state}: {problem}\n"));
+        out.push_str(&format!("\n{}: {problem}\n", problem.state(&shelf)));
     }
-    for shadowed in shelf.shadowed() {
+    // Of those from the same place a problem tells.
+    for shadowed in shelf.shadowed().iter().filter(|other| other.origin != other.by_origin) {
         out.push_str(&format!("\nnote: {shadowed}\n"));
     }
     if shelf.skills().iter().all(|skill| skill.origin == crate::skill::Origin::Builtin) {
@@ -68,10 +68,10 @@ pub(super) fn text(args: &Args, library: &Library) -> String {
     harmless(&out)
 }
 
-/// A note that makes no skill.
-fn broken(problem: &Problem) -> Value {
+/// A note of which no skill is in use.
+fn without_skill(problem: &Problem, shelf: &Shelf) -> Value {
     json!({
-        "name": problem.name, "origin": problem.origin.as_str(), "state": "broken", "file": problem.file,
+        "name": problem.name, "origin": problem.origin.as_str(), "state": problem.state(shelf), "file": problem.file,
         "line": problem.line, "problem": problem.to_json(),
     })
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::ids::uuid;
+use crate::skill::Skill;
 
 /// Begin a skill: write a note that works, with comments, and cases to test it
 #[derive(Debug, clap::Args)]
@@ -18,6 +19,9 @@ pub(super) struct Args {
     /// Where to write it; without, the directory of your skills
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// Write it even if there is a skill of that name, whose place it will take
+    #[arg(long)]
+    replace: bool,
 }
 
 /// The most characters of a name.
@@ -46,7 +50,7 @@ fn name(text: &str) -> Result<String, String> {
 /// Writes the files; what to do next.
 ///
 /// # Errors
-/// `conflict` if one of them is there, `bad_request` if they can not be written.
+/// `conflict` if one of them is there or there is a skill of that name, `bad_request` if they can not be written.
 pub(super) fn write(args: &Args, config: &Config) -> Result<String> {
     let name = &args.name;
     let directory = args.dir.clone().unwrap_or_else(|| config.paths.skills());
@@ -56,6 +60,11 @@ pub(super) fn write(args: &Args, config: &Config) -> Result<String> {
         if path.symlink_metadata().is_ok() {
             return Err(there(path));
         }
+    }
+    if !args.replace
+        && let Some(skill) = super::library(config).shelf().get(name)
+    {
+        return Err(taken(skill));
     }
     fs::create_dir_all(&directory).map_err(|error| failed(&directory, &error))?;
     create(&cases, &CASES.replace("NAME", name))?;
@@ -86,6 +95,13 @@ fn create(path: &Path, text: &str) -> Result<()> {
 fn there(path: &Path) -> Error {
     Error::new(crate::error::Code::Conflict, format!("{} is there already", path.display()))
         .hint("take another name, or remove it; nothing was written over")
+}
+
+fn taken(skill: &Skill) -> Error {
+    let Skill { name, origin, file, .. } = skill;
+    Error::new(crate::error::Code::Conflict, format!("there is a skill {name} already"))
+        .because(format!("the new one would replace the {origin} one of {file}"))
+        .hint("take another name; to replace it say so: --replace")
 }
 
 fn failed(path: &Path, error: &std::io::Error) -> Error {

@@ -1,17 +1,20 @@
 //! `org-agent skill test`: runs the cases of notes, without a model.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{cases, harmless, library};
 use crate::cli::written;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::skills;
+use crate::skill::{Origin, Shelf};
+use crate::skills::{self, Library, Watch};
 
 /// How often files are looked at again where the system does not tell.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -41,7 +44,7 @@ pub(super) struct Args {
 /// Runs the cases, once or again and again; the exit status.
 pub(super) fn run(args: &Args, config: &Config, stdout: &mut dyn Write) -> Result<u8> {
     let (told, changes) = channel();
-    let _watches: Vec<_> = if args.watch {
+    let watches: Vec<Option<Watch>> = if args.watch {
         let directories = directories(args, config)?;
         let watch = |directory: PathBuf| {
             let told = told.clone();
@@ -54,7 +57,10 @@ pub(super) fn run(args: &Args, config: &Config, stdout: &mut dyn Write) -> Resul
     } else {
         Vec::new()
     };
+    // Where the system does not tell, they run each second.
+    let wait = if watches.iter().all(Option::is_some) { Duration::MAX } else { AGAIN };
     let mut before = String::new();
+    let mut told_of = false;
     loop {
         let (text, good) = match once(args, config) {
             Ok(found) => found,
@@ -62,27 +68,39 @@ pub(super) fn run(args: &Args, config: &Config, stdout: &mut dyn Write) -> Resul
             Err(error) if args.watch => (format!("{error}\n"), false),
             Err(error) => return Err(error),
         };
-        if text != before {
-            written(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()), "the outcome")?;
-            before = text;
+        let now = clock(SystemTime::now());
+        let same = format!("{now} ran again: as before\n");
+        let (shown, is_new) = if text == before { (&same, told_of) } else { (&text, true) };
+        if is_new {
+            written(stdout.write_all(shown.as_bytes()).and_then(|()| stdout.flush()), "the outcome")?;
         }
+        before = text;
         if !args.watch {
             return Ok(u8::from(!good));
         }
-        if matches!(changes.recv_timeout(AGAIN), Err(RecvTimeoutError::Disconnected)) {
-            return Ok(u8::from(!good));
-        }
+        told_of = match changes.recv_timeout(wait) {
+            Ok(()) => true,
+            Err(RecvTimeoutError::Timeout) => false,
+            Err(RecvTimeoutError::Disconnected) => return Ok(u8::from(!good)),
+        };
         while changes.try_recv().is_ok() {}
     }
+}
+
+/// The time of the day, in UTC.
+fn clock(now: SystemTime) -> String {
+    let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() % 86_400);
+    format!("{:02}:{:02}:{:02} UTC", seconds / 3_600, seconds / 60 % 60, seconds % 60)
 }
 
 /// Where what the cases depend on lies.
 fn directories(args: &Args, config: &Config) -> Result<Vec<PathBuf>> {
     let mut all = vec![config.paths.skills()];
     for note in notes(args, config)? {
-        if let Some(directory) = note.parent().filter(|directory| !all.iter().any(|known| known == directory))
-        {
-            all.push(directory.to_owned());
+        let directory = note.parent().filter(|directory| !directory.as_os_str().is_empty());
+        let directory = directory.unwrap_or(Path::new(".")).to_owned();
+        if !all.contains(&directory) {
+            all.push(directory);
         }
     }
     Ok(all)
@@ -96,7 +114,7 @@ fn notes(args: &Args, config: &Config) -> Result<Vec<PathBuf>> {
         found.sort();
         return Ok(found);
     }
-    args.notes.iter().map(|name| note(name, &own)).collect()
+    args.notes.iter().map(|name| note(name, &own, config)).collect()
 }
 
 /// The notes in `directory` and one level below that have cases.
@@ -118,16 +136,34 @@ fn is_note(path: &Path) -> bool {
     path.extension().is_some_and(|ending| ending == "org") && cases_of(path).is_file()
 }
 
-/// A note by its path, or by the name of a skill of the user's.
-fn note(name: &str, own: &Path) -> Result<PathBuf> {
+/// A note by its path, from here or from the directory of skills, or by the name of a skill in it.
+fn note(name: &str, own: &Path, config: &Config) -> Result<PathBuf> {
     let path = Path::new(name);
-    let named = [own.join(format!("{name}.org")), own.join(name).join(format!("{name}.org"))];
-    let found = [path.to_owned()].into_iter().filter(|path| path.extension().is_some()).chain(named);
-    found.into_iter().find(|path| path.is_file()).ok_or_else(|| {
-        Error::not_found(format!("there is no note {name}"))
-            .because(format!("neither a file nor in {}", own.display()))
-            .hint("name a file, or a skill of yours: org-agent skill list")
-    })
+    let mut found: Vec<PathBuf> = Vec::new();
+    if path.extension().is_some() {
+        found.extend([path.to_owned(), own.join(path)]);
+    }
+    found.extend([own.join(format!("{name}.org")), own.join(name).join(format!("{name}.org"))]);
+    if let Some(found) = found.into_iter().find(|path| path.is_file()) {
+        return Ok(found);
+    }
+    let shelf = library(config).shelf();
+    let skill = shelf.get(name);
+    let broken = shelf.problems().iter().find(|problem| {
+        problem.origin != Origin::Builtin
+            && problem.name.as_ref().is_some_and(|other| other.eq_ignore_ascii_case(name))
+    });
+    let file = skill.filter(|skill| skill.origin != Origin::Builtin).map(|skill| &skill.file);
+    if let Some(file) = file.or_else(|| broken.map(|problem| &problem.file)) {
+        return Ok(PathBuf::from(file));
+    }
+    let why = match skill {
+        Some(skill) => format!("{} is a built-in skill, whose note is in the program", skill.name),
+        None => format!("neither a file, nor a skill of yours in {}", own.display()),
+    };
+    Err(Error::not_found(format!("there is no note {name}"))
+        .because(why)
+        .hint("name a file, or a skill of yours: org-agent skill list"))
 }
 
 fn cases_of(note: &Path) -> PathBuf {
@@ -143,26 +179,31 @@ fn once(args: &Args, config: &Config) -> Result<(String, bool)> {
             .hint("org-agent skill new NAME writes a note with cases"));
     }
     let mut library = library(config);
+    let mut libraries = Libraries { config, by_env: BTreeMap::new() };
     let mut out = String::new();
     let mut good = true;
     for note in notes {
         let shown = library.add(&note);
-        let shelf = library.shelf();
-        for problem in shelf.problems().iter().filter(|problem| problem.file == shown) {
-            good = false;
-            let _ = writeln!(out, "{problem}");
-        }
+        let mut told: Vec<String> = Vec::new();
+        tell(&library.shelf(), &shown, &mut told, &mut out);
         let path = cases_of(&note);
         let file = cases::read(&path.display().to_string(), &text(&path)?)?;
-        let names: Vec<&str> = shelf
-            .skills()
-            .iter()
-            .filter(|skill| skill.file == shown)
-            .map(|skill| skill.name.as_str())
-            .collect();
         let mut lines = String::new();
-        let mut failed = 0;
+        let (mut failed, mut skipped) = (0, 0);
         for case in &file.cases {
+            let (shown, shelf) = libraries.shelf(&case.env, &note);
+            let names: Vec<&str> = shelf
+                .skills()
+                .iter()
+                .filter(|skill| skill.file == shown)
+                .map(|skill| skill.name.as_str())
+                .collect();
+            if names.is_empty() {
+                tell(&shelf, &shown, &mut told, &mut out);
+                skipped += 1;
+                let _ = writeln!(lines, "  {}: skipped, no skill of the note is in use", case.name);
+                continue;
+            }
             let wrong = case.run(&names, &shelf);
             let outcome = if wrong.is_empty() { "ok" } else { "FAILED" };
             failed += usize::from(!wrong.is_empty());
@@ -172,15 +213,45 @@ fn once(args: &Args, config: &Config) -> Result<(String, bool)> {
             }
         }
         let count = file.cases.len();
-        let _ = match failed {
-            0 if count == 0 => writeln!(out, "{}: no cases", path.display()),
-            0 => writeln!(out, "{}: all {count} cases hold", path.display()),
-            _ => writeln!(out, "{}: {failed} of {count} cases failed", path.display()),
+        let path = path.display();
+        let _ = match (failed, skipped) {
+            (0, 0) if count == 0 => writeln!(out, "{path}: no cases"),
+            (0, 0) => writeln!(out, "{path}: all {count} cases hold"),
+            (0, _) => writeln!(out, "{path}: {skipped} of {count} cases skipped"),
+            (_, 0) => writeln!(out, "{path}: {failed} of {count} cases failed"),
+            _ => writeln!(out, "{path}: {failed} of {count} cases failed, {skipped} skipped"),
         };
         out.push_str(&lines);
-        good &= failed == 0;
+        good &= failed == 0 && skipped == 0 && told.is_empty();
     }
     Ok((harmless(&out), good))
+}
+
+/// Says what is wrong with a note, each problem once.
+fn tell(shelf: &Shelf, file: &str, told: &mut Vec<String>, out: &mut String) {
+    for problem in shelf.problems().iter().filter(|problem| problem.file == file) {
+        let text = problem.to_string();
+        if !told.contains(&text) {
+            let _ = writeln!(out, "{text}");
+            told.push(text);
+        }
+    }
+}
+
+/// All notes, as each environment that a case has makes them.
+struct Libraries<'c> {
+    config: &'c Config,
+    by_env: BTreeMap<BTreeMap<String, String>, Library>,
+}
+
+impl Libraries<'_> {
+    /// The skills where notes see `env`, `note` with them, and how that is shown.
+    fn shelf(&mut self, env: &BTreeMap<String, String>, note: &Path) -> (String, Arc<Shelf>) {
+        let open = || Library::open(&self.config.paths, Arc::new(env.clone()));
+        let library = self.by_env.entry(env.clone()).or_insert_with(open);
+        let shown = library.add(note);
+        (shown, library.shelf())
+    }
 }
 
 /// The text of a file with cases, of a bounded size.

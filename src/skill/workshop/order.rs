@@ -85,7 +85,7 @@ fn index(slots: &[Slot<'_>]) -> Index {
 
 impl Workshop {
     /// Evaluates every note after those that it builds on.
-    pub(super) fn work(&self, slots: &mut [Slot<'_>]) {
+    pub(super) fn work(&mut self, slots: &mut [Slot<'_>]) {
         let mut round = Round {
             index: index(slots),
             marks: vec![Mark::New; slots.len()],
@@ -120,6 +120,10 @@ impl<'g> Round<'_, 'g> {
     fn begin(&mut self, slot: usize) {
         let given = self.slots[slot].given;
         match &given.content.read {
+            Ok(_) if given.content.is_something_else() => {
+                let message = "the note says nothing of a skill any more".to_owned();
+                self.fail(slot, 0, message, "Delete the file to take the skill away, or mend it.");
+            }
             Ok(read) => {
                 self.marks[slot] = Mark::Open;
                 let needs = read.needs.clone();
@@ -139,7 +143,7 @@ impl<'g> Round<'_, 'g> {
     }
 
     /// Looks for the next need of a note that waits for no other; evaluates it if there is none.
-    fn go_on(&mut self, workshop: &Workshop, mut frame: Frame<'g>) {
+    fn go_on(&mut self, workshop: &mut Workshop, mut frame: Frame<'g>) {
         let own = frame.slot;
         let Some(need) = frame.needs.get(frame.at.0) else {
             return self.finish(workshop, frame);
@@ -200,7 +204,7 @@ impl<'g> Round<'_, 'g> {
     }
 
     /// Evaluates a note whose needs are met; goes on with it if there turn out to be more.
-    fn finish(&mut self, workshop: &Workshop, mut frame: Frame<'g>) {
+    fn finish(&mut self, workshop: &mut Workshop, mut frame: Frame<'g>) {
         let own = frame.slot;
         let below = parts(own, &frame.found, self.slots);
         let chain = match chain(own, &frame.found, below.len(), self.slots) {
