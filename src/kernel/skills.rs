@@ -25,7 +25,7 @@ use crate::verify::Verified;
 /// the loop stays quick and a call's time is its own.
 #[derive(Clone)]
 pub(super) struct Desk {
-    library: Arc<Mutex<Library>>,
+    notes: Arc<Mutex<Library>>,
     seats: Arc<Semaphore>,
 }
 
@@ -34,7 +34,7 @@ impl Desk {
     pub(super) fn new(library: Library) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let seats = Arc::new(Semaphore::new(processors.saturating_sub(1).max(1)));
-        Self { library: Arc::new(Mutex::new(library)), seats }
+        Self { notes: Arc::new(Mutex::new(library)), seats }
     }
 
     /// Does `work` once there is a seat. Nothing comes of work that panics.
@@ -53,14 +53,14 @@ impl Desk {
 
     /// The skills as they are on disk now.
     fn newest(&self) -> Arc<Shelf> {
-        let mut library = self.library.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut library = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         library.refresh();
         library.shelf()
     }
 
     /// Where the user's notes are.
     pub(super) fn directory(&self) -> PathBuf {
-        self.library.lock().unwrap_or_else(PoisonError::into_inner).directory().to_owned()
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).directory().to_owned()
     }
 }
 

@@ -91,7 +91,7 @@ fn links_lead_anywhere_and_pipes_nowhere() {
     symlink(elsewhere.path().join("gone"), home.path("gone.org")).unwrap();
     let made = std::process::Command::new("mkfifo").arg(home.path("pipe.org")).status().unwrap();
     assert!(made.success());
-    assert!(home.library.refresh().is_some());
+    assert!(home.notes.refresh().is_some());
     assert_eq!((home.value("linked"), home.value("folder")), ("1".into(), "2".into()));
     let problems = home.problems();
     assert_eq!(problems.len(), 2, "{problems:#?}");
@@ -99,11 +99,11 @@ fn links_lead_anywhere_and_pipes_nowhere() {
     assert_eq!(problems[1], "pipe.org:0: the note can not be read: it is not a regular file");
     // A target that changes is seen at the next look.
     std::fs::write(&target, valued("linked", "3")).unwrap();
-    assert!(home.library.refresh().is_some());
+    assert!(home.notes.refresh().is_some());
     assert_eq!(home.value("linked"), "3");
     // Unreadable, unless this runs as root.
     std::fs::set_permissions(home.path("a.org"), std::fs::Permissions::from_mode(0o000)).unwrap();
-    drop(home.library.refresh());
+    drop(home.notes.refresh());
     assert_eq!(home.value("a"), "1");
 }
 

@@ -22,7 +22,7 @@ use org_agent::skills::Library;
 /// A directory with the user's notes, and the library over it.
 struct Home {
     directory: tempfile::TempDir,
-    library: Library,
+    notes: Library,
 }
 
 impl Home {
@@ -32,8 +32,8 @@ impl Home {
         for (name, text) in notes {
             put(directory.path(), name, text);
         }
-        let library = Library::open(&paths(directory.path()), Arc::new(()));
-        Self { directory, library }
+        let notes = Library::open(&paths(directory.path()), Arc::new(()));
+        Self { directory, notes }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -43,16 +43,16 @@ impl Home {
     /// Saves a note, and answers whether anything changed by that.
     fn save(&mut self, name: &str, text: &str) -> bool {
         put(self.directory.path(), name, text);
-        self.library.refresh().is_some()
+        self.notes.refresh().is_some()
     }
 
     fn remove(&mut self, name: &str) {
         std::fs::remove_file(self.path(name)).unwrap();
-        assert!(self.library.refresh().is_some());
+        assert!(self.notes.refresh().is_some());
     }
 
     fn shelf(&self) -> Arc<Shelf> {
-        self.library.shelf()
+        self.notes.shelf()
     }
 
     /// The names of the user's skills, in order.

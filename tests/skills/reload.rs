@@ -11,7 +11,7 @@ use super::*;
 fn a_saved_note_takes_effect_and_a_broken_one_keeps_the_last_that_worked() {
     let mut home = Home::with(&[("a.org", &valued("a", "1"))]);
     assert_eq!((home.value("a"), home.problems()), ("1".into(), vec![]));
-    assert!(home.library.refresh().is_none());
+    assert!(home.notes.refresh().is_none());
     assert!(home.save("a.org", &valued("a", "2")));
     assert_eq!(home.value("a"), "2");
     let sha = home.shelf().get("a").unwrap().sha256.clone();
@@ -28,7 +28,7 @@ fn a_saved_note_takes_effect_and_a_broken_one_keeps_the_last_that_worked() {
     assert_eq!(home.problems(), ["kept a.org:1: the block that begins here is not closed"]);
     assert_eq!(home.value("a"), "2");
     std::fs::write(home.path("a.org"), b"\xff").unwrap();
-    assert!(home.library.refresh().is_some());
+    assert!(home.notes.refresh().is_some());
     assert_eq!(home.problems(), ["kept a.org:1: the note is no UTF-8 text"]);
     assert_eq!(home.value("a"), "2");
     // As it was.
