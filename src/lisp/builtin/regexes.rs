@@ -4,6 +4,8 @@
 use std::sync::Arc;
 
 use regex::{Regex, RegexBuilder};
+use regex_syntax::ParserBuilder;
+use regex_syntax::hir::HirKind;
 
 use super::super::core::{Core, Result, Val};
 use super::super::fault::{Fault, Kind};
@@ -30,10 +32,10 @@ pub const TABLE: &[Builtin] = &[
     run("ppcre:split", 2, ANY, split),
 ];
 
-/// The sizes that a compiled expression may have, and how many steps a byte of text costs then: what it takes at worst
-/// grows with the size. Only all matches together may take more than linear time, so that the clock is looked at
-/// after each.
+/// The sizes that a compiled expression may have, and what compiling costs then, in 500 steps.
 const SIZES: &[(usize, u64)] = &[(8 << 10, 1), (32 << 10, 4), (128 << 10, 16)];
+/// How deep an expression may nest.
+const NESTING: u32 = 50;
 /// The most bytes of an expression.
 const MAX_PATTERN: usize = 2_000;
 /// The most expressions one call keeps.
@@ -53,12 +55,14 @@ fn compile(core: &mut Core, pattern: Val) -> Result<(Arc<Regex>, u64)> {
         .hint("Search for its parts one after the other."));
     }
     let mut wrong = None;
-    for (size, cost) in SIZES {
-        core.charge(500 * cost + 10 * text.len() as u64)?;
-        match RegexBuilder::new(&text).size_limit(*size).dfa_size_limit(256 << 10).nest_limit(50).build() {
+    for (size, price) in SIZES {
+        core.charge(500 * price + 10 * text.len() as u64)?;
+        match RegexBuilder::new(&text).size_limit(*size).dfa_size_limit(256 << 10).nest_limit(NESTING).build()
+        {
             Ok(regex) => {
                 core.take(size * 2)?;
-                let found = (Arc::new(regex), *cost);
+                let cost = cost(&text, regex.captures_len());
+                let found = (Arc::new(regex), cost);
                 if core.regexes.len() < MAX_KEPT {
                     core.regexes.insert(text, found.clone());
                 }
@@ -76,6 +80,41 @@ fn compile(core: &mut Core, pattern: Val) -> Result<(Arc<Regex>, u64)> {
     let shown = core.show(pattern, 60)?;
     Err(Fault::new(Kind::Type, format!("can not use the regular expression {shown}: {why}"))
         .hint("Looking around and references back are not there; a backslash is written twice in a string."))
+}
+
+/// How many steps a byte of text costs. No search can be interrupted, so that all the steps of a call must not buy one
+/// that takes longer than a call may: a step is a tenth of a microsecond at worst. Where the fast engines give up, all
+/// that can match at a place is tried at each byte, and for each the places of all groups may be copied: measured, that
+/// takes at most 15 ns, and half a nanosecond a group, for each part of the expression, repetitions written out.
+///
+/// Only all matches together may take more than linear time, so that the clock is looked at after each.
+fn cost(pattern: &str, groups: usize) -> u64 {
+    // The engine has read it, with the same limit.
+    let Ok(hir) = ParserBuilder::new().nest_limit(NESTING).build().parse(pattern) else { return u64::MAX };
+    let (mut left, mut parts) = (vec![(&hir, 1_u64)], 0_u64);
+    while let Some((hir, times)) = left.pop() {
+        let own = match hir.kind() {
+            HirKind::Empty | HirKind::Look(_) => 1,
+            HirKind::Literal(literal) => literal.0.len() as u64,
+            // As many as the bytes of a character.
+            HirKind::Class(_) => 4,
+            HirKind::Repetition(repeated) => {
+                let most = repeated.max.unwrap_or(repeated.min.saturating_add(1)).max(1);
+                left.push((&repeated.sub, times.saturating_mul(u64::from(most))));
+                2
+            }
+            HirKind::Capture(group) => {
+                left.push((&group.sub, times));
+                2
+            }
+            HirKind::Concat(all) | HirKind::Alternation(all) => {
+                left.extend(all.iter().map(|one| (one, times)));
+                1
+            }
+        };
+        parts = parts.saturating_add(times.saturating_mul(own));
+    }
+    parts.saturating_mul(30 + groups as u64).div_ceil(200)
 }
 
 /// The text to search, and its range in bytes.

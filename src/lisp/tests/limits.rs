@@ -148,6 +148,24 @@ fn regular_expressions() {
     let heavy = "(let ((s (make-string 1000000 :initial-element #\\a)))
         (loop (scan \"(a|b|ab)*?(a|b){1,60}c(x*)*(a|aa)+$\" s)))";
     assert!(matches!(kind(heavy), Kind::Fuel | Kind::Time));
+    // What could take long costs more than there is, before it is begun.
+    for (pattern, length) in [
+        (format!("(?:{})*c?$", vec!["(a)|(b)"; 150].join("|")), 20_000),
+        (format!("{}$", "(a*?)".repeat(300)), 20_000),
+        ("(?:(a*)(b*)){300}$".to_owned(), 20_000),
+        ("((a?b?){20})*$".to_owned(), 200_000),
+        ("[ab]*a[ab]{40}c".to_owned(), 200_000),
+    ] {
+        let form = format!("(scan \"{pattern}\" (make-string {length} :initial-element #\\a))");
+        assert_eq!(kind(&form), Kind::Fuel, "{pattern}");
+    }
+    // What people write does not.
+    for pattern in
+        ["(?m)^- ", "\\\\w+", "(\\\\d+)-(\\\\d+)", "(?i)please help", "https?://[^ ]+", "\\\\bfoo\\\\b"]
+    {
+        let form = format!("(scan \"{pattern}\" (make-string 250000 :initial-element #\\Space))");
+        assert_eq!(eval(&form).unwrap(), "NIL", "{pattern}");
+    }
 }
 
 /// Loads a text that may be anything.
