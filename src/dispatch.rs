@@ -97,6 +97,13 @@ impl Cast {
         self.triggered.iter().map(triggered).collect()
     }
 
+    /// A skill of the cast that `shelf` has no more, or has in another version.
+    #[must_use]
+    pub fn changed(&self, shelf: &Shelf) -> Option<&str> {
+        let same = |skill: &Skill| shelf.get(&skill.name).is_some_and(|now| now.sha256 == skill.sha256);
+        self.triggered.iter().find(|(skill, _)| !same(skill)).map(|(skill, _)| skill.name.as_str())
+    }
+
     /// The skill that makes the prompt: of those that do, the one of highest priority.
     #[must_use]
     pub fn lead(&self) -> Option<&Arc<Skill>> {

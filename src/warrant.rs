@@ -291,18 +291,19 @@ impl Warrants {
         self.path(token).exists()
     }
 
-    /// Takes back what `token` is worth, if it is worth anything.
-    pub fn revoke(&self, token: &str) {
-        self.revoke_hashed(&hex(&Sha256::digest(token.as_bytes())));
+    /// Takes back what `token` is worth; whether it was worth anything. Of one that was taken nothing is left.
+    pub fn revoke(&self, token: &str) -> bool {
+        self.revoke_hashed(&hex(&Sha256::digest(token.as_bytes())))
     }
 
     /// The same for a token whose SHA-256 is `hash`, in hexadecimal.
-    pub fn revoke_hashed(&self, hash: &str) {
-        if hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            let path = self.directory.join(hash);
-            drop(fs::remove_file(path.with_extension("refused")));
-            drop(fs::remove_file(path));
+    pub fn revoke_hashed(&self, hash: &str) -> bool {
+        if hash.len() != 64 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return false;
         }
+        let path = self.directory.join(hash);
+        drop(fs::remove_file(path.with_extension("refused")));
+        fs::remove_file(path).is_ok()
     }
 
     /// Removes what is worth nothing any more.

@@ -110,6 +110,12 @@ impl Kernel {
             // The offline responder knows the persona.
             self.model = None;
             self.tell_skills();
+            // What was permitted was so by the skills as they were.
+            for (turn, playing) in &self.playing {
+                if let Some(skill) = playing.cast.changed(&self.shelf) {
+                    self.tokens.void(turn, &format!("the skill {skill} has changed since"));
+                }
+            }
         }
         if let Some(reply) = reply {
             self.answer(reply, Ok(shelf));

@@ -85,6 +85,16 @@ impl Tokens {
         }
     }
 
+    /// The same because of `why`, which is told when the token is tried. One that was taken is at work already.
+    pub(super) fn void(&mut self, turn: &TurnId, why: &str) {
+        if let Some(given) = self.given.get_mut(turn)
+            && self.warrants.waits(&given.token)
+            && self.warrants.revoke(&given.token)
+        {
+            given.broken = Some(why.to_owned());
+        }
+    }
+
     /// The same for a token of an earlier server, by its logged hash.
     pub(super) fn revoke_hashed(&self, hash: &str) {
         self.warrants.revoke_hashed(hash);

@@ -438,3 +438,39 @@ fn while_notes_are_evaluated_the_server_answers() {
     };
     assert_eq!(first, list, "and not {reload}");
 }
+
+#[test]
+fn a_token_is_void_once_a_skill_of_its_turn_has_changed() {
+    let idle = |word: &str| note("other", &format!("(defskill :other :description \"{word}\")"));
+    let gate = |word: &str| {
+        skill("guard", &format!(":description \"{word}\" :symbolic (lambda (action event) event action)"))
+    };
+    let workspace = tempfile::tempdir().unwrap();
+    for (changed, ran) in [("other", true), ("guard", false)] {
+        let (mut scene, home) = scene(&[("other", &idle("one")), ("guard", &gate("one"))]);
+        scene.model.reply_with(&command("touch made"));
+        let params =
+            json!({"sensor": "chat-message", "clientId": "m", "text": "Go", "directory": workspace.path()});
+        let turn = scene.event(&params)["turnId"].as_str().unwrap().to_owned();
+        let actuation = scene.wait(&turn, "run ");
+        scene.asked();
+        let decided = scene.decide(&actuation, &json!({"choice": "run"})).unwrap();
+        write(home.path(), "other", &idle("two"));
+        if changed == "guard" {
+            write(home.path(), "guard", &gate("two"));
+        }
+        scene.request("orgAgent/skills/reload", &json!({})).unwrap();
+        let status = std::process::Command::new(env!("CARGO_BIN_EXE_org-agent"))
+            .args(["sandbox", "--token", decided["token"].as_str().unwrap()])
+            .env("ORG_AGENT_HOME", home.path())
+            .status()
+            .unwrap();
+        assert_eq!(status.code(), Some(if ran { 0 } else { 125 }), "{changed}");
+        scene.model.reply_with(&insert("Done."));
+        let outcome = json!({"status": "done", "token": decided["token"], "exitCode": status.code()});
+        scene.report(&actuation, &outcome).unwrap();
+        let told = scene.asked().last().unwrap().1.clone();
+        assert_eq!(told.contains("the skill guard has changed since"), !ran, "{told}");
+        scene.end(&turn);
+    }
+}
