@@ -7,10 +7,10 @@ mod data;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::action::{Action, Kind, MAX_REPLY};
-use crate::lisp::{Call, Datum, Environment, Function, Limits, LispError, Mode, Outcome};
+use crate::lisp::{Call, Datum, Environment, Function, Limits, LispError, Mode, Outcome, Runner, Shared};
 use crate::record::{Look, Looked, Triggered};
 use crate::sexp::printer;
 use crate::skill::{Shelf, Skill};
@@ -38,15 +38,25 @@ const SEXP: usize = 2_000;
 /// What a skill's functions are called with.
 #[derive(Clone)]
 pub struct World {
-    /// The event, as [`event`] makes it.
-    pub event: Datum,
-    /// The variables that a note may see.
-    pub env: Arc<dyn Environment>,
+    event: Shared,
+    env: Arc<dyn Environment>,
 }
 
 impl fmt::Debug for World {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("World").finish_non_exhaustive()
+    }
+}
+
+impl World {
+    /// With an event, as [`event`] makes it, and the variables that a note may see.
+    #[must_use]
+    pub fn new(event: Datum, env: Arc<dyn Environment>) -> Self {
+        Self { event: Shared::new(vec![event]), env }
+    }
+
+    fn event(&self) -> Datum {
+        self.event.data()[0].clone()
     }
 }
 
@@ -63,13 +73,14 @@ impl Cast {
     /// looks at the actions.
     #[must_use]
     pub fn new(shelf: &Shelf, world: &World) -> Self {
-        let end = Instant::now() + TOGETHER;
+        let mut runner = Runner::new(world.event.clone(), Arc::clone(&world.env));
+        let end = runner.now() + TOGETHER;
         let (mut triggered, mut all_notes) = (Vec::new(), Vec::new());
         for skill in shelf.skills() {
             let Some(trigger) = skill.trigger else { continue };
-            let limits = if Instant::now() > end { LITTLE } else { Limits::of(Mode::Trigger) };
-            let (value, notes) = run(skill, trigger, vec![world.event.clone()], Mode::Trigger, limits, world);
-            let room = ALL_NOTES.saturating_sub(all_notes.len());
+            let limits = if runner.now() > end { LITTLE } else { Limits::of(Mode::Trigger) };
+            let (value, notes) = runner.call(&skill.program, trigger, Mode::Trigger, limits);
+            let room = ALL_NOTES.saturating_sub(all_notes.len()).min(NOTES);
             all_notes.extend(notes.into_iter().take(room).map(|note| format!("{}: {note}", skill.name)));
             match value {
                 Ok(value) if !value.is_true() => {}
@@ -124,11 +135,12 @@ impl Cast {
         buffer: &str,
         level: usize,
     ) -> (Result<Verified<Action>, Refused>, Vec<Look>) {
-        let end = Instant::now() + TOGETHER;
         let gates: Vec<(&Skill, Function)> =
             self.triggered.iter().filter_map(|(skill, _)| Some((skill.as_ref(), skill.symbolic?))).collect();
         let mut looks: Vec<Look> = Vec::new();
         let mut action = action;
+        let mut seeing = Seeing::new(action.action(), world);
+        let end = seeing.runner.now() + TOGETHER;
         let mut replaced = vec![false; gates.len()];
         // Who put there what is there now stands behind it.
         let mut author = None;
@@ -138,9 +150,8 @@ impl Cast {
                 at += 1;
                 continue;
             }
-            let limits = if Instant::now() > end { LITTLE } else { Limits::of(Mode::Gate) };
-            let (verdict, mut notes) =
-                look(skill, *symbolic, action.action(), world, limits, (buffer, level));
+            let limits = if seeing.runner.now() > end { LITTLE } else { Limits::of(Mode::Gate) };
+            let (verdict, mut notes) = seeing.look(skill, *symbolic, limits, (buffer, level));
             let agreed = !replaced[at] && replaced.iter().filter(|one| **one).count() < REPLACEMENTS;
             let verdict = match verdict {
                 Ok(Some(_)) if !agreed => {
@@ -158,6 +169,7 @@ impl Cast {
                     seen.result = Looked::Replaced;
                     seen.sexp = Some(clip(printer::print(other.action())));
                     action = other;
+                    seeing = Seeing::new(action.action(), world);
                     replaced[at] = true;
                     author = Some(at);
                     at = 0;
@@ -238,7 +250,7 @@ impl Making {
         };
         let limits = Limits::of(Mode::Neuro);
         let call =
-            skill.program.call(neuro, vec![world.event.clone()], Mode::Neuro, Arc::clone(&world.env), limits);
+            skill.program.call(neuro, vec![world.event()], Mode::Neuro, Arc::clone(&world.env), limits);
         Self { skill: Arc::clone(skill), call }.go_on()
     }
 
@@ -274,26 +286,6 @@ impl Making {
     }
 }
 
-/// Calls `function` to its end; its value and its notes.
-fn run(
-    skill: &Skill,
-    function: Function,
-    args: Vec<Datum>,
-    mode: Mode,
-    limits: Limits,
-    world: &World,
-) -> (Result<Datum, LispError>, Vec<String>) {
-    let mut call = skill.program.call(function, args, mode, Arc::clone(&world.env), limits);
-    let outcome = call.run();
-    let notes = call.logs().iter().take(NOTES).cloned().collect();
-    let value = outcome.map(|outcome| match outcome {
-        Outcome::Value(value) => value,
-        // Only a function that makes prompts may ask; in any other it is an error of its own.
-        Outcome::Ask { .. } => Datum::Nil,
-    });
-    (value, notes)
-}
-
 /// The beginning of a long print.
 fn clip(mut print: String) -> String {
     if print.len() > SEXP {
@@ -303,30 +295,41 @@ fn clip(mut print: String) -> String {
     print
 }
 
-/// What a gate makes of `action`: nothing, another action, or a refusal.
-fn look(
-    skill: &Skill,
-    symbolic: Function,
-    action: &Action,
-    world: &World,
-    limits: Limits,
-    (buffer, level): (&str, usize),
-) -> (Result<Option<Verified<Action>>, String>, Vec<String>) {
-    let given = data::action(action);
-    let args = vec![given.clone(), world.event.clone()];
-    let (value, notes) = run(skill, symbolic, args, Mode::Gate, limits, world);
-    let value = match value {
-        Ok(value) => value,
-        Err(error) => return (Err(shown(&error)), notes),
-    };
-    let verdict = if value == given {
-        Ok(None)
-    } else if let Some(why) = refusal(&value) {
-        Err(why)
-    } else {
-        replacement(&value, action.kind(), buffer, level).map(Some)
-    };
-    (verdict, notes)
+/// An action before the gates.
+struct Seeing {
+    action: Datum,
+    kind: Kind,
+    runner: Runner,
+}
+
+impl Seeing {
+    fn new(action: &Action, world: &World) -> Self {
+        let kind = action.kind();
+        let action = data::action(action);
+        let shared = Shared::new(vec![action.clone(), world.event()]);
+        Self { action, kind, runner: Runner::new(shared, Arc::clone(&world.env)) }
+    }
+
+    /// What a gate makes of it: nothing, another action, or a refusal; and what it noted.
+    fn look(
+        &mut self,
+        skill: &Skill,
+        symbolic: Function,
+        limits: Limits,
+        (buffer, level): (&str, usize),
+    ) -> (Result<Option<Verified<Action>>, String>, Vec<String>) {
+        let (value, mut notes) = self.runner.call(&skill.program, symbolic, Mode::Gate, limits);
+        notes.truncate(NOTES);
+        let verdict = match value {
+            Err(error) => Err(shown(&error)),
+            Ok(value) if value == self.action => Ok(None),
+            Ok(value) => match refusal(&value) {
+                Some(why) => Err(why),
+                None => replacement(&value, self.kind, buffer, level).map(Some),
+            },
+        };
+        (verdict, notes)
+    }
 }
 
 /// The reason in `(:refuse "why")`, or that of nil.

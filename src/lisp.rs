@@ -17,6 +17,7 @@ mod names;
 mod prelude;
 mod print;
 mod reader;
+mod shared;
 mod syntax;
 #[cfg(test)]
 mod tests;
@@ -28,11 +29,12 @@ use std::time::Duration;
 
 pub use datum::{Datum, MAX_DEPTH, MAX_NODES};
 pub use fault::{Kind, LispError};
+pub use shared::{Runner, Shared};
 
 use code::Unit;
 use core::{Core, Store, Val};
 use fault::Fault;
-use machine::{Machine, Stop};
+use machine::{Machine, Stacks, Stop};
 use names::Names;
 
 /// One block of a note.
@@ -241,6 +243,12 @@ impl Program {
         Core::new(Arc::clone(&self.0.base), Names::over(Arc::clone(&self.0.names)), env, limits)
     }
 
+    fn machine(&self, stacks: Stacks, core: Core, mode: Mode, limits: &Limits) -> Machine {
+        let globals = (Arc::clone(&self.0.functions), Arc::clone(&self.0.globals));
+        let unit = Arc::clone(&self.0.unit);
+        Machine::new(stacks, core, prelude::Root::get(), unit, globals, (Some(mode), limits))
+    }
+
     /// A call of `function`, not yet started. Arguments that are too large or too deep are reported by [`Call::run`].
     #[must_use]
     pub fn call(
@@ -251,10 +259,8 @@ impl Program {
         env: Arc<dyn Environment>,
         limits: Limits,
     ) -> Call {
-        let globals = (Arc::clone(&self.0.functions), Arc::clone(&self.0.globals));
-        let unit = Arc::clone(&self.0.unit);
         let core = self.core(env, &limits);
-        let machine = Machine::new(core, prelude::Root::get(), unit, globals, Some(mode), &limits);
+        let machine = self.machine(Stacks::default(), core, mode, &limits);
         let state = if function.of == self.0.id { State::New(function, args) } else { State::Foreign };
         Call { machine, state }
     }
@@ -317,20 +323,13 @@ impl Call {
         }
         match self.machine.run()? {
             Stop::Ask { prompt, system_prompt, tail } => Ok(Outcome::Ask { prompt, system_prompt, tail }),
-            Stop::Value(value) => {
-                let datum = self.machine.core.export(value).map_err(|fault| self.machine.located(fault))?;
-                Ok(Outcome::Value(datum))
-            }
+            Stop::Value(value) => self.machine.export(value).map(Outcome::Value),
         }
     }
 
     fn start(&mut self, function: Function, args: &[Datum]) -> Result<(), LispError> {
-        let machine = &mut self.machine;
-        let mut values = Vec::with_capacity(args.len());
-        for arg in args {
-            values.push(machine.core.import(arg).map_err(|fault| machine.located(fault))?);
-        }
-        machine.start(function.value, &values)
+        let values = self.machine.import(args)?;
+        self.machine.start(function.value, &values)
     }
 
     /// The model's answer to [`Outcome::Ask`]: the value of that `ask-neuro`. Without a question it does nothing.

@@ -17,8 +17,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use org_agent::config::Paths;
-use org_agent::lisp::{Datum, Limits, Mode, Outcome};
-use org_agent::skill::Shelf;
+use org_agent::dispatch::{Cast, World};
+use org_agent::lisp::Datum;
 use org_agent::skills::Library;
 
 use table::{Samples, Table, Unit};
@@ -63,18 +63,6 @@ fn event() -> Datum {
             ]),
         ),
     ])
-}
-
-/// How many triggers say yes.
-fn dispatch(shelf: &Shelf) -> usize {
-    let event = event();
-    let yes = shelf.skills().iter().filter(|skill| {
-        let Some(trigger) = skill.trigger else { return false };
-        let limits = Limits::of(Mode::Trigger);
-        let mut call = skill.program.call(trigger, vec![event.clone()], Mode::Trigger, Arc::new(()), limits);
-        matches!(call.run().unwrap(), Outcome::Value(value) if value.is_true())
-    });
-    yes.count()
 }
 
 fn open(home: &Path) -> Library {
@@ -133,12 +121,13 @@ fn main() {
     }
     table.row("one note was saved", Unit::Time, &samples).target("");
 
-    let shelf = library.shelf();
+    let (shelf, event) = (library.shelf(), event());
     let mut samples = Samples::default();
     for _ in 0..rounds {
         let begun = Instant::now();
+        let world = World::new(event.clone(), Arc::new(()));
         // Skill 7, and the built-in chat and shell.
-        assert_eq!(black_box(dispatch(&shelf)), 3);
+        assert_eq!(black_box(Cast::new(&shelf, &world)).record().len(), 3);
         samples.time(begun.elapsed());
     }
     table.row(&format!("ask {} triggers", notes + 3), Unit::Time, &samples).target("< 1 ms");

@@ -50,7 +50,7 @@ fn world() -> World {
         HistoryItem::Assistant { sexp: r#"(:type :response :payload (:text "yes"))"#.into() },
         said.clone(),
     ];
-    World { event: event(&said, &history, BUFFER, "s-1"), env: Arc::new(()) }
+    World::new(event(&said, &history, BUFFER, "s-1"), Arc::new(()))
 }
 
 fn cast(text: &str) -> Cast {
@@ -78,7 +78,7 @@ fn gate(cast: &Cast, reply: &str) -> (Result<String, (String, String)>, Vec<Stri
 #[test]
 fn an_event_is_what_the_contract_says() {
     assert_eq!(
-        world().event.print(10_000),
+        world().event().print(10_000),
         "(:type :event :payload (:sensor :chat-message :text \"hello\" :buffer \"*notes*\" :session \"s-1\" \
          :history ((:role :user :text \"before\") (:role :assistant :text \"yes\")) \
          :context ((:kind :file :name \"a.txt\" :text \"content\"))))"
@@ -239,4 +239,18 @@ fn what_gates_note_and_replace_is_kept_within_bounds() {
         "(defskill :f :trigger (lambda (e) t) :symbolic (lambda (a e) (kernel-log \"here\") (car 1)))";
     let (_, looks) = cast(failing).gate(verified(INSERT), &world(), BUFFER, 2);
     assert_eq!(looks[0].notes, ["here"], "what a gate noted before it failed");
+}
+
+/// What every trigger and gate is given is made once for all of them: no name in it is unknown to the language.
+#[test]
+fn events_and_actions_are_shared_by_all_notes() {
+    for reply in [INSERT, SHELL, r#"(:type :log :payload (:text "a" :level :warn) :explanation "b")"#] {
+        let seeing = Seeing::new(verified(reply).action(), &world());
+        assert!(seeing.runner.shared().is_one(), "{reply}");
+    }
+    let skill = r#"(:type :request :target :skill :payload (:name "a"))"#;
+    let shell = r#"(:type :request :target :shell :payload (:cmd "a" :cwd "b" :timeout 5))"#;
+    for reply in [skill, shell, r#"(:type :response :payload (:text "a"))"#] {
+        assert!(Seeing::new(verified(reply).action(), &world()).runner.shared().is_one(), "{reply}");
+    }
 }

@@ -141,7 +141,7 @@ impl Kernel {
         tokio::spawn(async move {
             let work = move |desk: &Desk| {
                 let shelf = desk.newest();
-                let world = World { event, env };
+                let world = World::new(event, env);
                 let cast = Cast::new(&shelf, &world);
                 let made = cast.lead().map(|skill| (skill.name.clone(), Making::begin(skill, &world)));
                 (shelf, (Arc::new(cast), world, made))

@@ -1,10 +1,11 @@
 //! Values and where they live: arenas that only grow, dropped flat, those of a program below those of a call.
+//! Beside both, what many calls of many programs are given: see [`super::shared`].
 //!
 //! Lists and strings never change once made, so data has no cycles; variables that closures share are boxes.
 //! All that takes memory or work is charged here.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use super::fault::{Fault, Kind};
@@ -43,6 +44,9 @@ pub enum Val {
 
 /// Where the list of no values would be.
 pub const NO_VALUES: u32 = u32::MAX;
+
+/// The bit that tells the places in the shared store from those of a program and its call.
+const SHARED: u32 = 1 << 31;
 
 impl Val {
     pub const fn is_true(self) -> bool {
@@ -83,6 +87,14 @@ pub struct Store {
     errors: Vec<(Kind, u32)>,
 }
 
+impl Store {
+    /// The store that has nothing.
+    pub fn empty() -> Arc<Self> {
+        static EMPTY: LazyLock<Arc<Store>> = LazyLock::new(Arc::default);
+        Arc::clone(&EMPTY)
+    }
+}
+
 /// A skill as its form was evaluated.
 #[derive(Clone, Debug)]
 pub struct RawSkill {
@@ -99,6 +111,7 @@ const CLOCK_EVERY: u64 = 20_000;
 /// All that a call has but its stacks.
 pub struct Core {
     base: Arc<Store>,
+    shared: Arc<Store>,
     own: Store,
     /// The base's boxes, once one of them was set.
     boxes: Option<Vec<Val>>,
@@ -119,6 +132,7 @@ impl Core {
     pub fn new(base: Arc<Store>, names: Names, env: Arc<dyn Environment>, limits: &Limits) -> Self {
         Self {
             base,
+            shared: Store::empty(),
             own: Store::default(),
             boxes: None,
             names,
@@ -140,8 +154,23 @@ impl Core {
         (self.own, self.names)
     }
 
+    /// Lets values of `shared` in, as [`shift`] names them.
+    pub fn share(&mut self, shared: Arc<Store>) {
+        self.shared = shared;
+    }
+
+    /// How many steps were taken of `all`.
+    pub fn steps(&self, all: u64) -> u64 {
+        all.saturating_sub(self.fuel)
+    }
+
     pub fn start_clock(&mut self) {
         self.started = Some(Instant::now());
+    }
+
+    /// Starts the clock as of `now`, which saves looking at it.
+    pub fn start_clock_at(&mut self, now: Instant) {
+        self.started = Some(now);
     }
 
     pub fn stop_clock(&mut self) {
@@ -206,6 +235,9 @@ impl Core {
     }
 
     pub fn pair(&self, at: u32) -> [Val; 2] {
+        if at & SHARED != 0 {
+            return self.shared.conses[(at & !SHARED) as usize];
+        }
         let (at, base) = (at as usize, &self.base.conses);
         if at < base.len() { base[at] } else { self.own.conses[at - base.len()] }
     }
@@ -233,6 +265,9 @@ impl Core {
     }
 
     pub fn text(&self, at: u32) -> &Text {
+        if at & SHARED != 0 {
+            return &self.shared.texts[(at & !SHARED) as usize];
+        }
         let (at, base) = (at as usize, &self.base.texts);
         if at < base.len() { &base[at] } else { &self.own.texts[at - base.len()] }
     }
@@ -424,5 +459,16 @@ impl Core {
 }
 
 fn index(at: usize) -> Result<u32> {
-    u32::try_from(at).map_err(|_| Fault::new(Kind::Memory, "the call used more memory than it may"))
+    let at = u32::try_from(at).ok().filter(|at| at & SHARED == 0);
+    at.ok_or_else(|| Fault::new(Kind::Memory, "the call used more memory than it may"))
+}
+
+/// A store with nothing but plain data, made one that is shared: its values then have names that no program's have.
+pub fn shift(store: &mut Store, values: &mut [Val]) {
+    let moved = |value: &mut Val| match value {
+        Val::Cons(at) | Val::Str(at) => *at |= SHARED,
+        _ => {}
+    };
+    store.conses.iter_mut().flatten().for_each(moved);
+    values.iter_mut().for_each(moved);
 }

@@ -7,7 +7,7 @@ use super::code::{File, Unit};
 use super::compile::Compiler;
 use super::core::{Core, RawSkill, Store, Val};
 use super::fault::{Fault, Kind, LispError};
-use super::machine::{Machine, Stop, locate};
+use super::machine::{Machine, Stacks, Stop, locate};
 use super::names::{self, Names};
 use super::prelude::Root;
 use super::reader::{MAX_TEXT, Reader};
@@ -19,7 +19,7 @@ static LOADS: AtomicU64 = AtomicU64::new(0);
 
 pub fn load(sources: &[Source<'_>], env: Arc<dyn Environment>, limits: &Limits) -> Result<Loaded, LispError> {
     let root = Root::get();
-    let mut core = Core::new(Arc::new(Store::default()), Names::over(Arc::clone(&root.names)), env, limits);
+    let mut core = Core::new(Store::empty(), Names::over(Arc::clone(&root.names)), env, limits);
     core.loading = true;
     core.start_clock();
     let mut unit = compile(sources, &mut core, root)?;
@@ -32,7 +32,7 @@ pub fn load(sources: &[Source<'_>], env: Arc<dyn Environment>, limits: &Limits) 
         Arc::new(vec![Val::Unbound; unit.function_names.len()]),
         Arc::new(vec![Val::Unbound; unit.global_names.len()]),
     );
-    let mut machine = Machine::new(core, root, Arc::clone(&unit), globals, None, limits);
+    let mut machine = Machine::new(Stacks::default(), core, root, Arc::clone(&unit), globals, (None, limits));
     machine.start(Val::Fun(top), &[])?;
     match machine.run()? {
         Stop::Value(_) => {}
@@ -158,8 +158,9 @@ fn definition(
 
 /// What a skill gives as a function: it must be there now that all blocks are evaluated.
 fn function(machine: &mut Machine, key: &str, value: Val) -> Result<Val, Fault> {
-    if machine.resolve(value).is_some() {
-        return Ok(value);
+    // No call changes what a name stands for in another.
+    if let Some(function) = machine.resolve(value) {
+        return Ok(function);
     }
     if let Val::Sym(sym) = value {
         let word = machine.core.names.name(sym).to_owned();

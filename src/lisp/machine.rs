@@ -14,9 +14,12 @@ use super::code::{Capture, Code, Mode, Op, Unit};
 use super::core::{Core, NO_VALUES, Result, Val};
 use super::fault::{Fault, Kind, LispError};
 use super::prelude::Root;
-use super::{Limits, Mode as CallMode};
+use super::{Datum, Limits, Mode as CallMode};
 
 const NO_CLOSURE: u32 = u32::MAX;
+
+/// How many entries of each stack stay for the next call.
+const KEPT: usize = 1_024;
 
 #[derive(Clone, Copy, Debug)]
 struct Frame {
@@ -49,6 +52,15 @@ pub enum Stop {
     Ask { prompt: String, system_prompt: Option<String>, tail: bool },
 }
 
+/// The stacks of a machine. Empty between calls, so that one call after another can use the same.
+#[derive(Default)]
+pub struct Stacks {
+    values: Vec<Val>,
+    frames: Vec<Frame>,
+    controls: Vec<Control>,
+    dynamics: Vec<(u32, Val)>,
+}
+
 pub struct Machine {
     pub core: Core,
     root: &'static Root,
@@ -72,21 +84,22 @@ pub struct Machine {
 
 impl Machine {
     pub fn new(
+        stacks: Stacks,
         core: Core,
         root: &'static Root,
         unit: Arc<Unit>,
         globals: (Arc<Vec<Val>>, Arc<Vec<Val>>),
-        mode: Option<CallMode>,
-        limits: &Limits,
+        (mode, limits): (Option<CallMode>, &Limits),
     ) -> Self {
+        let Stacks { values: stack, frames, controls, dynamics } = stacks;
         Self {
             core,
             root,
             unit,
-            stack: Vec::new(),
-            frames: Vec::new(),
-            controls: Vec::new(),
-            dynamics: Vec::new(),
+            stack,
+            frames,
+            controls,
+            dynamics,
             functions: globals.0,
             globals: globals.1,
             tokens: 0,
@@ -97,6 +110,17 @@ impl Machine {
             paid: 0,
             pending: None,
         }
+    }
+
+    /// Plain data as values.
+    pub fn import(&mut self, data: &[Datum]) -> Result<Vec<Val>, LispError> {
+        let values: Result<Vec<Val>> = data.iter().map(|datum| self.core.import(datum)).collect();
+        values.map_err(|fault| self.located(fault))
+    }
+
+    /// A value as plain data.
+    pub fn export(&mut self, value: Val) -> Result<Datum, LispError> {
+        self.core.export(value).map_err(|fault| self.located(fault))
     }
 
     /// Begins a call of `function`.
@@ -124,18 +148,38 @@ impl Machine {
     /// Runs until it stops.
     pub fn run(&mut self) -> Result<Stop, LispError> {
         self.core.start_clock();
-        let outcome = loop {
+        let outcome = self.run_on();
+        self.core.stop_clock();
+        outcome
+    }
+
+    /// The same by a clock that was started before.
+    pub fn run_on(&mut self) -> Result<Stop, LispError> {
+        loop {
             match self.pending.take().map_or_else(|| self.go(), Err) {
-                Ok(stop) => break Ok(stop),
+                Ok(stop) => return Ok(stop),
                 Err(fault) => {
                     if let Err(fault) = self.caught(fault) {
-                        break Err(self.located(fault));
+                        return Err(self.located(fault));
                     }
                 }
             }
-        };
-        self.core.stop_clock();
-        outcome
+        }
+    }
+
+    /// Its stacks, for the next.
+    pub fn into_stacks(self) -> Stacks {
+        let Self { stack: mut values, mut frames, mut controls, mut dynamics, .. } = self;
+        values.clear();
+        frames.clear();
+        controls.clear();
+        dynamics.clear();
+        // What one call needed much of, others need not keep.
+        values.shrink_to(KEPT);
+        frames.shrink_to(KEPT);
+        controls.shrink_to(KEPT);
+        dynamics.shrink_to(KEPT);
+        Stacks { values, frames, controls, dynamics }
     }
 
     /// An error goes to the nearest handler; without one, and at a limit, it is the call's.

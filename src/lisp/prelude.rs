@@ -33,13 +33,53 @@ pub struct Root {
 
 const TEXT: &str = include_str!("prelude.lisp");
 
+/// The names in events and actions: known to all notes by one number, so that an event is made values once for all.
+const DATA: &[&str] = &[
+    "type",
+    "event",
+    "payload",
+    "sensor",
+    "chat-message",
+    "text",
+    "buffer",
+    "session",
+    "history",
+    "context",
+    "role",
+    "user",
+    "assistant",
+    "kind",
+    "name",
+    "region",
+    "file",
+    "note",
+    "request",
+    "response",
+    "log",
+    "target",
+    "emacs",
+    "shell",
+    "skill",
+    "action",
+    "insert-at-end",
+    "cmd",
+    "cwd",
+    "timeout",
+    "explanation",
+    "level",
+    "debug",
+    "info",
+    "warn",
+    "error",
+];
+
 impl Root {
     /// The only one.
     pub fn get() -> &'static Self {
         static ROOT: OnceLock<Root> = OnceLock::new();
         ROOT.get_or_init(|| {
             let mut names = Names::root();
-            for name in builtin::names() {
+            for name in builtin::names().chain(DATA.iter().copied()) {
                 names.intern(name);
             }
             // A text that does not compile would be found by every test of the language.
@@ -75,7 +115,7 @@ impl Root {
 /// The compiled text and the names in it, or what is wrong with it.
 pub fn compile(names: Names) -> Result<(Unit, Names), (Fault, Span)> {
     let limits = Limits { fuel: u64::MAX, memory: usize::MAX, ..Limits::default() };
-    let mut core = Core::new(Arc::new(Store::default()), names, Arc::new(()), &limits);
+    let mut core = Core::new(Store::empty(), names, Arc::new(()), &limits);
     let mut tree = Tree::default();
     let forms = Reader::new(TEXT, 0, 1, &mut core.names, &mut tree).all()?;
     let mut compiler = Compiler::new(&mut core, &mut tree, None);

@@ -131,6 +131,13 @@ impl Core {
 
     /// A value as plain data.
     pub fn export(&mut self, value: Val) -> Result<Datum> {
+        match value {
+            // What triggers answer.
+            Val::Nil => return Ok(Datum::Nil),
+            Val::T => return Ok(Datum::T),
+            Val::Int(number) => return Ok(Datum::Int(number)),
+            _ => {}
+        }
         enum Step {
             Visit(Val, usize),
             Build(usize, bool),

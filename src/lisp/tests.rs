@@ -6,6 +6,7 @@ mod common;
 mod limits;
 mod odd;
 mod own;
+mod runs;
 mod tables;
 
 use std::sync::Arc;

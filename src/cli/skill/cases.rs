@@ -173,7 +173,7 @@ impl Case {
         let mut history: Vec<HistoryItem> = self.history.iter().map(Said::item).collect();
         history.push(said.clone());
         let event = dispatch::event(&said, &history, buffer, "test");
-        let world = World { event, env: Arc::new(self.env.clone()) };
+        let world = World::new(event, Arc::new(self.env.clone()));
         let cast = Cast::new(shelf, &world);
         let mut outcome = Outcome::default();
         for triggered in cast.record() {

@@ -1,7 +1,8 @@
 //! Regular expressions, as `cl-ppcre` calls them, on an engine that takes linear time. What has no linear time,
 //! as looking around and references back, is not there.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use regex::{Regex, RegexBuilder};
 use regex_syntax::ParserBuilder;
@@ -42,7 +43,7 @@ const MAX_PATTERN: usize = 2_000;
 const MAX_KEPT: usize = 64;
 
 /// A compiled expression, and what a byte of text costs with it.
-fn compile(core: &mut Core, pattern: Val) -> Result<(Arc<Regex>, u64)> {
+fn compile(core: &mut Core, pattern: Val) -> Result<Compiled> {
     let text = core.string(pattern)?;
     if let Some((regex, cost)) = core.regexes.get(&text) {
         return Ok((Arc::clone(regex), *cost));
@@ -55,14 +56,11 @@ fn compile(core: &mut Core, pattern: Val) -> Result<(Arc<Regex>, u64)> {
         .hint("Search for its parts one after the other."));
     }
     let mut wrong = None;
-    for (size, price) in SIZES {
+    for (at, (size, price)) in SIZES.iter().enumerate() {
         core.charge(500 * price + 10 * text.len() as u64)?;
-        match RegexBuilder::new(&text).size_limit(*size).dfa_size_limit(256 << 10).nest_limit(NESTING).build()
-        {
-            Ok(regex) => {
+        match build(&text, *size, at == 0) {
+            Ok(found) => {
                 core.take(size * 2)?;
-                let cost = cost(&text, regex.captures_len());
-                let found = (Arc::new(regex), cost);
                 if core.regexes.len() < MAX_KEPT {
                     core.regexes.insert(text, found.clone());
                 }
@@ -80,6 +78,35 @@ fn compile(core: &mut Core, pattern: Val) -> Result<(Arc<Regex>, u64)> {
     let shown = core.show(pattern, 60)?;
     Err(Fault::new(Kind::Type, format!("can not use the regular expression {shown}: {why}"))
         .hint("Looking around and references back are not there; a backslash is written twice in a string."))
+}
+
+/// Small expressions as they were compiled before, for all calls: triggers look for the same ones in every message, and
+/// compiling takes a hundred times longer than the search. What a call pays does not depend on it.
+static COMPILED: LazyLock<Mutex<HashMap<Arc<str>, Compiled>>> = LazyLock::new(Mutex::default);
+/// The most expressions that are kept for all calls. Each may take 256 KiB more for what it learns of texts.
+const MAX_COMPILED: usize = 128;
+
+type Compiled = (Arc<Regex>, u64);
+
+/// Compiles an expression, or finds it `small` as it was before.
+fn build(text: &Arc<str>, size: usize, small: bool) -> Result<Compiled, regex::Error> {
+    let compiled = || COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(found) = small.then(|| compiled().get(text).cloned()).flatten() {
+        return Ok(found);
+    }
+    let regex =
+        RegexBuilder::new(text).size_limit(size).dfa_size_limit(256 << 10).nest_limit(NESTING).build()?;
+    let cost = cost(text, regex.captures_len());
+    let found = (Arc::new(regex), cost);
+    if small {
+        let mut all = compiled();
+        if all.len() >= MAX_COMPILED {
+            // Which are in use shows again at once.
+            all.clear();
+        }
+        all.insert(Arc::clone(text), found.clone());
+    }
+    Ok(found)
 }
 
 /// How many steps a byte of text costs. No search can be interrupted, so that all the steps of a call must not buy one

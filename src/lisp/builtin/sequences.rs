@@ -1,5 +1,7 @@
 //! Sequences: what is for lists and strings alike.
 
+use std::borrow::Cow;
+
 use super::super::core::{Core, Result, Val};
 use super::super::fault::{Fault, Kind};
 use super::super::names::lower_char;
@@ -176,11 +178,11 @@ fn search(core: &mut Core, args: &[Val]) -> Result<Val> {
         let (x, y) = (core.text(x).clone(), core.text(y).clone());
         let (what, within) = (core.range(start1, end1, x.chars)?, core.range(start2, end2, y.chars)?);
         core.charge_size(x.text.len() + 4 * y.text.len())?;
-        let fold = |text: &str| if loose { text.chars().map(lower_char).collect() } else { text.to_owned() };
+        let fold = |text| if loose { lowered(text) } else { Cow::Borrowed(text) };
         let start = within.start;
         let what = fold(&x.text[bytes(&x.text, x.is_ascii(), what)]);
         let within = fold(&y.text[bytes(&y.text, y.is_ascii(), within)]);
-        let found = if from_end.is_true() { within.rfind(&what) } else { within.find(&what) };
+        let found = if from_end.is_true() { within.rfind(&*what) } else { within.find(&*what) };
         return Ok(found.map_or(Val::Nil, |at| Val::Int((start + within[..at].chars().count()) as i64)));
     }
     let (x, y) = (elements(core, args[0])?, elements(core, args[1])?);
@@ -206,6 +208,10 @@ fn search(core: &mut Core, args: &[Val]) -> Result<Val> {
         }
     }
     Ok(Val::Nil)
+}
+
+fn lowered(text: &str) -> Cow<'_, str> {
+    Cow::Owned(text.chars().map(lower_char).collect())
 }
 
 fn mismatch(core: &mut Core, args: &[Val]) -> Result<Val> {
