@@ -14,6 +14,8 @@
 (require 'org-agent-server-tests)
 (require 'org-agent-shell-tests)
 (require 'org-agent-approve-tests)
+(require 'org-agent-elsewhere-tests)
+(require 'org-agent-card-tests)
 (require 'org-agent-skills-tests)
 
 (provide 'org-agent-tests)
