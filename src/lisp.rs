@@ -145,15 +145,16 @@ pub struct Definition {
 #[derive(Clone)]
 pub struct Program(Arc<Loaded>);
 
-/// What a program is made of.
+/// What a program is made of: one thing for all that a call looks at, so that a thousand programs are soon asked.
+#[derive(Debug, Default)]
 struct Loaded {
     /// Which load it is from: a function of another is not called.
     id: u64,
-    unit: Arc<Unit>,
-    base: Arc<Store>,
-    names: Arc<Names>,
-    functions: Arc<Vec<Val>>,
-    globals: Arc<Vec<Val>>,
+    unit: Unit,
+    store: Store,
+    names: Names,
+    functions: Vec<Val>,
+    globals: Vec<Val>,
     skills: Vec<Definition>,
     logs: Vec<String>,
 }
@@ -240,13 +241,12 @@ impl Program {
     }
 
     fn core(&self, env: Arc<dyn Environment>, limits: &Limits) -> Core {
-        Core::new(Arc::clone(&self.0.base), Names::over(Arc::clone(&self.0.names)), env, limits)
+        let names = Names::over(names::Below::Program(Arc::clone(&self.0)));
+        Core::new(Arc::clone(&self.0), names, env, limits)
     }
 
     fn machine(&self, stacks: Stacks, core: Core, mode: Mode, limits: &Limits) -> Machine {
-        let globals = (Arc::clone(&self.0.functions), Arc::clone(&self.0.globals));
-        let unit = Arc::clone(&self.0.unit);
-        Machine::new(stacks, core, prelude::Root::get(), unit, globals, (Some(mode), limits))
+        Machine::new(stacks, core, prelude::Root::get(), Arc::clone(&self.0), (Some(mode), limits))
     }
 
     /// A call of `function`, not yet started. Arguments that are too large or too deep are reported by [`Call::run`].

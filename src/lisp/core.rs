@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::fault::{Fault, Kind};
 use super::names::{Names, Sym};
 use super::syntax::{Id, Node, Tree};
-use super::{Environment, Limits};
+use super::{Environment, Limits, Loaded};
 
 pub type Result<T, E = Fault> = std::result::Result<T, E>;
 
@@ -95,6 +95,14 @@ impl Store {
     }
 }
 
+impl Loaded {
+    /// The program that has nothing.
+    pub fn nothing() -> Arc<Self> {
+        static NOTHING: LazyLock<Arc<Loaded>> = LazyLock::new(Arc::default);
+        Arc::clone(&NOTHING)
+    }
+}
+
 /// A skill as its form was evaluated.
 #[derive(Clone, Debug)]
 pub struct RawSkill {
@@ -110,10 +118,10 @@ const CLOCK_EVERY: u64 = 20_000;
 
 /// All that a call has but its stacks.
 pub struct Core {
-    base: Arc<Store>,
+    program: Arc<Loaded>,
     shared: Arc<Store>,
     own: Store,
-    /// The base's boxes, once one of them was set.
+    /// The program's boxes, once one of them was set.
     boxes: Option<Vec<Val>>,
     pub names: Names,
     pub env: Arc<dyn Environment>,
@@ -129,9 +137,9 @@ pub struct Core {
 }
 
 impl Core {
-    pub fn new(base: Arc<Store>, names: Names, env: Arc<dyn Environment>, limits: &Limits) -> Self {
+    pub fn new(program: Arc<Loaded>, names: Names, env: Arc<dyn Environment>, limits: &Limits) -> Self {
         Self {
-            base,
+            program,
             shared: Store::empty(),
             own: Store::default(),
             boxes: None,
@@ -149,7 +157,7 @@ impl Core {
         }
     }
 
-    /// What was made, as the base of later calls.
+    /// What was made, for later calls.
     pub fn freeze(self) -> (Store, Names) {
         (self.own, self.names)
     }
@@ -229,7 +237,7 @@ impl Core {
 
     pub fn cons(&mut self, car: Val, cdr: Val) -> Result<Val> {
         self.take(size_of::<[Val; 2]>())?;
-        let at = self.base.conses.len() + self.own.conses.len();
+        let at = self.program.store.conses.len() + self.own.conses.len();
         self.own.conses.push([car, cdr]);
         Ok(Val::Cons(index(at)?))
     }
@@ -238,7 +246,7 @@ impl Core {
         if at & SHARED != 0 {
             return self.shared.conses[(at & !SHARED) as usize];
         }
-        let (at, base) = (at as usize, &self.base.conses);
+        let (at, base) = (at as usize, &self.program.store.conses);
         if at < base.len() { base[at] } else { self.own.conses[at - base.len()] }
     }
 
@@ -259,7 +267,7 @@ impl Core {
 
     /// A string whose characters are already counted and paid for, as that of a note.
     pub fn push_text(&mut self, text: Text) -> Result<Val> {
-        let at = self.base.texts.len() + self.own.texts.len();
+        let at = self.program.store.texts.len() + self.own.texts.len();
         self.own.texts.push(text);
         Ok(Val::Str(index(at)?))
     }
@@ -268,38 +276,38 @@ impl Core {
         if at & SHARED != 0 {
             return &self.shared.texts[(at & !SHARED) as usize];
         }
-        let (at, base) = (at as usize, &self.base.texts);
+        let (at, base) = (at as usize, &self.program.store.texts);
         if at < base.len() { &base[at] } else { &self.own.texts[at - base.len()] }
     }
 
     pub fn closure(&mut self, code: u32, captures: Vec<Val>) -> Result<Val> {
         self.take(size_of::<Closure>() + 32 + captures.len() * size_of::<Val>())?;
-        let at = self.base.closures.len() + self.own.closures.len();
+        let at = self.program.store.closures.len() + self.own.closures.len();
         self.own.closures.push(Closure { code, captures: Arc::from(captures) });
         Ok(Val::Closure(index(at)?))
     }
 
     pub fn get_closure(&self, at: u32) -> &Closure {
-        let (at, base) = (at as usize, &self.base.closures);
+        let (at, base) = (at as usize, &self.program.store.closures);
         if at < base.len() { &base[at] } else { &self.own.closures[at - base.len()] }
     }
 
     pub fn new_box(&mut self, value: Val) -> Result<Val> {
         self.take(size_of::<Val>())?;
-        let at = self.base.boxes.len() + self.own.boxes.len();
+        let at = self.program.store.boxes.len() + self.own.boxes.len();
         self.own.boxes.push(value);
         Ok(Val::Box(index(at)?))
     }
 
     pub fn unbox(&self, value: Val) -> Val {
         let Val::Box(at) = value else { return value };
-        let (at, base) = (at as usize, self.boxes.as_ref().unwrap_or(&self.base.boxes));
+        let (at, base) = (at as usize, self.boxes.as_ref().unwrap_or(&self.program.store.boxes));
         if at < base.len() { base[at] } else { self.own.boxes[at - base.len()] }
     }
 
     pub fn set_box(&mut self, target: Val, value: Val) -> Result<()> {
         let Val::Box(at) = target else { return Ok(()) };
-        let (at, count) = (at as usize, self.base.boxes.len());
+        let (at, count) = (at as usize, self.program.store.boxes.len());
         if at >= count {
             self.own.boxes[at - count] = value;
             return Ok(());
@@ -308,20 +316,20 @@ impl Core {
             self.take(count * size_of::<Val>())?;
             self.charge_size(count)?;
         }
-        self.boxes.get_or_insert_with(|| self.base.boxes.clone())[at] = value;
+        self.boxes.get_or_insert_with(|| self.program.store.boxes.clone())[at] = value;
         Ok(())
     }
 
     pub fn error(&mut self, kind: Kind, message: &str) -> Result<Val> {
         let Val::Str(text) = self.str(message)? else { return Ok(Val::Nil) };
         self.take(size_of::<(Kind, u32)>())?;
-        let at = self.base.errors.len() + self.own.errors.len();
+        let at = self.program.store.errors.len() + self.own.errors.len();
         self.own.errors.push((kind, text));
         Ok(Val::Error(index(at)?))
     }
 
     pub fn get_error(&self, at: u32) -> (Kind, &str) {
-        let (at, base) = (at as usize, &self.base.errors);
+        let (at, base) = (at as usize, &self.program.store.errors);
         let (kind, text) = if at < base.len() { base[at] } else { self.own.errors[at - base.len()] };
         (kind, &self.text(text).text)
     }

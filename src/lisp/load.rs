@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::code::{File, Unit};
 use super::compile::Compiler;
-use super::core::{Core, RawSkill, Store, Val};
+use super::core::{Core, RawSkill, Val};
 use super::fault::{Fault, Kind, LispError};
 use super::machine::{Machine, Stacks, Stop, locate};
-use super::names::{self, Names};
+use super::names::{self, Below, Names};
 use super::prelude::Root;
 use super::reader::{MAX_TEXT, Reader};
 use super::syntax::{Span, Tree};
@@ -19,7 +19,8 @@ static LOADS: AtomicU64 = AtomicU64::new(0);
 
 pub fn load(sources: &[Source<'_>], env: Arc<dyn Environment>, limits: &Limits) -> Result<Loaded, LispError> {
     let root = Root::get();
-    let mut core = Core::new(Store::empty(), Names::over(Arc::clone(&root.names)), env, limits);
+    let mut core =
+        Core::new(Loaded::nothing(), Names::over(Below::Names(Arc::clone(&root.names))), env, limits);
     core.loading = true;
     core.start_clock();
     let mut unit = compile(sources, &mut core, root)?;
@@ -27,12 +28,13 @@ pub fn load(sources: &[Source<'_>], env: Arc<dyn Environment>, limits: &Limits) 
     let top = unit.start + u32::try_from(unit.codes.len() - 1).unwrap_or(0);
     unit.codes.shrink_to_fit();
     unit.spans.shrink_to_fit();
-    let unit = Arc::new(unit);
-    let globals = (
-        Arc::new(vec![Val::Unbound; unit.function_names.len()]),
-        Arc::new(vec![Val::Unbound; unit.global_names.len()]),
-    );
-    let mut machine = Machine::new(Stacks::default(), core, root, Arc::clone(&unit), globals, (None, limits));
+    let program = Arc::new(Loaded {
+        functions: vec![Val::Unbound; unit.function_names.len()],
+        globals: vec![Val::Unbound; unit.global_names.len()],
+        unit,
+        ..Loaded::default()
+    });
+    let mut machine = Machine::new(Stacks::default(), core, root, Arc::clone(&program), (None, limits));
     machine.start(Val::Fun(top), &[])?;
     match machine.run()? {
         Stop::Value(_) => {}
@@ -43,16 +45,20 @@ pub fn load(sources: &[Source<'_>], env: Arc<dyn Environment>, limits: &Limits) 
     let id = LOADS.fetch_add(1, Ordering::Relaxed);
     let mut skills: Vec<Definition> = Vec::new();
     for raw in std::mem::take(&mut machine.core.skills) {
+        let unit = &program.unit;
         let span = unit.spans.get(raw.span).copied();
         let skill =
-            definition(&mut machine, &raw, (span, id), &unit).map_err(|fault| locate(&unit, fault, span))?;
+            definition(&mut machine, &raw, (span, id), unit).map_err(|fault| locate(unit, fault, span))?;
         skills.retain(|other| other.name != skill.name);
         skills.push(skill);
     }
-    let Machine { mut core, functions, globals, .. } = machine;
+    drop(program);
+    let (mut core, program, functions, globals) = machine.into_parts();
     let logs = std::mem::take(&mut core.logs);
-    let (base, names) = core.freeze();
-    Ok(Loaded { id, unit, base: Arc::new(base), names: Arc::new(names), functions, globals, skills, logs })
+    let (store, names) = core.freeze();
+    // Nobody else has it any more.
+    let unit = Arc::into_inner(program).map(|program| program.unit).unwrap_or_default();
+    Ok(Loaded { id, unit, store, names, functions, globals, skills, logs })
 }
 
 fn compile(sources: &[Source<'_>], core: &mut Core, root: &'static Root) -> Result<Unit, LispError> {

@@ -14,7 +14,7 @@ use super::code::{Capture, Code, Mode, Op, Unit};
 use super::core::{Core, NO_VALUES, Result, Val};
 use super::fault::{Fault, Kind, LispError};
 use super::prelude::Root;
-use super::{Datum, Limits, Mode as CallMode};
+use super::{Datum, Limits, Loaded, Mode as CallMode};
 
 const NO_CLOSURE: u32 = u32::MAX;
 
@@ -64,13 +64,14 @@ pub struct Stacks {
 pub struct Machine {
     pub core: Core,
     root: &'static Root,
-    unit: Arc<Unit>,
+    program: Arc<Loaded>,
     stack: Vec<Val>,
     frames: Vec<Frame>,
     controls: Vec<Control>,
     dynamics: Vec<(u32, Val)>,
-    pub functions: Arc<Vec<Val>>,
-    pub globals: Arc<Vec<Val>>,
+    /// The program's, once one of them was set.
+    functions: Option<Vec<Val>>,
+    globals: Option<Vec<Val>>,
     tokens: u32,
     mode: Option<CallMode>,
     depth: usize,
@@ -87,21 +88,20 @@ impl Machine {
         stacks: Stacks,
         core: Core,
         root: &'static Root,
-        unit: Arc<Unit>,
-        globals: (Arc<Vec<Val>>, Arc<Vec<Val>>),
+        program: Arc<Loaded>,
         (mode, limits): (Option<CallMode>, &Limits),
     ) -> Self {
         let Stacks { values: stack, frames, controls, dynamics } = stacks;
         Self {
             core,
             root,
-            unit,
+            program,
             stack,
             frames,
             controls,
             dynamics,
-            functions: globals.0,
-            globals: globals.1,
+            functions: None,
+            globals: None,
             tokens: 0,
             mode,
             depth: limits.depth,
@@ -207,7 +207,7 @@ impl Machine {
     fn undo(&mut self, to: usize) {
         while self.dynamics.len() > to {
             if let Some((global, old)) = self.dynamics.pop() {
-                Arc::make_mut(&mut self.globals)[global as usize] = old;
+                self.own_globals()[global as usize] = old;
             }
         }
     }
@@ -215,11 +215,11 @@ impl Machine {
     pub fn located(&self, fault: Fault) -> LispError {
         let own = self.frames.iter().rev().find(|frame| frame.code >= self.root.codes());
         let span = own.and_then(|frame| {
-            let code = self.unit.codes.get((frame.code - self.root.codes()) as usize)?;
+            let code = self.program.unit.codes.get((frame.code - self.root.codes()) as usize)?;
             let span = code.spans.get((frame.pc as usize).saturating_sub(1))?;
-            self.unit.spans.get(*span as usize).copied()
+            self.program.unit.spans.get(*span as usize).copied()
         });
-        locate(&self.unit, fault, span)
+        locate(&self.program.unit, fault, span)
     }
 
     fn pop(&mut self) -> Val {
@@ -240,10 +240,11 @@ impl Machine {
     }
 
     fn go(&mut self) -> Result<Stop> {
-        let (root, unit) = (self.root, Arc::clone(&self.unit));
+        let (root, program) = (self.root, Arc::clone(&self.program));
+        let unit = &program.unit;
         'frame: loop {
             let Some(&frame) = self.frames.last() else { return Ok(Stop::Value(self.pop())) };
-            let of: &Unit = if frame.code < root.codes() { &root.unit } else { &unit };
+            let of: &Unit = if frame.code < root.codes() { &root.unit } else { unit };
             let code: &Code = &of.codes[(frame.code - of.start) as usize];
             let base = frame.base as usize;
             let mut pc = frame.pc as usize;
@@ -301,7 +302,7 @@ impl Machine {
                         let target = self.core.get_closure(frame.closure).captures[at as usize];
                         attempt!(self.core.set_box(target, self.stack[self.stack.len() - 1]));
                     }
-                    Op::GlobalGet(global) => match self.globals[global as usize] {
+                    Op::GlobalGet(global) => match self.global(global) {
                         Val::Unbound => {
                             let name = self.core.names.name(of.global_names[global as usize]).to_owned();
                             let fault =
@@ -316,14 +317,14 @@ impl Machine {
                     }
                     Op::GlobalInit(global) => {
                         let value = self.pop();
-                        if self.globals[global as usize] == Val::Unbound {
+                        if self.global(global) == Val::Unbound {
                             attempt!(self.set_global(global, value));
                         }
                     }
                     Op::BindDyn(global) => {
                         let value = self.pop();
                         attempt!(self.core.take(size_of::<(u32, Val)>()));
-                        self.dynamics.push((global, self.globals[global as usize]));
+                        self.dynamics.push((global, self.global(global)));
                         attempt!(self.set_global(global, value));
                     }
                     Op::Unbind(count) => self.undo(self.dynamics.len().saturating_sub(count as usize)),
@@ -487,7 +488,9 @@ impl Machine {
                     Op::DefFun(number) => {
                         let function = self.pop();
                         attempt!(self.core.take(size_of::<Val>()));
-                        Arc::make_mut(&mut self.functions)[number as usize] = function;
+                        let program = &self.program;
+                        let functions = self.functions.get_or_insert_with(|| program.functions.clone());
+                        functions[number as usize] = function;
                         self.stack.push(Val::Sym(of.function_names[number as usize]));
                     }
                 }

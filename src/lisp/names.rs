@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::Loaded;
+
 /// A name: of a symbol or a keyword, lower case.
 pub type Sym = u32;
 
@@ -35,10 +37,28 @@ words! {
     AUX "&aux", ALLOW "&allow-other-keys",
 }
 
+/// What is below a layer.
+#[derive(Debug)]
+pub enum Below {
+    /// The language.
+    Names(Arc<Names>),
+    /// A note.
+    Program(Arc<Loaded>),
+}
+
+impl Below {
+    fn names(&self) -> &Names {
+        match self {
+            Self::Names(names) => names,
+            Self::Program(program) => &program.names,
+        }
+    }
+}
+
 /// One layer over those below it.
 #[derive(Debug, Default)]
 pub struct Names {
-    below: Option<Arc<Names>>,
+    below: Option<Below>,
     start: Sym,
     list: Vec<Arc<str>>,
     map: HashMap<Arc<str>, Sym>,
@@ -55,8 +75,8 @@ impl Names {
     }
 
     /// An empty layer over `below`.
-    pub fn over(below: Arc<Self>) -> Self {
-        Self { start: below.len(), below: Some(below), list: Vec::new(), map: HashMap::new() }
+    pub fn over(below: Below) -> Self {
+        Self { start: below.names().len(), below: Some(below), list: Vec::new(), map: HashMap::new() }
     }
 
     /// One more than the greatest number.
@@ -71,7 +91,7 @@ impl Names {
             if let Some(found) = layer.map.get(name) {
                 return Some(*found);
             }
-            layer = layer.below.as_deref()?;
+            layer = layer.below.as_ref()?.names();
         }
     }
 
@@ -91,8 +111,8 @@ impl Names {
     pub fn name(&self, sym: Sym) -> &str {
         let mut layer = self;
         while sym < layer.start {
-            match layer.below.as_deref() {
-                Some(below) => layer = below,
+            match &layer.below {
+                Some(below) => layer = below.names(),
                 None => break,
             }
         }

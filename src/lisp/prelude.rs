@@ -4,15 +4,15 @@
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-use super::Limits;
 use super::builtin;
 use super::code::Unit;
 use super::compile::Compiler;
-use super::core::{Core, Store};
+use super::core::Core;
 use super::fault::Fault;
 use super::names::{Names, Sym};
 use super::reader::Reader;
 use super::syntax::{Span, Tree};
+use super::{Limits, Loaded};
 
 /// What a name stands for as a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +115,7 @@ impl Root {
 /// The compiled text and the names in it, or what is wrong with it.
 pub fn compile(names: Names) -> Result<(Unit, Names), (Fault, Span)> {
     let limits = Limits { fuel: u64::MAX, memory: usize::MAX, ..Limits::default() };
-    let mut core = Core::new(Store::empty(), names, Arc::new(()), &limits);
+    let mut core = Core::new(Loaded::nothing(), names, Arc::new(()), &limits);
     let mut tree = Tree::default();
     let forms = Reader::new(TEXT, 0, 1, &mut core.names, &mut tree).all()?;
     let mut compiler = Compiler::new(&mut core, &mut tree, None);

@@ -8,9 +8,9 @@ use std::time::Instant;
 
 use super::core::{self, Core, Store, Val};
 use super::machine::{Machine, Stacks, Stop};
-use super::names::Names;
+use super::names::{Below, Names};
 use super::prelude::Root;
-use super::{Datum, Environment, Function, Limits, LispError, Mode, Program, misuse};
+use super::{Datum, Environment, Function, Limits, LispError, Loaded, Mode, Program, misuse};
 
 /// After how many steps of the calls before it a call looks at the clock when it begins. With less, it counts the time of
 /// those as its own: a small part of a millisecond.
@@ -41,7 +41,8 @@ impl Shared {
         let names = &Root::get().names;
         // It is there already, so it is not this that has to bound it.
         let limits = Limits { fuel: u64::MAX, memory: usize::MAX, ..Limits::default() };
-        let mut core = Core::new(Store::empty(), Names::over(Arc::clone(names)), Arc::new(()), &limits);
+        let mut core =
+            Core::new(Loaded::nothing(), Names::over(Below::Names(Arc::clone(names))), Arc::new(()), &limits);
         let values: Result<Vec<Val>, _> = data.iter().map(|datum| core.import(datum)).collect();
         let (mut store, known) = core.freeze();
         let mut values = values.ok().filter(|_| known.len() == names.len());

@@ -43,7 +43,7 @@ const MAX_PATTERN: usize = 2_000;
 const MAX_KEPT: usize = 64;
 
 /// A compiled expression, and what a byte of text costs with it.
-fn compile(core: &mut Core, pattern: Val) -> Result<Compiled> {
+fn compile(core: &mut Core, pattern: Val) -> Result<(Arc<Regex>, u64)> {
     let text = core.string(pattern)?;
     if let Some((regex, cost)) = core.regexes.get(&text) {
         return Ok((Arc::clone(regex), *cost));
@@ -55,12 +55,19 @@ fn compile(core: &mut Core, pattern: Val) -> Result<Compiled> {
         )
         .hint("Search for its parts one after the other."));
     }
+    let known = COMPILED.lock().unwrap_or_else(PoisonError::into_inner).get(&text);
     let mut wrong = None;
-    for (at, (size, price)) in SIZES.iter().enumerate() {
+    for (size, price) in SIZES {
         core.charge(500 * price + 10 * text.len() as u64)?;
-        match build(&text, *size, at == 0) {
-            Ok(found) => {
+        let built = match &known {
+            Some(known) if known.size > *size => continue,
+            Some(known) => Ok(known.clone()),
+            None => build(&text, *size),
+        };
+        match built {
+            Ok(compiled) => {
                 core.take(size * 2)?;
+                let found = (compiled.regex, compiled.cost);
                 if core.regexes.len() < MAX_KEPT {
                     core.regexes.insert(text, found.clone());
                 }
@@ -80,33 +87,52 @@ fn compile(core: &mut Core, pattern: Val) -> Result<Compiled> {
         .hint("Looking around and references back are not there; a backslash is written twice in a string."))
 }
 
-/// Small expressions as they were compiled before, for all calls: triggers look for the same ones in every message, and
+/// Expressions as they were compiled before, for all calls: triggers look for the same ones in every message, and
 /// compiling takes a hundred times longer than the search. What a call pays does not depend on it.
-static COMPILED: LazyLock<Mutex<HashMap<Arc<str>, Compiled>>> = LazyLock::new(Mutex::default);
-/// The most expressions that are kept for all calls. Each may take 256 KiB more for what it learns of texts.
-const MAX_COMPILED: usize = 128;
+static COMPILED: LazyLock<Mutex<Kept>> = LazyLock::new(Mutex::default);
+/// How many bytes these may take, each with its [`LEARNT`].
+const MAX_COMPILED: usize = 32 << 20;
+/// How many bytes an expression may take for what it learns of texts.
+const LEARNT: usize = 256 << 10;
 
-type Compiled = (Arc<Regex>, u64);
+#[derive(Default)]
+struct Kept {
+    all: HashMap<Arc<str>, Compiled>,
+    bytes: usize,
+}
 
-/// Compiles an expression, or finds it `small` as it was before.
-fn build(text: &Arc<str>, size: usize, small: bool) -> Result<Compiled, regex::Error> {
-    let compiled = || COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(found) = small.then(|| compiled().get(text).cloned()).flatten() {
-        return Ok(found);
+#[derive(Clone)]
+struct Compiled {
+    regex: Arc<Regex>,
+    cost: u64,
+    /// Which of [`SIZES`] it needs.
+    size: usize,
+}
+
+impl Kept {
+    fn get(&self, text: &str) -> Option<Compiled> {
+        self.all.get(text).cloned()
     }
-    let regex =
-        RegexBuilder::new(text).size_limit(size).dfa_size_limit(256 << 10).nest_limit(NESTING).build()?;
-    let cost = cost(text, regex.captures_len());
-    let found = (Arc::new(regex), cost);
-    if small {
-        let mut all = compiled();
-        if all.len() >= MAX_COMPILED {
+
+    fn add(&mut self, text: &Arc<str>, compiled: Compiled) {
+        let bytes = LEARNT + compiled.size;
+        if self.bytes + bytes > MAX_COMPILED {
             // Which are in use shows again at once.
-            all.clear();
+            (self.all, self.bytes) = (HashMap::new(), 0);
         }
-        all.insert(Arc::clone(text), found.clone());
+        if self.all.insert(Arc::clone(text), compiled).is_none() {
+            self.bytes += bytes;
+        }
     }
-    Ok(found)
+}
+
+fn build(text: &Arc<str>, size: usize) -> Result<Compiled, regex::Error> {
+    let regex =
+        RegexBuilder::new(text).size_limit(size).dfa_size_limit(LEARNT).nest_limit(NESTING).build()?;
+    let cost = cost(text, regex.captures_len());
+    let compiled = Compiled { regex: Arc::new(regex), cost, size };
+    COMPILED.lock().unwrap_or_else(PoisonError::into_inner).add(text, compiled.clone());
+    Ok(compiled)
 }
 
 /// How many steps a byte of text costs. No search can be interrupted, so that all the steps of a call must not buy one

@@ -65,7 +65,7 @@ impl Machine {
             return false;
         }
         self.frames.iter().all(|frame| {
-            let of: &Unit = if frame.code < self.root.codes() { &self.root.unit } else { &self.unit };
+            let of: &Unit = if frame.code < self.root.codes() { &self.root.unit } else { &self.program.unit };
             let ops = &of.codes[(frame.code - of.start) as usize].ops;
             let mut pc = frame.pc as usize;
             for _ in 0..64 {

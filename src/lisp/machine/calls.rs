@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::super::Loaded;
 use super::super::builtin::{self, Special};
 use super::super::code::{Code, Mode, Unit};
 use super::super::core::{Core, Result, Val};
@@ -12,9 +13,9 @@ use super::{Frame, Machine, NO_CLOSURE, count_fault};
 
 impl Machine {
     pub(super) fn function(&self, number: u32) -> Result<Val> {
-        match self.functions[number as usize] {
+        match self.defined_as(number) {
             Val::Unbound => {
-                let name = self.core.names.name(self.unit.function_names[number as usize]);
+                let name = self.core.names.name(self.program.unit.function_names[number as usize]);
                 Err(Fault::new(Kind::Undefined, format!("the function {name} is not defined yet"))
                     .hint("Its defun is evaluated later; move it up."))
             }
@@ -23,11 +24,32 @@ impl Machine {
     }
 
     pub(super) fn set_global(&mut self, global: u32, value: Val) -> Result<()> {
-        if Arc::strong_count(&self.globals) > 1 {
-            self.core.take(self.globals.len() * size_of::<Val>())?;
+        if self.globals.is_none() {
+            self.core.take(self.program.globals.len() * size_of::<Val>())?;
         }
-        Arc::make_mut(&mut self.globals)[global as usize] = value;
+        self.own_globals()[global as usize] = value;
         Ok(())
+    }
+
+    /// The value of a global variable.
+    pub(super) fn global(&self, global: u32) -> Val {
+        self.globals.as_ref().unwrap_or(&self.program.globals)[global as usize]
+    }
+
+    pub(super) fn own_globals(&mut self) -> &mut Vec<Val> {
+        self.globals.get_or_insert_with(|| self.program.globals.clone())
+    }
+
+    /// What a function of the note is now.
+    fn defined_as(&self, number: u32) -> Val {
+        self.functions.as_ref().unwrap_or(&self.program.functions)[number as usize]
+    }
+
+    /// The values of its functions and of its global variables, and all else that was made.
+    pub fn into_parts(self) -> (Core, Arc<Loaded>, Vec<Val>, Vec<Val>) {
+        let functions = self.functions.unwrap_or_else(|| self.program.functions.clone());
+        let globals = self.globals.unwrap_or_else(|| self.program.globals.clone());
+        (self.core, self.program, functions, globals)
     }
 
     /// The last argument, a list, becomes arguments of its own; says how many there are then.
@@ -49,9 +71,8 @@ impl Machine {
         match value {
             Val::Fun(_) | Val::Closure(_) | Val::Builtin(_) => Some(value),
             Val::Sym(sym) => {
-                if let Some(number) = self.unit.functions.get(&sym) {
-                    return Some(self.functions[*number as usize])
-                        .filter(|function| *function != Val::Unbound);
+                if let Some(number) = self.program.unit.functions.get(&sym) {
+                    return Some(self.defined_as(*number)).filter(|function| *function != Val::Unbound);
                 }
                 match self.root.callee(sym)? {
                     Callee::Code(number) => Some(Val::Fun(number)),
@@ -65,7 +86,7 @@ impl Machine {
 
     /// The names of the note's functions.
     pub fn defined(&self) -> Vec<String> {
-        self.unit.function_names.iter().map(|sym| self.core.names.name(*sym).to_owned()).collect()
+        self.program.unit.function_names.iter().map(|sym| self.core.names.name(*sym).to_owned()).collect()
     }
 
     /// Calls a function value with the `count` values on top of the stack, which is cut to `floor` when it returns.
@@ -136,8 +157,8 @@ impl Machine {
         floor: usize,
         mode: Mode,
     ) -> Result<()> {
-        let (root, unit) = (self.root, Arc::clone(&self.unit));
-        let of: &Unit = if number < root.codes() { &root.unit } else { &unit };
+        let (root, program) = (self.root, Arc::clone(&self.program));
+        let of: &Unit = if number < root.codes() { &root.unit } else { &program.unit };
         let code = &of.codes[(number - of.start) as usize];
         let (required, optional) = (code.required as usize, code.optional as usize);
         let open = code.rest || code.has_keys;

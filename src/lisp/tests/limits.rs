@@ -369,3 +369,31 @@ const WORDS: &[&str] = &[
     "\n",
     "(incf",
 ];
+
+/// An expression that is known from another call costs what it cost there.
+#[test]
+fn what_a_search_costs_does_not_depend_on_who_searched_before() {
+    for pattern in ["(?i)known[a-z]+", "(?:known-[a-z]{3} ?){40}", "(?i)\\\\bknown\\\\w{2,3}\\\\b"] {
+        let text = format!("(defun f () (cl-ppcre:scan \"{pattern}\" \"a KNOWNabc b\"))");
+        let program = load(&text).unwrap();
+        let function = program.function("f").unwrap();
+        let enough = |fuel| {
+            let limits = Limits { fuel, ..roomy() };
+            program.call(function, vec![], Mode::Gate, Arc::new(()), limits).run().is_ok()
+        };
+        // The least that is enough, found while it is known, is not enough for one step less while it is not.
+        let (mut low, mut high) = (0, 2_000_000);
+        while high - low > 1 {
+            let middle = (low + high) / 2;
+            if enough(middle) { high = middle } else { low = middle }
+        }
+        for at in 0..400 {
+            let other = format!("(defun f () (cl-ppcre:scan \"other{at}[a-z]\" \"a\"))");
+            let other = load(&other).unwrap();
+            let call =
+                other.function("f").map(|f| other.call(f, vec![], Mode::Gate, Arc::new(()), roomy()).run());
+            assert!(call.unwrap().is_ok());
+        }
+        assert_eq!((enough(high), enough(low)), (true, false), "{pattern}: {high}");
+    }
+}
