@@ -179,6 +179,13 @@ pub fn native(number: u32, count: usize) -> Option<Run> {
     }
 }
 
+/// What is wrong with so many arguments.
+pub fn check_count(number: u32, count: usize) -> std::result::Result<(), Fault> {
+    let Builtin(_, least, most, _) = *all()[number as usize];
+    let fits = count >= least as usize && (most == ANY || count <= most as usize);
+    if fits { Ok(()) } else { Err(wrong_count(number, count)) }
+}
+
 pub fn wrong_count(number: u32, got: usize) -> Fault {
     let Builtin(name, least, most, _) = *all()[number as usize];
     count_fault(name, least as usize, if most == ANY { usize::MAX } else { most as usize }, got)

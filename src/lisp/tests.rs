@@ -2,6 +2,7 @@
 
 mod asks;
 mod atoms;
+mod checks;
 mod common;
 mod limits;
 mod odd;

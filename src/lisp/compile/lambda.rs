@@ -102,6 +102,14 @@ impl Compiler<'_> {
         Ok(())
     }
 
+    /// What a function with these parameters takes, without compiling it; `None` if they are not well-formed.
+    pub(super) fn lambda_list(&mut self, params: &[Id]) -> Option<Code> {
+        self.functions.push(Function::default());
+        let read = self.parameters(params).is_ok();
+        let Function { code, .. } = self.functions.pop().unwrap_or_default();
+        read.then_some(code)
+    }
+
     fn captures_of(&self, number: u32) -> bool {
         !self.unit.codes[(number - self.unit.start) as usize].captures.is_empty()
     }

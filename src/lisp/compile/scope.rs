@@ -1,7 +1,8 @@
 //! Variables, local functions and blocks: what a name means where it stands, and what closures capture.
 
-use super::super::code::Mode;
-use super::super::code::{Capture, Op};
+use std::rc::Rc;
+
+use super::super::code::{Capture, Code, Mode, Op};
 use super::super::fault::Kind;
 use super::super::names::{self, Sym, near};
 use super::super::syntax::{Id, Node};
@@ -20,7 +21,23 @@ impl Compiler<'_> {
 
     pub(super) fn add_at(&mut self, space: Space, name: Sym, level: usize, slot: u32) {
         self.visible.entry((space, name)).or_default().push(self.bindings.len());
-        self.bindings.push(Binding { space, name, level, slot, used: false, of_function: false });
+        self.bindings.push(Binding {
+            space,
+            name,
+            level,
+            slot,
+            used: false,
+            of_function: false,
+            takes: None,
+        });
+    }
+
+    pub(super) fn add_function(&mut self, name: Sym, takes: Option<Rc<Code>>) -> u32 {
+        let slot = self.add(Space::Function, name);
+        if let Some(last) = self.bindings.last_mut() {
+            last.takes = takes;
+        }
+        slot
     }
 
     pub(super) fn leave(&mut self, count: usize) {
