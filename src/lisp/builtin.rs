@@ -191,6 +191,24 @@ pub fn wrong_count(number: u32, got: usize) -> Fault {
     count_fault(name, least as usize, if most == ANY { usize::MAX } else { most as usize }, got)
 }
 
+/// Whether a function can be called with these arguments, given how many there are and those that are literal
+/// strings: one of them may say what the others are.
+pub fn check_control<'t>(
+    number: u32,
+    count: usize,
+    literal: impl FnOnce(usize) -> Option<&'t str>,
+) -> std::result::Result<(), Fault> {
+    let at = match all()[number as usize].0 {
+        "format" => 1,
+        "error" | "kernel-log" => 0,
+        _ => return Ok(()),
+    };
+    match literal(at) {
+        Some(control) => format::check(control, count - at - 1).map_err(|fault| named(number, fault)),
+        None => Ok(()),
+    }
+}
+
 /// An error of a builtin, with its name before it.
 pub fn named(number: u32, fault: Fault) -> Fault {
     named_as(all()[number as usize].0, fault)

@@ -197,6 +197,17 @@ impl Compiler<'_> {
             Some(_) => Ok(()),
         };
         checked.map_err(|fault| (fault, self.span))?;
+        let mut size = 0;
+        let checked = builtin::check_control(number, args.len(), |at| match self.tree.node(*args.get(at)?) {
+            Node::Str(text) => {
+                size = text.len();
+                Some(&**text)
+            }
+            _ => None,
+        });
+        checked.map_err(|fault| (fault, self.span))?;
+        // It is looked through once for each nesting.
+        self.charge(size as u64 / 4)?;
         match (builtin::special(number), args) {
             (Some(builtin::Special::Funcall), [function, args @ ..]) => self.check_funcall(*function, args),
             _ => Ok(()),

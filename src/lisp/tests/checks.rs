@@ -145,3 +145,66 @@ const MAY_BE_RIGHT: &[&str] = &[
 fn calls_that_may_be_right() {
     loaded(MAY_BE_RIGHT);
 }
+
+/// Control strings that can not be used.
+const WRONG_FORMATS: &[(&str, usize, &str, &str)] = &[
+    ("(defun f (x)\n  (format nil \"~q\" x))", 2, "format has no directive ~q", "docs/skill-language.md"),
+    ("(format t \"~q\" 1)", 1, "format has no directive ~q", ""),
+    ("(defun f (x) (error \"~w\" x))", 1, "format has no directive ~w", ""),
+    ("(defun f (x) (kernel-log \"~r\" x))", 1, "format has no directive ~r", ""),
+    ("(defun f (x) (format nil \"~{~q~}\" x))", 1, "format has no directive ~q", ""),
+    ("(defun f (x) (format nil \"~[a~;~q~]\" x))", 1, "format has no directive ~q", ""),
+    ("(defun f (x) (format nil \"~(~a~q~)\" x))", 1, "format has no directive ~q", ""),
+    ("(defun f (x) (format nil \"~a~}\" x))", 1, "format has no directive ~}", ""),
+    ("(defun f (x) (format nil \"~{~a\" x))", 1, "a directive of format has no ~}", ""),
+    ("(defun f (x) (format nil \"100~\" x))", 1, "ends after a tilde", ""),
+    ("(defun f (x) (format nil \"~9999999a\" x))", 1, "too large", ""),
+    (
+        "(defun f () (ignore-errors (format nil \"~a\")))",
+        1,
+        "format has more directives than arguments: it takes at least 1, got 0",
+        "for each",
+    ),
+    ("(defun f (x) (format nil \"~a ~s ~%~d\" x 1))", 1, "takes at least 3, got 2", ""),
+    (
+        "(defun f (x) (error \"~a ~a\" x))",
+        1,
+        "error has more directives than arguments: it takes at least 2",
+        "",
+    ),
+    ("(kernel-log \"~a\")", 1, "kernel-log has more directives than arguments", ""),
+    ("(format nil \"~va\" 5)", 1, "takes at least 2, got 1", ""),
+    ("(format nil \"~v%\")", 1, "takes at least 1, got 0", ""),
+    ("(format nil \"~(~a ~a~) ~a\" 1 2)", 1, "takes at least 3, got 2", ""),
+    ("(format nil \"~a~:p ~a\" 1)", 1, "takes at least 2, got 1", ""),
+    ("(format nil \"~{~a~} ~a\" '(1))", 1, "takes at least 2, got 1", ""),
+    ("(format nil \"~a ~[x~;y~]\" 1)", 1, "takes at least 2, got 1", ""),
+    ("(format nil \"~:[x~;y~]\")", 1, "takes at least 1, got 0", ""),
+    ("(format nil \"~@[x~]\")", 1, "takes at least 1, got 0", ""),
+];
+
+#[test]
+fn control_strings_that_can_not_be_used() {
+    refused(WRONG_FORMATS, &[Kind::Form, Kind::Arguments]);
+    let deep = format!("(format nil \"{}~a{}\" 1)", "~(".repeat(9), "~)".repeat(9));
+    assert!(load(&deep).err().is_some_and(|error| error.message.contains("more than 8 deep")));
+    let broad = format!("(defun f () (format nil \"{}\" 1))", "~(~)".repeat(20_000));
+    assert!(load(&broad).is_ok());
+}
+
+const FORMATS: &[&str] = &[
+    "(format nil \"~a\" 1 2 3)",
+    "(defun f (c) (format nil c) (error c) (kernel-log c))",
+    "(defun f (x) (format nil \"~a~*~a\" x) (format nil \"~a~^~a\" x) (format nil \"~@{~a~a~}\" x))",
+    "(defun f (x) (format nil \"~#[none~;~a~:;~a and ~a~]\" x) (format nil \"~[~;~a~]\" x))",
+    "(defun f (x) (format nil \"~a~:p\" x) (format nil \"~~~%~&~2%~|\"))",
+    "(defun f (x) (error 'my-error :why x) (error x) (kernel-log x))",
+    "(defun kernel-log (x) x) (defun f () (kernel-log \"~q\"))",
+    "(defun f (x) (format t \"~a\" x))",
+    "(defun f (x) (funcall #'format nil \"~a\" x))",
+];
+
+#[test]
+fn control_strings_that_may_be_used() {
+    loaded(FORMATS);
+}
