@@ -19,6 +19,7 @@ use super::builtin;
 use super::code::{Code, Mode, Op, Unit};
 use super::core::{Core, Text, Val};
 use super::fault::{Fault, Kind};
+use super::hints;
 use super::names::{self, Sym, near, upper};
 use super::prelude::{Callee, Root};
 use super::syntax::{Id, Node, Span, Tree};
@@ -365,7 +366,7 @@ impl<'c> Compiler<'c> {
 
     fn no_function<T>(&self, sym: Sym) -> Compiled<T> {
         let name = self.shown(sym);
-        if let Some(hint) = builtin::absent(&name) {
+        if let Some(hint) = hints::absent(&name, |other| self.root.is_some_and(|root| root.has(other))) {
             return self.fail(Kind::Unsupported, format!("{name} is not there"), hint);
         }
         let own = self.unit.function_names.iter().map(|own| self.core.names.name(*own));
@@ -373,6 +374,7 @@ impl<'c> Compiler<'c> {
             self.bindings.iter().filter(|b| b.space == Space::Function).map(|b| self.core.names.name(b.name));
         let known = self.root.map(Root::function_names).into_iter().flatten();
         let hint = match near(&name, own.chain(local).chain(known)) {
+            _ if hints::sign(&name).is_some() => hints::sign(&name).unwrap_or_default().to_owned(),
             Some(near) => format!("Did you mean {near}?"),
             None => "Define it with defun; docs/skill-language.md lists what is there.".to_owned(),
         };

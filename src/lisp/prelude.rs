@@ -64,6 +64,12 @@ impl Root {
         self.callees.get(&sym).copied()
     }
 
+    /// Whether a name may stand in operator position.
+    pub fn has(&self, name: &str) -> bool {
+        let sym = self.names.find(name).filter(|_| !name.starts_with('%'));
+        sym.is_some_and(|sym| sym < super::names::LAST_FORM || self.callee(sym).is_some())
+    }
+
     /// All names that may stand in operator position, without the internal ones.
     pub fn function_names(&self) -> impl Iterator<Item = &str> {
         let forms = (0..super::names::LAST_FORM).map(|sym| self.names.name(sym));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::fault::{Fault, Kind};
+use super::hints;
 use super::names::{self, Names, Sym, lower_char};
 use super::syntax::{Id, Node, Span, Tree};
 
@@ -268,12 +269,12 @@ impl<'r> Reader<'r> {
                 self.missing(span, "#+ and #- (features)", "Write the one form that is meant.")
             }
             Some(c) => {
+                let hint = hints::sharp(&self.text[self.at..]);
                 self.next();
-                self.missing(
-                    span,
-                    &format!("the syntax #{c}"),
-                    "There are #'f, #\\c, #:name and #| comments |#.",
-                )
+                while self.peek().is_some_and(|c| !ends_token(c)) {
+                    self.next();
+                }
+                self.missing(span, &format!("the syntax #{c}"), &hint)
             }
             None => self.fail(span, "the text ends after #", "Remove it."),
         }

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use super::super::builtin;
 use super::super::code::Code;
 use super::super::fault::{Fault, Kind};
+use super::super::hints;
 use super::super::machine::count_fault;
 use super::super::names::{self, Sym};
 use super::super::prelude::Callee;
@@ -156,7 +157,7 @@ impl Compiler<'_> {
     /// Whether a call of a function that takes what `code` says can be right.
     pub(super) fn check(&mut self, code: &Code, name: Sym, args: &[Id]) -> Compiled {
         if !fits(code, args.len()) {
-            return Err((wrong_count(code, &self.shown(name), args.len()), self.span));
+            return self.refuse(wrong_count(code, &self.shown(name), args.len()), args);
         }
         let extra = args.get((code.required + code.optional) as usize..).unwrap_or(&[]);
         if !code.has_keys || extra.is_empty() {
@@ -187,6 +188,17 @@ impl Compiler<'_> {
         self.fail(Kind::Arguments, format!("{} has no key :{}", self.shown(name), self.shown(key)), hint)
     }
 
+    /// That the count is wrong; it may be so for what is written as in other Lisps.
+    fn refuse(&self, fault: Fault, args: &[Id]) -> Compiled {
+        let mut names =
+            args.iter().filter_map(|arg| self.tree.symbol(*arg)).map(|sym| self.core.names.name(sym));
+        let fault = match names.find_map(hints::sign) {
+            Some(hint) => fault.hint(hint),
+            None => fault,
+        };
+        Err((fault, self.span))
+    }
+
     fn check_builtin(&mut self, number: u32, args: &[Id]) -> Compiled {
         let checked = match builtin::special(number) {
             None | Some(builtin::Special::Ask) => builtin::check_count(number, args.len()),
@@ -196,7 +208,9 @@ impl Compiler<'_> {
             }
             Some(_) => Ok(()),
         };
-        checked.map_err(|fault| (fault, self.span))?;
+        if let Err(fault) = checked {
+            return self.refuse(fault, args);
+        }
         let mut size = 0;
         let checked = builtin::check_control(number, args.len(), |at| match self.tree.node(*args.get(at)?) {
             Node::Str(text) => {

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use super::super::code::{Capture, Code, Mode, Op};
 use super::super::fault::Kind;
+use super::super::hints;
 use super::super::names::{self, Sym, near};
 use super::super::syntax::{Id, Node};
 use super::{Binding, Compiled, Compiler, Place, Space, index};
@@ -131,6 +132,7 @@ impl Compiler<'_> {
         let others = self.bindings.iter().filter(|binding| binding.space == Space::Variable).map(|b| b.name);
         let others: Vec<Sym> = others.chain(self.unit.global_names.iter().copied()).collect();
         let hint = match near(&name, others.iter().map(|other| self.core.names.name(*other))) {
+            _ if hints::sign(&name).is_some() => hints::sign(&name).unwrap_or_default().to_owned(),
             Some(near) => format!("Did you mean {near}?"),
             None => "Bind it with let, or define it with defvar.".to_owned(),
         };
