@@ -74,7 +74,7 @@ fn compile(sources: &[Source<'_>], core: &mut Core, root: &'static Root) -> Resu
         }
         let paid = core.charge_size(source.text.len()).and_then(|()| core.take(source.text.len()));
         paid.map_err(|fault| locate(&files, fault, Some(start)))?;
-        let read = Reader::new(source.text, number, line, &mut core.names, &mut tree).all();
+        let read = Reader::new(source.text, number, line, core, &mut tree).all();
         forms.extend(read.map_err(|(fault, span)| locate(&files, fault, Some(span)))?);
     }
     let mut compiler = Compiler::new(core, &mut tree, Some(root));

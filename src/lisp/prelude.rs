@@ -83,7 +83,7 @@ pub fn compile(names: Names) -> Result<(Unit, Names), (Fault, Span)> {
     let limits = Limits { fuel: u64::MAX, memory: usize::MAX, ..Limits::default() };
     let mut core = Core::new(Arc::new(Store::default()), names, Arc::new(()), &limits);
     let mut tree = Tree::default();
-    let forms = Reader::new(TEXT, 0, 1, &mut core.names, &mut tree).all()?;
+    let forms = Reader::new(TEXT, 0, 1, &mut core, &mut tree).all()?;
     let mut compiler = Compiler::new(&mut core, &mut tree, None);
     compiler.top_level(&forms)?;
     let mut unit = compiler.unit;

@@ -89,7 +89,6 @@ impl Compiler<'_> {
         let mut work: Vec<Id> = forms.iter().rev().copied().collect();
         let (mut plain, mut last) = (HashSet::new(), HashMap::new());
         while let Some(form) = work.pop() {
-            self.charge(1)?;
             let Some([_, args @ ..]) = self.tree.items(form) else { continue };
             match (self.tree.head(form), args) {
                 (Some(names::DEFUN), [name, params, ..]) => {
@@ -121,8 +120,7 @@ impl Compiler<'_> {
     /// What a function with this lambda list takes, if the list is written as it must be.
     pub(super) fn signature(&mut self, params: Id) -> Compiled<Option<Code>> {
         let Some(params) = self.tree.items(params).map(<[Id]>::to_vec) else { return Ok(None) };
-        self.charge(1 + params.len() as u64)?;
-        Ok(self.lambda_list(&params))
+        self.lambda_list(&params)
     }
 
     /// The same for a local function, whose lambda list is the first of `rest`.

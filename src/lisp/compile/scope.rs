@@ -56,8 +56,9 @@ impl Compiler<'_> {
     }
 
     /// Where a binding is found from the current function; functions between capture it.
-    pub(super) fn place(&mut self, binding: usize) -> Place {
+    pub(super) fn place(&mut self, binding: usize) -> Compiled<Place> {
         let Binding { level, slot, .. } = self.bindings[binding];
+        self.charge((self.functions.len() - 1 - level) as u64)?;
         let mut from = Capture::Slot(slot);
         for inner in level + 1..self.functions.len() {
             if let Capture::Slot(slot) = from {
@@ -71,14 +72,14 @@ impl Compiler<'_> {
             }
             from = Capture::Outer(at);
         }
-        match from {
+        Ok(match from {
             Capture::Slot(slot) => Place::Slot(slot),
             Capture::Outer(at) => Place::Capture(at),
-        }
+        })
     }
 
     pub(super) fn get(&mut self, binding: usize) -> Compiled {
-        let op = match self.place(binding) {
+        let op = match self.place(binding)? {
             Place::Slot(slot) => Op::Get(slot),
             Place::Capture(at) => Op::CapGet(at),
         };
@@ -141,7 +142,7 @@ impl Compiler<'_> {
 
     pub(super) fn set_variable(&mut self, sym: Sym) -> Compiled {
         let op = if let Some(binding) = self.find(Space::Variable, sym) {
-            match self.place(binding) {
+            match self.place(binding)? {
                 Place::Slot(slot) => Op::Set(slot),
                 Place::Capture(at) => Op::CapSet(at),
             }
