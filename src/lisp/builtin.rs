@@ -80,6 +80,33 @@ const OWN: &[&str] = &[
     "split",
 ];
 
+/// Those after whose required arguments there are keys and values. The names of libraries are without prefix.
+const KEYED: &[&str] = &[
+    "make-list",
+    "make-string",
+    "parse-integer",
+    "search",
+    "string=",
+    "string/=",
+    "string<",
+    "string>",
+    "string<=",
+    "string>=",
+    "string-equal",
+    "string-not-equal",
+    "string-lessp",
+    "string-greaterp",
+    "write-to-string",
+    "split-string",
+    "scan",
+    "scan-to-strings",
+    "all-matches-as-strings",
+    "regex-replace",
+    "regex-replace-all",
+    "split",
+    "ask-neuro",
+];
+
 fn all() -> &'static [&'static Builtin] {
     static ALL: OnceLock<Vec<&'static Builtin>> = OnceLock::new();
     ALL.get_or_init(|| TABLES.iter().flat_map(|table| table.iter()).collect())
@@ -117,9 +144,21 @@ pub fn native(number: u32, count: usize) -> Option<Run> {
 
 /// What is wrong with so many arguments.
 pub fn check_count(number: u32, count: usize) -> std::result::Result<(), Fault> {
-    let Builtin(_, least, most, _) = *all()[number as usize];
-    let fits = count >= least as usize && (most == ANY || count <= most as usize);
-    if fits { Ok(()) } else { Err(wrong_count(number, count)) }
+    let Builtin(name, least, most, _) = *all()[number as usize];
+    let least = least as usize;
+    if count < least || (most != ANY && count > most as usize) {
+        return Err(wrong_count(number, count));
+    }
+    let plain = name.rsplit(':').next().unwrap_or(name);
+    if KEYED.contains(&plain) && !(count - least).is_multiple_of(2) {
+        let hint = match plain {
+            "ask-neuro" => "Write (ask-neuro prompt :system-prompt text).",
+            "split-string" => "Write (split-string text :separator \",\").",
+            _ => "Write :key value.",
+        };
+        return Err(Fault::new(Kind::Arguments, format!("{name} got a key without a value")).hint(hint));
+    }
+    Ok(())
 }
 
 pub fn wrong_count(number: u32, got: usize) -> Fault {

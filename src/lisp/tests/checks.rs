@@ -53,6 +53,11 @@ const WRONG_CALLS: &[(&str, usize, &str, &str)] = &[
     ("(defun f (a &rest r &key b) (list a r b))\n(f 1 :b)", 2, "f got a key without a value", ""),
     ("(defun f (a) (find 1 a :tset #'eq))", 1, "find has no key :tset", ":test"),
     ("(defun f (a) (member 1 a #'eq))", 1, "member got a key without a value", ":key value"),
+    ("(defun f (a) (split-string a \",\"))", 1, "split-string got a key without a value", ":separator"),
+    ("(defun f (a) (uiop:split-string a \",\"))", 1, "split-string got a key without a value", ":separator"),
+    ("(defun f (a) (ask-neuro a \"Be kind.\"))", 1, "ask-neuro got a key without a value", ":system-prompt"),
+    ("(defun f (a) (string= a \"b\" :start1))", 1, "string= got a key without a value", ":key value"),
+    ("(defun f (a) (cl-ppcre:split \",\" a 2))", 1, "cl-ppcre:split got a key without a value", ":key value"),
     // Local functions.
     ("(flet ((f (a) a))\n (f))", 2, "f takes 1 argument, got 0", ""),
     ("(labels ((f (a) (g)) (g (b) (f b)))\n (f 1))", 1, "g takes 1 argument, got 0", ""),
@@ -105,6 +110,18 @@ const WRONG_CALLS: &[(&str, usize, &str, &str)] = &[
 #[test]
 fn calls_that_can_never_be_right() {
     refused(WRONG_CALLS, &[Kind::Arguments]);
+}
+
+/// Calls of the language's functions with a key.
+#[test]
+fn keys_of_builtins() {
+    loaded(&[
+        "(defun f (a) (split-string a :separator \",\") (search \"x\" a :start2 1) (make-list 2 :initial-element a))",
+        "(defun f (a) (string= a a :start1 1 :end2 2) (parse-integer a :junk-allowed t) (make-string 2))",
+        "(defun f (a) (cl-ppcre:scan a a :start 1) (ppcre:split a a :limit 2) (regex-replace-all a a a :start 1))",
+        "(defun f (a) (write-to-string a :escape nil) (ask-neuro a :system-prompt a) (scan-to-strings a a :end 1))",
+        "(defun f (a) (all-matches-as-strings a a :start 1) (string-lessp a a :end1 1) (regex-replace a a a))",
+    ]);
 }
 
 /// What may be right is loaded.
