@@ -11,6 +11,7 @@ mod compile;
 mod core;
 mod datum;
 mod fault;
+mod hints;
 mod load;
 mod machine;
 mod names;

@@ -80,68 +80,31 @@ const OWN: &[&str] = &[
     "split",
 ];
 
-/// Names of Common Lisp that are often written and not there, and what to do instead.
-const ABSENT: &[(&str, &str)] = &[
-    ("defmacro", "There are no macros here; write a function."),
-    ("macrolet", "There are no macros here; write a function."),
-    ("defstruct", "Use a property list and getf."),
-    ("defclass", "Use a property list and getf."),
-    ("defgeneric", "Use defun and typecase."),
-    ("defmethod", "Use defun and typecase."),
-    ("defpackage", "A note is a namespace of its own; leave it out."),
-    ("make-hash-table", "Use an association list and assoc, or a property list and getf."),
-    ("gethash", "Use an association list and assoc, or a property list and getf."),
-    ("make-array", "Use a list."),
-    ("aref", "Use nth for a list, char for a string."),
-    ("vector", "Use a list."),
-    ("rplaca", "Lists never change: make a new one with cons."),
-    ("rplacd", "Lists never change: make a new one with cons."),
-    ("nconc", "Lists never change: use append."),
-    ("eval", "A skill can not evaluate data; call a function."),
-    ("load", "A skill reads no files; put the code into the note."),
-    ("require", "There is nothing to load; leave it out."),
-    ("open", "A skill reads no files; ask for a :shell action instead."),
-    ("with-open-file", "A skill reads no files; ask for a :shell action instead."),
-    ("read-line", "A skill reads no input; use the event it gets."),
-    ("read", "Use read-from-string on a string of the event."),
-    ("run-program", "A skill runs nothing; return a :shell action, which is judged first."),
-    ("print", "A skill prints nothing; use kernel-log, or return the text."),
-    ("princ", "A skill prints nothing; use kernel-log, or princ-to-string."),
-    ("prin1", "A skill prints nothing; use kernel-log, or prin1-to-string."),
-    ("terpri", "A skill prints nothing; use kernel-log."),
-    ("write-line", "A skill prints nothing; use kernel-log."),
-    ("write-string", "A skill prints nothing; use kernel-log, or concatenate."),
-    ("with-output-to-string", "Use format nil, or concatenate."),
-    ("tagbody", "Use loop, block and return-from."),
-    ("go", "Use loop, block and return-from."),
-    ("catch", "Use block and return-from."),
-    ("throw", "Use block and return-from."),
-    ("unwind-protect", "Nothing here needs to be undone; use handler-case."),
-    ("handler-bind", "Use handler-case."),
-    ("set", "Use setf."),
-    ("psetq", "Use let and setq."),
-    ("random", "The language is pure; the same event gives the same answer."),
-    ("get-universal-time", "The language is pure; the time is in the event, if anywhere."),
-    ("sleep", "A skill never waits."),
-    ("gensym", "There are no macros here; use a name."),
-    ("symbol-value", "Name the variable itself."),
-    ("symbol-function", "Write #'name."),
-    ("replace", "Strings never change: use concatenate and subseq."),
-    ("signal", "Use error."),
-    ("assert", "Use unless and error."),
-    ("check-type", "Use unless, typep and error."),
-    ("register-groups-bind", "Use scan-to-strings: its second value is the list of groups."),
-    ("do-matches", "Use all-matches-as-strings."),
-    ("do-matches-as-strings", "Use all-matches-as-strings."),
-    ("create-scanner", "Write the regular expression as a string."),
-    ("strcat", "Use concatenate, or format nil."),
-    ("nsubst", "Lists never change: use substitute, or mapcar."),
-    ("prog", "Use let and loop."),
-    ("multiple-value-setq", "Use multiple-value-bind and setq."),
-    ("defsystem", "A note is all there is; leave it out."),
-    ("use-package", "A note is a namespace of its own; leave it out."),
-    ("export", "A note is a namespace of its own; leave it out."),
-    ("warn", "Use kernel-log, or error."),
+/// Those after whose required arguments there are keys and values. The names of libraries are without prefix.
+const KEYED: &[&str] = &[
+    "make-list",
+    "make-string",
+    "parse-integer",
+    "search",
+    "string=",
+    "string/=",
+    "string<",
+    "string>",
+    "string<=",
+    "string>=",
+    "string-equal",
+    "string-not-equal",
+    "string-lessp",
+    "string-greaterp",
+    "write-to-string",
+    "split-string",
+    "scan",
+    "scan-to-strings",
+    "all-matches-as-strings",
+    "regex-replace",
+    "regex-replace-all",
+    "split",
+    "ask-neuro",
 ];
 
 fn all() -> &'static [&'static Builtin] {
@@ -179,9 +142,46 @@ pub fn native(number: u32, count: usize) -> Option<Run> {
     }
 }
 
+/// What is wrong with so many arguments.
+pub fn check_count(number: u32, count: usize) -> std::result::Result<(), Fault> {
+    let Builtin(name, least, most, _) = *all()[number as usize];
+    let least = least as usize;
+    if count < least || (most != ANY && count > most as usize) {
+        return Err(wrong_count(number, count));
+    }
+    let plain = name.rsplit(':').next().unwrap_or(name);
+    if KEYED.contains(&plain) && !(count - least).is_multiple_of(2) {
+        let hint = match plain {
+            "ask-neuro" => "Write (ask-neuro prompt :system-prompt text).",
+            "split-string" => "Write (split-string text :separator \",\").",
+            _ => "Write :key value.",
+        };
+        return Err(Fault::new(Kind::Arguments, format!("{name} got a key without a value")).hint(hint));
+    }
+    Ok(())
+}
+
 pub fn wrong_count(number: u32, got: usize) -> Fault {
     let Builtin(name, least, most, _) = *all()[number as usize];
     count_fault(name, least as usize, if most == ANY { usize::MAX } else { most as usize }, got)
+}
+
+/// Whether a function can be called with these arguments, given how many there are and those that are literal
+/// strings: one of them may say what the others are.
+pub fn check_control<'t>(
+    number: u32,
+    count: usize,
+    literal: impl FnOnce(usize) -> Option<&'t str>,
+) -> std::result::Result<(), Fault> {
+    let at = match all()[number as usize].0 {
+        "format" => 1,
+        "error" | "kernel-log" => 0,
+        _ => return Ok(()),
+    };
+    match literal(at) {
+        Some(control) => format::check(control, count - at - 1).map_err(|fault| named(number, fault)),
+        None => Ok(()),
+    }
 }
 
 /// An error of a builtin, with its name before it.
@@ -202,11 +202,6 @@ pub fn named_as(name: &str, fault: Fault) -> Fault {
 pub fn is_common_lisp(name: &str) -> bool {
     let root = super::prelude::Root::get();
     !OWN.contains(&name) && root.names.find(name).and_then(|sym| root.callee(sym)).is_some()
-}
-
-/// What to do instead of something that is not there.
-pub fn absent(name: &str) -> Option<&'static str> {
-    ABSENT.iter().find(|(other, _)| *other == name).map(|(_, hint)| *hint)
 }
 
 /// Arguments as they are read, with errors that say what was expected.

@@ -1,5 +1,6 @@
 //! Forms to operations. What is still to be done stands in a list of tasks: nothing here recurses on a form.
 
+mod arity;
 mod clauses;
 mod control;
 mod definitions;
@@ -11,15 +12,19 @@ mod quasi;
 mod scope;
 
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::builtin;
 use super::code::{Code, Mode, Op, Unit};
 use super::core::{Core, Text, Val};
 use super::fault::{Fault, Kind};
+use super::hints;
 use super::names::{self, Sym, near, upper};
 use super::prelude::{Callee, Root};
 use super::syntax::{Id, Node, Span, Tree};
+
+pub use arity::takes_lists;
 
 pub type Compiled<T = ()> = Result<T, (Fault, Span)>;
 
@@ -54,6 +59,8 @@ struct Binding {
     /// Of a block: whether something leaves it with a token; whether its value is the function's.
     used: bool,
     of_function: bool,
+    /// Of a function: what it takes.
+    takes: Option<Rc<Code>>,
 }
 
 /// Where a variable is found from here.
@@ -84,6 +91,10 @@ pub struct Compiler<'c> {
     symbols: HashMap<(bool, Sym), u32>,
     made: Sym,
     span: Span,
+    /// What the note's functions take.
+    known: HashMap<Sym, arity::Known>,
+    /// Whether what is compiled is in use when the note is loaded.
+    strict: bool,
 }
 
 impl<'c> Compiler<'c> {
@@ -120,11 +131,14 @@ impl<'c> Compiler<'c> {
             symbols: HashMap::new(),
             made: Sym::MAX,
             span: Span::default(),
+            known: HashMap::new(),
+            strict: false,
         }
     }
 
     /// Compiles `forms` into one function without arguments, the last of the unit.
     pub fn top_level(&mut self, forms: &[Id]) -> Compiled {
+        self.learn(forms)?;
         self.functions.push(Function::default());
         self.body(forms, Mode::Tail)?;
         while let Some((task, span)) = self.tasks.pop() {
@@ -259,6 +273,7 @@ impl<'c> Compiler<'c> {
                 match self.tree.symbol(head) {
                     Some(sym) => self.call(sym, head, args, id, mode),
                     None if self.tree.head(head) == Some(names::LAMBDA) => {
+                        self.check_lambda(head, &args)?;
                         let mut tasks = vec![Task::Form(head, Mode::Single)];
                         tasks.extend(args.iter().map(|arg| Task::Form(*arg, Mode::Single)));
                         let args = self.count(&args)?;
@@ -298,6 +313,7 @@ impl<'c> Compiler<'c> {
             tasks.extend(args.iter().map(|arg| Task::Form(*arg, Mode::Single)));
         };
         if let Some(binding) = self.find(Space::Function, sym) {
+            self.check_local(binding, &args)?;
             tasks.push(act(move |c| c.get(binding)));
             forms(&mut tasks, &args);
             self.finish_call(tasks, Op::Funcall { args: count?, mode }, mode);
@@ -306,7 +322,11 @@ impl<'c> Compiler<'c> {
         if sym < names::LAST_FORM {
             return self.special(sym, args, id, mode);
         }
-        let op = match self.callee(sym, self.tree.is_made(head)) {
+        let callee = self.callee(sym, self.tree.is_made(head));
+        if let Some(callee) = callee {
+            self.check_call(sym, callee, &args)?;
+        }
+        let op = match callee {
             Some(Callee::Note(target)) => Op::CallFun { target, args: count?, mode },
             Some(Callee::Code(target)) => Op::CallCode { target, args: count?, mode },
             Some(Callee::Builtin(target)) => {
@@ -346,7 +366,7 @@ impl<'c> Compiler<'c> {
 
     fn no_function<T>(&self, sym: Sym) -> Compiled<T> {
         let name = self.shown(sym);
-        if let Some(hint) = builtin::absent(&name) {
+        if let Some(hint) = hints::absent(&name, |other| self.root.is_some_and(|root| root.has(other))) {
             return self.fail(Kind::Unsupported, format!("{name} is not there"), hint);
         }
         let own = self.unit.function_names.iter().map(|own| self.core.names.name(*own));
@@ -354,6 +374,7 @@ impl<'c> Compiler<'c> {
             self.bindings.iter().filter(|b| b.space == Space::Function).map(|b| self.core.names.name(b.name));
         let known = self.root.map(Root::function_names).into_iter().flatten();
         let hint = match near(&name, own.chain(local).chain(known)) {
+            _ if hints::sign(&name).is_some() => hints::sign(&name).unwrap_or_default().to_owned(),
             Some(near) => format!("Did you mean {near}?"),
             None => "Define it with defun; docs/skill-language.md lists what is there.".to_owned(),
         };

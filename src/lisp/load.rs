@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::builtin;
 use super::code::{File, Unit};
-use super::compile::Compiler;
+use super::compile::{Compiler, takes_lists};
 use super::core::{Core, RawSkill, Val};
 use super::fault::{Fault, Kind, LispError};
-use super::machine::{Machine, Stacks, Stop, locate};
+use super::machine::{Machine, Stacks, Stop, clipped, locate};
 use super::names::{self, Below, Names};
 use super::prelude::Root;
 use super::reader::{MAX_TEXT, Reader};
@@ -79,7 +80,7 @@ fn compile(sources: &[Source<'_>], core: &mut Core, root: &'static Root) -> Resu
         }
         let paid = core.charge_size(source.text.len()).and_then(|()| core.take(source.text.len()));
         paid.map_err(|fault| locate(&files, fault, Some(start)))?;
-        let read = Reader::new(source.text, number, line, &mut core.names, &mut tree).all();
+        let read = Reader::new(source.text, number, line, core, &mut tree).all();
         forms.extend(read.map_err(|(fault, span)| locate(&files, fault, Some(span)))?);
     }
     let mut compiler = Compiler::new(core, &mut tree, Some(root));
@@ -149,7 +150,7 @@ fn definition(
                 let found = if value == Val::Nil {
                     None
                 } else {
-                    Some(Function { value: function(machine, &key, value)?, of: id })
+                    Some(Function { value: function(machine, &key, value, unit)?, of: id })
                 };
                 match key.as_str() {
                     "trigger" => skill.trigger = found,
@@ -163,10 +164,10 @@ fn definition(
 }
 
 /// What a skill gives as a function: it must be there now that all blocks are evaluated.
-fn function(machine: &mut Machine, key: &str, value: Val) -> Result<Val, Fault> {
+fn function(machine: &mut Machine, key: &str, value: Val, unit: &Unit) -> Result<Val, Fault> {
     // No call changes what a name stands for in another.
-    if let Some(function) = machine.resolve(value) {
-        return Ok(function);
+    if let Some(found) = machine.resolve(value) {
+        return check(machine, key, found, unit).map(|()| found);
     }
     if let Val::Sym(sym) = value {
         let word = machine.core.names.name(sym).to_owned();
@@ -180,4 +181,30 @@ fn function(machine: &mut Machine, key: &str, value: Val) -> Result<Val, Fault> 
     }
     let fault = machine.core.wrong("a function", value);
     Err(Fault { message: format!(":{key} of the skill {}", fault.message), ..fault })
+}
+
+/// Whether a skill's function can be called with what it gets.
+fn check(machine: &Machine, key: &str, function: Val, unit: &Unit) -> Result<(), Fault> {
+    let (count, what, params) = match key {
+        "symbolic" => (2, "the action and the event", "action event"),
+        _ => (1, "the event", "event"),
+    };
+    let number = match function {
+        Val::Fun(number) => number,
+        Val::Closure(at) => machine.core.get_closure(at).code,
+        Val::Builtin(number) => return said(builtin::check_count(number, count), key, what, params),
+        _ => return Ok(()),
+    };
+    let root = Root::get();
+    let of: &Unit = if number < root.codes() { &root.unit } else { unit };
+    let code = &of.codes[(number - of.start) as usize];
+    let name = clipped(machine.core.names.name(code.name), 60);
+    said(takes_lists(code, &name, count), key, what, params)
+}
+
+fn said(checked: Result<(), Fault>, key: &str, what: &str, params: &str) -> Result<(), Fault> {
+    checked.map_err(|fault| {
+        let message = format!("the skill's :{key} gets {what}, but {}", fault.message);
+        Fault { message, ..fault }.hint(format!("Give it the arguments ({params})."))
+    })
 }

@@ -148,14 +148,22 @@ fn single(mut found: impl Iterator<Item = char>, or: char) -> char {
     }
 }
 
+/// How many names are compared, as each takes a while.
+const MOST_NEAR: usize = 1_000;
+
 /// The name nearest to `name`, if one is near.
 pub fn near<'n>(name: &str, others: impl Iterator<Item = &'n str>) -> Option<String> {
     // Distances of long names would take long.
     let short = |name: &str| name.len() <= 64;
+    let length = name.chars().count();
+    let most = |other: usize| 1 + length.min(other) / 4;
     others
         .filter(|other| short(name) && short(other) && !other.starts_with('%') && *other != name)
-        .map(|other| (strsim::damerau_levenshtein(name, other), other))
-        .filter(|(distance, other)| *distance <= 1 + name.chars().count().min(other.chars().count()) / 4)
-        .min()
-        .map(|(_, other)| other.to_owned())
+        .map(|other| (other.chars().count(), other))
+        .filter(|(other, _)| length.abs_diff(*other) <= most(*other))
+        .take(MOST_NEAR)
+        .map(|(count, other)| (strsim::damerau_levenshtein(name, other), count, other))
+        .filter(|(distance, count, _)| *distance <= most(*count))
+        .min_by_key(|(distance, _, other)| (*distance, *other))
+        .map(|(_, _, other)| other.to_owned())
 }

@@ -104,6 +104,12 @@ impl Root {
         self.callees.get(&sym).copied()
     }
 
+    /// Whether a name may stand in operator position.
+    pub fn has(&self, name: &str) -> bool {
+        let sym = self.names.find(name).filter(|_| !name.starts_with('%'));
+        sym.is_some_and(|sym| sym < super::names::LAST_FORM || self.callee(sym).is_some())
+    }
+
     /// All names that may stand in operator position, without the internal ones.
     pub fn function_names(&self) -> impl Iterator<Item = &str> {
         let forms = (0..super::names::LAST_FORM).map(|sym| self.names.name(sym));
@@ -117,7 +123,7 @@ pub fn compile(names: Names) -> Result<(Unit, Names), (Fault, Span)> {
     let limits = Limits { fuel: u64::MAX, memory: usize::MAX, ..Limits::default() };
     let mut core = Core::new(Loaded::nothing(), names, Arc::new(()), &limits);
     let mut tree = Tree::default();
-    let forms = Reader::new(TEXT, 0, 1, &mut core.names, &mut tree).all()?;
+    let forms = Reader::new(TEXT, 0, 1, &mut core, &mut tree).all()?;
     let mut compiler = Compiler::new(&mut core, &mut tree, None);
     compiler.top_level(&forms)?;
     let mut unit = compiler.unit;

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use super::core::Core;
 use super::fault::{Fault, Kind};
-use super::names::{self, Names, Sym, lower_char};
+use super::hints;
+use super::names::{self, Sym, lower_char};
 use super::syntax::{Id, Node, Span, Tree};
 
 /// The most bytes of one text.
@@ -35,7 +37,7 @@ pub struct Reader<'r> {
     number: u32,
     at: usize,
     line: u32,
-    names: &'r mut Names,
+    core: &'r mut Core,
     tree: &'r mut Tree,
     levels: Vec<Level>,
     pending: Vec<Id>,
@@ -54,8 +56,9 @@ fn ends_token(c: char) -> bool {
 }
 
 impl<'r> Reader<'r> {
-    pub fn new(text: &'r str, number: u32, line: u32, names: &'r mut Names, tree: &'r mut Tree) -> Self {
-        Self { text, number, at: 0, line, names, tree, levels: Vec::new(), pending: Vec::new(), one: false }
+    /// A reader of a text, whose work `core` pays for.
+    pub fn new(text: &'r str, number: u32, line: u32, core: &'r mut Core, tree: &'r mut Tree) -> Self {
+        Self { text, number, at: 0, line, core, tree, levels: Vec::new(), pending: Vec::new(), one: false }
     }
 
     /// The first form, if there is one, and where it ends.
@@ -82,6 +85,10 @@ impl<'r> Reader<'r> {
 
     fn missing<T>(&self, span: Span, what: &str, hint: &str) -> Read<T> {
         Err((Fault::new(Kind::Unsupported, format!("{what} is not there")).hint(hint), self.closed(span)))
+    }
+
+    fn charge(&mut self, work: usize) -> Read<()> {
+        self.core.charge(work as u64).map_err(|fault| (fault, self.here()))
     }
 
     fn closed(&self, span: Span) -> Span {
@@ -176,6 +183,7 @@ impl<'r> Reader<'r> {
             Some(Level { open: Open::List(dot), span: start, from }) => {
                 let whole = self.closed(start);
                 let count = self.pending.len() - from;
+                self.charge(count / 8)?;
                 if dot.is_some_and(|before| count != before + 1) {
                     return self.fail(whole, "after a dot stands one form", "Write (a . b).");
                 }
@@ -189,6 +197,8 @@ impl<'r> Reader<'r> {
                     let quoted = matches!(quoted, Some(names::UNQUOTE | names::SPLICE));
                     match inner {
                         Some(inner) if !quoted => {
+                            // Its elements are copied, perhaps once more at each level around it.
+                            self.charge(inner.len())?;
                             self.pending.pop();
                             self.pending.extend(inner);
                             self.tree.add_list(&self.pending[from..], whole, false, false)
@@ -206,11 +216,13 @@ impl<'r> Reader<'r> {
 
     /// A form is complete: it goes to its list, after what quotes it.
     fn push(&mut self, mut id: Id) -> Read<()> {
+        self.charge(1)?;
         if self.tree.len() > MAX_ELEMENTS {
             return self.fail(self.here(), format!("more than {MAX_ELEMENTS} elements"), "Split the note.");
         }
         while let Some(Level { open: Open::Prefix(_), .. }) = self.levels.last() {
             let Some(Level { open: Open::Prefix(sym), span, .. }) = self.levels.pop() else { break };
+            self.charge(2)?;
             let span = self.closed(span);
             let word = self.tree.add(Node::Sym(sym), span, false);
             id = self.tree.add_list(&[word, id], span, false, false);
@@ -268,12 +280,12 @@ impl<'r> Reader<'r> {
                 self.missing(span, "#+ and #- (features)", "Write the one form that is meant.")
             }
             Some(c) => {
+                let hint = hints::sharp(&self.text[self.at..]);
                 self.next();
-                self.missing(
-                    span,
-                    &format!("the syntax #{c}"),
-                    "There are #'f, #\\c, #:name and #| comments |#.",
-                )
+                while self.peek().is_some_and(|c| !ends_token(c)) {
+                    self.next();
+                }
+                self.missing(span, &format!("the syntax #{c}"), &hint)
             }
             None => self.fail(span, "the text ends after #", "Remove it."),
         }
@@ -373,7 +385,7 @@ impl<'r> Reader<'r> {
             }
         }
         let node = match colon {
-            None => Node::Sym(self.names.intern(&name)),
+            None => Node::Sym(self.core.names.intern(&name)),
             Some(at) => {
                 let (package, word) = (name[..at].trim_end_matches(':'), &name[at + 1..]);
                 if word.is_empty() && !escaped {
@@ -385,11 +397,11 @@ impl<'r> Reader<'r> {
                 }
                 let full = format!("{package}:{word}");
                 if package.is_empty() || package == "keyword" {
-                    Node::Key(self.names.intern(word))
-                } else if LIBRARIES.contains(&package) && self.names.find(&full).is_some() {
-                    Node::Sym(self.names.intern(&full))
+                    Node::Key(self.core.names.intern(word))
+                } else if LIBRARIES.contains(&package) && self.core.names.find(&full).is_some() {
+                    Node::Sym(self.core.names.intern(&full))
                 } else {
-                    Node::Sym(self.names.intern(word))
+                    Node::Sym(self.core.names.intern(word))
                 }
             }
         };

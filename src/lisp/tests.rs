@@ -2,7 +2,9 @@
 
 mod asks;
 mod atoms;
+mod checks;
 mod common;
+mod hints;
 mod limits;
 mod odd;
 mod own;
@@ -11,7 +13,7 @@ mod tables;
 
 use std::sync::Arc;
 
-use super::*;
+use super::{hints as table, *};
 
 /// The usual limits, but time enough for a slow machine: what ends is ended by its steps.
 pub fn roomy() -> Limits {

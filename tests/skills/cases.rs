@@ -87,7 +87,7 @@ action = '(:type :nonsense)'
         assert!(out.contains(part), "{part:?} is not in\n{out}");
     }
     // A skill that fails fails its case, though nothing is expected.
-    put(home.path(), "echo.org", &note(&ECHO.replace("(ask-neuro (format", "(ask-neuro (car 1) (format")));
+    put(home.path(), "echo.org", &note(&ECHO.replace("(ask-neuro (format", "(ask-neuro (format (car 1)")));
     cases(home.path(), "echo", "[[case]]\nname = \"one\"\ntext = \"echo\"\n");
     let (status, out, _) = skill(home.path(), &["test"]);
     assert!(status == 1 && out.contains("    + fail: "), "{out}");

@@ -1,8 +1,12 @@
 //! `format`: the directives that text is made with. Anything else is an error that names the directive.
 
+mod check;
+
 use super::super::core::{Core, Result, Val};
 use super::super::fault::{Fault, Kind};
 use super::super::names::{lower, upper};
+
+pub use check::check;
 
 /// How deep `~{`, `~[` and `~(` may nest.
 const MAX_NESTING: usize = 8;
@@ -22,6 +26,8 @@ enum Param {
     Char(char),
     /// `V`: the next argument.
     Argument,
+    /// `#`: how many arguments are left.
+    Left,
 }
 
 /// The arguments, and which is next.
@@ -34,15 +40,19 @@ impl Args<'_> {
     fn take(&mut self) -> Result<Val> {
         let value = self.all.get(self.next).copied();
         self.next += 1;
-        value.ok_or_else(|| {
-            Fault::new(Kind::Arguments, "format has more directives than arguments")
-                .hint("Give an argument for each.")
-        })
+        value.ok_or_else(|| few(None))
     }
 
     fn left(&self) -> usize {
         self.all.len().saturating_sub(self.next)
     }
+}
+
+/// There are fewer arguments than directives; if it is known, how many there have to be, and are.
+fn few(counts: Option<(usize, usize)>) -> Fault {
+    let counts = counts.map(|(needs, given)| format!(": it takes at least {needs}, got {given}"));
+    let message = format!("has more directives than arguments{}", counts.unwrap_or_default());
+    Fault::new(Kind::Arguments, message).hint("Give an argument for each.")
 }
 
 fn bad<T>(message: impl Into<String>) -> Result<T> {
@@ -84,8 +94,8 @@ fn directive(text: &str) -> Result<(Directive, &str)> {
                 rest = chars.as_str();
                 rest = rest.strip_prefix(',').unwrap_or(rest);
             }
-            'v' | 'V' => {
-                found.params.push(Param::Argument);
+            'v' | 'V' | '#' => {
+                found.params.push(if c == '#' { Param::Left } else { Param::Argument });
                 rest = rest.strip_prefix(',').unwrap_or(rest);
             }
             _ => {
@@ -327,6 +337,7 @@ fn params(found: &Directive, args: &mut Args<'_>) -> Result<Vec<Param>> {
                 Val::Char(c) => Param::Char(c),
                 _ => Param::None,
             },
+            Param::Left => Param::Number(i64::try_from(args.left()).unwrap_or(i64::MAX)),
             other => *other,
         });
     }

@@ -268,10 +268,9 @@ fn read_from_string(core: &mut Core, args: &[Val]) -> Result<Val> {
     }
     let mut tree = super::super::syntax::Tree::default();
     let before = core.names.len();
-    let read = super::super::reader::Reader::new(&part, 0, 1, &mut core.names, &mut tree).one();
+    let read = super::super::reader::Reader::new(&part, 0, 1, core, &mut tree).one();
     let made = core.names.len() - before;
     core.take(128 * made as usize)?;
-    core.charge(tree.len() as u64)?;
     match read {
         Ok((Some(id), stop)) => {
             let value = core.datum(&tree, id)?;
@@ -286,6 +285,7 @@ fn read_from_string(core: &mut Core, args: &[Val]) -> Result<Val> {
         }
         Ok((None, _)) if plain.first() == Some(&Val::Nil) => Ok(plain.get(1).copied().unwrap_or(Val::Nil)),
         Ok((None, _)) => Err(Fault::new(Kind::Syntax, "read-from-string finds no form in the string")),
+        Err((fault, _)) if fault.kind.is_limit() => Err(fault),
         Err((fault, _)) => Err(Fault { message: format!("read-from-string: {}", fault.message), ..fault }),
     }
 }

@@ -114,6 +114,7 @@ impl Compiler<'_> {
             state.at += 1;
             let name = self.next_form(state, "into")?;
             let sym = self.variable_name(name)?;
+            self.charge(state.variables.len() as u64 / 4)?;
             if !state.variables.iter().any(|(other, _)| self.tree.symbol(*other) == Some(sym)) {
                 state.variables.push((name, first));
             }

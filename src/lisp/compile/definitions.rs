@@ -28,11 +28,15 @@ impl Compiler<'_> {
         let Some(number) = self.unit.functions.get(&sym).copied() else {
             return self.usage("(defun name (argument…) form…)");
         };
-        let rest = rest.to_vec();
+        let (rest, outer) = (rest.to_vec(), self.strict);
+        self.strict = self.is_last(sym, rest.first());
         self.plan(vec![
             act(move |c| c.lambda(sym, &rest, Some(sym))),
             Task::Op(Op::DefFun(number)),
-            act(move |c| c.done(mode)),
+            act(move |c| {
+                c.strict = outer;
+                c.done(mode)
+            }),
         ]);
         Ok(())
     }

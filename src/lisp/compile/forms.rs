@@ -220,11 +220,13 @@ impl Compiler<'_> {
         let usage = "(flet ((name (argument…) form…) …) form…)";
         let Some((list, body)) = args.split_first() else { return self.usage(usage) };
         let Some(list) = self.tree.items(*list).map(<[Id]>::to_vec) else { return self.usage(usage) };
-        let mut functions = Vec::new();
+        let (mut functions, mut signatures) = (Vec::new(), Vec::new());
         for function in list {
             match self.tree.items(function).map(<[Id]>::to_vec) {
                 Some(items) if items.len() >= 2 => {
+                    let takes = self.local_signature(&items[1..])?;
                     functions.push((self.function_name(items[0])?, items[1..].to_vec()));
+                    signatures.push(takes);
                 }
                 _ => return self.usage(usage),
             }
@@ -232,9 +234,9 @@ impl Compiler<'_> {
         let (scope, body) = (self.bindings.len(), body.to_vec());
         let (mut tasks, mut slots) = (Vec::new(), Vec::new());
         if recursive {
-            for (name, _) in &functions {
+            for ((name, _), takes) in functions.iter().zip(&signatures) {
                 self.emit(Op::Nil)?;
-                let slot = self.add(Space::Function, *name);
+                let slot = self.add_function(*name, takes.clone());
                 self.emit(Op::Bind(slot))?;
                 slots.push(slot);
             }
@@ -248,8 +250,8 @@ impl Compiler<'_> {
         }
         tasks.push(act(move |c| {
             if !recursive {
-                for name in names.iter().rev() {
-                    let slot = c.add(Space::Function, *name);
+                for (name, takes) in names.iter().zip(signatures).rev() {
+                    let slot = c.add_function(*name, takes);
                     c.emit(Op::Bind(slot))?;
                 }
             }

@@ -53,6 +53,7 @@ impl Compiler<'_> {
         let slots = optionals.len();
         let first = self.current().code.slots;
         for _ in 0..slots {
+            self.charge(1)?;
             self.add(Space::Variable, HIDDEN);
         }
         for Optional { name, default, given, slot } in optionals {
@@ -100,6 +101,17 @@ impl Compiler<'_> {
         }));
         self.plan(tasks);
         Ok(())
+    }
+
+    /// What a function with these parameters takes, without compiling it; `None` if they are not well-formed.
+    pub(super) fn lambda_list(&mut self, params: &[Id]) -> Compiled<Option<Code>> {
+        self.functions.push(Function::default());
+        let read = self.parameters(params);
+        let Function { code, .. } = self.functions.pop().unwrap_or_default();
+        match read {
+            Err((fault, span)) if fault.kind.is_limit() => Err((fault, span)),
+            read => Ok(read.is_ok().then_some(code)),
+        }
     }
 
     fn captures_of(&self, number: u32) -> bool {
@@ -179,6 +191,7 @@ impl Compiler<'_> {
             (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (mut rest, mut part, mut key_names) = (None, Part::Required, Vec::new());
         for id in params {
+            self.charge(1)?;
             let id = *id;
             let next = match self.tree.symbol(id) {
                 Some(names::OPTIONAL) => Some(Part::Optional),

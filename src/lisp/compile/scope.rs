@@ -1,8 +1,10 @@
 //! Variables, local functions and blocks: what a name means where it stands, and what closures capture.
 
-use super::super::code::Mode;
-use super::super::code::{Capture, Op};
+use std::rc::Rc;
+
+use super::super::code::{Capture, Code, Mode, Op};
 use super::super::fault::Kind;
+use super::super::hints;
 use super::super::names::{self, Sym, near};
 use super::super::syntax::{Id, Node};
 use super::{Binding, Compiled, Compiler, Place, Space, index};
@@ -20,7 +22,23 @@ impl Compiler<'_> {
 
     pub(super) fn add_at(&mut self, space: Space, name: Sym, level: usize, slot: u32) {
         self.visible.entry((space, name)).or_default().push(self.bindings.len());
-        self.bindings.push(Binding { space, name, level, slot, used: false, of_function: false });
+        self.bindings.push(Binding {
+            space,
+            name,
+            level,
+            slot,
+            used: false,
+            of_function: false,
+            takes: None,
+        });
+    }
+
+    pub(super) fn add_function(&mut self, name: Sym, takes: Option<Rc<Code>>) -> u32 {
+        let slot = self.add(Space::Function, name);
+        if let Some(last) = self.bindings.last_mut() {
+            last.takes = takes;
+        }
+        slot
     }
 
     pub(super) fn leave(&mut self, count: usize) {
@@ -38,8 +56,9 @@ impl Compiler<'_> {
     }
 
     /// Where a binding is found from the current function; functions between capture it.
-    pub(super) fn place(&mut self, binding: usize) -> Place {
+    pub(super) fn place(&mut self, binding: usize) -> Compiled<Place> {
         let Binding { level, slot, .. } = self.bindings[binding];
+        self.charge((self.functions.len() - 1 - level) as u64)?;
         let mut from = Capture::Slot(slot);
         for inner in level + 1..self.functions.len() {
             if let Capture::Slot(slot) = from {
@@ -53,14 +72,14 @@ impl Compiler<'_> {
             }
             from = Capture::Outer(at);
         }
-        match from {
+        Ok(match from {
             Capture::Slot(slot) => Place::Slot(slot),
             Capture::Outer(at) => Place::Capture(at),
-        }
+        })
     }
 
     pub(super) fn get(&mut self, binding: usize) -> Compiled {
-        let op = match self.place(binding) {
+        let op = match self.place(binding)? {
             Place::Slot(slot) => Op::Get(slot),
             Place::Capture(at) => Op::CapGet(at),
         };
@@ -114,6 +133,7 @@ impl Compiler<'_> {
         let others = self.bindings.iter().filter(|binding| binding.space == Space::Variable).map(|b| b.name);
         let others: Vec<Sym> = others.chain(self.unit.global_names.iter().copied()).collect();
         let hint = match near(&name, others.iter().map(|other| self.core.names.name(*other))) {
+            _ if hints::sign(&name).is_some() => hints::sign(&name).unwrap_or_default().to_owned(),
             Some(near) => format!("Did you mean {near}?"),
             None => "Bind it with let, or define it with defvar.".to_owned(),
         };
@@ -122,7 +142,7 @@ impl Compiler<'_> {
 
     pub(super) fn set_variable(&mut self, sym: Sym) -> Compiled {
         let op = if let Some(binding) = self.find(Space::Variable, sym) {
-            match self.place(binding) {
+            match self.place(binding)? {
                 Place::Slot(slot) => Op::Set(slot),
                 Place::Capture(at) => Op::CapSet(at),
             }

@@ -9,6 +9,9 @@ use super::super::core::{Result, Val};
 use super::super::fault::{Fault, Kind};
 use super::{Machine, Stop};
 
+/// The most bytes of a prompt and its system prompt together: a message of the most bytes goes in, and as much beside it.
+const MAX_QUESTION: usize = 2 << 20;
+
 impl Machine {
     /// The question on top of the stack.
     pub(super) fn question(&mut self, floor: usize) -> Result<Stop> {
@@ -30,7 +33,7 @@ impl Machine {
             Fault::new(Kind::Arguments, "ask-neuro needs a prompt")
                 .hint("Write (ask-neuro prompt :system-prompt text).")
         };
-        let mut texts = Vec::new();
+        let (mut texts, mut size) = (Vec::new(), 0);
         let system = match args.as_slice() {
             [_] => None,
             [_, Val::Key(key), system] if self.core.names.name(*key) == "system-prompt" => Some(*system),
@@ -41,6 +44,13 @@ impl Machine {
                 return Err(builtin::named_as("ask-neuro", self.core.wrong("a string", value)));
             };
             let text = Arc::clone(&self.core.text(at).text);
+            size += text.len();
+            if size > MAX_QUESTION {
+                // Not a limit of the call: the note may catch it and ask for less.
+                let message = format!("ask-neuro is given more than {} MiB", MAX_QUESTION >> 20);
+                return Err(Fault::new(Kind::Effect, message)
+                    .hint("That is for the prompt and the system prompt together. Leave something out."));
+            }
             self.core.take(text.len())?;
             texts.push(text.to_string());
         }

@@ -128,6 +128,28 @@ fn wrong_questions() {
 }
 
 #[test]
+fn a_question_has_only_so_many_bytes() {
+    let text = |bytes: usize| format!("(make-string {bytes} :initial-element #\\x)");
+    let most = 2 << 20;
+    let (questions, _) = ask(&format!("(g {})", text(most)), &["x"]).unwrap();
+    assert_eq!(questions[0].len(), most + "!".len());
+    let two = |a: usize, b: usize| format!("(ask-neuro {} :system-prompt {})", text(a), text(b));
+    assert_eq!(ask(&two(most - 10, 10), &["x"]).unwrap().0.len(), 1);
+    // Bytes, not characters.
+    let wide = format!("(g (make-string {} :initial-element #\\é))", most / 2 + 1);
+    for form in [format!("(g {})", text(most + 1)), two(most - 10, 11), two(11, most - 10), wide] {
+        let error = ask(&form, &["x"]).unwrap_err();
+        assert_eq!(
+            (error.kind, error.message.as_str()),
+            (Kind::Effect, "ask-neuro is given more than 2 MiB")
+        );
+        assert!(error.hint.contains("together") && error.form.starts_with("(ask-neuro"), "{error}");
+    }
+    let caught = format!("(handler-case (g {}) (error (e) (g (princ-to-string e))))", text(most + 1));
+    assert_eq!(ask(&caught, &["x"]).unwrap().0, ["ask-neuro is given more than 2 MiB!"]);
+}
+
+#[test]
 fn a_trigger_may_not_ask() {
     let program = load("(defun f () (ask-neuro \"x\")) (defskill :a :neuro #'ask-neuro)").unwrap();
     for mode in [Mode::Trigger, Mode::Gate] {

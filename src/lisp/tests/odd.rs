@@ -161,6 +161,8 @@ pub const ODD: &[(&str, &str)] = &[
     ("(format nil \"~{~a: ~a~%~}\" '(:a 1 :b 2))", "\"A: 1\nB: 2\n\""),
     ("(format nil \"~{~a~^~%~}\" '(1 2))", "\"1\n2\""),
     ("(format nil \"~{~#[none~;one~:;many~]~}\" nil)", "\"\""),
+    ("(format nil \"~{~#[~;~a~;~a and ~a~:;~@{~a~#[~;, and ~:;, ~]~}~]~}\" '(1 2 3))", "\"1, 2, and 3\""),
+    ("(format nil \"~#[none~;one~:;many~]~a\" 1 2)", "\"many1\""),
     ("(format nil \"a~\n   b\")", "\"ab\""),
     ("(format nil \"~5a|~5@a|~5d|~5,'*d\" \"ab\" \"ab\" 12 12)", "\"ab   |   ab|   12|***12\""),
     ("(format nil \"~2,'0d:~2,'0d\" 5 7)", "\"05:07\""),

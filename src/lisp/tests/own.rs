@@ -221,15 +221,15 @@ fn an_error_names_its_place() {
 fn later_definitions_win() {
     let text = "(defun f () \"Says one.\")\n(defun g () (f))\n(defun f () \"Doc.\" 2)\n(defvar *a* 1)\n(defvar *a* 2)\n\
                 (defparameter *b* 1)\n(defparameter *b* 2)(defconstant +c+ 3)\n(setf *b* (+ *b* +c+))\
-                (defskill :s :trigger #'f) (defun f () 3)";
+                (defun h () 1) (defskill :s :trigger #'h) (defun h (e) (f)) (defun f () 3)";
     let program = load(text).unwrap();
     assert_eq!(call(&program, "g", vec![]).unwrap(), Outcome::Value(Datum::Int(3)));
     assert_eq!(program.variable("*A*"), Some(Datum::Int(1)));
     assert_eq!(program.variable("*b*"), Some(Datum::Int(5)));
     let trigger = program.skills()[0].trigger.unwrap();
-    let outcome = program.call(trigger, vec![], Mode::Trigger, Arc::new(()), roomy()).run();
+    let outcome = program.call(trigger, vec![Datum::Nil], Mode::Trigger, Arc::new(()), roomy()).run();
     assert_eq!(outcome.unwrap(), Outcome::Value(Datum::Int(3)));
-    assert_eq!(program.functions().collect::<Vec<_>>(), ["f", "g"]);
+    assert_eq!(program.functions().collect::<Vec<_>>(), ["f", "g", "h"]);
 }
 
 #[test]
@@ -262,7 +262,7 @@ fn global_variables_are_dynamic() {
 
 #[test]
 fn skills() {
-    let text = "(in-package :org-agent)\n(defun f (e) e)\n
+    let text = "(in-package :org-agent)\n(defun f (e &optional f) e)\n
 (defskill :Skill-Chat :priority 100 :trigger #'f :neuro 'f :symbolic (lambda (a e) (list a e))
   :dependencies (list :a \"B\" 'c) :description \"Chats.\" :capabilities '(:shell))
 (defskill :name \"Other\" :probabilistic nil :deterministic #'f)
@@ -309,12 +309,12 @@ fn what_a_call_sees_and_says() {
 
 #[test]
 fn a_function_belongs_to_its_program() {
-    let one = load("(defskill :a :trigger (let ((x 1)) (lambda () x)))").unwrap();
+    let one = load("(defskill :a :trigger (let ((x 1)) (lambda (e) x)))").unwrap();
     let two = load("(defun f () 1)").unwrap();
     let trigger = one.skills()[0].trigger.unwrap();
     let error = two.call(trigger, vec![], Mode::Gate, Arc::new(()), roomy()).run().unwrap_err();
     assert!(error.message.contains("another program"), "{error}");
-    assert!(one.clone().call(trigger, vec![], Mode::Gate, Arc::new(()), roomy()).run().is_ok());
+    assert!(one.clone().call(trigger, vec![Datum::Nil], Mode::Gate, Arc::new(()), roomy()).run().is_ok());
 }
 
 #[test]
