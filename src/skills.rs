@@ -1,9 +1,10 @@
-//! Where skills come from: embedded notes and the user's directory, read again when they change.
+//! Where skills come from: embedded notes and the user's directory, read again when they change, and the files of folders.
 //!
 //! The only place that knows skill files on disk. What a note means is [`crate::skill`]'s business.
 
 mod builtin;
 mod files;
+mod resources;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use crate::skill::{Content, Given, Origin, Shelf, Workshop};
 use files::Files;
 
 pub use builtin::NOTES as BUILTIN;
+pub use resources::{list as resources, load};
 pub use watch::{Watch, watch};
 
 /// How the file of a built-in note begins where it is shown.
@@ -91,9 +93,11 @@ impl Library {
         &self.directory
     }
 
-    /// Adds a note that lies elsewhere, after all others; the name under which it is shown. One that is there already
-    /// is not added again.
+    /// Adds a note or a folder that lies elsewhere, after all others; the name under which it is shown. One that is
+    /// there already is not added again.
     pub fn add(&mut self, path: &Path) -> String {
+        let folder = path.is_dir().then(|| files::in_folder(path));
+        let path = folder.as_deref().unwrap_or(path);
         let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let same = |file: &str| Path::new(file).canonicalize().is_ok_and(|other| other == real);
         let there = self.given.iter().find(|note| note.origin != Origin::Builtin && same(&note.file));

@@ -26,12 +26,17 @@ impl Skill {
             .filter(|other| other.name == self.name)
             .map(|other| json!({"origin": other.origin.as_str(), "file": other.file}))
             .collect();
+        let folder = self.folder();
         json!({
-            "name": self.name, "priority": self.priority, "origin": self.origin.as_str(),
+            "name": self.name, "format": self.format.as_str(), "priority": self.priority, "origin": self.origin.as_str(),
             "state": self.state(shelf), "description": self.description, "title": self.title, "id": self.id,
             "tags": self.tags, "capabilities": self.capabilities, "dependencies": self.dependencies,
             "trigger": self.trigger.is_some(), "neuro": self.neuro.is_some(),
             "symbolic": self.symbolic.is_some(), "file": self.file, "line": self.line, "sha256": self.sha256,
+            "license": folder.and_then(|folder| folder.license.as_ref()),
+            "compatibility": folder.and_then(|folder| folder.compatibility.as_ref()),
+            "metadata": folder.map(|folder| &folder.metadata),
+            "allowedTools": folder.map_or(&[][..], |folder| &folder.allowed_tools),
             "problem": self.problem(shelf).map(Problem::to_json), "shadows": shadows,
         })
     }
