@@ -231,7 +231,9 @@ fn history_stands_turn_by_turn() {
                 HistoryItem::User { text, .. } => text,
                 HistoryItem::Assistant { sexp } => sexp,
                 HistoryItem::CommandResult { command, .. } => format!("${command}"),
-                HistoryItem::NoSkill { name } => panic!("nothing asked for {name}"),
+                HistoryItem::NoSkill { name, .. } | HistoryItem::SkillAgain { name } => {
+                    format!("asked for {name}")
+                }
             })
             .collect()
     };
