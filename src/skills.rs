@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use crate::config::{Config, Paths, Source};
 use crate::lisp::Environment;
-use crate::skill::{Content, Given, Origin, Shelf, Workshop};
+use crate::skill::{Content, Given, Origin, Shelf, Skill, Workshop};
 use files::Files;
 
 pub use builtin::NOTES as BUILTIN;
@@ -39,6 +39,15 @@ pub fn environment(config: &Config, env: impl Fn(&str) -> Option<String>) -> Arc
         }
     }
     Arc::new(seen)
+}
+
+/// Everything that is known of a skill, with the files of a folder.
+#[must_use]
+pub fn describe(skill: &Skill, shelf: &Shelf) -> serde_json::Value {
+    let files = skill.folder().map(|folder| resources(&folder.root).0).unwrap_or_default();
+    let mut object = skill.to_json_in_full(shelf);
+    object["resources"] = files.into();
+    object
 }
 
 /// All notes, and the skills they make.
