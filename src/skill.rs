@@ -191,6 +191,8 @@ pub struct Problem {
     pub form: String,
     /// Whether an earlier version of the note goes on working.
     pub kept: bool,
+    /// Whether it is only about form: everything that matters works. It is said to who looks, and not in every chat.
+    pub minor: bool,
 }
 
 impl fmt::Display for Problem {
@@ -251,6 +253,7 @@ fn hidden_by(skill: &Skill, by: &Skill) -> Problem {
         hint: "Give one of them another name, or remove the file that is not wanted.".to_owned(),
         form: String::new(),
         kept: false,
+        minor: false,
     }
 }
 
@@ -268,6 +271,7 @@ fn silenced_by(skill: &Skill, by: &Skill) -> Problem {
         hint: "Give the folder another name, unless that is meant.".to_owned(),
         form: String::new(),
         kept: false,
+        minor: false,
     }
 }
 
@@ -345,6 +349,11 @@ impl Shelf {
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems
+    }
+
+    /// What is wrong and concerns who uses skills, not only who writes them.
+    pub fn serious(&self) -> impl Iterator<Item = &Problem> {
+        self.problems.iter().filter(|problem| !problem.minor)
     }
 
     /// The skills that others of the same name stand in front of.

@@ -183,7 +183,10 @@ impl Workshop {
         let content = &given.content;
         let Ok(read) = &content.read else { return false };
         let Some((folder, warnings)) = &read.folder else { return false };
-        let warn = |wrong: &NoteError| slot.problem(wrong.line, &wrong.message, wrong.hint);
+        let warn = |wrong: &NoteError| Problem {
+            minor: true,
+            ..slot.problem(wrong.line, &wrong.message, wrong.hint)
+        };
         slot.warnings = warnings.iter().map(warn).collect();
         slot.works = true;
         if slot.state.good.as_ref().is_some_and(|good| Arc::ptr_eq(&good.content, content)) {
@@ -330,6 +333,7 @@ impl Slot<'_> {
             hint: hint.into(),
             form: String::new(),
             kept: false,
+            minor: false,
         }
     }
 

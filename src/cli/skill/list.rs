@@ -75,6 +75,6 @@ pub(super) fn text(args: &Args, library: &Library) -> String {
 fn without_skill(problem: &Problem, shelf: &Shelf) -> Value {
     json!({
         "name": problem.name, "origin": problem.origin.as_str(), "state": problem.state(shelf), "file": problem.file,
-        "line": problem.line, "problem": problem.to_json(),
+        "line": problem.line, "problem": problem.to_json(shelf),
     })
 }

@@ -170,9 +170,9 @@ fn nodes(text: &str) -> Result<Vec<Node>, Wrong> {
             return wrong(format!("there are more than {MAX_NODES} values"));
         }
         let container = !matches!(kind, Kind::Scalar(..));
-        match open.last().and_then(|above| nodes.get_mut(*above)).map(|node| &mut node.kind) {
-            Some(Kind::List(items) | Kind::Map(items)) => items.push(at),
-            _ => {}
+        let above = open.last().and_then(|above| nodes.get_mut(*above)).map(|node| &mut node.kind);
+        if let Some(Kind::List(items) | Kind::Map(items)) = above {
+            items.push(at);
         }
         nodes.push(Node { line, kind, span: (start, end) });
         if container {
@@ -202,7 +202,7 @@ fn mend(text: &str, line: usize, repaired: &[usize]) -> Option<(usize, String)> 
             let (key, value) = plain(lines[at])?;
             let goes_on = continuation(&lines, at);
             // The parser may notice at the beginning of the next line.
-            let distance = last.checked_sub(at + goes_on).unwrap_or(0);
+            let distance = last.saturating_sub(at + goes_on);
             // What stands in the value of another key is a part of that.
             (distance <= 1).then(|| ((distance, indent(key), last - at), at, goes_on, key, value))
         })
