@@ -322,11 +322,15 @@ fn unknown(definitions: &[&Definition], needs: &[Need]) -> Vec<Need> {
     more
 }
 
+fn is_skill_md(name: &str) -> bool {
+    name.eq_ignore_ascii_case("SKILL.md")
+}
+
 impl Slot<'_> {
     fn problem(&self, line: usize, message: impl Into<String>, hint: impl Into<String>) -> Problem {
         Problem {
             file: self.given.file.clone(),
-            name: self.names().first().cloned(),
+            name: self.names().first().cloned().or_else(|| self.is_folder().then(|| self.stem())),
             origin: self.given.origin,
             line,
             message: message.into(),
@@ -344,9 +348,14 @@ impl Slot<'_> {
         given.or_else(|| good.and_then(|read| read.as_ref().ok()))
     }
 
-    /// Whether it is a folder, as far as that can be read.
+    /// Whether it is a folder, whatever can be read of it.
     fn is_folder(&self) -> bool {
-        self.read().is_some_and(|read| read.folder.is_some())
+        self.read().is_some_and(|read| read.folder.is_some()) || self.path().next().is_some_and(is_skill_md)
+    }
+
+    /// The parts of its path, the last first.
+    fn path(&self) -> impl Iterator<Item = &str> {
+        self.given.file.rsplit(['/', '\\'])
     }
 
     /// The names of its skills.
@@ -368,9 +377,9 @@ impl Slot<'_> {
         )
     }
 
-    /// The name of the file without its directory and ending, lower case.
+    /// The name of the file without its directory and ending, or that of the folder; lower case.
     fn stem(&self) -> String {
-        let name = self.given.file.rsplit(['/', '\\']).next().unwrap_or_default();
+        let name = self.path().find(|part| !is_skill_md(part)).unwrap_or_default();
         name.strip_suffix(".org").unwrap_or(name).to_lowercase()
     }
 

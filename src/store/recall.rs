@@ -129,9 +129,10 @@ const HISTORY: &str = "SELECT m.kind, l.body, a.input, a.output
              AND NOT EXISTS (SELECT 1 FROM model_calls c WHERE c.turn = t.id))
      ORDER BY m.place DESC, m.position DESC LIMIT ?3";
 
-/// The newest are enough: a prompt has room for less.
+/// Without the files of folders. The newest are enough: a prompt has room for less.
 const SKILLS: &str = "SELECT a.input, a.output FROM chat_actions a LEFT JOIN turns t ON t.id = a.turn
      WHERE a.session = ?1 AND a.module = 'skill' AND a.status = 'done' AND a.turn <> ?2
+         AND a.input NOT LIKE '%/%'
          AND coalesce(t.place, a.position) <= coalesce((SELECT place FROM turns WHERE id = ?2), 9223372036854775807)
      ORDER BY coalesce(t.place, a.position) DESC, a.position DESC LIMIT 32";
 

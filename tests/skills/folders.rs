@@ -167,7 +167,7 @@ fn what_can_not_be_read_says_why_and_the_last_version_goes_on() {
     ] {
         assert!(problems.iter().any(|problem| problem.starts_with(part)), "{part} is not in {problems:#?}");
     }
-    assert!(home.shelf().problems().iter().all(|problem| !problem.hint.is_empty()));
+    assert!(home.shelf().problems().iter().all(|problem| !problem.hint.is_empty() && problem.name.is_some()));
     let shelf = home.shelf();
     let state = |name: &str| {
         let problem = shelf.problems().iter().find(|problem| problem.file.contains(name)).unwrap();
@@ -285,6 +285,11 @@ fn the_command_shows_checks_and_begins_folders() {
     assert_eq!((&shown["allowedTools"][1], &shown["metadata"]["by"]), (&"Bash(x y)".into(), &"ada".into()));
     let (_, out, _) = skill(home.path(), &["list"]);
     assert!(out.contains("pdf-forms  folder  user     warn  Does pdf-forms things."), "{out}");
+    put(home.path(), "silent/SKILL.md", "---\nname: silent\n---\nx\n");
+    let (status, _, error) = skill(home.path(), &["show", "silent"]);
+    assert!(status == 1 && error.contains("silent/SKILL.md:1: there is no description"), "{error}");
+    let (status, _, error) = skill(home.path(), &["test", "pdf-forms"]);
+    assert!(status != 0 && error.contains("pdf-forms is a folder and has no code to test"), "{error}");
     let (status, out, _) = skill(home.path(), &["check", "skills/pdf-forms/SKILL.md"]);
     assert!(status == 1 && out.contains("pdf-forms/SKILL.md:9: the key version"), "{out}");
     // One that lies elsewhere, and where one is.
