@@ -84,6 +84,9 @@ fn what_is_no_yaml_is_taken_as_text_and_said() {
             ["3: the value in this line is no YAML; it is taken as text, as it stands"]
         );
     }
+    let text = read("---\nname: pdf\ndescription: d\nallowed-tools:\n  - *\n  - Read\n  - `x`\n---\nx\n");
+    assert_eq!(text.allowed_tools, ["*", "Read", "`x`"]);
+    assert_eq!(text.warnings.iter().map(|warning| warning.line).collect::<Vec<_>>(), [5, 7]);
     let text = read(
         "---\nname: pdf\ndescription: d\nmetadata:\n  note: a: b\n  other: x\ncompatibility: c: d\n---\nx\n",
     );

@@ -234,8 +234,14 @@ fn continuation(lines: &[&str], at: usize) -> usize {
     reach.enumerate().filter(|(_, next)| !blank(next)).last().map_or(0, |(offset, _)| offset + 1)
 }
 
-/// The key with its colon, and the value, of a line that has a plain one.
+/// The key with its colon, or the mark of an item in a list, and the value of a line that has a plain one.
 fn plain(line: &str) -> Option<(&str, &str)> {
+    if line.trim_start_matches(' ').starts_with("- ") {
+        let (mark, value) = line.split_at(indent(line) + 1);
+        let is_text =
+            !value.trim_start().starts_with(['"', '\'', '|', '>', '#', '-']) && !value.trim().is_empty();
+        return is_text.then_some((mark, value));
+    }
     let colon = line.find(':')?;
     let (key, value) = line.split_at(colon + 1);
     let word = key[..colon].trim_start_matches(' ');
