@@ -20,10 +20,11 @@
 ;;; Commentary:
 
 ;; A skill is a literate Org note with a little Lisp, which the server
-;; reads and runs; this Emacs never evaluates it.  Here stand the
-;; commands for who writes one: list, show, new, check, test.  What is
-;; wrong with a note that was just saved is told in every chat, above the
-;; input area, until it is mended.
+;; reads and runs; this Emacs never evaluates it.  Or it is a folder with
+;; a SKILL.md, which the model reads.  Here stand the commands for who
+;; writes one: list, show, new, check, test.  What is wrong with a note
+;; that was just saved is told in every chat, above the input area, until
+;; it is mended.  In the input area, /NAME completes.
 
 ;;; Code:
 
@@ -35,6 +36,10 @@
 
 (defvar org-agent--skill-problems nil
   "What is wrong with notes, as the server told it last.")
+
+(defvar org-agent--skill-calls nil
+  "What can be called by /NAME: names with what they are for.
+Nil if the server was not asked since something changed.")
 
 (defvar-local org-agent--skill-overlay nil
   "Shows in this buffer what is wrong with notes.")
@@ -50,6 +55,7 @@
 (defun org-agent--skills-told (params)
   "Note the problems in PARAMS, and show them in every chat."
   (let ((before org-agent--skill-problems))
+    (setq org-agent--skill-calls nil)
     (setq org-agent--skill-problems (append (plist-get params :problems) nil))
     (dolist (buffer (org-agent--chats))
       (with-current-buffer buffer
@@ -89,10 +95,11 @@
 
 (defun org-agent--skill-words (problem)
   "Return PROBLEM in one line."
-  (format "A skill does not work%s: %s%s: %s"
-          (if (org-agent--true-p (plist-get problem :kept))
-              " any more (it goes on as it was)"
-            "")
+  (format "%s: %s%s: %s"
+          (cond ((org-agent--true-p (plist-get problem :kept))
+                 "A skill does not work any more (it goes on as it was)")
+                ((equal (plist-get problem :state) "warn") "About a skill")
+                (t "A skill does not work"))
           (plist-get problem :file)
           (let ((line (plist-get problem :line)))
             (if (and (natnump line) (> line 0)) (format ":%d" line) ""))
@@ -139,9 +146,10 @@ WHAT is a word for the buffer's name."
                         `(,(org-agent--executable) "skill" ,@arguments) " "))))
 
 (defun org-agent--skill-file ()
-  "Return the file of this buffer if it can be a note, saved if the user agrees."
+  "Return the file of this buffer if it can be a skill, saved if the user agrees."
   (when (and buffer-file-name (not (file-remote-p buffer-file-name))
-             (derived-mode-p 'org-mode))
+             (or (derived-mode-p 'org-mode)
+                 (equal (file-name-nondirectory buffer-file-name) "SKILL.md")))
     (when (and (buffer-modified-p)
                (y-or-n-p (format "Save %s? " buffer-file-name)))
       (save-buffer))
@@ -232,6 +240,10 @@ until the process is killed with \\<compilation-mode-map>\\[kill-compilation]."
                      '((:trigger "trigger") (:neuro "prompt") (:symbolic "gate"))))
    ", "))
 
+(defun org-agent--skill-folder-p (skill)
+  "Return non-nil if SKILL is a folder, which has no code."
+  (equal (plist-get skill :format) "folder"))
+
 (defun org-agent--skill-shown (skill)
   "Show SKILL in a buffer of its own, as text that nothing acts upon."
   (with-current-buffer (get-buffer-create "*org-agent skill*")
@@ -242,7 +254,12 @@ until the process is killed with \\<compilation-mode-map>\\[kill-compilation]."
       (pcase-dolist (`(,title ,value)
                      `(("Origin" ,(plist-get skill :origin))
                        ("File" ,(plist-get skill :file))
-                       ("Priority" ,(number-to-string (plist-get skill :priority)))
+                       ("Priority" ,(if (org-agent--skill-folder-p skill) ""
+                                      (number-to-string (plist-get skill :priority))))
+                       ("License" ,(or (plist-get skill :license) ""))
+                       ("Needs" ,(or (plist-get skill :compatibility) ""))
+                       ("Names" ,(string-join (plist-get skill :allowedTools) ", "))
+                       ("Files" ,(string-join (plist-get skill :resources) " "))
                        ("Has" ,(org-agent--skill-parts skill))
                        ("Builds on" ,(string-join (plist-get skill :dependencies) ", "))
                        ("Functions" ,(string-join (plist-get skill :functions) " "))))
@@ -320,15 +337,17 @@ until the process is killed with \\<compilation-mode-map>\\[kill-compilation]."
   "Return the row of SKILL."
   (list skill
         (vector (plist-get skill :name)
-                (number-to-string (plist-get skill :priority))
+                (if (org-agent--skill-folder-p skill) "folder"
+                  (number-to-string (plist-get skill :priority)))
                 (plist-get skill :origin)
                 (plist-get skill :state)
                 (replace-regexp-in-string
                  "\n" " " (plist-get skill :description)))))
 
 (defun org-agent--skill-broken-entry (problem)
-  "Return the row of PROBLEM if it is about a note of which nothing works."
-  (unless (org-agent--true-p (plist-get problem :kept))
+  "Return the row of PROBLEM if it is about a skill of which nothing works."
+  (unless (or (org-agent--true-p (plist-get problem :kept))
+              (equal (plist-get problem :state) "warn"))
     (list problem
           (vector (or (plist-get problem :name)
                       (file-name-base (plist-get problem :file)))
@@ -352,6 +371,63 @@ until the process is killed with \\<compilation-mode-map>\\[kill-compilation]."
   "Visit the note of the skill on this line."
   (interactive nil org-agent-skills-mode)
   (org-agent--skill-visit (org-agent--skill-at-point)))
+
+;;;; Calling one by its name
+
+(defun org-agent--skill-ask-calls (then)
+  "Ask the server which skills can be called by /NAME, and call THEN."
+  (org-agent--request
+   'orgAgent/skills/list (list :limit 500)
+   (lambda (result)
+     (setq org-agent--skill-calls
+           (delq nil (mapcar #'org-agent--skill-call
+                             (plist-get result :items))))
+     (funcall then))
+   (lambda (_words _code) (funcall then))))
+
+(defun org-agent--skill-call (skill)
+  "Return name and description of SKILL if it can be called.
+The rest acts by itself, or is there for other notes."
+  (and (or (org-agent--skill-folder-p skill)
+           (and (string-empty-p (org-agent--skill-parts skill))
+                (not (equal (plist-get skill :origin) "builtin"))))
+       (cons (plist-get skill :name) (plist-get skill :description))))
+
+(defun org-agent--skill-calls ()
+  "Return what can be called by /NAME.
+The server is waited for once, and not for long."
+  (unless org-agent--skill-calls
+    (let ((asked t))
+      (org-agent--skill-ask-calls (lambda () (setq asked nil)))
+      (with-timeout (1) (while asked (accept-process-output nil 0.05)))))
+  org-agent--skill-calls)
+
+(defun org-agent--skill-complete ()
+  "Complete the name of a skill behind a slash that begins the input."
+  (let ((input (org-agent--input))
+        (here (point)))
+    (when (and input (> here (cdr input)))
+      (save-excursion
+        (goto-char (cdr input))
+        (skip-chars-forward " \t\r\n")
+        (when (eq (char-after) ?/)
+          (forward-char)
+          (let ((beg (point)))
+            (skip-chars-forward "^/ \t\r\n")
+            (when (<= beg here (point))
+              (list beg (point) (org-agent--skill-calls)
+                    :exclusive 'no
+                    :annotation-function
+                    (lambda (name)
+                      (concat "  " (truncate-string-to-width
+                                    (or (cdr (assoc name org-agent--skill-calls)) "")
+                                    60 nil nil t)))))))))))
+
+(defun org-agent--skill-completes ()
+  "Let /NAME complete in this chat."
+  (add-hook 'completion-at-point-functions #'org-agent--skill-complete nil t))
+
+(add-hook 'org-agent-chat-mode-hook #'org-agent--skill-completes)
 
 (provide 'org-agent-skills)
 ;;; org-agent-skills.el ends here

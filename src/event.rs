@@ -15,7 +15,7 @@ use crate::ids::{ActuationId, EventId, SessionId, TurnId};
 use crate::outgoing::Actuation;
 use crate::record::Look;
 use crate::reply::{Failure, Piece};
-use crate::skill::Shelf;
+use crate::skill::{Loaded, Shelf};
 use crate::verify::Verified;
 
 pub use crate::request::{
@@ -81,6 +81,13 @@ pub enum Event {
         attempt: u32,
         /// What they made of it.
         looked: Option<Box<LookedAt>>,
+    },
+    /// A skill, or a file of one, was loaded for a turn; or why there is none.
+    Loaded {
+        /// For which turn.
+        turn: TurnId,
+        /// What was loaded.
+        loaded: std::result::Result<Loaded, String>,
     },
     /// Notes on the disk have changed.
     Skills,

@@ -249,6 +249,7 @@ impl Kernel {
             Event::Cast { turn, cast } => self.cast(&turn, cast),
             Event::Made { turn, made } => self.made(&turn, made),
             Event::Gated { turn, attempt, looked } => self.gated(&turn, attempt, looked),
+            Event::Loaded { turn, loaded } => self.loaded(&turn, loaded),
             Event::Skills => self.refresh_skills(None),
             Event::Reload(reply) => self.refresh_skills(Some(reply)),
             Event::Shelf(shelf, reply) => self.shelved(shelf, reply),
@@ -310,7 +311,8 @@ impl Kernel {
                 Effect::Consult(question) => self.consult(id, question),
                 Effect::Answer(text) => self.answered(id, text),
                 Effect::Gate(action) => self.gate(id, action),
-                Effect::Activate(name) => self.activate(id, &name),
+                Effect::Activate(name) => self.activate(id, name),
+                Effect::Summon(name) => self.summon(id, name),
                 Effect::StopModel => drop(self.calls.remove(id)),
                 Effect::RetryIn(time) => {
                     let (events, turn) = (self.internal.clone(), id.clone());

@@ -5,14 +5,17 @@
 //! canonical actions they were, so that a model never sees prose as its own.
 
 mod mandate;
+mod select;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::ids::hex;
 use crate::record::{Attachment, AttachmentKind, Outcome, Status};
+use crate::skill::Origin;
 
 pub use mandate::{introduction, system};
+pub use select::{SKILLS, keep, shows};
 
 /// How many messages of the session a prompt holds at most.
 pub const MESSAGES: usize = 50;
@@ -89,17 +92,26 @@ pub enum HistoryItem {
         /// What came of it.
         outcome: Outcome,
     },
-    /// A skill that the model loaded.
+    /// A skill that the model or the user loaded, or one of its files.
     Skill {
-        /// Its name.
+        /// Its name; for a file, then a slash and its path.
         name: String,
-        /// What its note says, without code.
+        /// What its note says, without code; or the text of the file.
         text: String,
+        /// Where the skill comes from.
+        origin: Origin,
+    },
+    /// A skill that was asked for again while its text is there, unchanged.
+    SkillAgain {
+        /// The name.
+        name: String,
     },
     /// A skill that was asked for and cannot be had.
     NoSkill {
         /// The name asked for.
         name: String,
+        /// Why it cannot.
+        why: String,
     },
 }
 
@@ -113,7 +125,22 @@ impl HistoryItem {
                 let wrote = !(outcome.stdout.is_empty() && outcome.stderr.is_empty());
                 wrote.then(|| format!("the output of {:?}", &command[..command.floor_char_boundary(60)]))
             }
-            Self::Assistant { .. } | Self::Skill { .. } | Self::NoSkill { .. } => None,
+            // What the user has in their own directory is theirs; what comes with a project is somebody's.
+            Self::Skill { name, origin: Origin::Project, .. } => {
+                Some(format!("the project's skill {:?}", &name[..name.floor_char_boundary(60)]))
+            }
+            Self::Assistant { .. } | Self::Skill { .. } | Self::SkillAgain { .. } | Self::NoSkill { .. } => {
+                None
+            }
+        }
+    }
+
+    /// The name of the skill whose own text this is, and not that of one of its files.
+    #[must_use]
+    pub fn body(&self) -> Option<&str> {
+        match self {
+            Self::Skill { name, .. } if !name.contains('/') => Some(name),
+            _ => None,
         }
     }
 
@@ -124,9 +151,10 @@ impl HistoryItem {
             Self::User { text, context } => {
                 text.len() + context.iter().map(|item| item.text.len()).sum::<usize>()
             }
-            Self::Assistant { sexp: text } | Self::NoSkill { name: text } | Self::Skill { text, .. } => {
-                text.len()
-            }
+            Self::Assistant { sexp: text }
+            | Self::SkillAgain { name: text }
+            | Self::NoSkill { why: text, .. }
+            | Self::Skill { text, .. } => text.len(),
             Self::CommandResult { command, outcome } => {
                 command.len() + outcome.stdout.len() + outcome.stderr.len()
             }
@@ -134,39 +162,28 @@ impl HistoryItem {
     }
 }
 
-/// The messages to send: the system prompt that begins with `opening`, as much of the history as fits, with `said` in
-/// the place of the user's last words if a skill put it there, and a repair message if the last reply was rejected.
+/// The messages to send: the system prompt that begins with `opening` and tells of the skills in `catalogue`, as much of
+/// the history as fits, with `said` in the place of the user's last words if a skill put it there, and a repair message
+/// if the last reply was rejected.
 ///
 /// Neighbours of the same role are joined: chat templates of many models insist on alternation.
 #[must_use]
 pub fn build(
     opening: &str,
+    catalogue: &str,
     history: &[HistoryItem],
     said: Option<&str>,
     repair: Option<&str>,
 ) -> Vec<Message> {
-    let mut recent: Vec<Message> = Vec::new();
-    let mut spent = repair.map_or(0, estimate);
-    // What is to be answered, and all that was done about it so far, is never left out.
-    let asked = history.iter().rev().position(|item| matches!(item, HistoryItem::User { .. }));
-    for (at, item) in history.iter().rev().take(MESSAGES).enumerate() {
-        let message = match (item, said) {
-            (HistoryItem::User { context, .. }, Some(said)) if asked == Some(at) => user(said, context),
-            _ => render(item),
-        };
-        spent += estimate(&message.text);
-        if spent > BUDGET && asked.is_none_or(|asked| at > asked) {
-            break;
-        }
-        recent.push(message);
-    }
+    let select::Selection { mut recent, kept } = select::select(history, said, repair.map_or(0, estimate));
     // Many chat templates refuse a conversation that the assistant opens.
-    while recent.last().is_some_and(|message| message.role == Role::Assistant) {
+    while recent.last().is_some_and(|pick| pick.message.role == Role::Assistant) {
         recent.pop();
     }
-    let mut messages = vec![Message { role: Role::System, text: system(opening) }];
+    let recent = recent.into_iter().chain(kept).map(|pick| pick.message);
+    let mut messages = vec![Message { role: Role::System, text: system(opening, catalogue) }];
     let tail = repair.map(|text| Message { role: Role::User, text: text.to_owned() });
-    for message in recent.into_iter().rev().chain(tail) {
+    for message in recent.rev().chain(tail) {
         match messages.last_mut() {
             Some(last) if last.role == message.role => {
                 last.text.push_str("\n\n");
@@ -202,14 +219,27 @@ fn render(item: &HistoryItem) -> Message {
         HistoryItem::CommandResult { command, outcome } => {
             Message { role: Role::User, text: result(command, outcome) }
         }
-        HistoryItem::Skill { name, text } => Message {
+        HistoryItem::Skill { name, text, origin } => {
+            let whose = if *origin == Origin::Project { "project's" } else { "user's" };
+            let text = match name.split_once('/') {
+                None => format!("[skill] This is the {whose} skill {name:?}. Go on as it says.\n{text}"),
+                Some((skill, path)) => {
+                    format!("[skill] This is the file {path:?} of the {whose} skill {skill:?}.\n{text}")
+                }
+            };
+            Message { role: Role::User, text }
+        }
+        HistoryItem::SkillAgain { name } => Message {
             role: Role::User,
-            text: format!("[skill] This is the user's skill {name:?}. Go on as it says.\n{text}"),
+            text: format!("[skill] You have {name:?} already: its text stands above, unchanged. Go on."),
         },
-        HistoryItem::NoSkill { name } => Message {
-            role: Role::User,
-            text: format!("[skill] There is no skill named {name:?}. Answer without it."),
-        },
+        HistoryItem::NoSkill { why, .. } => {
+            let mut letters = why.chars();
+            let first: String =
+                letters.next().map(|first| first.to_uppercase().collect()).unwrap_or_default();
+            let text = format!("[skill] {first}{}. Answer without it.", letters.as_str());
+            Message { role: Role::User, text }
+        }
     }
 }
 

@@ -406,6 +406,9 @@ pub struct Outcome {
     /// Whether the client ran the command in the sandbox, if it said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sandboxed: Option<bool>,
+    /// Where the text of a skill comes from, if it is not the user's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
     /// The policy denied it, not the user.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub by_policy: bool,

@@ -1,17 +1,22 @@
-//! Skills: what a literate Org note becomes, and the shelf they stand on.
+//! Skills: what a literate Org note or a folder with a `SKILL.md` becomes, and the shelf they stand on.
 //!
-//! Pure: [`note`] reads a note, [`Workshop`] makes skills of notes and puts them on a [`Shelf`]. Where notes come
-//! from is `crate::skills`' business; what a skill's functions are called for is the kernel's.
+//! Pure: [`note`] reads a note, [`folder`] a `SKILL.md`, [`Workshop`] makes skills of them and puts them on a [`Shelf`].
+//! Where they come from is `crate::skills`' business; what a skill's functions are called for is the kernel's.
 
+pub mod folder;
 pub mod note;
+mod catalogue;
 mod describe;
 mod scan;
 mod content;
 mod workshop;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
+
+use serde::Serialize;
 
 use crate::lisp::{Function, Program};
 
@@ -21,8 +26,9 @@ pub use workshop::{Allowance, Given, Workshop};
 /// The most characters of a description.
 pub const MAX_DESCRIPTION: usize = 1_024;
 
-/// Where a note comes from. A later one wins over an earlier one of the same name, and says so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Where a skill comes from. A later one wins over an earlier one of the same name, and says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Origin {
     /// Embedded in the program.
     Builtin,
@@ -50,11 +56,48 @@ impl fmt::Display for Origin {
     }
 }
 
+/// What a skill was written as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A literate Org note.
+    Note,
+    /// A folder with a `SKILL.md`. It has no functions: it is for no event, and acts only by being read.
+    Folder(Folder),
+}
+
+impl Format {
+    /// The name, for lists and programs.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Folder(_) => "folder",
+        }
+    }
+}
+
+/// What a folder has that a note has not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Folder {
+    /// Where its files are.
+    pub root: PathBuf,
+    /// Under which terms it may be used.
+    pub license: Option<String>,
+    /// What it needs around it.
+    pub compatibility: Option<String>,
+    /// What else its author says.
+    pub metadata: BTreeMap<String, String>,
+    /// The tools that it names. They are only shown; what may run, the policy says.
+    pub allowed_tools: Vec<String>,
+}
+
 /// One skill, ready to be called.
 #[derive(Clone, Debug)]
 pub struct Skill {
     /// Its name, lower case.
     pub name: String,
+    /// What it was written as.
+    pub format: Format,
     /// The triggered skill of highest priority makes the prompt; gates are asked in this order.
     pub priority: i64,
     /// What it is for: the `defskill`'s, else the note's `#+DESCRIPTION:`, else its first paragraph.
@@ -69,15 +112,15 @@ pub struct Skill {
     pub capabilities: Vec<String>,
     /// What the note and the `defskill` build on, as they name it: `id:…` or a name.
     pub dependencies: Vec<String>,
-    /// Where the note comes from.
+    /// Where it comes from.
     pub origin: Origin,
-    /// The note, as it is shown to people.
+    /// The note or the `SKILL.md`, as it is shown to people.
     pub file: String,
-    /// The line of the `defskill` in it, from 1.
+    /// The line of the `defskill` in it, from 1; 1 in a `SKILL.md`.
     pub line: usize,
     /// SHA-256 of the bytes that were evaluated: the note's, after those of the notes it depends on.
     pub sha256: String,
-    /// The note with what it depends on, loaded.
+    /// The note with what it depends on, loaded; an empty one for a folder.
     pub program: Program,
     /// Gets the event; whether the skill is for it. Without one the skill is for no event.
     pub trigger: Option<Function>,
@@ -85,8 +128,48 @@ pub struct Skill {
     pub neuro: Option<Function>,
     /// Gets the action and the event; the action to go on with, or a refusal.
     pub symbolic: Option<Function>,
-    /// The note without its code.
+    /// The note without its code, or what stands below the frontmatter.
     pub prose: Arc<str>,
+}
+
+impl Skill {
+    /// What a folder has, if it is one.
+    #[must_use]
+    pub const fn folder(&self) -> Option<&Folder> {
+        match &self.format {
+            Format::Note => None,
+            Format::Folder(folder) => Some(folder),
+        }
+    }
+
+    /// Whether it does something of its own accord: such a one is not to be read by a model before it acts.
+    #[must_use]
+    pub const fn acts(&self) -> bool {
+        self.trigger.is_some() || self.neuro.is_some() || self.symbolic.is_some()
+    }
+}
+
+/// A text of a skill for a model: what its note or its `SKILL.md` says, or one of a folder's files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loaded {
+    /// The skill's name; for a file, then a slash and its path.
+    pub name: String,
+    /// The text.
+    pub text: String,
+    /// Where the skill comes from.
+    pub origin: Origin,
+}
+
+/// A name as skills and their files are looked up: without a colon, the name of the skill in lower case; behind a slash
+/// the path of a file of it, as it stands.
+#[must_use]
+pub fn canonical(name: &str) -> String {
+    let name = name.trim();
+    let name = name.strip_prefix(':').unwrap_or(name);
+    match name.split_once('/') {
+        Some((skill, path)) => format!("{}/{path}", skill.to_lowercase()),
+        None => name.to_lowercase(),
+    }
 }
 
 /// A note that does not work as it stands, and why.
@@ -108,6 +191,8 @@ pub struct Problem {
     pub form: String,
     /// Whether an earlier version of the note goes on working.
     pub kept: bool,
+    /// Whether it is only about form: everything that matters works. It is said to who looks, and not in every chat.
+    pub minor: bool,
 }
 
 impl fmt::Display for Problem {
@@ -168,6 +253,25 @@ fn hidden_by(skill: &Skill, by: &Skill) -> Problem {
         hint: "Give one of them another name, or remove the file that is not wanted.".to_owned(),
         form: String::new(),
         kept: false,
+        minor: false,
+    }
+}
+
+/// A folder stands in the place of a note that acts: its name may be chance, and what the note did is not done any more.
+fn silenced_by(skill: &Skill, by: &Skill) -> Problem {
+    Problem {
+        file: by.file.clone(),
+        name: Some(by.name.clone()),
+        origin: by.origin,
+        line: by.line,
+        message: format!(
+            "it takes the place of the {} note {}, whose trigger and gate are not in use any more",
+            skill.origin, skill.file
+        ),
+        hint: "Give the folder another name, unless that is meant.".to_owned(),
+        form: String::new(),
+        kept: false,
+        minor: false,
     }
 }
 
@@ -203,6 +307,8 @@ impl Shelf {
                 let by = &skills[*by_name.get(&skill.name)?];
                 if by.origin == skill.origin {
                     problems.push(hidden_by(&skill, by));
+                } else if by.folder().is_some() && skill.acts() {
+                    problems.push(silenced_by(&skill, by));
                 }
                 Some(Shadowed {
                     name: skill.name.clone(),
@@ -243,6 +349,11 @@ impl Shelf {
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems
+    }
+
+    /// What is wrong and concerns who uses skills, not only who writes them.
+    pub fn serious(&self) -> impl Iterator<Item = &Problem> {
+        self.problems.iter().filter(|problem| !problem.minor)
     }
 
     /// The skills that others of the same name stand in front of.

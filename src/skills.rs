@@ -1,9 +1,10 @@
-//! Where skills come from: embedded notes and the user's directory, read again when they change.
+//! Where skills come from: embedded notes and the user's directory, read again when they change, and the files of folders.
 //!
 //! The only place that knows skill files on disk. What a note means is [`crate::skill`]'s business.
 
 mod builtin;
 mod files;
+mod resources;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -13,10 +14,11 @@ use std::time::Instant;
 
 use crate::config::{Config, Paths, Source};
 use crate::lisp::Environment;
-use crate::skill::{Content, Given, Origin, Shelf, Workshop};
+use crate::skill::{Content, Given, Origin, Shelf, Skill, Workshop};
 use files::Files;
 
 pub use builtin::NOTES as BUILTIN;
+pub use resources::{list as resources, load};
 pub use watch::{Watch, watch};
 
 /// How the file of a built-in note begins where it is shown.
@@ -37,6 +39,15 @@ pub fn environment(config: &Config, env: impl Fn(&str) -> Option<String>) -> Arc
         }
     }
     Arc::new(seen)
+}
+
+/// Everything that is known of a skill, with the files of a folder.
+#[must_use]
+pub fn describe(skill: &Skill, shelf: &Shelf) -> serde_json::Value {
+    let files = skill.folder().map(|folder| resources(&folder.root).0).unwrap_or_default();
+    let mut object = skill.to_json_in_full(shelf);
+    object["resources"] = files.into();
+    object
 }
 
 /// All notes, and the skills they make.
@@ -91,9 +102,11 @@ impl Library {
         &self.directory
     }
 
-    /// Adds a note that lies elsewhere, after all others; the name under which it is shown. One that is there already
-    /// is not added again.
+    /// Adds a note or a folder that lies elsewhere, after all others; the name under which it is shown. One that is
+    /// there already is not added again.
     pub fn add(&mut self, path: &Path) -> String {
+        let folder = path.is_dir().then(|| files::in_folder(path));
+        let path = folder.as_deref().unwrap_or(path);
         let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let same = |file: &str| Path::new(file).canonicalize().is_ok_and(|other| other == real);
         let there = self.given.iter().find(|note| note.origin != Origin::Builtin && same(&note.file));

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | queued | start, cancel |
 //! | dispatching | what the skills say, cancel |
+//! | summoning | the skill that the user called by its name, cancel |
 //! | consulting | the answer to a skill's own question, cancel |
 //! | gating | what the gates say, cancel |
 //! | reading | the reply's end or failure, its first wrong byte, cancel |
@@ -101,6 +102,9 @@ pub struct Turn {
 enum Phase {
     Queued,
     Dispatching,
+    Summoning {
+        name: String,
+    },
     Consulting(Box<Reply>),
     Reading(Box<Reply>),
     Gating,
@@ -185,6 +189,7 @@ impl Turn {
             | Phase::Running { actuation, .. } => Some(actuation),
             Phase::Queued
             | Phase::Dispatching
+            | Phase::Summoning { .. }
             | Phase::Consulting(_)
             | Phase::Reading(_)
             | Phase::Gating

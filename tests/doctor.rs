@@ -82,7 +82,7 @@ fn skills_are_counted_and_broken_notes_are_named_with_what_to_do() {
     let parts = [
         "note  skills",
         "1 of them yours",
-        "; 1 note has problems",
+        "; 1 file has problems",
         "org-agent skill check",
         "nor is its gate",
     ];

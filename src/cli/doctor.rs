@@ -161,8 +161,8 @@ fn notes(config: &Config, report: &mut Report) {
     let files: BTreeSet<&str> = shelf.problems().iter().map(|problem| problem.file.as_str()).collect();
     let text = match files.len() {
         0 => return report.add(Grade::Good, "skills", text, ""),
-        1 => format!("{text}; 1 note has problems"),
-        notes => format!("{text}; {notes} notes have problems"),
+        1 => format!("{text}; 1 file has problems"),
+        files => format!("{text}; {files} files have problems"),
     };
     let hint =
         "what is wrong, and where: org-agent skill check. A broken note is not in use, nor is its gate";

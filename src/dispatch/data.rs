@@ -67,7 +67,10 @@ fn words(item: &HistoryItem, buffer: &str) -> Option<(&'static str, String)> {
             let text = action.ok().and_then(|action| action.text("text").map(str::to_owned));
             Some(("assistant", text.unwrap_or_else(|| sexp.clone())))
         }
-        HistoryItem::CommandResult { .. } | HistoryItem::NoSkill { .. } | HistoryItem::Skill { .. } => None,
+        HistoryItem::CommandResult { .. }
+        | HistoryItem::NoSkill { .. }
+        | HistoryItem::Skill { .. }
+        | HistoryItem::SkillAgain { .. } => None,
     }
 }
 

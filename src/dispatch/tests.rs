@@ -4,7 +4,7 @@ use super::*;
 use crate::lisp::{Program, Source};
 use crate::prompt::HistoryItem;
 use crate::record::{Attachment, AttachmentKind};
-use crate::skill::Origin;
+use crate::skill::{Format, Origin};
 use crate::verify::Reading;
 
 const BUFFER: &str = "*notes*";
@@ -15,6 +15,7 @@ fn skills(text: &str) -> Vec<Arc<Skill>> {
     let skill = |definition: &crate::lisp::Definition| {
         Arc::new(Skill {
             name: definition.name.clone(),
+            format: Format::Note,
             priority: definition.priority,
             description: String::new(),
             title: String::new(),

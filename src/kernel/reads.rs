@@ -33,7 +33,7 @@ pub(super) fn read(store: &Store, shelf: &Shelf, query: &Query) -> Result<Value>
                 Error::not_found(format!("there is no skill named {name:?}"))
                     .hint("list them: orgAgent/skills/list")
             })?;
-            Ok(skill.to_json_in_full(shelf))
+            Ok(crate::skills::describe(skill, shelf))
         }
     }
 }

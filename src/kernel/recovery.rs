@@ -25,7 +25,7 @@ impl Kernel {
         self.secrets = secrets;
         self.runs_here = !runs;
         self.model = None;
-        if !self.shelf.problems().is_empty() {
+        if self.shelf.serious().next().is_some() {
             self.tell_skills();
         }
         if recover && let Err(error) = self.recover() {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::ids::TurnId;
-use crate::prompt::{HistoryItem, MESSAGES};
+use crate::prompt::{self, HistoryItem, MESSAGES};
 use crate::record::{Outcome, Status};
 use crate::store::Lease;
 
@@ -32,17 +32,22 @@ impl Session {
     }
 
     /// Keeps `item` for the prompts to come; what is too old or too much for any prompt goes, but never the last words
-    /// of the user.
+    /// of the user, nor the skills that were loaded.
     pub(super) fn remember(&mut self, item: HistoryItem) {
         self.history.push_back(item);
         let mut bytes: usize = self.history.iter().map(HistoryItem::size).sum();
         let last = self.history.iter().rposition(|item| matches!(item, HistoryItem::User { .. }));
+        let mut left_out = Vec::new();
         for _ in 0..last.unwrap_or_default() {
             if self.history.len() <= MESSAGES && bytes <= HISTORY {
                 break;
             }
-            bytes -= self.history.pop_front().as_ref().map_or(0, HistoryItem::size);
+            let Some(oldest) = self.history.pop_front() else { break };
+            bytes -= oldest.size();
+            left_out.push(oldest);
         }
+        let kept = prompt::keep(left_out, self.history.make_contiguous());
+        kept.into_iter().rev().for_each(|item| self.history.push_front(item));
     }
 
     /// Whether it has nothing to do.

@@ -14,9 +14,9 @@ use crate::event::{Event, Found, LookedAt, Reply};
 use crate::ids::TurnId;
 use crate::lisp::{Datum, Environment, Limits, Mode, Outcome};
 use crate::outgoing::Outgoing;
-use crate::prompt::{HistoryItem, Message, Persona, Role};
+use crate::prompt::{self, HistoryItem, Message, Persona, Role};
 use crate::record::Record;
-use crate::skill::Shelf;
+use crate::skill::{Loaded, Shelf};
 use crate::skills::Library;
 use crate::turn::{Dispatched, Gated, Lead};
 use crate::verify::Verified;
@@ -264,11 +264,33 @@ impl Kernel {
         self.advance(id, |turn| turn.gated(gated, now));
     }
 
-    /// What the model is told when it wants to load a skill.
-    pub(super) fn activate(&mut self, id: &TurnId, name: &str) {
-        let prose = self.shelf.get(name).map(|skill| skill.prose.to_string());
+    /// Loads a skill, or a file of one, beside the loop: it is on a disk.
+    pub(super) fn activate(&mut self, id: &TurnId, name: String) {
+        let (desk, events, turn) = (self.desk.clone(), self.internal.clone(), id.clone());
+        let shelf = Arc::clone(&self.shelf);
+        tokio::spawn(async move {
+            let loaded = desk.work(move |_| crate::skills::load(&shelf, &name)).await;
+            let loaded = loaded.unwrap_or_else(|| Err("it could not be read; this is a bug".to_owned()));
+            drop(events.send(Event::Loaded { turn, loaded }).await);
+        });
+    }
+
+    /// The same for a user who called it, if that is a name and not only looks like one.
+    pub(super) fn summon(&mut self, id: &TurnId, name: String) {
+        if self.shelf.get(&name).is_some_and(|skill| self.shelf.offers(skill)) {
+            return self.activate(id, name);
+        }
+        self.loaded(id, Err(format!("there is no skill named {name:?}")));
+    }
+
+    /// A skill, or a file of one, was loaded.
+    pub(super) fn loaded(&mut self, id: &TurnId, loaded: Result<Loaded, String>) {
+        let Some(turn) = self.turns.get(id) else { return };
+        let history =
+            self.sessions.get_mut(&turn.subject().session).map(super::Session::history).unwrap_or_default();
+        let shown = loaded.as_ref().is_ok_and(|loaded| prompt::shows(history, &loaded.name, &loaded.text));
         let now = self.now();
-        self.advance(id, |turn| turn.activated(prose, now));
+        self.advance(id, |turn| turn.activated(loaded, shown, now));
     }
 
     /// Forgets the skills of a turn.
@@ -282,10 +304,10 @@ impl Kernel {
         let history =
             self.sessions.get_mut(&turn.subject().session).map(super::Session::history).unwrap_or_default();
         let lead = turn.lead();
-        let opening = lead
-            .and_then(|lead| lead.system.clone())
-            .unwrap_or_else(|| crate::prompt::introduction(&self.persona));
-        let messages = crate::prompt::build(&opening, history, lead.map(|lead| lead.prompt.as_str()), repair);
+        let opening =
+            lead.and_then(|lead| lead.system.clone()).unwrap_or_else(|| prompt::introduction(&self.persona));
+        let said = lead.map(|lead| lead.prompt.as_str());
+        let messages = prompt::build(&opening, &self.shelf.catalogue(), history, said, repair);
         let foreign = history.iter().rev().find_map(HistoryItem::foreign);
         turn.prompted(foreign);
         Some(messages)

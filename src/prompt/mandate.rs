@@ -19,9 +19,9 @@ pub fn introduction(persona: &Persona) -> String {
     )
 }
 
-/// The system prompt that begins with `opening`, word for word.
+/// The system prompt that begins with `opening`, word for word, and ends with what there is to say of skills.
 #[must_use]
-pub fn system(opening: &str) -> String {
+pub fn system(opening: &str, catalogue: &str) -> String {
     let mut text = String::from(opening);
     text.push_str(
         "\n\nAnswer with exactly one Lisp property list: the first character of your reply is ( and the last is ). \
@@ -46,6 +46,9 @@ pub fn system(opening: &str) -> String {
     text.push_str("\nWrong:\n");
     for (example, why) in bad_examples() {
         let _ = writeln!(text, "{example}\n  {why}");
+    }
+    if !catalogue.is_empty() {
+        let _ = write!(text, "\n{catalogue}");
     }
     text
 }

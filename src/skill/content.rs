@@ -1,12 +1,14 @@
-//! What is in one note's file, looked at once and shared by all who need it.
+//! What is in one note's file, or in a `SKILL.md`, looked at once and shared by all who need it.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::MAX_DESCRIPTION;
+use super::folder::{self, Text};
 use super::note::{self, Note, NoteError};
 use super::scan::{Scan, scan};
+use super::{Folder, MAX_DESCRIPTION};
 
 /// What is in a note's file. Made once for the same bytes.
 #[derive(Debug)]
@@ -15,9 +17,11 @@ pub struct Content {
     pub(super) read: Result<Read, NoteError>,
 }
 
-/// A note that could be read.
+/// A note or a `SKILL.md` that could be read.
 #[derive(Debug)]
 pub(super) struct Read {
+    /// What only a folder has, and what is not as its format wants it. Then there is nothing in the note.
+    pub folder: Option<(Folder, Vec<NoteError>)>,
     /// What stands in it but its prose.
     pub note: Note,
     /// The note without its code, one text for all its skills.
@@ -48,6 +52,14 @@ impl Content {
         Self { sha256: Sha256::digest(bytes).into(), read: note::parse_bytes(bytes).map(Read::new) }
     }
 
+    /// What is in a folder whose `SKILL.md` has these bytes.
+    #[must_use]
+    pub fn folder(root: &Path, bytes: &[u8]) -> Self {
+        let directory = root.file_name().unwrap_or_default().to_string_lossy();
+        let read = folder::parse(bytes, &directory).map(|text| Read::of_folder(root, text));
+        Self { sha256: Sha256::digest(bytes).into(), read }
+    }
+
     /// What can not be read: `message` says why, `hint` what to do.
     #[must_use]
     pub fn unreadable(message: String, hint: &'static str) -> Self {
@@ -66,7 +78,9 @@ impl Content {
     /// Whether it says nothing of being a skill: people keep other notes beside them.
     #[must_use]
     pub fn is_something_else(&self) -> bool {
-        self.read.as_ref().is_ok_and(|read| read.note.blocks.is_empty() && !read.note.says_skill)
+        let nothing =
+            |read: &Read| read.folder.is_none() && read.note.blocks.is_empty() && !read.note.says_skill;
+        self.read.as_ref().is_ok_and(nothing)
     }
 }
 
@@ -96,14 +110,34 @@ impl Read {
         let described = [&note.description, &note.paragraph].map(|text| clip(text));
         let described = described.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
         let prose = Arc::from(std::mem::take(&mut note.prose));
-        Self { note, prose, described, names, needs, defines }
+        Self { folder: None, note, prose, described, names, needs, defines }
+    }
+
+    fn of_folder(root: &Path, text: Text) -> Self {
+        let Text { name, description, license, compatibility, metadata, allowed_tools, body, warnings } =
+            text;
+        let folder = Folder { root: root.to_owned(), license, compatibility, metadata, allowed_tools };
+        Self {
+            folder: Some((folder, warnings)),
+            note: Note::default(),
+            prose: Arc::from(body),
+            described: description,
+            names: vec![name],
+            needs: Vec::new(),
+            defines: false,
+        }
     }
 }
 
 /// `text` on one line without control characters, of at most [`MAX_DESCRIPTION`] characters. No more of it is looked at.
 pub(super) fn clip(text: &str) -> String {
+    clip_to(text, MAX_DESCRIPTION)
+}
+
+/// The same with another limit, which is not 0.
+pub(super) fn clip_to(text: &str, most: usize) -> String {
     let mut line = String::new();
-    let mut room = MAX_DESCRIPTION;
+    let mut room = most;
     for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
         for c in (!line.is_empty()).then_some(' ').into_iter().chain(word.chars()) {
             if room == 0 {

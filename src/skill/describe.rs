@@ -26,13 +26,18 @@ impl Skill {
             .filter(|other| other.name == self.name)
             .map(|other| json!({"origin": other.origin.as_str(), "file": other.file}))
             .collect();
+        let folder = self.folder();
         json!({
-            "name": self.name, "priority": self.priority, "origin": self.origin.as_str(),
+            "name": self.name, "format": self.format.as_str(), "priority": self.priority, "origin": self.origin.as_str(),
             "state": self.state(shelf), "description": self.description, "title": self.title, "id": self.id,
             "tags": self.tags, "capabilities": self.capabilities, "dependencies": self.dependencies,
             "trigger": self.trigger.is_some(), "neuro": self.neuro.is_some(),
             "symbolic": self.symbolic.is_some(), "file": self.file, "line": self.line, "sha256": self.sha256,
-            "problem": self.problem(shelf).map(Problem::to_json), "shadows": shadows,
+            "license": folder.and_then(|folder| folder.license.as_ref()),
+            "compatibility": folder.and_then(|folder| folder.compatibility.as_ref()),
+            "metadata": folder.map(|folder| &folder.metadata),
+            "allowedTools": folder.map_or(&[][..], |folder| &folder.allowed_tools),
+            "problem": self.problem(shelf).map(|problem| problem.to_json(shelf)), "shadows": shadows,
         })
     }
 
@@ -59,12 +64,12 @@ impl Problem {
         }
     }
 
-    /// `{file, line, name, origin, message, hint, form, kept}`.
+    /// `{file, line, name, origin, state, message, hint, form, kept}`.
     #[must_use]
-    pub fn to_json(&self) -> Value {
+    pub fn to_json(&self, shelf: &Shelf) -> Value {
         json!({
             "file": self.file, "line": self.line, "name": self.name, "origin": self.origin.as_str(),
-            "message": self.message, "hint": self.hint, "form": self.form, "kept": self.kept,
+            "state": self.state(shelf), "message": self.message, "hint": self.hint, "form": self.form, "kept": self.kept,
         })
     }
 }
@@ -76,7 +81,7 @@ impl Shelf {
         let items: Vec<Value> =
             self.skills().iter().skip(from).take(limit).map(|skill| skill.to_json(self)).collect();
         let next = from + items.len();
-        let problems: Vec<Value> = self.problems().iter().map(Problem::to_json).collect();
+        let problems: Vec<Value> = self.problems().iter().map(|problem| problem.to_json(self)).collect();
         json!({
             "items": items,
             "nextCursor": (next < self.skills().len()).then(|| next.to_string()),

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 
 use super::content::{Content, Need, Read, clip};
-use super::{Origin, Problem, Shelf, Skill};
+use super::note::NoteError;
+use super::{Folder, Format, Origin, Problem, Shelf, Skill};
 use crate::ids::hex;
 use crate::lisp::{Definition, Environment, Kind, Limits, LispError, Program, Source};
 
@@ -69,6 +70,8 @@ pub struct Workshop {
     used: usize,
     /// Whether some note was not evaluated for want of time.
     due: bool,
+    /// The program of those that have none, once it was needed.
+    blank: Option<Program>,
     known: HashMap<String, State>,
     gone: HashMap<String, (Instant, State)>,
 }
@@ -106,6 +109,8 @@ struct Slot<'g> {
     state: State,
     /// What is wrong with it as it stands now.
     problem: Option<Problem>,
+    /// What else is not as it should be.
+    warnings: Vec<Problem>,
     /// Whether it works all the same.
     works: bool,
 }
@@ -121,7 +126,8 @@ impl Workshop {
     #[must_use]
     pub fn within(allowance: Allowance, env: Arc<dyn Environment>) -> Self {
         let (spent, used, due) = (Duration::ZERO, 0, false);
-        Self { env, allowance, spent, used, due, known: HashMap::new(), gone: HashMap::new() }
+        let (known, gone) = (HashMap::new(), HashMap::new());
+        Self { env, allowance, spent, used, due, blank: None, known, gone }
     }
 
     /// Changes what notes may take, from the next update on.
@@ -147,7 +153,13 @@ impl Workshop {
             if given.content.is_something_else() && !was_skill {
                 continue;
             }
-            slots.push(Slot { given, state: state.unwrap_or_default(), problem: None, works: false });
+            slots.push(Slot {
+                given,
+                state: state.unwrap_or_default(),
+                problem: None,
+                warnings: Vec::new(),
+                works: false,
+            });
         }
         self.gone.extend(self.known.drain().map(|(file, state)| (file, (now, state))));
         (self.spent, self.due) = (Duration::ZERO, false);
@@ -159,9 +171,61 @@ impl Workshop {
             skills.extend(good.into_iter().flat_map(|good| good.skills.iter().cloned()));
             let kept = good.is_some() && !slot.works;
             problems.extend(slot.problem.map(|problem| Problem { kept, ..problem }));
+            problems.extend(slot.warnings);
             self.known.insert(slot.given.file.clone(), slot.state);
         }
         Shelf::new(skills, problems)
+    }
+
+    /// Makes the skill of a folder that can be read. Nothing is evaluated for it. Whether it is one.
+    fn unfold(&mut self, slot: &mut Slot<'_>) -> bool {
+        let given = slot.given;
+        let content = &given.content;
+        let Ok(read) = &content.read else { return false };
+        let Some((folder, warnings)) = &read.folder else { return false };
+        let warn = |wrong: &NoteError| Problem {
+            minor: true,
+            ..slot.problem(wrong.line, &wrong.message, wrong.hint)
+        };
+        slot.warnings = warnings.iter().map(warn).collect();
+        slot.works = true;
+        if slot.state.good.as_ref().is_some_and(|good| Arc::ptr_eq(&good.content, content)) {
+            return true;
+        }
+        let size = read.prose.len();
+        let used = self.used - slot.size() + size;
+        let program = match self.blank() {
+            _ if used > self.allowance.memory => Err(slot.too_much(self.allowance.memory)),
+            Ok(program) => Ok(program),
+            Err(error) => Err(slot.problem(0, error.message, error.hint)),
+        };
+        match program {
+            Ok(program) => {
+                let skill = slot.unfolded(read, folder, program);
+                let (below, chain) = (Vec::new(), Vec::new());
+                slot.state = State {
+                    tried: None,
+                    good: Some(Good {
+                        content: Arc::clone(content),
+                        below,
+                        chain,
+                        skills: vec![Arc::new(skill)],
+                        size,
+                    }),
+                };
+                self.used = used;
+            }
+            Err(problem) => (slot.problem, slot.works) = (Some(problem), false),
+        }
+        true
+    }
+
+    fn blank(&mut self) -> Result<Program, LispError> {
+        if let Some(program) = &self.blank {
+            return Ok(program.clone());
+        }
+        let program = Program::load(&[], Arc::clone(&self.env), self.allowance.load)?;
+        Ok(self.blank.insert(program).clone())
     }
 
     /// Evaluates a note after `below`, unless that was done before. Answers what `:dependencies` say beyond `needs`;
@@ -258,17 +322,22 @@ fn unknown(definitions: &[&Definition], needs: &[Need]) -> Vec<Need> {
     more
 }
 
+fn is_skill_md(name: &str) -> bool {
+    name.eq_ignore_ascii_case("SKILL.md")
+}
+
 impl Slot<'_> {
     fn problem(&self, line: usize, message: impl Into<String>, hint: impl Into<String>) -> Problem {
         Problem {
             file: self.given.file.clone(),
-            name: self.names().first().cloned(),
+            name: self.names().first().cloned().or_else(|| self.is_folder().then(|| self.stem())),
             origin: self.given.origin,
             line,
             message: message.into(),
             hint: hint.into(),
             form: String::new(),
             kept: false,
+            minor: false,
         }
     }
 
@@ -277,6 +346,16 @@ impl Slot<'_> {
         let good = self.state.good.as_ref().map(|good| &good.content.read);
         let given = self.given.content.read.as_ref().ok().filter(|_| !self.given.content.is_something_else());
         given.or_else(|| good.and_then(|read| read.as_ref().ok()))
+    }
+
+    /// Whether it is a folder, whatever can be read of it.
+    fn is_folder(&self) -> bool {
+        self.read().is_some_and(|read| read.folder.is_some()) || self.path().next().is_some_and(is_skill_md)
+    }
+
+    /// The parts of its path, the last first.
+    fn path(&self) -> impl Iterator<Item = &str> {
+        self.given.file.rsplit(['/', '\\'])
     }
 
     /// The names of its skills.
@@ -298,9 +377,9 @@ impl Slot<'_> {
         )
     }
 
-    /// The name of the file without its directory and ending, lower case.
+    /// The name of the file without its directory and ending, or that of the folder; lower case.
     fn stem(&self) -> String {
-        let name = self.given.file.rsplit(['/', '\\']).next().unwrap_or_default();
+        let name = self.path().find(|part| !is_skill_md(part)).unwrap_or_default();
         name.strip_suffix(".org").unwrap_or(name).to_lowercase()
     }
 
@@ -356,6 +435,7 @@ impl Slot<'_> {
         };
         Skill {
             name: definition.name.clone(),
+            format: Format::Note,
             priority: definition.priority,
             description: said.unwrap_or_else(|| read.described.clone()),
             title: note.title.clone(),
@@ -371,6 +451,28 @@ impl Slot<'_> {
             trigger: definition.trigger,
             neuro: definition.neuro,
             symbolic: definition.symbolic,
+            prose: Arc::clone(&read.prose),
+        }
+    }
+    fn unfolded(&self, read: &Read, folder: &Folder, program: Program) -> Skill {
+        Skill {
+            name: read.names.first().cloned().unwrap_or_default(),
+            format: Format::Folder(folder.clone()),
+            priority: 0,
+            description: read.described.clone(),
+            title: String::new(),
+            id: None,
+            tags: Vec::new(),
+            capabilities: Vec::new(),
+            dependencies: Vec::new(),
+            origin: self.given.origin,
+            file: self.given.file.clone(),
+            line: 1,
+            sha256: hex(&self.given.content.sha256),
+            program,
+            trigger: None,
+            neuro: None,
+            symbolic: None,
             prose: Arc::clone(&read.prose),
         }
     }

@@ -1,6 +1,6 @@
-//! Reads the notes of a directory, and only those again that changed.
+//! Reads the notes and folders of a directory, and only those again that changed.
 //!
-//! A note is a `*.org` file in the directory, or `NAME/NAME.org`. Links are followed wherever they lead: the directory
+//! A note is a `*.org` file in the directory, or `NAME/NAME.org`; a folder is a directory in it with a `SKILL.md`. Links are followed wherever they lead: the directory
 //! is the user's own, and dotfile managers make such links. (A project's will have to stay inside it.) What is no
 //! regular file is never opened for long, and names that begin with `.` or `#` are editors' own.
 
@@ -14,8 +14,11 @@ use std::time::{Duration, SystemTime};
 use crate::skill::note::MAX_NOTE;
 use crate::skill::{Content, Given, Origin};
 
-/// The most notes of a directory.
+/// The most notes and folders of a directory.
 pub const MAX_NOTES: usize = 4_096;
+
+/// The files that make a directory a skill; the first counts.
+const FOLDER: [&str; 2] = ["SKILL.md", "skill.md"];
 
 /// How long after a change a file is read again whatever its time says: a second change may bear the same time.
 const UNSETTLED: Duration = Duration::from_secs(2);
@@ -56,7 +59,8 @@ impl Stamp {
 }
 
 impl Files {
-    /// Adds the notes of `directory` to `notes`, by name. One that does not exist has none.
+    /// Adds what is in `directory` to `notes`: the folders by name, then the notes. Of one name the later counts, and a
+    /// note may have a gate, which no folder has. A directory that does not exist has none.
     pub fn read(&mut self, directory: &Path, origin: Origin, notes: &mut Vec<Given>) {
         let mut before = std::mem::take(&mut self.known);
         let mut add = |path: &Path, content| {
@@ -74,7 +78,9 @@ impl Files {
                 Vec::new()
             }
         };
-        paths.sort_unstable_by(|one, other| one.as_os_str().cmp(other.as_os_str()));
+        paths.sort_unstable_by(|one, other| {
+            is_folder(other).cmp(&is_folder(one)).then_with(|| one.as_os_str().cmp(other.as_os_str()))
+        });
         if paths.len() > MAX_NOTES {
             let message = format!("there are {} notes, and only the first {MAX_NOTES} are used", paths.len());
             add(directory, Arc::new(Content::unreadable(message, "Move some of them elsewhere.")));
@@ -110,7 +116,7 @@ fn look(path: &Path, before: Option<Known>) -> (Option<Known>, Arc<Content>) {
             let stamp = Stamp::of(&data);
             match before {
                 Some(before) if before.settled && before.stamp == stamp => Ok(before),
-                before => read(path).map(|(data, bytes)| Known::new(&data, &bytes, before)),
+                before => read(path).map(|(data, bytes)| Known::new(path, &data, &bytes, before)),
             }
         }),
     };
@@ -120,15 +126,16 @@ fn look(path: &Path, before: Option<Known>) -> (Option<Known>, Arc<Content>) {
             (Some(known), content)
         }
         Err(error) => {
-            let message = format!("the note can not be read: {error}");
+            let what = if is_folder(path) { "SKILL.md" } else { "the note" };
+            let message = format!("{what} can not be read: {error}");
             (None, Arc::new(Content::unreadable(message, "Make it a file that you may read.")))
         }
     }
 }
 
 impl Known {
-    fn new(data: &Metadata, bytes: &[u8], before: Option<Self>) -> Self {
-        let content = Content::new(bytes);
+    fn new(path: &Path, data: &Metadata, bytes: &[u8], before: Option<Self>) -> Self {
+        let content = if is_folder(path) { Content::folder(&root(path), bytes) } else { Content::new(bytes) };
         let content = match before {
             Some(before) if before.content.sha256() == content.sha256() => before.content,
             _ => Arc::new(content),
@@ -139,7 +146,30 @@ impl Known {
     }
 }
 
-/// The notes of a directory, in no order; some more than the most at most.
+/// Whether a file makes the directory that it is in a skill.
+fn is_folder(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| FOLDER.iter().any(|own| name == *own))
+}
+
+/// The file that makes this directory a skill. If there is none, it is that which should be there.
+pub fn in_folder(directory: &Path) -> PathBuf {
+    let mut paths = FOLDER.iter().map(|name| directory.join(name));
+    paths.clone().find(|path| path.exists()).or_else(|| paths.next()).unwrap_or_default()
+}
+
+/// The directory of a `SKILL.md`, by its name.
+fn root(path: &Path) -> PathBuf {
+    let directory = path.parent().unwrap_or(path);
+    if directory.file_name().is_some() {
+        return directory.to_owned();
+    }
+    // As in `skill check .`: where that is has the name.
+    std::path::absolute(path)
+        .and_then(|path| path.parent().unwrap_or(&path).canonicalize())
+        .unwrap_or_else(|_| directory.to_owned())
+}
+
+/// The notes and folders of a directory, in no order; some more than the most at most.
 fn list(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(directory)?.take(4 * MAX_NOTES) {
@@ -154,9 +184,17 @@ fn list(directory: &Path) -> io::Result<Vec<PathBuf>> {
         let path = entry.path();
         if !kind.is_file() {
             // Only a directory has anything in it.
+            let folder = in_folder(&path);
+            let is_folder = folder.exists();
+            if is_folder {
+                paths.push(folder);
+            }
             let inner = path.join(&name).with_added_extension("org");
             if inner.exists() {
                 paths.push(inner);
+                continue;
+            }
+            if is_folder {
                 continue;
             }
             if path.is_dir() {

@@ -9,8 +9,9 @@ use super::views::nat;
 use super::{Store, Waiting};
 use crate::error::{Error, Result};
 use crate::ids::{ActuationId, EventId, SessionId, TurnId};
-use crate::prompt::HistoryItem;
+use crate::prompt::{self, HistoryItem};
 use crate::record::{Attachment, Decision, Location, Outcome, Record, Status};
+use crate::skill::{Origin, canonical};
 
 /// History ends where its texts exceed this many bytes; no prompt has room for more.
 const HISTORY_BYTES: usize = 4 << 20;
@@ -128,6 +129,13 @@ const HISTORY: &str = "SELECT m.kind, l.body, a.input, a.output
              AND NOT EXISTS (SELECT 1 FROM model_calls c WHERE c.turn = t.id))
      ORDER BY m.place DESC, m.position DESC LIMIT ?3";
 
+/// Without the files of folders. The newest are enough: a prompt has room for less.
+const SKILLS: &str = "SELECT a.input, a.output FROM chat_actions a LEFT JOIN turns t ON t.id = a.turn
+     WHERE a.session = ?1 AND a.module = 'skill' AND a.status = 'done' AND a.turn <> ?2
+         AND a.input NOT LIKE '%/%'
+         AND coalesce(t.place, a.position) <= coalesce((SELECT place FROM turns WHERE id = ?2), 9223372036854775807)
+     ORDER BY coalesce(t.place, a.position) DESC, a.position DESC LIMIT 32";
+
 impl Store {
     /// The message that `author` sent as `client_id`, also if it is not on disk yet.
     ///
@@ -211,16 +219,15 @@ impl Store {
                 bytes += body.len();
                 match parse(&body)? {
                     Record::MessageSent { text, context, .. } => HistoryItem::User { text, context },
-                    Record::ActionProposed { sexp, action, actuation, .. } => {
+                    Record::ActionProposed { sexp, action, actuation, attempt, .. } => {
                         if action["target"] == "skill" {
-                            let name = action["payload"]["name"].as_str().unwrap_or_default().to_owned();
+                            let name = action["payload"]["name"].as_str().unwrap_or_default();
                             let outcome = self.find_actuation(&actuation)?.and_then(|found| found.outcome);
-                            items.push(match outcome {
-                                Some(Outcome { status: Status::Done, stdout: text, .. }) => {
-                                    HistoryItem::Skill { name, text }
-                                }
-                                _ => HistoryItem::NoSkill { name },
-                            });
+                            items.push(loaded(name, outcome));
+                            // The user called it; no model said a word.
+                            if attempt == 0 {
+                                continue;
+                            }
                         }
                         HistoryItem::Assistant { sexp }
                     }
@@ -232,8 +239,26 @@ impl Store {
             }
             items.push(item);
         }
+        drop(rows);
+        let bodies = self.skills_before(session, turn)?;
         items.reverse();
-        Ok(items)
+        let named: Vec<&str> = items.iter().filter_map(HistoryItem::body).collect();
+        let missing =
+            bodies.into_iter().filter(|item| item.body().is_some_and(|name| !named.contains(&name)));
+        let mut history = prompt::keep(missing.collect(), &[]);
+        history.append(&mut items);
+        Ok(history)
+    }
+
+    /// The skills that were loaded in `session` before `turn`, oldest first, whatever was said since.
+    fn skills_before(&self, session: &SessionId, turn: &TurnId) -> Result<Vec<HistoryItem>> {
+        let rows: Vec<(String, String)> =
+            self.all(SKILLS, (session.as_str(), turn.as_str()), |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let item = |(input, output): (String, String)| {
+            let input: Value = parse(&input)?;
+            Ok(loaded(input["name"].as_str().unwrap_or_default(), Some(parse(&output)?)))
+        };
+        rows.into_iter().rev().map(item).collect()
     }
 
     /// The turns of all sessions that have not ended, in the order in which they came.
@@ -402,6 +427,26 @@ impl ActuationRow {
         let command = input["cmd"].as_str().filter(|_| shell).map(str::to_owned);
         let outcome = self.output.as_deref().map(parse).transpose()?;
         Ok(Actuation { action, sexp, system, command, outcome, ..self.actuation })
+    }
+}
+
+/// What a model was told when a skill was asked for.
+fn loaded(name: &str, outcome: Option<Outcome>) -> HistoryItem {
+    let name = canonical(name);
+    match outcome {
+        // One whose text was there already has only a remark.
+        Some(Outcome { status: Status::Done, stdout, message: Some(_), .. }) if stdout.is_empty() => {
+            HistoryItem::SkillAgain { name }
+        }
+        Some(Outcome { status: Status::Done, stdout: text, origin, .. }) => {
+            let project = Origin::Project;
+            let is_project = origin.as_deref() == Some(project.as_str());
+            HistoryItem::Skill { name, text, origin: if is_project { project } else { Origin::User } }
+        }
+        outcome => {
+            let why = outcome.and_then(|outcome| outcome.message);
+            HistoryItem::NoSkill { why: why.unwrap_or_else(|| format!("{name:?} was not loaded")), name }
+        }
     }
 }
 

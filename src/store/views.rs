@@ -281,7 +281,12 @@ impl Fold<'_> {
         if made == 0 {
             return Ok(());
         }
-        let (role, kind) = if system { ("system", "system-error") } else { ("assistant", "action") };
+        let (role, kind) = match (system, attempt) {
+            (true, _) => ("system", "system-error"),
+            // No model call proposed it: the user called a skill.
+            (false, 0) => ("user", "action"),
+            (false, _) => ("assistant", "action"),
+        };
         let mut metadata = json!({
             "kind": kind, "turn": turn, "attempt": attempt, "actuation": actuation,
             "module": module, "action": name,

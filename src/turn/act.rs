@@ -161,7 +161,7 @@ impl Turn {
         Some(actuation)
     }
 
-    fn no_random_bytes(&mut self, error: &getrandom::Error, effects: &mut Effects) {
+    pub(super) fn no_random_bytes(&mut self, error: &getrandom::Error, effects: &mut Effects) {
         self.end(EndState::Failed, Some(format!("no random bytes: {error}")), effects);
     }
 

@@ -49,7 +49,11 @@ impl Turn {
             };
         match &self.phase {
             Phase::Ended | Phase::Inserting { .. } => return None,
-            Phase::Queued | Phase::BackingOff | Phase::Dispatching | Phase::Activating { .. } => {}
+            Phase::Queued
+            | Phase::BackingOff
+            | Phase::Dispatching
+            | Phase::Summoning { .. }
+            | Phase::Activating { .. } => {}
             Phase::Gating => self.retract("cancelled", &mut effects),
             Phase::Reading(_) | Phase::Consulting(_) => {
                 effects.push(Effect::StopModel);
@@ -204,6 +208,7 @@ impl Turn {
             }
             Phase::Queued
             | Phase::Dispatching
+            | Phase::Summoning { .. }
             | Phase::Consulting(_)
             | Phase::Reading(_)
             | Phase::Gating

@@ -31,8 +31,10 @@ pub enum Effect {
     Consult(Lead),
     /// Go on with the skill that asked, with this answer; then call [`super::Turn::dispatched`].
     Answer(String),
-    /// Load the skill of this name for the model; then call [`super::Turn::activated`].
+    /// Load the skill or the file of this name for the model; then call [`super::Turn::activated`].
     Activate(String),
+    /// The same for the user, if there is a skill of this name that they can call.
+    Summon(String),
     /// Let the gates of the turn's skills look at an action; then call [`super::Turn::gated`].
     Gate(Verified<Action>),
     /// Let go of the running model call.

@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
-use super::{Dispatched, Effect, Effects, Gated, Lead, Phase, Reply, Turn};
+use super::{Dispatched, Effect, Effects, Gated, Lead, Phase, Reply, Turn, permitted};
+use crate::action::{Action, GRAMMAR, Kind, Value};
+use crate::ids::ActuationId;
 use crate::outgoing::State;
 use crate::policy;
 use crate::prompt::HistoryItem;
-use crate::record::{Outcome, Record, Status};
+use crate::record::{Approved, Decider, Decision, Outcome, Record, Status};
+use crate::skill::{Loaded, Origin};
 use crate::verify::Reading;
 
-/// How much of a skill's prose the model is given, in bytes.
-const PROSE: usize = 32_768;
+/// The longest name of a skill that the user can call, in bytes.
+const MAX_NAME: usize = 256;
 
 impl Turn {
     /// Takes what the skills made of the prompt. Nothing happens if the turn does not wait for it.
@@ -23,8 +26,13 @@ impl Turn {
         match dispatched {
             Dispatched::Lead(lead) => {
                 self.lead = lead;
-                self.prompt(now);
-                effects.push(Effect::Ask(None));
+                match called(&self.subject.said) {
+                    Some(name) => {
+                        self.phase = Phase::Summoning { name: name.to_owned() };
+                        effects.push(Effect::Summon(name.to_owned()));
+                    }
+                    None => self.begin(now, &mut effects),
+                }
             }
             Dispatched::Question(question) => self.consult(question, now, &mut effects),
             Dispatched::Speaks(skill, text) => {
@@ -67,28 +75,68 @@ impl Turn {
         effects
     }
 
-    /// Takes what the skill says that the model wanted to load; nothing if there is none of that name.
+    /// Takes the skill or file that the model or the user wanted to load, or why there is none. `shown`: the next prompt
+    /// has its text all the same.
     #[must_use]
-    pub fn activated(&mut self, prose: Option<String>, now: Duration) -> Effects {
+    pub fn activated(&mut self, loaded: Result<Loaded, String>, shown: bool, now: Duration) -> Effects {
         let mut effects = Vec::new();
-        let Phase::Activating { actuation, name } = &self.phase else { return effects };
-        let (actuation, name) = (actuation.clone(), name.clone());
-        let (outcome, item) = match prose {
-            Some(mut text) => {
-                text.truncate(text.floor_char_boundary(PROSE));
-                let outcome = Outcome { stdout: text.clone(), ..Outcome::default() };
-                (outcome, HistoryItem::Skill { name, text })
+        match &self.phase {
+            Phase::Activating { actuation, name } => {
+                let (actuation, name) = (actuation.clone(), name.clone());
+                let (outcome, item) = told(name, loaded, shown);
+                effects.push(Effect::Record(Record::ActionExecuted { actuation, outcome }));
+                effects.push(Effect::Remember(item));
+                self.next_step(now, &mut effects);
             }
-            None => {
-                let message = Some(format!("there is no skill named {name:?}"));
-                let outcome = Outcome { status: Status::Failed, message, ..Outcome::default() };
-                (outcome, HistoryItem::NoSkill { name })
+            Phase::Summoning { name } => {
+                // What only looks like a call is said to the model as it is.
+                let name = name.clone();
+                if let Ok(loaded) = loaded
+                    && !self.summoned(name, loaded, shown, &mut effects)
+                {
+                    return effects;
+                }
+                self.begin(now, &mut effects);
+            }
+            _ => {}
+        }
+        effects
+    }
+
+    /// Puts the skill that the user called into the history, as if the model had asked for it; but it was no model. False
+    /// if the turn is over by that.
+    fn summoned(&mut self, name: String, loaded: Loaded, shown: bool, effects: &mut Effects) -> bool {
+        let actuation = match ActuationId::random() {
+            Ok(actuation) => actuation,
+            Err(error) => {
+                self.no_random_bytes(&error, effects);
+                return false;
             }
         };
+        if let Some(row) = GRAMMAR.iter().find(|row| row.kind == Kind::Skill) {
+            let mut action = Action::new(row);
+            action.set("name", Value::Text(loaded.name.clone()));
+            effects.push(Effect::Record(Record::ActionProposed {
+                actuation: actuation.clone(),
+                turn: self.subject.turn.clone(),
+                attempt: 0,
+                action: action.to_json(),
+                sexp: crate::sexp::printer::print(&action),
+                system: false,
+            }));
+            let decided = (Decision::Allow, "the user called it by its name");
+            effects.push(permitted(&actuation, decided, Decider::User, None, Approved::default()));
+        }
+        let (outcome, item) = told(name, Ok(loaded), shown);
         effects.push(Effect::Record(Record::ActionExecuted { actuation, outcome }));
         effects.push(Effect::Remember(item));
-        self.next_step(now, &mut effects);
-        effects
+        true
+    }
+
+    /// Asks the model for the first time.
+    fn begin(&mut self, now: Duration, effects: &mut Effects) {
+        self.prompt(now);
+        effects.push(Effect::Ask(None));
     }
 
     /// Asks the model what a skill wants to know.
@@ -113,6 +161,34 @@ impl Turn {
             raw: Vec::new(),
             asked: now,
             first: None,
+        }
+    }
+}
+
+/// The skill that a message calls: `NAME` if it begins with `/NAME`.
+fn called(said: &HistoryItem) -> Option<&str> {
+    let HistoryItem::User { text, .. } = said else { return None };
+    let name = text.trim_start().strip_prefix('/')?.split(char::is_whitespace).next()?;
+    // Paths look like that, too.
+    (!name.is_empty() && name.len() <= MAX_NAME && !name.contains('/')).then_some(name)
+}
+
+/// What the log and the model are told of a skill that was asked for by `name`.
+fn told(name: String, loaded: Result<Loaded, String>, shown: bool) -> (Outcome, HistoryItem) {
+    match loaded {
+        Ok(Loaded { name, .. }) if shown => {
+            let message = Some("its text stands in the conversation already, unchanged".to_owned());
+            (Outcome { message, ..Outcome::default() }, HistoryItem::SkillAgain { name })
+        }
+        Ok(Loaded { name, text, origin }) => {
+            let foreign = (origin == Origin::Project).then(|| origin.as_str().to_owned());
+            let outcome = Outcome { stdout: text.clone(), origin: foreign, ..Outcome::default() };
+            (outcome, HistoryItem::Skill { name, text, origin })
+        }
+        Err(why) => {
+            let message = Some(why.clone());
+            let outcome = Outcome { status: Status::Failed, message, ..Outcome::default() };
+            (outcome, HistoryItem::NoSkill { name, why })
         }
     }
 }

@@ -65,12 +65,17 @@ struct Driver {
 
 impl Driver {
     fn new() -> Self {
+        Self::saying("hi")
+    }
+
+    /// A turn in which this is said.
+    fn saying(text: &str) -> Self {
         let subject = Subject {
             turn: "t".into(),
             session: "s".into(),
             buffer: "*notes*".into(),
             level: 1,
-            said: HistoryItem::User { text: "hi".into(), context: Vec::new() },
+            said: HistoryItem::User { text: text.into(), context: Vec::new() },
             again: false,
             around: Surroundings {
                 base: "/home/me/notes".into(),
@@ -110,7 +115,8 @@ impl Driver {
                     format!("remember {:?}", outcome.status).to_lowercase()
                 }
                 Effect::Remember(HistoryItem::NoSkill { .. }) => "remember no skill".into(),
-                Effect::Remember(HistoryItem::Skill { name, text }) => format!("remember {name}: {text}"),
+                Effect::Remember(HistoryItem::Skill { name, text, .. }) => format!("remember {name}: {text}"),
+                Effect::Remember(HistoryItem::SkillAgain { name }) => format!("remember {name} again"),
                 Effect::Recall(_) => "recall user".into(),
                 Effect::Ask(None) => "ask".into(),
                 Effect::Ask(Some(repair)) => {
@@ -121,6 +127,7 @@ impl Driver {
                 Effect::Consult(lead) => format!("consult {}", lead.prompt),
                 Effect::Answer(text) => format!("answer {text}"),
                 Effect::Activate(name) => format!("activate {name}"),
+                Effect::Summon(name) => format!("summon {name}"),
                 Effect::Gate(action) => {
                     let effects = if self.stubborn {
                         let sexp = crate::sexp::printer::print(action.action());

@@ -99,6 +99,54 @@
         (should (string-search part (buffer-string))))
       (should (derived-mode-p 'special-mode)))))
 
+(defconst org-agent-tests-folder
+  '( :name "pdf-forms" :format "folder" :title "" :description "Fills forms." :priority 0 :origin "user"
+     :file "/tmp/skills/pdf-forms/SKILL.md" :line 1 :sha256 "cd" :capabilities [] :dependencies [] :state "warn"
+     :trigger :json-false :neuro :json-false :symbolic :json-false :license "MIT" :compatibility nil
+     :metadata nil :allowedTools ["Read"] :problem nil)
+  "A folder as the server lists it.")
+
+(ert-deftest org-agent-folder-is-listed-shown-and-called ()
+  (org-agent-tests-with-skills
+    (let ((warning '( :file "/tmp/skills/pdf-forms/SKILL.md" :line 3 :name "pdf-forms" :origin "user" :state "warn"
+                      :message "the key x is none" :hint "" :form "" :kept :json-false)))
+      (push (cons 'orgAgent/skills/list
+                  (lambda (_) (list :items (vector org-agent-tests-skill org-agent-tests-folder) :nextCursor nil
+                                    :problems (vector warning))))
+            org-agent-fake-answers)
+      (push (cons 'orgAgent/skills/show
+                  (lambda (_) (append org-agent-tests-folder
+                                      '(:prose "# How" :functions [] :resources ["references/a.md"]))))
+            org-agent-fake-answers)
+      (should (string-prefix-p "About a skill: /tmp" (org-agent--skill-words warning))))
+    (org-agent-skills)
+    (org-agent-fake-settle)
+    (with-current-buffer "*org-agent skills*"
+      (should (string-match-p "pdf-forms +folder +user +warn +Fills forms\\." (buffer-string)))
+      (should-not (string-search "broken" (buffer-string))))
+    (org-agent-skill-show "pdf-forms")
+    (org-agent-fake-settle)
+    (with-current-buffer "*org-agent skill*"
+      (dolist (part '("License    MIT" "Names      Read" "Files      references/a.md" "# How"))
+        (should (string-search part (buffer-string))))
+      (should-not (string-search "Priority" (buffer-string))))
+    ;; Only what begins the input is a call, and only what can be called completes.
+    (setq org-agent--skill-calls nil)
+    (pcase-dolist (`(,text ,names) '(("/" ("pdf-forms")) ("/pd" ("pdf-forms")) ("/hai" nil) ("\n /p" ("pdf-forms"))
+                                     ("say /p" none) ("/pdf-forms it" none) ("/a/b" none) ("" none)))
+      (goto-char (point-max))
+      (let ((start (point)))
+        (insert text)
+        (let ((found (org-agent--skill-complete)))
+          (should (equal (if found (all-completions (buffer-substring (nth 0 found) (nth 1 found)) (nth 2 found))
+                           'none)
+                         names)))
+        (delete-region start (point-max))))
+    (should (memq #'org-agent--skill-complete completion-at-point-functions))
+    (org-agent-fake-tell 'orgAgent/skills/changed :skills 4 :problems [])
+    (org-agent-fake-settle)
+    (should-not org-agent--skill-calls)))
+
 (ert-deftest org-agent-skill-is-checked-by-the-program ()
   (org-agent-tests-with-skills
     (let* ((org-agent-program (expand-file-name "program" org-agent-fake-directory))

@@ -20,7 +20,7 @@ fn a_list_has_every_skill_and_what_is_wrong() {
     let home = tempfile::tempdir().unwrap();
     let (status, out, _) = skill(home.path(), &["list"]);
     assert_eq!(status, 0);
-    assert!(out.starts_with("shell        90  builtin  ok    Explains"), "{out}");
+    assert!(out.starts_with("shell         90  builtin  ok    Explains"), "{out}");
     assert!(out.contains("begin one with: org-agent skill new NAME"), "{out}");
     put(home.path(), "chat.org", &note("(defskill :chat :description \"mine\u{1b}[31m\")"));
     put(home.path(), "broken.org", &note("(defskill :broken :trigger #'x)"));
@@ -28,8 +28,8 @@ fn a_list_has_every_skill_and_what_is_wrong() {
     let (status, out, _) = skill(home.path(), &["list"]);
     assert_eq!(status, 0);
     for part in [
-        "chat          0  user     ok    mine [31m\n",
-        "gap           0  user     warn",
+        "chat           0  user     ok    mine [31m\n",
+        "gap            0  user     warn",
         "broken.org:4: the skill's :trigger names x, which is not defined\n  in: (defskill",
         "note: chat: the user skill of",
     ] {

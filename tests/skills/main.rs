@@ -5,6 +5,7 @@
 mod builtin;
 mod cases;
 mod command;
+mod folders;
 mod hostile;
 mod limits;
 mod manual;

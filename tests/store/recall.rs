@@ -1,5 +1,7 @@
 //! What the store tells back: messages, actions, history, duplicates, lists.
 
+use org_agent::skill::Origin;
+
 use super::*;
 
 #[test]
@@ -231,7 +233,9 @@ fn history_stands_turn_by_turn() {
                 HistoryItem::User { text, .. } => text,
                 HistoryItem::Assistant { sexp } => sexp,
                 HistoryItem::CommandResult { command, .. } => format!("${command}"),
-                HistoryItem::NoSkill { name } => panic!("nothing asked for {name}"),
+                HistoryItem::NoSkill { name, .. } | HistoryItem::SkillAgain { name } => {
+                    format!("asked for {name}")
+                }
             })
             .collect()
     };
@@ -356,4 +360,75 @@ fn lists_come_whole_and_in_order_page_by_page() {
     }
     assert_eq!(home.store.sessions(None, None, None, Some(cursor)).unwrap_err().code, Code::BadRequest);
     assert_eq!(home.store.actions(&"m".into(), None, Some(cursor)).unwrap_err().code, Code::BadRequest);
+}
+
+/// A skill that is asked for, by a model in call 1 or by the user in call 0, and what came of it.
+fn loading(actuation: &str, turn: &str, attempt: u32, name: &str, outcome: Outcome) -> Vec<Record> {
+    vec![
+        Record::ActionProposed {
+            actuation: actuation.into(),
+            turn: turn.into(),
+            attempt,
+            action: json!({"type": "request", "target": "skill", "payload": {"name": name}}),
+            sexp: format!("({actuation})"),
+            system: false,
+        },
+        permitted(actuation, Decision::Allow),
+        Record::ActionExecuted { actuation: actuation.into(), outcome },
+    ]
+}
+
+#[test]
+fn loaded_skills_are_recalled_however_much_was_said_since() {
+    let mut home = Home::new();
+    let text = |text: &str| Outcome { stdout: text.into(), ..Outcome::default() };
+    let remark = Outcome { message: Some("it stands there already".into()), ..Outcome::default() };
+    let why = "there is no skill named \"gone\"".to_owned();
+    let failed = Outcome { status: Status::Failed, message: Some(why.clone()), ..Outcome::default() };
+    let project = Outcome { origin: Some("project".into()), ..text("P") };
+    home.append("s", &[created("b"), sent("t1", "q1"), started("t1")]);
+    home.append("s", &loading("a1", "t1", 0, "Pdf", text("old")));
+    home.append("s", &loading("a2", "t1", 1, "pdf/Ref.md", text("file")));
+    home.append("s", &loading("a3", "t1", 2, "pdf", remark));
+    home.append("s", &loading("a4", "t1", 3, "gone", failed));
+    home.append("s", &[ended("t1", EndState::Done), sent("t2", "q2"), started("t2")]);
+    home.append("s", &loading("a5", "t2", 0, "pdf", text("new")));
+    home.append("s", &loading("a6", "t2", 1, "team", project));
+    home.append("s", &[ended("t2", EndState::Done)]);
+    let said = |text: &str| HistoryItem::User { text: text.into(), context: Vec::new() };
+    let asked = |sexp: &str| HistoryItem::Assistant { sexp: sexp.into() };
+    let skill =
+        |name: &str, text: &str, origin| HistoryItem::Skill { name: name.into(), text: text.into(), origin };
+    let all = home.store.history(&"s".into(), &"".into(), 50).unwrap();
+    assert_eq!(
+        all,
+        [
+            said("q1"),
+            skill("pdf", "old", Origin::User),
+            asked("(a2)"),
+            skill("pdf/Ref.md", "file", Origin::User),
+            asked("(a3)"),
+            HistoryItem::SkillAgain { name: "pdf".into() },
+            asked("(a4)"),
+            HistoryItem::NoSkill { name: "gone".into(), why },
+            said("q2"),
+            skill("pdf", "new", Origin::User),
+            asked("(a6)"),
+            skill("team", "P", Origin::Project),
+        ]
+    );
+    let mut records = Vec::new();
+    for n in 3..30 {
+        let turn = format!("t{n}");
+        records.extend([sent(&turn, "q"), started(&turn), proposed(&format!("i{n}"), &turn, insert("r"))]);
+        records.extend([permitted(&format!("i{n}"), Decision::Allow), ended(&turn, EndState::Done)]);
+    }
+    home.append("s", &records);
+    let last = home.store.history(&"s".into(), &"".into(), 10).unwrap();
+    assert_eq!(last[..2], [skill("pdf", "new", Origin::User), skill("team", "P", Origin::Project)]);
+    assert_eq!(last.len(), 12);
+    // Before a turn, what it loaded itself is not there yet.
+    let before = home.store.history(&"s".into(), &"t2".into(), 2).unwrap();
+    assert_eq!(before[0], skill("pdf", "old", Origin::User));
+    assert_eq!(home.store.verify_all().unwrap(), []);
 }

@@ -8,6 +8,7 @@ mod answers;
 mod client;
 mod clients;
 mod failures;
+mod folders;
 #[path = "../common/fake_model.rs"]
 mod fake_model;
 mod policy;

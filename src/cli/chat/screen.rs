@@ -125,8 +125,13 @@ impl Screen {
                 _ => {}
             },
             Outgoing::Skills(shelf) => {
-                for problem in shelf.problems() {
-                    self.note(&format!("a skill does not work: {problem}"))?;
+                for problem in shelf.serious() {
+                    let what = if problem.state(shelf) == "warn" {
+                        "about a skill"
+                    } else {
+                        "a skill does not work"
+                    };
+                    self.note(&format!("{what}: {problem}"))?;
                 }
             }
             Outgoing::Abort(_) => {}

@@ -11,7 +11,8 @@ Examples:
   org-agent skill list
   org-agent skill list --json
 
-The order is that in which skills are asked. States: ok; warn, it works and something is wrong all the same; \
+The order is that in which skills are asked; a folder (with a SKILL.md) is never asked, but loaded by the model or by /NAME. \
+States: ok; warn, it works and something is wrong all the same; \
 kept, the note is broken and its last version that worked is in use (in a server that runs: this command knows no earlier \
 version); broken, nothing of it is in use.";
 
@@ -47,8 +48,10 @@ pub(super) fn text(args: &Args, library: &Library) -> String {
         }
         let state = skill.state(&shelf);
         let Skill { name, priority, origin, .. } = &**skill;
+        // A folder is never asked; where others have their priority it says what it is.
+        let place = skill.folder().map_or_else(|| priority.to_string(), |_| skill.format.as_str().to_owned());
         out.push_str(&format!(
-            "{name:<width$}  {priority:>5}  {:<7}  {state:<4}  {description}\n",
+            "{name:<width$}  {place:>6}  {:<7}  {state:<4}  {description}\n",
             origin.as_str()
         ));
     }
@@ -72,6 +75,6 @@ pub(super) fn text(args: &Args, library: &Library) -> String {
 fn without_skill(problem: &Problem, shelf: &Shelf) -> Value {
     json!({
         "name": problem.name, "origin": problem.origin.as_str(), "state": problem.state(shelf), "file": problem.file,
-        "line": problem.line, "problem": problem.to_json(),
+        "line": problem.line, "problem": problem.to_json(shelf),
     })
 }

@@ -1,4 +1,4 @@
-//! `org-agent skill new`: a note that works and explains itself, and cases for it.
+//! `org-agent skill new`: a note that works and explains itself, and cases for it; or a folder with a `SKILL.md`.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -7,15 +7,20 @@ use std::path::{Path, PathBuf};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::ids::uuid;
-use crate::skill::Skill;
+use crate::skill::{Skill, folder};
 
-/// Begin a skill: write a note that works, with comments, and cases to test it
+/// Begin a skill: write a note that works, with comments, and cases to test it; or a folder with a SKILL.md
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  org-agent skill new greet\n  org-agent skill new greet --dir .")]
+#[command(
+    after_help = "Examples:\n  org-agent skill new greet\n  org-agent skill new greet --dir .\n  org-agent skill new pdf-forms --format skill-md"
+)]
 pub(super) struct Args {
     /// The skill's name: lower-case letters, digits and dashes
     #[arg(value_parser = name)]
     name: String,
+    /// What to write: a note, which can act, or a folder, which the model reads
+    #[arg(long, value_enum, default_value = "note")]
+    format: Written,
     /// Where to write it; without, the directory of your skills
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
@@ -24,24 +29,28 @@ pub(super) struct Args {
     replace: bool,
 }
 
-/// The most characters of a name.
-const MAX_NAME: usize = 64;
+/// What a skill is written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Written {
+    /// An Org note with Lisp
+    Note,
+    /// A folder with a SKILL.md, for this and other agents
+    SkillMd,
+}
 
 const NOTE: &str = include_str!("new/note.org");
 const CASES: &str = include_str!("new/cases.toml");
+const FOLDER: &str = include_str!("new/SKILL.md");
 
 fn name(text: &str) -> Result<String, String> {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    let ends = |c: char| c != '-';
-    if text.len() > MAX_NAME {
-        return Err(format!("a name has at most {MAX_NAME} characters"));
+    let most = folder::MAX_NAME;
+    if text.len() > most {
+        return Err(format!("a name has at most {most} characters"));
     }
-    if !text.chars().all(plain)
-        || !text.starts_with(|c: char| c.is_ascii_lowercase())
-        || !text.ends_with(ends)
-    {
+    if !folder::is_name(text) || !text.starts_with(|c: char| c.is_ascii_lowercase()) {
         return Err(
-            "use lower-case letters, digits and dashes, beginning with a letter, as in commit-message".into(),
+            "use lower-case letters, digits and single dashes, beginning with a letter, as in commit-message"
+                .into(),
         );
     }
     Ok(text.to_owned())
@@ -56,7 +65,9 @@ pub(super) fn write(args: &Args, config: &Config) -> Result<String> {
     let directory = args.dir.clone().unwrap_or_else(|| config.paths.skills());
     let note = directory.join(format!("{name}.org"));
     let cases = directory.join(format!("{name}.test.toml"));
-    for path in [&note, &cases] {
+    let folder = directory.join(name);
+    let is_folder = args.format == Written::SkillMd;
+    for path in if is_folder { vec![&folder] } else { vec![&note, &cases] } {
         if path.symlink_metadata().is_ok() {
             return Err(there(path));
         }
@@ -67,6 +78,22 @@ pub(super) fn write(args: &Args, config: &Config) -> Result<String> {
         return Err(taken(skill));
     }
     fs::create_dir_all(&directory).map_err(|error| failed(&directory, &error))?;
+    if is_folder {
+        fs::create_dir(&folder).map_err(|error| failed(&folder, &error))?;
+        let file = folder.join("SKILL.md");
+        create(&file, &FOLDER.replace("NAME", name))?;
+        let mut out = format!(
+            "{}\n  what the skill is for, and instructions; files beside it can be loaded one by one\n\nNext:\n  \
+             org-agent skill check {}\n",
+            file.display(),
+            folder.display()
+        );
+        out.push_str(&match &args.dir {
+            None => format!("  org-agent chat \"/{name} hello\"\n\nA chat that is open knows it from the next message on.\n"),
+            Some(_) => format!("\nIt is used once it is in {}\n", config.paths.skills().display()),
+        });
+        return Ok(out);
+    }
     create(&cases, &CASES.replace("NAME", name))?;
     create(&note, &NOTE.replace("NAME", name).replace("UUID", &uuid()?))?;
     let (note, cases) = (note.display(), cases.display());

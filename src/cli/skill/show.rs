@@ -1,12 +1,12 @@
-//! `org-agent skill show`: one skill with its note's prose.
+//! `org-agent skill show`: one skill with its note's prose, or a folder's instructions.
 
 use std::fmt::Write as _;
 
 use super::harmless;
 use crate::error::{Error, Result};
-use crate::skills::Library;
+use crate::skills::{self, Library};
 
-/// Show one skill: what it says of itself, its functions, and its note without the code
+/// Show one skill: what it says of itself, its functions or files, and its note without the code
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  org-agent skill show chat\n  org-agent skill show chat --json")]
 pub(super) struct Args {
@@ -33,7 +33,7 @@ pub(super) fn text(args: &Args, library: &Library) -> Result<String> {
     };
     let functions: Vec<&str> = skill.program.functions().collect();
     if args.json {
-        return Ok(format!("{}\n", skill.to_json_in_full(&shelf)));
+        return Ok(format!("{}\n", skills::describe(skill, &shelf)));
     }
     let mut out = format!("{}: {}\n\n", skill.name, skill.description);
     let mut row = |name: &str, value: String| {
@@ -48,19 +48,40 @@ pub(super) fn text(args: &Args, library: &Library) -> Result<String> {
         (skill.symbolic.is_some(), "symbolic"),
     ];
     let has: Vec<&str> = has.iter().filter(|(is, _)| *is).map(|(_, name)| *name).collect();
+    let folder = skill.folder();
     row("title", skill.title.clone());
+    row("format", skill.format.as_str().to_owned());
     row("state", skill.state(&shelf).to_owned());
-    row("priority", skill.priority.to_string());
+    if folder.is_none() {
+        row("priority", skill.priority.to_string());
+    }
     row("origin", skill.origin.as_str().to_owned());
     row("file", format!("{}:{}", skill.file, skill.line));
     row("id", skill.id.clone().unwrap_or_default());
     row("tags", skill.tags.join(", "));
     row("capabilities", skill.capabilities.join(", "));
     row("depends on", skill.dependencies.join(", "));
-    row("has", if has.is_empty() { "functions for other notes only".to_owned() } else { has.join(", ") });
-    row("functions", functions.join(", "));
+    if let Some(folder) = folder {
+        row("license", folder.license.clone().unwrap_or_default());
+        row("compatibility", folder.compatibility.clone().unwrap_or_default());
+        for (key, value) in &folder.metadata {
+            row("metadata", format!("{key}: {value}"));
+        }
+        if !folder.allowed_tools.is_empty() {
+            row(
+                "allowed tools",
+                format!("{} (only named; that grants nothing)", folder.allowed_tools.join(", ")),
+            );
+        }
+        let (files, more) = skills::resources(&folder.root);
+        let more = if more { ", … and more" } else { "" };
+        row("files", format!("{}{more}", files.join(", ")));
+    } else {
+        row("has", if has.is_empty() { "functions for other notes only".to_owned() } else { has.join(", ") });
+        row("functions", functions.join(", "));
+    }
     row("sha256", skill.sha256.clone());
-    if let Some(problem) = skill.problem(&shelf) {
+    for problem in shelf.problems().iter().filter(|problem| problem.file == skill.file) {
         let _ = writeln!(out, "\n{problem}");
     }
     for shadowed in shelf.shadowed().iter().filter(|other| other.name == skill.name) {

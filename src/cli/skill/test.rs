@@ -153,6 +153,11 @@ fn note(name: &str, own: &Path, config: &Config) -> Result<PathBuf> {
         problem.origin != Origin::Builtin
             && problem.name.as_ref().is_some_and(|other| other.eq_ignore_ascii_case(name))
     });
+    if let Some(skill) = skill.filter(|skill| skill.folder().is_some()) {
+        return Err(Error::bad_request(format!("{name} is a folder and has no code to test"))
+            .because(format!("{} is instructions for a model", skill.file))
+            .hint(format!("what is wrong with it says: org-agent skill check {}", skill.file)));
+    }
     let file = skill.filter(|skill| skill.origin != Origin::Builtin).map(|skill| &skill.file);
     if let Some(file) = file.or_else(|| broken.map(|problem| &problem.file)) {
         return Ok(PathBuf::from(file));

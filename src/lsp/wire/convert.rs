@@ -328,6 +328,7 @@ impl ActuatedParams {
                 stderr,
                 truncated: truncated || self.truncated.unwrap_or_default(),
                 message,
+                origin: None,
                 by_policy: false,
                 sandboxed: self.sandboxed,
             },

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::event::{Page, Query};
-use crate::skill::{Problem, Shelf};
+use crate::skill::Shelf;
 
 /// The skills: request.
 pub const SKILLS: &str = "orgAgent/skills/list";
@@ -71,7 +71,7 @@ pub struct ReloadParams {}
 pub struct ShelfParams {
     /// How many skills there are now.
     pub skills: usize,
-    /// What is wrong with notes.
+    /// What is wrong with them, but for what is only about form.
     pub problems: Vec<Value>,
 }
 
@@ -81,7 +81,7 @@ impl ShelfParams {
     pub fn to_wire(shelf: &Shelf) -> Self {
         Self {
             skills: shelf.skills().len(),
-            problems: shelf.problems().iter().map(Problem::to_json).collect(),
+            problems: shelf.serious().map(|problem| problem.to_json(shelf)).collect(),
         }
     }
 }

@@ -26,6 +26,7 @@ fn ask(history: &[HistoryItem]) -> Action {
     let persona = Persona { user: "Ada".to_owned(), assistant: "Jeeves".to_owned() };
     let reply = Offline::new(&persona.user, &persona.assistant).reply(build(
         &introduction(&persona),
+        "",
         history,
         None,
         None,

@@ -47,7 +47,8 @@ type Index = HashMap<String, Vec<usize>>;
 
 fn index(slots: &[Slot<'_>]) -> Index {
     let mut index = Index::new();
-    for (at, slot) in slots.iter().enumerate() {
+    // A folder has nothing to build on.
+    for (at, slot) in slots.iter().enumerate().filter(|(_, slot)| !slot.is_folder()) {
         let mut add = |key: String| {
             let all = index.entry(key).or_default();
             if all.last() != Some(&at) {
@@ -94,7 +95,7 @@ impl Workshop {
             slots,
         };
         for start in 0..round.slots.len() {
-            if round.marks[start] == Mark::New {
+            if round.marks[start] == Mark::New && !self.unfold(&mut round.slots[start]) {
                 round.begin(start);
             }
             while let Some(frame) = round.frames.pop() {

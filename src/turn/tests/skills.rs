@@ -1,6 +1,7 @@
 //! A turn with skills: their questions, their own words, their gates, and what the model loads.
 
 use super::*;
+use crate::skill::{Loaded, Origin};
 
 fn lead(prompt: &str) -> Lead {
     Lead { system: None, prompt: prompt.into() }
@@ -128,16 +129,67 @@ fn cancelled_while_skills_work_nothing_more_comes() {
 
 const POETRY: &str = r#"(:type :request :target :skill :payload (:name "poetry"))"#;
 
+fn poetry() -> Result<Loaded, String> {
+    let (name, text, origin) = ("poetry".to_owned(), "Write in rhymes.".to_owned(), Origin::User);
+    Ok(Loaded { name, text, origin })
+}
+
 #[test]
 fn a_skill_that_the_model_loads_is_told_and_the_turn_goes_on() {
-    for (prose, remembered) in [
-        (None, "remember no skill"),
-        (Some("Write in rhymes.".to_owned()), "remember poetry: Write in rhymes."),
+    for (loaded, shown, remembered) in [
+        (Err("there is no skill named \"poetry\"".to_owned()), false, "remember no skill"),
+        (poetry(), false, "remember poetry: Write in rhymes."),
+        (poetry(), true, "remember poetry again"),
     ] {
         let mut driver = Driver::started();
         assert_eq!(driver.reply(POETRY).last().unwrap(), "activate poetry");
-        let effects = driver.turn.activated(prose, driver.now);
+        let effects = driver.turn.activated(loaded, shown, driver.now);
         assert_eq!(driver.show(effects), ["+chat.action.executed", remembered, "thinking", "ask"]);
+        assert!(
+            driver.turn.activated(poetry(), false, driver.now).is_empty(),
+            "nothing waits for it any more"
+        );
         driver.numbered();
+    }
+}
+
+#[test]
+fn a_skill_that_the_user_calls_is_there_before_the_model_is_asked() {
+    let said = |text: &str| {
+        let mut driver = Driver::saying(text);
+        let effects = driver.turn.start();
+        driver.show(effects);
+        let effects = driver.turn.dispatched(Dispatched::Lead(Some(lead("led"))), driver.now);
+        (driver.show(effects), driver)
+    };
+    for (text, name) in [("/poetry about rain", "poetry"), ("  /Poetry", "Poetry"), ("/é\nx", "é")] {
+        let (lines, mut driver) = said(text);
+        assert_eq!(lines, [format!("summon {name}")]);
+        let effects = driver.turn.activated(poetry(), false, driver.now);
+        assert_eq!(
+            driver.show(effects),
+            [
+                "+chat.action.proposed",
+                "+chat.action.permitted",
+                "+chat.action.executed",
+                "remember poetry: Write in rhymes.",
+                "ask"
+            ]
+        );
+        assert_eq!(driver.reply(GOOD)[0], "streaming");
+        driver.numbered();
+    }
+    let (_, mut driver) = said("/poetry once more");
+    let effects = driver.turn.activated(poetry(), true, driver.now);
+    assert_eq!(driver.show(effects)[3..], ["remember poetry again", "ask"]);
+    let (_, mut driver) = said("/nothing of the kind");
+    let effects = driver.turn.activated(Err("none".into()), false, driver.now);
+    assert_eq!(driver.show(effects), ["ask"]);
+    let (_, mut driver) = said("/poetry");
+    let effects = driver.turn.cancel(driver.now).unwrap();
+    assert_eq!(driver.show(effects), ["+turn.ended", "cancelled", "ended"]);
+    assert!(driver.turn.activated(poetry(), false, driver.now).is_empty());
+    for text in ["/etc/passwd is what?", "/", "/ poetry", "a /poetry", "", &format!("/{}", "x".repeat(257))] {
+        assert_eq!(said(text).0, ["ask"], "{text}");
     }
 }
