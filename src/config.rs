@@ -148,6 +148,12 @@ impl Paths {
         self.config.join("saved-rules.toml")
     }
 
+    /// The skills of projects that the user trusts.
+    #[must_use]
+    pub fn trusted_skills(&self) -> PathBuf {
+        self.config.join("trusted-skills.toml")
+    }
+
     /// The database.
     #[must_use]
     pub fn database(&self) -> PathBuf {

@@ -15,11 +15,11 @@ use crate::ids::{ActuationId, EventId, SessionId, TurnId};
 use crate::outgoing::Actuation;
 use crate::record::Look;
 use crate::reply::{Failure, Piece};
-use crate::skill::{Loaded, Shelf};
+use crate::skill::{Loaded, Shelf, Shelved};
 use crate::verify::Verified;
 
 pub use crate::request::{
-    Actuated, ChatMessage, Choice, Decide, Decided, Output, Page, Query, Receipt, Resume,
+    Actuated, ChatMessage, Choice, Decide, Decided, Output, Page, Query, Receipt, Resume, Trust,
 };
 
 /// What the kernel's loop is woken by.
@@ -92,7 +92,9 @@ pub enum Event {
     /// Notes on the disk have changed.
     Skills,
     /// The skills were read again; with who asked for that.
-    Shelf(Arc<Shelf>, Option<Reply<Arc<Shelf>>>),
+    Shelf(Shelved, Option<Reply<Arc<Shelf>>>),
+    /// The user trusts a skill of a project, or no more; the answer is what there is then.
+    Trust(Trust, Reply<Arc<Shelf>>),
     /// Notes that changed are to be read; the answer is what there is then.
     Reload(Reply<Arc<Shelf>>),
     /// The time has come to make a failed model call again.
@@ -105,9 +107,9 @@ pub enum Event {
     Stop(Reply<()>),
 }
 
-/// What came of a dispatch: the skills, what they were called with, and which of them began the prompt, with how far
+/// What came of a dispatch: the skills, what they were called with, which there were, and which of them began the prompt, with how far
 /// it came and what it noted.
-pub type Found = (Arc<Cast>, World, Option<(String, (Made, Vec<String>))>);
+pub type Found = (Arc<Cast>, World, Shelved, Option<(String, (Made, Vec<String>))>);
 
 /// What came of the gates: the action or who refused it, and what each made of it.
 pub type LookedAt = (Result<Verified<Action>, Refused>, Vec<Look>);

@@ -8,6 +8,7 @@
 mod actions;
 mod call;
 mod chat;
+mod desk;
 mod jobs;
 mod outbox;
 mod reads;
@@ -19,6 +20,7 @@ mod skills;
 mod tokens;
 
 use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -105,8 +107,10 @@ pub struct Kernel {
     runs_here: bool,
     jobs: HashMap<TurnId, jobs::Running>,
     /// The skills, what their functions see of the environment, and those of each turn.
-    desk: skills::Desk,
+    desk: desk::Desk,
     shelf: Arc<Shelf>,
+    /// The skills of projects with the user's, as they were at the last turn there.
+    projects: HashMap<PathBuf, Arc<Shelf>>,
     variables: Arc<dyn Environment>,
     playing: HashMap<TurnId, skills::Playing>,
     tokens: Tokens,
@@ -151,14 +155,15 @@ impl Kernel {
         let rules = Arc::new(rules::load(&config)?);
         let tokens = Tokens::new(&config.paths.data);
         Ok(Self {
-            config,
             rules,
             runs_here: false,
             jobs: HashMap::new(),
-            desk: skills::Desk::new(library),
+            desk: desk::Desk::new(config.paths.clone(), Arc::clone(&variables), library),
             shelf,
             variables,
             playing: HashMap::new(),
+            projects: HashMap::new(),
+            config,
             tokens,
             persona,
             store,
@@ -252,7 +257,8 @@ impl Kernel {
             Event::Loaded { turn, loaded } => self.loaded(&turn, loaded),
             Event::Skills => self.refresh_skills(None),
             Event::Reload(reply) => self.refresh_skills(Some(reply)),
-            Event::Shelf(shelf, reply) => self.shelved(shelf, reply),
+            Event::Shelf(shelved, reply) => self.shelved(shelved, reply),
+            Event::Trust(trust, reply) => self.trust(trust, reply),
             Event::Retry(turn) => {
                 let now = self.now();
                 self.advance(&turn, |turn| turn.retry(now));
@@ -460,6 +466,12 @@ impl Kernel {
     }
 
     fn read(&mut self, query: Query, reply: Reply<serde_json::Value>) {
+        if let Query::Untrusted(_, directory)
+        | Query::Skills(_, Some(directory))
+        | Query::Skill(_, Some(directory)) = &query
+        {
+            return self.read_of_project(directory.clone(), query, reply);
+        }
         let shelf = Arc::clone(&self.shelf);
         self.outbox.answer(self.ticket, move |store| {
             reply.send(store.and_then(|store| reads::read(store, &shelf, &query)));

@@ -3,15 +3,13 @@
 //! An [`Actuation`] can only be made from a [`Permit`], so nothing that a model wrote can leave as an
 //! action without having been verified and permitted.
 
-use std::sync::Arc;
-
 use crate::action::Action;
 use crate::config::RuleSpec;
 use crate::ids::{ActuationId, SessionId, TurnId};
 use crate::policy::Permit;
 use crate::record::{Decision, Location};
 use crate::shell::Step;
-use crate::skill::Shelf;
+use crate::skill::Shelved;
 
 /// A message to the client.
 #[derive(Clone, Debug)]
@@ -27,7 +25,7 @@ pub enum Outgoing {
     /// A running command is to be stopped.
     Abort(ActuationId),
     /// Skills changed: what there is now.
-    Skills(Arc<Shelf>),
+    Skills(Shelved),
 }
 
 /// Where a turn stands.

@@ -1,5 +1,7 @@
 //! What clients ask and say, and what they are answered: plain data, no channels and no JSON.
 
+use std::path::PathBuf;
+
 use crate::ids::{ActuationId, EventId, SessionId, TurnId};
 use crate::record::{Attachment, Decision, Location, Outcome};
 use crate::shell::Step;
@@ -144,10 +146,23 @@ pub enum Query {
     WhyTurn(TurnId),
     /// Everything behind an action.
     WhyActuation(ActuationId),
-    /// The skills, by descending priority.
-    Skills(Page),
-    /// One skill, by its name.
-    Skill(String),
+    /// The skills, by descending priority: the user's, or those of a session in a directory.
+    Skills(Page, Option<PathBuf>),
+    /// One skill, by its name; among which, as above.
+    Skill(String, Option<PathBuf>),
+    /// What is to be looked at before it is trusted, in a file or all, of the project in a directory.
+    Untrusted(Option<String>, PathBuf),
+}
+
+/// A decision about a skill of a project.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trust {
+    /// Where the project is.
+    pub directory: PathBuf,
+    /// The note or the `SKILL.md`, as it is shown.
+    pub file: String,
+    /// The hash of what was looked at and is trusted; `None`: it is trusted no more.
+    pub sha256: Option<String>,
 }
 
 /// A part of a list.

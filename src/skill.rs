@@ -8,6 +8,7 @@ pub mod note;
 mod catalogue;
 mod describe;
 mod scan;
+mod standing;
 mod content;
 mod workshop;
 
@@ -21,6 +22,7 @@ use serde::Serialize;
 use crate::lisp::{Function, Program};
 
 pub use content::Content;
+pub use standing::{Manifest, Standing, Untrusted};
 pub use workshop::{Allowance, Given, Workshop};
 
 /// The most characters of a description.
@@ -89,6 +91,8 @@ pub struct Folder {
     pub metadata: BTreeMap<String, String>,
     /// The tools that it names. They are only shown; what may run, the policy says.
     pub allowed_tools: Vec<String>,
+    /// The only files that may be loaded, if it is a project's: as they were when it was trusted.
+    pub files: Option<Manifest>,
 }
 
 /// One skill, ready to be called.
@@ -275,6 +279,15 @@ fn silenced_by(skill: &Skill, by: &Skill) -> Problem {
     }
 }
 
+/// The skills as they are now: those of a project with the user's, or the user's alone.
+#[derive(Clone, Debug)]
+pub struct Shelved {
+    /// The directory of the project.
+    pub project: Option<PathBuf>,
+    /// The skills.
+    pub shelf: Arc<Shelf>,
+}
+
 /// All skills at one moment. Never changes; a reload makes another.
 #[derive(Debug, Default)]
 pub struct Shelf {
@@ -282,6 +295,7 @@ pub struct Shelf {
     by_name: HashMap<String, usize>,
     problems: Vec<Problem>,
     shadowed: Vec<Shadowed>,
+    untrusted: Vec<Untrusted>,
 }
 
 impl Shelf {
@@ -319,7 +333,7 @@ impl Shelf {
                 })
             })
             .collect();
-        Self { skills, by_name, problems, shadowed }
+        Self { skills, by_name, problems, shadowed, untrusted: Vec::new() }
     }
 
     /// The skills, highest priority first; of equals the one from the later source.
@@ -343,6 +357,19 @@ impl Shelf {
         own.len() == others.len()
             && own.iter().zip(others).all(|(one, other)| Arc::ptr_eq(one, other))
             && self.problems == other.problems
+            && self.untrusted == other.untrusted
+    }
+
+    /// The same shelf beside which these skills of the project are not in use.
+    #[must_use]
+    pub fn beside(self, untrusted: Vec<Untrusted>) -> Self {
+        Self { untrusted, ..self }
+    }
+
+    /// The skills of the project that are not in use, as nobody trusts them as they are.
+    #[must_use]
+    pub fn untrusted(&self) -> &[Untrusted] {
+        &self.untrusted
     }
 
     /// What is wrong with notes, in the order of their sources.

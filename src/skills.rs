@@ -4,21 +4,28 @@
 
 mod builtin;
 mod files;
+mod project;
 mod resources;
+mod trust;
 mod watch;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::config::{Config, Paths, Source};
+use crate::error::{Code, Error, Result};
 use crate::lisp::Environment;
 use crate::skill::{Content, Given, Origin, Shelf, Skill, Workshop};
 use files::Files;
+use project::Project;
+use trust::Trust;
 
 pub use builtin::NOTES as BUILTIN;
-pub use resources::{list as resources, load};
+pub use project::Review;
+pub use resources::{load, of as resources};
 pub use watch::{Watch, watch};
 
 /// How the file of a built-in note begins where it is shown.
@@ -44,7 +51,7 @@ pub fn environment(config: &Config, env: impl Fn(&str) -> Option<String>) -> Arc
 /// Everything that is known of a skill, with the files of a folder.
 #[must_use]
 pub fn describe(skill: &Skill, shelf: &Shelf) -> serde_json::Value {
-    let files = skill.folder().map(|folder| resources(&folder.root).0).unwrap_or_default();
+    let files = skill.folder().map(|folder| resources(folder).0).unwrap_or_default();
     let mut object = skill.to_json_in_full(shelf);
     object["resources"] = files.into();
     object
@@ -56,6 +63,8 @@ pub struct Library {
     files: Files,
     /// Further notes, each a file of its own.
     more: Vec<PathBuf>,
+    project: Option<Project>,
+    trust: Trust,
     builtin: Vec<Given>,
     workshop: Workshop,
     given: Vec<Given>,
@@ -67,6 +76,16 @@ impl Library {
     #[must_use]
     pub fn open(paths: &Paths, env: Arc<dyn Environment>) -> Self {
         Self::open_in(paths, Workshop::new(env))
+    }
+
+    /// The same with what the project in `directory` brings along, as far as the user trusts it. `None` if that is nothing.
+    #[must_use]
+    pub fn of_project(paths: &Paths, env: Arc<dyn Environment>, directory: &Path) -> Option<Self> {
+        let project = Project::find(directory)?;
+        let mut library = Self::open(paths, env);
+        library.project = Some(project);
+        library.refresh();
+        Some(library)
     }
 
     /// The same, with skills from this workshop.
@@ -81,6 +100,8 @@ impl Library {
             directory: paths.skills(),
             files: Files::default(),
             more: Vec::new(),
+            project: None,
+            trust: Trust::new(paths),
             builtin: BUILTIN.iter().map(given).collect(),
             workshop,
             given: Vec::new(),
@@ -135,17 +156,62 @@ impl Library {
                 content: files::content(path),
             });
         }
-        let same = notes.len() == self.given.len()
+        let project = self.project.as_mut();
+        let untrusted = project.map(|project| project.read(&mut self.trust, &mut notes)).unwrap_or_default();
+        let same = untrusted == self.shelf.untrusted()
+            && notes.len() == self.given.len()
             && notes.iter().zip(&self.given).all(|(new, old)| new.is_same(old));
         if same && !self.workshop.is_due() {
             return None;
         }
-        let shelf = self.workshop.update(&notes, Instant::now());
+        let shelf = self.workshop.update(&notes, Instant::now()).beside(untrusted);
         self.given = notes;
         if same && shelf.is_same(&self.shelf) {
             return None;
         }
         self.shelf = Arc::new(shelf);
         Some(self.shelf())
+    }
+
+    /// What the user looks at before they trust the project's skill in `file`, as it is shown.
+    ///
+    /// # Errors
+    /// `not_found` if the project has no such skill, or it can not be read.
+    pub fn review(&mut self, file: &str) -> Result<Review> {
+        self.trust.refresh();
+        self.reviewed(file).map(|(review, _)| review)
+    }
+
+    fn reviewed(&self, file: &str) -> Result<(Review, [u8; 32])> {
+        let project = self.project.as_ref().ok_or_else(|| io::Error::other("there is no project here"));
+        let review = project.and_then(|project| project.review(&self.trust, file));
+        review.map_err(|error| {
+            Error::not_found(format!("no skill of this project is in {file}")).because(error)
+        })
+    }
+
+    /// Trusts the project's skill in `file` as it is now, which must be what has this hash.
+    ///
+    /// # Errors
+    /// `conflict` if it is another by now; those of [`Self::review`]; `internal` if that can not be saved.
+    pub fn trust(&mut self, file: &str, sha256: &str) -> Result<()> {
+        let (review, hash) = self.reviewed(file)?;
+        if review.skill.sha256 != sha256 {
+            return Err(Error::new(Code::Conflict, format!("{file} has changed since it was looked at"))
+                .hint("look at it again, then decide"));
+        }
+        self.trust.trust(file, &hash, &review.text)?;
+        self.refresh();
+        Ok(())
+    }
+
+    /// Trusts the project's skill in `file` no more; whether it was trusted.
+    ///
+    /// # Errors
+    /// `internal` if that can not be saved.
+    pub fn revoke(&mut self, file: &str) -> Result<bool> {
+        let was = self.trust.revoke(file)?;
+        self.refresh();
+        Ok(was)
     }
 }

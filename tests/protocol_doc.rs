@@ -183,6 +183,9 @@ fn the_document_and_the_types_are_in_step() {
     check::<wire::ReloadParams>(doc, wire::RELOAD, "Params", false);
     check::<wire::ShelfParams>(doc, wire::RELOAD, "Result", true);
     check::<wire::ShelfParams>(doc, wire::SKILLS_CHANGED, "Params", true);
+    check::<wire::UntrustedParams>(doc, wire::UNTRUSTED, "Params", false);
+    check::<wire::TrustParams>(doc, wire::TRUST, "Params", false);
+    check::<wire::ShelfParams>(doc, wire::TRUST, "Result", true);
     // What is left are views, which have no type.
     let left: Vec<(&str, &str)> =
         doc.iter().flat_map(|(method, parts)| parts.keys().map(|part| (*method, *part))).collect();
@@ -193,6 +196,7 @@ fn the_document_and_the_types_are_in_step() {
         (wire::MESSAGES, "Item"),
         (wire::SKILLS, "Item"),
         (wire::SKILL, "Result"),
+        (wire::UNTRUSTED, "Item"),
         (wire::WHY, "Result"),
     ];
     assert_eq!(left, views);
@@ -303,6 +307,19 @@ fn a_real_server_sends_what_is_documented() {
     assert!(list["items"].as_array().unwrap().len() > 2, "{list}");
     let reloaded = client.request(wire::RELOAD, &json!({}));
     check_sent(part(wire::RELOAD, "Result"), wire::RELOAD, &reloaded);
+    let project = tempfile::tempdir().unwrap();
+    let skills = project.path().join(".agents/skills/lint");
+    std::fs::create_dir_all(&skills).unwrap();
+    std::fs::write(skills.join("SKILL.md"), "---\nname: lint\ndescription: Lints.\n---\nLint.\n").unwrap();
+    let directory = json!({"directory": project.path()});
+    let untrusted = client.request(wire::UNTRUSTED, &directory);
+    let item = &untrusted["items"][0];
+    check_sent(part(wire::UNTRUSTED, "Item"), wire::UNTRUSTED, item);
+    let trust = json!({"directory": project.path(), "file": item["file"], "sha256": item["sha256"]});
+    let trusted = client.request(wire::TRUST, &trust);
+    check_sent(part(wire::TRUST, "Result"), wire::TRUST, &trusted);
+    let told = client.wait_for(|message| message["method"] == wire::SKILLS_CHANGED);
+    check_sent(part(wire::SKILLS_CHANGED, "Params"), wire::SKILLS_CHANGED, &told["params"]);
     let cancelled = client.request(wire::CANCEL, &json!({"turnId": turn}));
     check_sent(part(wire::CANCEL, "Result"), wire::CANCEL, &cancelled);
     client.finish();

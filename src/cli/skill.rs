@@ -6,14 +6,18 @@ mod list;
 mod new;
 mod show;
 mod test;
+mod trust;
 
 use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
 
 use clap::Subcommand;
 
 use super::written;
 use crate::config::Config;
 use crate::error::Result;
+use crate::lisp::Environment;
 use crate::skills::{self, Library};
 
 /// Look at skills, check them, and begin new ones
@@ -34,6 +38,7 @@ enum Command {
     Check(check::Args),
     New(new::Args),
     Test(test::Args),
+    Trust(trust::Args),
 }
 
 /// Runs the command that the arguments name; the exit status.
@@ -43,6 +48,7 @@ enum Command {
 pub fn run(args: &Args, config: &Config, stdout: &mut dyn Write) -> Result<u8> {
     let (text, status) = match &args.command {
         Command::Test(args) => return test::run(args, config, stdout),
+        Command::Trust(args) => return trust::run(args, config, stdout),
         Command::List(args) => (list::text(args, &library(config)), 0),
         Command::Show(args) => (show::text(args, &library(config))?, 0),
         Command::Check(args) => check::text(args, &mut library(config)),
@@ -52,9 +58,15 @@ pub fn run(args: &Args, config: &Config, stdout: &mut dyn Write) -> Result<u8> {
     Ok(status)
 }
 
-/// The notes as they stand now.
+/// The skills as they stand now, with those of the project here.
 fn library(config: &Config) -> Library {
-    Library::open(&config.paths, skills::environment(config, |name| std::env::var(name).ok()))
+    Library::of_project(&config.paths, environment(config), Path::new("."))
+        .unwrap_or_else(|| Library::open(&config.paths, environment(config)))
+}
+
+/// What notes see of the world.
+fn environment(config: &Config) -> Arc<dyn Environment> {
+    skills::environment(config, |name| std::env::var(name).ok())
 }
 
 /// `text` without what would act on a terminal.

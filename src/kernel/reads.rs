@@ -22,18 +22,26 @@ pub(super) fn read(store: &Store, shelf: &Shelf, query: &Query) -> Result<Value>
         Query::Actions(id, page) => store.actions(id, page.limit, page.cursor.as_deref()),
         Query::WhyTurn(id) => store.why_turn(id),
         Query::WhyActuation(id) => store.why_actuation(id),
-        Query::Skills(page) => {
+        Query::Skills(..) | Query::Skill(..) | Query::Untrusted(..) => skills(shelf, query),
+    }
+}
+
+/// The answer to a question about skills.
+pub(super) fn skills(shelf: &Shelf, query: &Query) -> Result<Value> {
+    match query {
+        Query::Skills(page, _) => {
             let from = page.cursor.as_deref().map_or(Ok(0), str::parse).map_err(|_| {
                 Error::bad_request("cursor: not one of this list").hint("give nextCursor of the part before")
             })?;
             Ok(shelf.to_json(from, page.limit.map_or(LIMIT, |limit| (limit as usize).min(MAX_LIMIT))))
         }
-        Query::Skill(name) => {
+        Query::Skill(name, _) => {
             let skill = shelf.get(name).ok_or_else(|| {
                 Error::not_found(format!("there is no skill named {name:?}"))
                     .hint("list them: orgAgent/skills/list")
             })?;
             Ok(crate::skills::describe(skill, shelf))
         }
+        _ => Err(Error::internal("this is no question about skills")),
     }
 }

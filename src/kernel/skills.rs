@@ -2,67 +2,28 @@
 //! events. The loop itself only notes which skills a turn is for.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
+use serde_json::Value;
 
+use super::desk::Desk;
 use super::{Kernel, call};
 use crate::config::Config;
 use crate::dispatch::{self, Cast, Made, Making, World};
-use crate::event::{Event, Found, LookedAt, Reply};
+use crate::error::Error;
+use crate::event::{Event, Found, LookedAt, Query, Reply, Trust};
 use crate::ids::TurnId;
 use crate::lisp::{Datum, Environment, Limits, Mode, Outcome};
 use crate::outgoing::Outgoing;
 use crate::prompt::{self, HistoryItem, Message, Persona, Role};
 use crate::record::Record;
-use crate::skill::{Loaded, Shelf};
-use crate::skills::Library;
+use crate::skill::{Loaded, Shelf, Shelved};
+use crate::skills::Review;
 use crate::turn::{Dispatched, Gated, Lead};
 use crate::verify::Verified;
 
-/// Where skills are read and called: beside the loop, and by no more at once than there are processors to spare, so that
-/// the loop stays quick and a call's time is its own.
-#[derive(Clone)]
-pub(super) struct Desk {
-    notes: Arc<Mutex<Library>>,
-    seats: Arc<Semaphore>,
-}
-
-impl Desk {
-    /// A desk over `library`.
-    pub(super) fn new(library: Library) -> Self {
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        let seats = Arc::new(Semaphore::new(processors.saturating_sub(1).max(1)));
-        Self { notes: Arc::new(Mutex::new(library)), seats }
-    }
-
-    /// Does `work` once there is a seat. Nothing comes of work that panics.
-    async fn work<T: Send + 'static>(&self, work: impl FnOnce(&Self) -> T + Send + 'static) -> Option<T> {
-        // The semaphore is never closed.
-        let seat = Arc::clone(&self.seats).acquire_owned().await.ok()?;
-        let desk = self.clone();
-        spawn_blocking(move || {
-            let done = work(&desk);
-            drop(seat);
-            done
-        })
-        .await
-        .ok()
-    }
-
-    /// The skills as they are on disk now.
-    fn newest(&self) -> Arc<Shelf> {
-        let mut library = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-        library.refresh();
-        library.shelf()
-    }
-
-    /// Where the user's notes are.
-    pub(super) fn directory(&self) -> PathBuf {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner).directory().to_owned()
-    }
-}
+/// Of how many projects it is remembered what there was.
+const PROJECTS: usize = 64;
 
 /// What is known of a turn's skills.
 #[derive(Debug)]
@@ -70,6 +31,8 @@ pub(super) struct Playing {
     cast: Arc<Cast>,
     world: World,
     making: Option<Box<Making>>,
+    /// All that there were for it.
+    shelved: Shelved,
 }
 
 /// Who speaks to whom, as the identity skill says it.
@@ -95,36 +58,94 @@ impl Kernel {
     pub(super) fn refresh_skills(&mut self, reply: Option<Reply<Arc<Shelf>>>) {
         let (desk, events) = (self.desk.clone(), self.internal.clone());
         tokio::spawn(async move {
-            if let Some(shelf) = desk.work(Desk::newest).await {
-                // If the kernel is gone, nobody waits for it.
-                drop(events.send(Event::Shelf(shelf, reply)).await);
+            let mut reply = reply;
+            for shelved in desk.work(Desk::all).await.unwrap_or_default() {
+                // The user's are the first. If the kernel is gone, nobody waits for it.
+                drop(events.send(Event::Shelf(shelved, reply.take())).await);
             }
         });
     }
 
     /// Takes in the skills as they are now.
-    pub(super) fn shelved(&mut self, shelf: Arc<Shelf>, reply: Option<Reply<Arc<Shelf>>>) {
-        if !Arc::ptr_eq(&self.shelf, &shelf) {
-            self.shelf = Arc::clone(&shelf);
-            self.persona = persona(&shelf, &self.config, &self.variables);
-            // The offline responder knows the persona.
-            self.model = None;
-            self.tell_skills();
+    pub(super) fn shelved(&mut self, shelved: Shelved, reply: Option<Reply<Arc<Shelf>>>) {
+        let Shelved { project, shelf } = &shelved;
+        let new = match project {
+            None => {
+                let new = !Arc::ptr_eq(&self.shelf, shelf);
+                if new {
+                    self.shelf = Arc::clone(shelf);
+                    self.persona = persona(shelf, &self.config, &self.variables);
+                    // The offline responder knows the persona.
+                    self.model = None;
+                }
+                new
+            }
+            Some(project) => {
+                if self.projects.len() >= PROJECTS {
+                    self.projects.clear();
+                }
+                let before = self.projects.insert(project.clone(), Arc::clone(shelf));
+                before.is_none_or(|before| !Arc::ptr_eq(&before, shelf))
+            }
+        };
+        if new {
+            self.outbox.send(self.ticket, Outgoing::Skills(shelved.clone()));
             // What was permitted was so by the skills as they were.
             for (turn, playing) in &self.playing {
-                if let Some(skill) = playing.cast.changed(&self.shelf) {
+                if playing.shelved.project == *project
+                    && let Some(skill) = playing.cast.changed(shelf)
+                {
                     self.tokens.void(turn, &format!("the skill {skill} has changed since"));
                 }
             }
         }
         if let Some(reply) = reply {
-            self.answer(reply, Ok(shelf));
+            self.answer(reply, Ok(Arc::clone(shelf)));
         }
     }
 
     /// Tells the client what there is, and what is wrong.
     pub(super) fn tell_skills(&mut self) {
-        self.outbox.send(self.ticket, Outgoing::Skills(Arc::clone(&self.shelf)));
+        let shelved = Shelved { project: None, shelf: Arc::clone(&self.shelf) };
+        self.outbox.send(self.ticket, Outgoing::Skills(shelved));
+    }
+
+    /// The skills that a turn has.
+    fn shelf_of(&self, id: &TurnId) -> &Arc<Shelf> {
+        self.playing.get(id).map_or(&self.shelf, |playing| &playing.shelved.shelf)
+    }
+
+    /// Answers a question about the skills of a project: it is on a disk.
+    pub(super) fn read_of_project(&mut self, directory: PathBuf, query: Query, reply: Reply<Value>) {
+        let desk = self.desk.clone();
+        tokio::spawn(async move {
+            let directory = directory.canonicalize().unwrap_or(directory);
+            let read = move |desk: &Desk| match &query {
+                Query::Untrusted(file, _) => {
+                    let reviews = desk.review(&directory, file.as_deref())?;
+                    let items: Vec<Value> = reviews.iter().map(Review::to_json).collect();
+                    Ok(serde_json::json!({"items": items, "nextCursor": null}))
+                }
+                query => super::reads::skills(&desk.newest(Some(&directory)).1.shelf, query),
+            };
+            let bug = || Err(Error::internal("the skills could not be read; this is a bug"));
+            reply.send(desk.work(read).await.unwrap_or_else(bug));
+        });
+    }
+
+    /// Trusts a skill of a project as it is now, or no more. The answer comes once all that follows is known.
+    pub(super) fn trust(&mut self, trust: Trust, reply: Reply<Arc<Shelf>>) {
+        let (desk, events) = (self.desk.clone(), self.internal.clone());
+        tokio::spawn(async move {
+            let Trust { directory, file, sha256 } = trust;
+            let directory = directory.canonicalize().unwrap_or(directory);
+            let done = desk.work(move |desk| desk.trust(&directory, &file, sha256.as_deref())).await;
+            let bug = || Err(Error::internal("the skill could not be trusted; this is a bug"));
+            match done.unwrap_or_else(bug) {
+                Ok(shelved) => drop(events.send(Event::Shelf(shelved, Some(reply))).await),
+                Err(error) => reply.send(Err(error)),
+            }
+        });
     }
 
     /// Asks the triggers which skills a turn is for, and begins the prompt.
@@ -136,20 +157,23 @@ impl Kernel {
         turn.prompted(history.iter().rev().find_map(HistoryItem::foreign));
         let subject = turn.subject();
         let event = dispatch::event(&subject.said, history, &subject.buffer, subject.session.as_str());
+        // A directory of another machine brings nothing along.
+        let directory = subject.around.directory.clone();
         let (desk, env) = (self.desk.clone(), self.variables.clone());
         let (events, turn) = (self.internal.clone(), id.clone());
         tokio::spawn(async move {
             let work = move |desk: &Desk| {
-                let shelf = desk.newest();
+                let (own, shelved) = desk.newest(directory.as_deref());
                 let world = World::new(event, env);
-                let cast = Cast::new(&shelf, &world);
+                let cast = Cast::new(&shelved.shelf, &world);
                 let made = cast.lead().map(|skill| (skill.name.clone(), Making::begin(skill, &world)));
-                (shelf, (Arc::new(cast), world, made))
+                (own, (Arc::new(cast), world, shelved, made))
             };
-            let (shelf, cast) = desk.work(work).await.unzip();
-            // If the kernel is gone, nobody waits for it.
-            if let Some(shelf) = shelf {
-                drop(events.send(Event::Shelf(shelf, None)).await);
+            let (own, cast) = desk.work(work).await.unzip();
+            let shelved = cast.as_ref().map(|(_, _, shelved, _)| shelved.clone());
+            for shelved in own.into_iter().chain(shelved) {
+                // If the kernel is gone, nobody waits for it.
+                drop(events.send(Event::Shelf(shelved, None)).await);
             }
             drop(events.send(Event::Cast { turn, cast: cast.map(Box::new) }).await);
         });
@@ -162,7 +186,7 @@ impl Kernel {
             let failed = Dispatched::Failed("(any)".into(), "the evaluator panicked; this is a bug".into());
             return self.go_on(id, failed);
         };
-        let (cast, world, made) = *found;
+        let (cast, world, shelved, made) = *found;
         let (skill, made) = made.map_or((None, None), |(skill, made)| (Some(skill), Some(made)));
         let mut notes = cast.notes().to_vec();
         notes.extend(made.as_ref().map(|(_, notes)| notes.clone()).unwrap_or_default());
@@ -170,7 +194,7 @@ impl Kernel {
             &session,
             &Record::Dispatched { turn: id.clone(), skill, triggered: cast.record(), notes },
         );
-        self.playing.insert(id.clone(), Playing { cast, world, making: None });
+        self.playing.insert(id.clone(), Playing { cast, world, making: None, shelved });
         match made {
             Some((made, _)) => self.made(id, made),
             None => self.go_on(id, Dispatched::Lead(None)),
@@ -267,7 +291,7 @@ impl Kernel {
     /// Loads a skill, or a file of one, beside the loop: it is on a disk.
     pub(super) fn activate(&mut self, id: &TurnId, name: String) {
         let (desk, events, turn) = (self.desk.clone(), self.internal.clone(), id.clone());
-        let shelf = Arc::clone(&self.shelf);
+        let shelf = Arc::clone(self.shelf_of(id));
         tokio::spawn(async move {
             let loaded = desk.work(move |_| crate::skills::load(&shelf, &name)).await;
             let loaded = loaded.unwrap_or_else(|| Err("it could not be read; this is a bug".to_owned()));
@@ -277,7 +301,8 @@ impl Kernel {
 
     /// The same for a user who called it, if that is a name and not only looks like one.
     pub(super) fn summon(&mut self, id: &TurnId, name: String) {
-        if self.shelf.get(&name).is_some_and(|skill| self.shelf.offers(skill)) {
+        let shelf = self.shelf_of(id);
+        if shelf.get(&name).is_some_and(|skill| shelf.offers(skill)) {
             return self.activate(id, name);
         }
         self.loaded(id, Err(format!("there is no skill named {name:?}")));
@@ -300,6 +325,7 @@ impl Kernel {
 
     /// The messages of a turn's prompt.
     pub(super) fn prompt_of(&mut self, id: &TurnId, repair: Option<&str>) -> Option<Vec<Message>> {
+        let catalogue = self.shelf_of(id).catalogue();
         let turn = self.turns.get_mut(id)?;
         let history =
             self.sessions.get_mut(&turn.subject().session).map(super::Session::history).unwrap_or_default();
@@ -307,7 +333,7 @@ impl Kernel {
         let opening =
             lead.and_then(|lead| lead.system.clone()).unwrap_or_else(|| prompt::introduction(&self.persona));
         let said = lead.map(|lead| lead.prompt.as_str());
-        let messages = prompt::build(&opening, &self.shelf.catalogue(), history, said, repair);
+        let messages = prompt::build(&opening, &catalogue, history, said, repair);
         let foreign = history.iter().rev().find_map(HistoryItem::foreign);
         turn.prompted(foreign);
         Some(messages)

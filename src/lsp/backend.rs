@@ -65,6 +65,8 @@ pub fn service(kernel: Handle, client: Arc<Client>) -> LspService<Backend> {
         .custom_method(wire::SKILLS, Backend::skills)
         .custom_method(wire::SKILL, Backend::skill)
         .custom_method(wire::RELOAD, Backend::reload)
+        .custom_method(wire::UNTRUSTED, Backend::untrusted)
+        .custom_method(wire::TRUST, Backend::trust)
         .custom_method(UNKNOWN, Backend::unknown);
     #[cfg(debug_assertions)]
     let service = service.custom_method(PANIC, Backend::panic);
@@ -171,7 +173,18 @@ impl Backend {
 
     async fn reload(&self, params: Params) -> RpcResult<impl Serialize + use<>> {
         convert::read::<wire::ReloadParams>(&params.0)?;
-        self.ask(Event::Reload).await.map(|shelf| wire::ShelfParams::to_wire(&shelf))
+        self.ask(Event::Reload).await.map(|shelf| wire::ShelfParams::to_wire(None, &shelf))
+    }
+
+    async fn untrusted(&self, params: Params) -> RpcResult<Value> {
+        self.view(&params, wire::UntrustedParams::from_wire).await
+    }
+
+    async fn trust(&self, params: Params) -> RpcResult<impl Serialize + use<>> {
+        let trust = convert::read::<wire::TrustParams>(&params.0).and_then(wire::TrustParams::from_wire)?;
+        let directory = trust.directory.clone();
+        let shelf = self.ask(|reply| Event::Trust(trust, reply)).await?;
+        Ok(wire::ShelfParams::to_wire(Some(&directory), &shelf))
     }
 
     async fn unknown(&self, method: Params) -> RpcResult<()> {

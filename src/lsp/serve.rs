@@ -39,6 +39,7 @@ use crate::event::{Event, reply};
 use crate::ids::ActuationId;
 use crate::kernel::Handle;
 use crate::outgoing::{Actuation, Outgoing};
+use crate::skill::Shelved;
 
 /// The most requests that may wait for their answers.
 const MOST_RUNNING: usize = 4096;
@@ -315,8 +316,9 @@ impl Session {
                 rpc::write_call(out, None, wire::RETRACT, &wire::RetractParams::to_wire(retract));
             }
             Outgoing::Actuate(actuation) => self.actuate(&actuation),
-            Outgoing::Skills(shelf) => {
-                rpc::write_call(out, None, wire::SKILLS_CHANGED, &wire::ShelfParams::to_wire(&shelf));
+            Outgoing::Skills(Shelved { project, shelf }) => {
+                let params = wire::ShelfParams::to_wire(project.as_deref(), &shelf);
+                rpc::write_call(out, None, wire::SKILLS_CHANGED, &params);
             }
             Outgoing::Abort(actuation) => {
                 let id = self.questions.ask(Question::Abort(actuation.clone()), Instant::now());

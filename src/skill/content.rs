@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::folder::{self, Text};
 use super::note::{self, Note, NoteError};
 use super::scan::{Scan, scan};
-use super::{Folder, MAX_DESCRIPTION};
+use super::{Folder, MAX_DESCRIPTION, Manifest};
 
 /// What is in a note's file. Made once for the same bytes.
 #[derive(Debug)]
@@ -58,6 +58,23 @@ impl Content {
         let directory = root.file_name().unwrap_or_default().to_string_lossy();
         let read = folder::parse(bytes, &directory).map(|text| Read::of_folder(root, text));
         Self { sha256: Sha256::digest(bytes).into(), read }
+    }
+
+    /// The same of a project's folder that was trusted with `files`, whose hash is that of all of them.
+    #[must_use]
+    pub fn trusted_folder(root: &Path, bytes: &[u8], files: Manifest) -> Self {
+        let mut content = Self::folder(root, bytes);
+        let mut all = Sha256::new();
+        for (name, hash) in files.iter() {
+            all.update((name.len() as u64).to_le_bytes());
+            all.update(name);
+            all.update(hash);
+        }
+        content.sha256 = all.finalize().into();
+        if let Ok(Read { folder: Some((folder, _)), .. }) = &mut content.read {
+            folder.files = Some(files);
+        }
+        content
     }
 
     /// What can not be read: `message` says why, `hint` what to do.
@@ -116,7 +133,8 @@ impl Read {
     fn of_folder(root: &Path, text: Text) -> Self {
         let Text { name, description, license, compatibility, metadata, allowed_tools, body, warnings } =
             text;
-        let folder = Folder { root: root.to_owned(), license, compatibility, metadata, allowed_tools };
+        let folder =
+            Folder { root: root.to_owned(), license, compatibility, metadata, allowed_tools, files: None };
         Self {
             folder: Some((folder, warnings)),
             note: Note::default(),

@@ -1,7 +1,7 @@
 //! Reads the notes and folders of a directory, and only those again that changed.
 //!
 //! A note is a `*.org` file in the directory, or `NAME/NAME.org`; a folder is a directory in it with a `SKILL.md`. Links are followed wherever they lead: the directory
-//! is the user's own, and dotfile managers make such links. (A project's will have to stay inside it.) What is no
+//! is the user's own, and dotfile managers make such links. What is no
 //! regular file is never opened for long, and names that begin with `.` or `#` are editors' own.
 
 use std::collections::HashMap;
@@ -18,7 +18,7 @@ use crate::skill::{Content, Given, Origin};
 pub const MAX_NOTES: usize = 4_096;
 
 /// The files that make a directory a skill; the first counts.
-const FOLDER: [&str; 2] = ["SKILL.md", "skill.md"];
+pub const FOLDER: [&str; 2] = ["SKILL.md", "skill.md"];
 
 /// How long after a change a file is read again whatever its time says: a second change may bear the same time.
 const UNSETTLED: Duration = Duration::from_secs(2);
@@ -37,7 +37,7 @@ struct Known {
 
 /// What tells that a file is another than before.
 #[derive(PartialEq)]
-struct Stamp {
+pub struct Stamp {
     modified: Option<SystemTime>,
     length: u64,
     /// Device, inode, and the time of the last change of either.
@@ -46,7 +46,7 @@ struct Stamp {
 }
 
 impl Stamp {
-    fn of(data: &Metadata) -> Self {
+    pub fn of(data: &Metadata) -> Self {
         #[cfg(unix)]
         use std::os::unix::fs::MetadataExt;
         Self {
@@ -55,6 +55,12 @@ impl Stamp {
             #[cfg(unix)]
             inode: (data.dev(), data.ino(), data.ctime(), data.ctime_nsec()),
         }
+    }
+
+    /// Whether another change would show.
+    pub fn is_settled(&self) -> bool {
+        let age = self.modified.and_then(|time| SystemTime::now().duration_since(time).ok());
+        age.is_some_and(|age| age > UNSETTLED)
     }
 }
 
@@ -141,8 +147,7 @@ impl Known {
             _ => Arc::new(content),
         };
         let stamp = Stamp::of(data);
-        let age = stamp.modified.and_then(|time| SystemTime::now().duration_since(time).ok());
-        Self { stamp, settled: age.is_some_and(|age| age > UNSETTLED), content }
+        Self { settled: stamp.is_settled(), stamp, content }
     }
 }
 

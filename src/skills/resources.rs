@@ -8,7 +8,9 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
-use crate::skill::{Loaded, Shelf, Skill};
+use sha2::{Digest, Sha256};
+
+use crate::skill::{Folder, Loaded, Shelf, Skill};
 
 /// How much of a text a model is given, in bytes.
 const TEXT: usize = 32_768;
@@ -39,7 +41,7 @@ pub fn load(shelf: &Shelf, name: &str) -> Result<Loaded, String> {
     let text = skill
         .folder()
         .ok_or_else(|| "it is a note and has no files".to_owned())
-        .and_then(|folder| file(&folder.root, path).map_err(|error| error.to_string()))
+        .and_then(|folder| file(folder, path).map_err(|error| error.to_string()))
         .map_err(|why| format!("the skill {:?} has no file {path:?} to load: {why}", skill.name))?;
     Ok(Loaded { name: format!("{}/{path}", skill.name), text, origin: skill.origin })
 }
@@ -48,7 +50,7 @@ pub fn load(shelf: &Shelf, name: &str) -> Result<Loaded, String> {
 fn body(skill: &Skill) -> String {
     let mut text = clip(&skill.prose);
     let Some(folder) = skill.folder() else { return text };
-    let (paths, more) = list(&folder.root);
+    let (paths, more) = of(folder);
     let Some(first) = paths.first() else { return text };
     text.push_str(&format!(
         "\n\n[files of this skill; one is loaded by its path: :name \"{}/{first}\"]",
@@ -81,6 +83,12 @@ fn clip(text: &str) -> String {
 /// that is hidden, and not the `SKILL.md` itself.
 #[must_use]
 pub fn list(root: &Path) -> (Vec<String>, bool) {
+    list_to(root, LISTED)
+}
+
+/// The same with at most so many files.
+#[must_use]
+pub fn list_to(root: &Path, most: usize) -> (Vec<String>, bool) {
     let (mut paths, mut more) = (Vec::new(), false);
     let mut directories = vec![(String::new(), 0)];
     let mut room = LOOKED_AT;
@@ -108,15 +116,33 @@ pub fn list(root: &Path) -> (Vec<String>, bool) {
         }
     }
     paths.sort_unstable();
-    more |= paths.len() > LISTED;
+    more |= paths.len() > most;
+    paths.truncate(most);
+    (paths, more)
+}
+
+/// The files of a folder, and whether there are more: of a project's, those that it was trusted with.
+#[must_use]
+pub fn of(folder: &Folder) -> (Vec<String>, bool) {
+    let Some(files) = &folder.files else { return list(&folder.root) };
+    let mut paths: Vec<String> =
+        files.keys().filter(|path| !path.eq_ignore_ascii_case("SKILL.md")).cloned().collect();
+    let more = paths.len() > LISTED;
     paths.truncate(LISTED);
     (paths, more)
 }
 
 /// The text of a file in a folder.
-fn file(root: &Path, path: &str) -> io::Result<String> {
+fn file(folder: &Folder, path: &str) -> io::Result<String> {
     check(path)?;
-    let (file, length) = open(root, path)?;
+    let trusted = match &folder.files {
+        None => None,
+        Some(files) => {
+            let unknown = || io::Error::other("it is not among the files that the user trusted");
+            Some(files.get(path).ok_or_else(unknown)?)
+        }
+    };
+    let (file, length) = open(&folder.root, path)?;
     let large = || io::Error::other(format!("it has more than {} KiB", MAX_FILE >> 10));
     if length > MAX_FILE {
         return Err(large());
@@ -126,6 +152,9 @@ fn file(root: &Path, path: &str) -> io::Result<String> {
     // It may have grown since.
     if bytes.len() as u64 > MAX_FILE {
         return Err(large());
+    }
+    if trusted.is_some_and(|hash| Sha256::digest(&bytes).as_slice() != hash) {
+        return Err(io::Error::other("it has changed since the user trusted it"));
     }
     let text = String::from_utf8(bytes).map_err(|_| io::Error::other("it is no UTF-8 text"))?;
     Ok(clip(text.strip_prefix('\u{feff}').unwrap_or(&text)))
@@ -147,7 +176,7 @@ fn check(path: &str) -> io::Result<()> {
 }
 
 /// Opens a regular file below a directory; and its length.
-fn open(root: &Path, path: &str) -> io::Result<(File, u64)> {
+pub fn open(root: &Path, path: &str) -> io::Result<(File, u64)> {
     let file = below(root, path)?;
     let data = file.metadata()?;
     if data.is_file() { Ok((file, data.len())) } else { Err(io::Error::other("it is not a regular file")) }

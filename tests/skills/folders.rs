@@ -284,7 +284,7 @@ fn the_command_shows_checks_and_begins_folders() {
     assert_eq!((&shown["format"], &shown["resources"][0]), (&"folder".into(), &"references/a.md".into()));
     assert_eq!((&shown["allowedTools"][1], &shown["metadata"]["by"]), (&"Bash(x y)".into(), &"ada".into()));
     let (_, out, _) = skill(home.path(), &["list"]);
-    assert!(out.contains("pdf-forms  folder  user     warn  Does pdf-forms things."), "{out}");
+    assert!(out.contains("pdf-forms         folder  user     warn  Does pdf-forms things."), "{out}");
     put(home.path(), "silent/SKILL.md", "---\nname: silent\n---\nx\n");
     let (status, _, error) = skill(home.path(), &["show", "silent"]);
     assert!(status == 1 && error.contains("silent/SKILL.md:1: there is no description"), "{error}");

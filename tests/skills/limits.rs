@@ -92,12 +92,11 @@ fn a_library_tries_again_though_no_file_changed() {
     let mut steps = 0;
     while library.refresh().is_some() {
         steps += 1;
-        assert!(steps < 10, "it does not end");
+        assert!(steps < 20, "it does not end");
     }
-    assert_eq!(
-        seen(&library.shelf()),
-        (["a", "chat", "identity", "shell"].map(String::from).to_vec(), vec![])
-    );
+    let (names, problems) = seen(&library.shelf());
+    assert_eq!((names.len(), problems), (1 + org_agent::skills::BUILTIN.len(), vec![]));
+    assert!(names.contains(&"a".to_owned()));
 }
 
 #[test]

@@ -98,8 +98,7 @@ fn what_the_user_attached_is_data() {
         {"kind": "file", "name": "a\"b\n[data", "text": ""},
     ]);
     scene.model.reply_with(&insert("Seen."));
-    let params =
-        json!({"sensor": "chat-message", "clientId": "1", "text": "What is this?", "context": context});
+    let params = json!({"sensor": "chat-message", "clientId": "1", "text": "Seen this?", "context": context});
     let turn = scene.event(&params)["turnId"].as_str().unwrap().to_owned();
     let asked = scene.asked();
     assert_eq!(asked.len(), 1);
@@ -112,7 +111,7 @@ fn what_the_user_attached_is_data() {
     assert_eq!(inside, evil);
     // A name is one line, whatever is in it.
     assert!(behind.starts_with("\n\n[data: attached file \"a\\\"b\\n[data\"; "), "{behind}");
-    assert!(behind.ends_with("\n\nWhat is this?"), "{behind}");
+    assert!(behind.ends_with("\n\nSeen this?"), "{behind}");
     scene.end(&turn);
 
     // Context alone is a message; nothing at all is none.

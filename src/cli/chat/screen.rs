@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use super::{broken_pipe, flush};
 use crate::error::{Error, Result};
 use crate::outgoing::{Actuation, Outgoing, State};
+use crate::skill::Shelved;
 
 /// Standard output and standard error, and how much of a reply is already on the screen.
 pub(super) struct Screen {
@@ -124,7 +125,14 @@ impl Screen {
                 (State::Repairing | State::Thinking, Some(reason)) => self.note(reason)?,
                 _ => {}
             },
-            Outgoing::Skills(shelf) => {
+            Outgoing::Skills(Shelved { shelf, .. }) => {
+                for skill in shelf.untrusted() {
+                    self.note(&format!(
+                        "{}: a skill of this project, {}; org-agent skill trust shows it",
+                        skill.name,
+                        skill.standing.as_str()
+                    ))?;
+                }
                 for problem in shelf.serious() {
                     let what = if problem.state(shelf) == "warn" {
                         "about a skill"

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::harmless;
-use crate::skill::{Problem, Shelf, Skill};
+use crate::skill::{Problem, Shelf, Skill, Untrusted};
 use crate::skills::Library;
 
 const EXAMPLE: &str = "\
@@ -14,7 +14,8 @@ Examples:
 The order is that in which skills are asked; a folder (with a SKILL.md) is never asked, but loaded by the model or by /NAME. \
 States: ok; warn, it works and something is wrong all the same; \
 kept, the note is broken and its last version that worked is in use (in a server that runs: this command knows no earlier \
-version); broken, nothing of it is in use.";
+version); broken, nothing of it is in use; untrusted and changed, a skill of the project here that is not in use until you \
+trust it as it is.";
 
 /// List the skills, highest priority first, with what is wrong
 #[derive(Debug, clap::Args)]
@@ -36,7 +37,8 @@ pub(super) fn text(args: &Args, library: &Library) -> String {
         let works = |file: &String| shelf.skills().iter().any(|skill| skill.file == *file);
         let broken = shelf.problems().iter().filter(|problem| !works(&problem.file));
         let broken = broken.map(|problem| without_skill(problem, &shelf));
-        return skills.chain(broken).map(|line| format!("{line}\n")).collect();
+        let untrusted = shelf.untrusted().iter().map(Untrusted::to_json);
+        return skills.chain(broken).chain(untrusted).map(|line| format!("{line}\n")).collect();
     }
     let mut out = String::new();
     let name = |skill: &Skill| skill.name.chars().count();
@@ -53,6 +55,13 @@ pub(super) fn text(args: &Args, library: &Library) -> String {
         out.push_str(&format!(
             "{name:<width$}  {place:>6}  {:<7}  {state:<4}  {description}\n",
             origin.as_str()
+        ));
+    }
+    for skill in shelf.untrusted() {
+        let Untrusted { name, file, standing, .. } = skill;
+        out.push_str(&format!(
+            "\n{}: the project's skill {name} of {file} is not in use\n  hint: look at it and trust it: org-agent skill trust {name}\n",
+            standing.as_str()
         ));
     }
     for problem in shelf.problems() {

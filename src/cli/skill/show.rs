@@ -73,7 +73,7 @@ pub(super) fn text(args: &Args, library: &Library) -> Result<String> {
                 format!("{} (only named; that grants nothing)", folder.allowed_tools.join(", ")),
             );
         }
-        let (files, more) = skills::resources(&folder.root);
+        let (files, more) = skills::resources(folder);
         let more = if more { ", … and more" } else { "" };
         row("files", format!("{}{more}", files.join(", ")));
     } else {

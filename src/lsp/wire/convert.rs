@@ -27,6 +27,7 @@ use crate::ids::{ActuationId, SessionId, TurnId};
 use crate::outgoing::{Delta, Outgoing, Retract, TurnState};
 use crate::record::{Location, Outcome, Status};
 use crate::request::MAX_LEVEL;
+use crate::skill::Shelved;
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -438,8 +439,9 @@ pub fn outgoing(message: &Outgoing) -> serde_json::Result<(&'static str, Value)>
         Outgoing::Actuate(actuation) => {
             (super::ACTUATE, serde_json::to_value(ActuateParams::to_wire(&actuation))?)
         }
-        Outgoing::Skills(shelf) => {
-            (super::SKILLS_CHANGED, serde_json::to_value(super::ShelfParams::to_wire(&shelf))?)
+        Outgoing::Skills(Shelved { project, shelf }) => {
+            let params = super::ShelfParams::to_wire(project.as_deref(), &shelf);
+            (super::SKILLS_CHANGED, serde_json::to_value(params)?)
         }
         Outgoing::Abort(actuation) => (super::ABORT, serde_json::to_value(AbortParams::to_wire(actuation))?),
     })

@@ -27,6 +27,19 @@ fn folder() -> (TempDir, std::path::PathBuf) {
     (home, root)
 }
 
+/// As of a folder of the user's.
+fn file(root: &Path, path: &str) -> io::Result<String> {
+    let folder = Folder {
+        root: root.to_owned(),
+        license: None,
+        compatibility: None,
+        metadata: std::collections::BTreeMap::new(),
+        allowed_tools: Vec::new(),
+        files: None,
+    };
+    super::file(&folder, path)
+}
+
 fn why(root: &Path, path: &str) -> String {
     file(root, path).expect_err(path).to_string()
 }

@@ -1,0 +1,251 @@
+//! What a project brings along: skills that are inert until the user trusts them as they are.
+//!
+//! A project is somebody's. Nothing of it is evaluated or given to a model before the user trusted it: a note by the hash
+//! of its bytes, a folder by that of all its files. A link may lead to another place in the project, never out of it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::files::{self, FOLDER, Stamp};
+use super::resources;
+use super::trust::Trust;
+use crate::ids::hex;
+use crate::skill::note::MAX_NOTE;
+use crate::skill::{Content, Given, Origin, Standing, Untrusted};
+
+/// Where a project has skills; of one name the later counts.
+pub const DIRECTORIES: [&str; 2] = [".org-agent/skills", ".agents/skills"];
+
+/// The most skills of one directory, the most files of a folder, and the most bytes of them together.
+const MAX_SKILLS: usize = 256;
+const MAX_FILES: usize = 1_000;
+const MAX_BYTES: usize = 8 << 20;
+
+/// How much of a file is shown for review, and of all files of a folder, in bytes.
+const SHOWN: usize = 256 << 10;
+const ALL_SHOWN: usize = 1 << 20;
+
+/// A project.
+pub struct Project {
+    root: PathBuf,
+    known: HashMap<String, Known>,
+}
+
+struct Known {
+    stamps: Vec<Stamp>,
+    settled: bool,
+    content: Arc<Content>,
+}
+
+/// What the user looks at before they trust it.
+#[derive(Debug)]
+pub struct Review {
+    /// What it is, as a list has it.
+    pub skill: Untrusted,
+    /// What it is now: a note, or all files of a folder.
+    pub text: String,
+    /// What it was when it was trusted, if it was.
+    pub before: Option<String>,
+}
+
+impl Review {
+    /// `{name, description, origin, state, file, sha256, text, before}`.
+    #[must_use]
+    pub fn to_json(&self) -> serde_json::Value {
+        let mut object = self.skill.to_json();
+        object["text"] = self.text.as_str().into();
+        object["before"] = self.before.as_deref().into();
+        object
+    }
+}
+
+impl Project {
+    /// The project in this directory, if it brings any skills along.
+    pub fn find(root: &Path) -> Option<Self> {
+        let root = root.canonicalize().ok()?;
+        let has = DIRECTORIES.iter().any(|directory| root.join(directory).is_dir());
+        has.then(|| Self { root, known: HashMap::new() })
+    }
+
+    /// Adds what is trusted to `notes`, with what can not be read; the others.
+    pub fn read(&mut self, trust: &mut Trust, notes: &mut Vec<Given>) -> Vec<Untrusted> {
+        let mut before = std::mem::take(&mut self.known);
+        let mut untrusted = Vec::new();
+        let mut wrong = |file: &Path, why: String, hint| {
+            let content = Arc::new(Content::unreadable(why, hint));
+            notes.push(Given { origin: Origin::Project, file: files::shown(file), content });
+        };
+        if let Some(why) = trust.refresh() {
+            wrong(&self.root, why.to_owned(), "No skill of a project is in use until then.");
+        }
+        let mut found = Vec::new();
+        for directory in DIRECTORIES {
+            match self.list(directory) {
+                Ok(paths) => found.extend(paths),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => wrong(
+                    &self.root.join(directory),
+                    format!("the project's skills can not be read: {error}"),
+                    "A directory of the project, with at most 256 skills.",
+                ),
+            }
+        }
+        for path in found {
+            let file = files::shown(&self.root.join(&path));
+            match self.look(&path, before.remove(&path)) {
+                Err(error) => {
+                    let why = format!("it can not be read: {error}");
+                    let content = Content::unreadable(why, "Nobody can trust it as it is.");
+                    notes.push(Given { origin: Origin::Project, file, content: Arc::new(content) });
+                }
+                Ok(known) => {
+                    let content = &known.content;
+                    let sha256 = content.sha256();
+                    match trust.standing(&file, sha256) {
+                        _ if content.is_something_else() => {}
+                        Standing::Trusted => {
+                            let content = Arc::clone(content);
+                            notes.push(Given { origin: Origin::Project, file, content });
+                        }
+                        standing => untrusted.push(Untrusted::new(content, file, hex(sha256), standing)),
+                    }
+                    self.known.insert(path, known);
+                }
+            }
+        }
+        untrusted
+    }
+
+    /// What there is to look at in `file`, as it is shown, before it is trusted; and its hash.
+    pub fn review(&self, trust: &Trust, file: &str) -> io::Result<(Review, [u8; 32])> {
+        let mut paths = DIRECTORIES.iter().flat_map(|directory| self.list(directory).unwrap_or_default());
+        let path = paths.find(|path| files::shown(&self.root.join(path)) == file);
+        let path = path.ok_or_else(|| io::Error::other("the project has no such skill"))?;
+        let mut text = String::new();
+        let content = self.content(&path, Some(&mut text))?;
+        let standing = trust.standing(file, content.sha256());
+        let skill = Untrusted::new(&content, file.to_owned(), hex(content.sha256()), standing);
+        Ok((Review { skill, text, before: trust.before(file) }, *content.sha256()))
+    }
+
+    /// The paths in the project of its notes and of the `SKILL.md`s, in order.
+    fn list(&self, directory: &str) -> io::Result<Vec<String>> {
+        let place = self.root.join(directory);
+        if !place.canonicalize()?.starts_with(&self.root) {
+            return Err(io::Error::other("a link leads out of the project"));
+        }
+        let (mut folders, mut notes) = (Vec::new(), Vec::new());
+        for entry in fs::read_dir(&place)?.take(4 * MAX_SKILLS) {
+            let name = entry?.file_name();
+            let Some(name) = name.to_str().filter(|name| !name.contains(char::is_control)) else { continue };
+            if name.starts_with(['.', '#']) {
+                continue;
+            }
+            let inner = FOLDER.iter().map(|file| format!("{name}/{file}"));
+            if let Some(inner) = inner.into_iter().find(|inner| place.join(inner).exists()) {
+                folders.push(format!("{directory}/{inner}"));
+            } else if place.join(format!("{name}/{name}.org")).exists() {
+                notes.push(format!("{directory}/{name}/{name}.org"));
+            } else if name.ends_with(".org") && !place.join(name).is_dir() {
+                notes.push(format!("{directory}/{name}"));
+            }
+        }
+        folders.sort_unstable();
+        notes.sort_unstable();
+        folders.extend(notes);
+        if folders.len() > MAX_SKILLS {
+            return Err(io::Error::other(format!("there are more than {MAX_SKILLS}")));
+        }
+        Ok(folders)
+    }
+
+    /// What is at a path, read again only if anything about it changed.
+    fn look(&self, path: &str, before: Option<Known>) -> io::Result<Known> {
+        let files = self.files(path)?;
+        let stamps: io::Result<Vec<Stamp>> =
+            files.iter().map(|file| Ok(Stamp::of(&fs::metadata(self.root.join(file))?))).collect();
+        let stamps = stamps?;
+        if let Some(before) = before.filter(|before| before.settled && before.stamps == stamps) {
+            return Ok(before);
+        }
+        let settled = stamps.iter().all(Stamp::is_settled);
+        Ok(Known { settled, stamps, content: self.content(path, None)? })
+    }
+
+    /// The files of what is at a path, that itself first.
+    fn files(&self, path: &str) -> io::Result<Vec<String>> {
+        let mut files = vec![path.to_owned()];
+        if let Some(directory) = folder(path) {
+            let (paths, more) = resources::list_to(&self.root.join(directory), MAX_FILES);
+            if more {
+                return Err(io::Error::other(format!("it has more than {MAX_FILES} files")));
+            }
+            files.extend(paths.into_iter().map(|file| format!("{directory}/{file}")));
+        }
+        Ok(files)
+    }
+
+    /// Reads what is at a path, and writes it to `shown` for people.
+    fn content(&self, path: &str, mut shown: Option<&mut String>) -> io::Result<Arc<Content>> {
+        let Some(directory) = folder(path) else {
+            let bytes = self.bytes(path, MAX_NOTE)?;
+            if let Some(shown) = shown {
+                shown.push_str(&String::from_utf8_lossy(&bytes));
+            }
+            return Ok(Arc::new(Content::new(&bytes)));
+        };
+        let (mut main, mut room, mut files) = (Vec::new(), MAX_BYTES, BTreeMap::new());
+        for file in self.files(path)? {
+            let bytes = self.bytes(&file, room)?;
+            room -= bytes.len();
+            let name = file.strip_prefix(directory).unwrap_or(&file).trim_start_matches('/').to_owned();
+            let hash: [u8; 32] = Sha256::digest(&bytes).into();
+            if let Some(shown) = shown.as_deref_mut() {
+                show(&name, &bytes, &hash, shown);
+            }
+            files.insert(name, hash);
+            if file == path {
+                main = bytes;
+            }
+        }
+        let content = Content::trusted_folder(&self.root.join(directory), &main, Arc::new(files));
+        Ok(Arc::new(content))
+    }
+
+    /// The bytes of a file in the project, at most so many.
+    fn bytes(&self, path: &str, most: usize) -> io::Result<Vec<u8>> {
+        let (file, length) = resources::open(&self.root, path)?;
+        let large = || io::Error::other(format!("{path} is too large"));
+        if length > most as u64 {
+            return Err(large());
+        }
+        let mut bytes = Vec::new();
+        file.take(most as u64 + 1).read_to_end(&mut bytes)?;
+        if bytes.len() > most { Err(large()) } else { Ok(bytes) }
+    }
+}
+
+/// The directory of a `SKILL.md`.
+fn folder(path: &str) -> Option<&str> {
+    path.rsplit_once('/').filter(|(_, name)| FOLDER.contains(name)).map(|(directory, _)| directory)
+}
+
+/// A file of a folder, for people.
+fn show(name: &str, bytes: &[u8], hash: &[u8; 32], shown: &mut String) {
+    shown.push_str(&format!("==> {} <==\n", name.escape_debug()));
+    match std::str::from_utf8(bytes) {
+        Ok(text) if text.len() <= SHOWN && shown.len() + text.len() <= ALL_SHOWN && !text.contains('\0') => {
+            shown.push_str(text);
+            if !text.ends_with('\n') {
+                shown.push('\n');
+            }
+        }
+        _ => shown.push_str(&format!("({} bytes that are not shown, SHA-256 {})\n", bytes.len(), hex(hash))),
+    }
+    shown.push('\n');
+}
