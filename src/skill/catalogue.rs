@@ -36,22 +36,19 @@ impl Shelf {
             return String::new();
         }
         skills.sort_unstable_by(|one, other| one.name.cmp(&other.name));
-        let whole: Vec<String> = skills.iter().map(|skill| line(skill, usize::MAX)).collect();
-        let lines = if HEAD.len() + whole.iter().map(String::len).sum::<usize>() <= MAX_BYTES {
-            whole
-        } else {
-            skills.iter().map(|skill| line(skill, SHORT)).collect()
-        };
+        let whole: usize = skills.iter().map(|skill| skill.name.len() + skill.description.len() + 5).sum();
+        let most = if HEAD.len() + whole <= MAX_BYTES { usize::MAX } else { SHORT };
         let mut text = HEAD.to_owned();
-        for (at, line) in lines.iter().enumerate() {
-            let more = format!("… {} more, which the user can name\n", lines.len() - at);
-            let room =
-                MAX_BYTES.saturating_sub(text.len() + if at + 1 == lines.len() { 0 } else { more.len() });
+        for (at, skill) in skills.iter().enumerate() {
+            let line = line(skill, most);
+            let more = format!("… {} more, which the user can name\n", skills.len() - at);
+            let is_last = at + 1 == skills.len();
+            let room = MAX_BYTES.saturating_sub(text.len() + if is_last { 0 } else { more.len() });
             if line.len() > room {
                 text.push_str(&more);
                 break;
             }
-            text.push_str(line);
+            text.push_str(&line);
         }
         text
     }

@@ -69,7 +69,8 @@ impl Tree {
     /// # Errors
     /// It is no YAML, or more than it may be.
     pub fn read(text: &str) -> Result<Self, Wrong> {
-        let mut text = text.to_owned();
+        // YAML ends a line at a lone CR, which no editor counts as one.
+        let mut text = text.replace("\r\n", "\n").replace('\r', " ");
         let mut repaired = Vec::new();
         let mut first = None;
         loop {
@@ -79,7 +80,8 @@ impl Tree {
                     let mended = (repaired.len() < MAX_REPAIRS && !wrong.refused)
                         .then(|| mend(&text, wrong.line, &repaired))
                         .flatten();
-                    let first = first.get_or_insert(wrong);
+                    let lines = text.split('\n').count();
+                    let first = first.get_or_insert(Wrong { line: wrong.line.min(lines), ..wrong });
                     let Some((line, mended)) = mended else { return Err(first.clone()) };
                     text = mended;
                     repaired.push(line);

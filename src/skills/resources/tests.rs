@@ -124,6 +124,28 @@ fn without_the_systems_help_no_link_is_followed() {
 }
 
 #[test]
+fn a_directory_that_becomes_a_link_meanwhile_leads_nowhere_else() {
+    let (home, root) = folder();
+    fs::write(home.path().join("other/a.md"), "s3cret").unwrap();
+    let (real, away) = (root.join("references"), root.join("away"));
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let read = std::thread::scope(|threads| {
+        threads.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                fs::rename(&real, &away).unwrap();
+                symlink("../other", &real).unwrap();
+                fs::remove_file(&real).unwrap();
+                fs::rename(&away, &real).unwrap();
+            }
+        });
+        let read: Vec<_> = (0..5_000).filter_map(|_| file(&root, "references/a.md").ok()).collect();
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        read
+    });
+    assert!(read.iter().all(|text| text == "alpha"), "never what a link led to");
+}
+
+#[test]
 fn what_is_no_text_or_too_much_of_it() {
     let (_home, root) = folder();
     let write = |name: &str, bytes: &[u8]| fs::write(root.join(name), bytes).unwrap();
