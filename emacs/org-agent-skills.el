@@ -37,6 +37,13 @@
 (defvar org-agent--skill-problems nil
   "What is wrong with notes, as the server told it last.")
 
+(defvar org-agent--skills-told nil
+  "What the server told last of the skills of each project: (DIRECTORY . PARAMS).
+The directory of the user's own is nil.")
+
+(defvar org-agent--skill-notices nil
+  "Functions that return what else of skills is to be told in this chat, or nil.")
+
 (defvar org-agent--skill-calls nil
   "What can be called by /NAME: names with what they are for.
 Nil if the server was not asked since something changed.")
@@ -56,7 +63,11 @@ Nil if the server was not asked since something changed.")
   "Note the problems in PARAMS, and show them in every chat."
   (let ((before org-agent--skill-problems))
     (setq org-agent--skill-calls nil)
-    (setq org-agent--skill-problems (append (plist-get params :problems) nil))
+    (setf (alist-get (plist-get params :directory) org-agent--skills-told nil nil #'equal)
+          params)
+    (setq org-agent--skill-problems
+          (seq-uniq (seq-mapcat (lambda (told) (append (plist-get (cdr told) :problems) nil))
+                                org-agent--skills-told)))
     (dolist (buffer (org-agent--chats))
       (with-current-buffer buffer
         (org-agent--show-skill-problems)))
@@ -68,12 +79,14 @@ Nil if the server was not asked since something changed.")
   (when (overlayp org-agent--skill-overlay)
     (delete-overlay org-agent--skill-overlay))
   (setq org-agent--skill-overlay nil)
-  (when org-agent--skill-problems
-    (let ((place (car (org-agent--ensure-input))))
-      (setq org-agent--skill-overlay (make-overlay place place nil t t))
-      (overlay-put org-agent--skill-overlay 'before-string
-                   (mapconcat #'org-agent--skill-problem
-                              (seq-take org-agent--skill-problems 3) "")))))
+  (let ((text (concat (mapconcat #'org-agent--skill-problem
+                                 (seq-take org-agent--skill-problems 3) "")
+                      (mapconcat (lambda (notice) (or (funcall notice) ""))
+                                 org-agent--skill-notices ""))))
+    (unless (string-empty-p text)
+      (let ((place (car (org-agent--ensure-input))))
+        (setq org-agent--skill-overlay (make-overlay place place nil t t))
+        (overlay-put org-agent--skill-overlay 'before-string text)))))
 
 (add-hook 'org-agent--input-hook #'org-agent--show-skill-problems)
 

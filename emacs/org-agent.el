@@ -68,6 +68,7 @@
 ;;   org-agent-card     what is shown of a command
 ;;   org-agent-approve  commands that the user is asked about
 ;;   org-agent-skills   the notes that shape the agent
+;;   org-agent-trust    the notes that a project brings along
 ;;   org-agent          the commands to start from
 
 ;;; Code:
@@ -75,6 +76,7 @@
 (require 'org-agent-chat)
 (require 'org-agent-approve)
 (require 'org-agent-skills)
+(require 'org-agent-trust)
 
 (defconst org-agent--chat-name "*org-agent-chat*"
   "The name of the chat buffer.")

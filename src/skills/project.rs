@@ -8,8 +8,10 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
+use similar::TextDiff;
 
 use super::files::{self, FOLDER, Stamp};
 use super::resources;
@@ -29,6 +31,9 @@ const MAX_BYTES: usize = 8 << 20;
 /// How much of a file is shown for review, and of all files of a folder, in bytes.
 const SHOWN: usize = 256 << 10;
 const ALL_SHOWN: usize = 1 << 20;
+
+/// How long a diff is looked for; then it is said less well.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// A project.
 pub struct Project {
@@ -54,12 +59,20 @@ pub struct Review {
 }
 
 impl Review {
-    /// `{name, description, origin, state, file, sha256, text, before}`.
+    /// What changed since it was trusted, as a unified diff.
+    #[must_use]
+    pub fn diff(&self) -> Option<String> {
+        let before = self.before.as_deref().filter(|_| self.skill.standing == Standing::Changed)?;
+        let diff = TextDiff::configure().timeout(PATIENCE).diff_lines(before, &self.text);
+        Some(diff.unified_diff().header("as you trusted it", "as it is now").to_string())
+    }
+
+    /// `{name, description, origin, state, file, sha256, text, diff}`.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
         let mut object = self.skill.to_json();
         object["text"] = self.text.as_str().into();
-        object["before"] = self.before.as_deref().into();
+        object["diff"] = self.diff().into();
         object
     }
 }

@@ -28,7 +28,8 @@
   "Run BODY in a chat of which the server knows a skill."
   (declare (indent 0) (debug t))
   `(org-agent-fake-with
-     (let ((org-agent--skill-problems nil))
+     (let ((org-agent--skill-problems nil)
+           (org-agent--skills-told nil))
        (push (cons 'orgAgent/skills/list
                    (lambda (_) (list :items (vector org-agent-tests-skill) :nextCursor nil
                                      :problems (vector (append '(:kept :json-false :file "/x/bad.org" :name nil)

@@ -17,6 +17,7 @@
 (require 'org-agent-elsewhere-tests)
 (require 'org-agent-card-tests)
 (require 'org-agent-skills-tests)
+(require 'org-agent-trust-tests)
 
 (provide 'org-agent-tests)
 ;;; org-agent-tests.el ends here

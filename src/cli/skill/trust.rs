@@ -3,13 +3,10 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
-use similar::TextDiff;
-
 use super::super::written;
 use super::harmless;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::skill::Standing;
 use crate::skills::{Library, Review};
 
 const EXAMPLE: &str = "\
@@ -119,14 +116,7 @@ fn shown(review: &Review) -> String {
     let skill = &review.skill;
     let head =
         format!("\n{}: {}\n  {}\n  SHA-256 {}\n\n", skill.name, skill.description, skill.file, skill.sha256);
-    match (&review.before, skill.standing) {
-        (Some(before), Standing::Changed) => {
-            let diff = TextDiff::from_lines(before.as_str(), review.text.as_str());
-            let diff = diff.unified_diff().header("as you trusted it", "as it is now").to_string();
-            format!("{head}{diff}")
-        }
-        _ => format!("{head}{}", review.text),
-    }
+    format!("{head}{}", review.diff().unwrap_or_else(|| review.text.clone()))
 }
 
 fn asked(say: &mut dyn FnMut(&str) -> Result<()>) -> Result<bool> {
