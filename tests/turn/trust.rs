@@ -81,7 +81,10 @@ fn a_project_has_no_say_before_it_is_trusted_and_can_only_narrow_after() {
     let review = json!({"directory": directory, "file": item["file"]});
     let review = scene.request("orgAgent/skills/untrusted", &review).unwrap()["items"][0].clone();
     let diff = review["diff"].as_str().unwrap();
-    assert!(review["state"] == "changed" && diff.contains("\n-  :neuro") && diff.contains("\n+  :neuro"), "{diff}");
+    assert!(
+        review["state"] == "changed" && diff.contains("\n-  :neuro") && diff.contains("\n+  :neuro"),
+        "{diff}"
+    );
     assert!(review["text"].as_str().unwrap().contains("ours: "));
     let listed = scene.request("orgAgent/skills/list", &json!({"directory": directory})).unwrap();
     assert!(listed["items"].as_array().unwrap().iter().all(|skill| skill["name"] != "theirs"), "{listed}");
