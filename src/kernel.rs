@@ -467,6 +467,7 @@ impl Kernel {
 
     fn read(&mut self, query: Query, reply: Reply<serde_json::Value>) {
         if let Query::Untrusted(_, directory)
+        | Query::Capabilities(_, Some(directory))
         | Query::Skills(_, Some(directory))
         | Query::Skill(_, Some(directory)) = &query
         {

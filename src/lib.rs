@@ -46,4 +46,5 @@ pub mod kernel;
 // Layer 4: the edge.
 pub mod logging;
 pub mod lsp;
+pub mod capabilities;
 pub mod cli;

@@ -150,6 +150,8 @@ pub enum Query {
     Skills(Page, Option<PathBuf>),
     /// One skill, by its name; among which, as above.
     Skill(String, Option<PathBuf>),
+    /// What the server and its skills say of themselves, as above.
+    Capabilities(Page, Option<PathBuf>),
     /// What is to be looked at before it is trusted, in a file or all, of the project in a directory.
     Untrusted(Option<String>, PathBuf),
 }

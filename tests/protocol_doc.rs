@@ -183,6 +183,7 @@ fn the_document_and_the_types_are_in_step() {
     check::<wire::ReloadParams>(doc, wire::RELOAD, "Params", false);
     check::<wire::ShelfParams>(doc, wire::RELOAD, "Result", true);
     check::<wire::ShelfParams>(doc, wire::SKILLS_CHANGED, "Params", true);
+    check::<wire::CapabilitiesParams>(doc, wire::CAPABILITIES, "Params", false);
     check::<wire::UntrustedParams>(doc, wire::UNTRUSTED, "Params", false);
     check::<wire::TrustParams>(doc, wire::TRUST, "Params", false);
     check::<wire::ShelfParams>(doc, wire::TRUST, "Result", true);
@@ -190,6 +191,7 @@ fn the_document_and_the_types_are_in_step() {
     let left: Vec<(&str, &str)> =
         doc.iter().flat_map(|(method, parts)| parts.keys().map(|part| (*method, *part))).collect();
     let views = [
+        (wire::CAPABILITIES, "Item"),
         (wire::ACTIONS, "Item"),
         (wire::GET, "Result"),
         (wire::LIST, "Item"),
@@ -307,6 +309,11 @@ fn a_real_server_sends_what_is_documented() {
     assert!(list["items"].as_array().unwrap().len() > 2, "{list}");
     let reloaded = client.request(wire::RELOAD, &json!({}));
     check_sent(part(wire::RELOAD, "Result"), wire::RELOAD, &reloaded);
+    let capabilities = client.request(wire::CAPABILITIES, &json!({"limit": 100}));
+    let items = capabilities["items"].as_array().unwrap();
+    items.iter().for_each(|item| check_sent(part(wire::CAPABILITIES, "Item"), wire::CAPABILITIES, item));
+    assert!(items.iter().any(|item| item["name"] == "explain-region"), "{capabilities}");
+    assert!(capabilities["actions"].as_array().unwrap().iter().any(|action| action["name"] == "shell"));
     let project = tempfile::tempdir().unwrap();
     let skills = project.path().join(".agents/skills/lint");
     std::fs::create_dir_all(&skills).unwrap();

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::event::Query;
+use crate::event::{Page, Query};
 use crate::skill::Shelf;
 use crate::store::Store;
 
@@ -22,7 +22,9 @@ pub(super) fn read(store: &Store, shelf: &Shelf, query: &Query) -> Result<Value>
         Query::Actions(id, page) => store.actions(id, page.limit, page.cursor.as_deref()),
         Query::WhyTurn(id) => store.why_turn(id),
         Query::WhyActuation(id) => store.why_actuation(id),
-        Query::Skills(..) | Query::Skill(..) | Query::Untrusted(..) => skills(shelf, query),
+        Query::Skills(..) | Query::Skill(..) | Query::Capabilities(..) | Query::Untrusted(..) => {
+            skills(shelf, query)
+        }
     }
 }
 
@@ -30,10 +32,12 @@ pub(super) fn read(store: &Store, shelf: &Shelf, query: &Query) -> Result<Value>
 pub(super) fn skills(shelf: &Shelf, query: &Query) -> Result<Value> {
     match query {
         Query::Skills(page, _) => {
-            let from = page.cursor.as_deref().map_or(Ok(0), str::parse).map_err(|_| {
-                Error::bad_request("cursor: not one of this list").hint("give nextCursor of the part before")
-            })?;
-            Ok(shelf.to_json(from, page.limit.map_or(LIMIT, |limit| (limit as usize).min(MAX_LIMIT))))
+            let (from, limit) = part(page)?;
+            Ok(shelf.to_json(from, limit))
+        }
+        Query::Capabilities(page, _) => {
+            let (from, limit) = part(page)?;
+            crate::capabilities::describe(shelf, from, limit)
         }
         Query::Skill(name, _) => {
             let skill = shelf.get(name).ok_or_else(|| {
@@ -44,4 +48,12 @@ pub(super) fn skills(shelf: &Shelf, query: &Query) -> Result<Value> {
         }
         _ => Err(Error::internal("this is no question about skills")),
     }
+}
+
+/// From where on, and how many at most.
+fn part(page: &Page) -> Result<(usize, usize)> {
+    let from = page.cursor.as_deref().map_or(Ok(0), str::parse).map_err(|_| {
+        Error::bad_request("cursor: not one of this list").hint("give nextCursor of the part before")
+    })?;
+    Ok((from, page.limit.map_or(LIMIT, |limit| (limit as usize).min(MAX_LIMIT))))
 }

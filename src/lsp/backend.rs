@@ -66,6 +66,7 @@ pub fn service(kernel: Handle, client: Arc<Client>) -> LspService<Backend> {
         .custom_method(wire::SKILL, Backend::skill)
         .custom_method(wire::RELOAD, Backend::reload)
         .custom_method(wire::UNTRUSTED, Backend::untrusted)
+        .custom_method(wire::CAPABILITIES, Backend::capabilities)
         .custom_method(wire::TRUST, Backend::trust)
         .custom_method(UNKNOWN, Backend::unknown);
     #[cfg(debug_assertions)]
@@ -174,6 +175,10 @@ impl Backend {
     async fn reload(&self, params: Params) -> RpcResult<impl Serialize + use<>> {
         convert::read::<wire::ReloadParams>(&params.0)?;
         self.ask(Event::Reload).await.map(|shelf| wire::ShelfParams::to_wire(None, &shelf))
+    }
+
+    async fn capabilities(&self, params: Params) -> RpcResult<Value> {
+        self.view(&params, wire::CapabilitiesParams::from_wire).await
     }
 
     async fn untrusted(&self, params: Params) -> RpcResult<Value> {

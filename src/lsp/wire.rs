@@ -15,17 +15,32 @@ use crate::outgoing::State;
 use crate::record::{Attachment, Decision};
 
 pub use skills::{
-    RELOAD, ReloadParams, SKILL, SKILLS, SKILLS_CHANGED, ShelfParams, SkillParams, SkillsParams, TRUST,
-    TrustParams, UNTRUSTED, UntrustedParams,
+    CAPABILITIES, CapabilitiesParams, RELOAD, ReloadParams, SKILL, SKILLS, SKILLS_CHANGED, ShelfParams,
+    SkillParams, SkillsParams, TRUST, TrustParams, UNTRUSTED, UntrustedParams,
 };
 
 /// The version of the protocol.
 pub const VERSION: u64 = 1;
 
 /// Requests and notifications from the client, as announced in `initialize`.
-pub const METHODS: [&str; 16] = [
-    EVENT, CANCEL, DECIDE, OUTPUT, ACTUATED, WHY, LIST, GET, MESSAGES, ACTIONS, RESUME, SKILLS, SKILL,
-    RELOAD, UNTRUSTED, TRUST,
+pub const METHODS: [&str; 17] = [
+    EVENT,
+    CANCEL,
+    DECIDE,
+    OUTPUT,
+    ACTUATED,
+    WHY,
+    LIST,
+    GET,
+    MESSAGES,
+    ACTIONS,
+    RESUME,
+    SKILLS,
+    SKILL,
+    RELOAD,
+    UNTRUSTED,
+    TRUST,
+    CAPABILITIES,
 ];
 
 /// A sensor event: request.

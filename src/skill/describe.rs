@@ -29,7 +29,7 @@ impl Skill {
         let folder = self.folder();
         json!({
             "name": self.name, "format": self.format.as_str(), "priority": self.priority, "origin": self.origin.as_str(),
-            "state": self.state(shelf), "description": self.description, "title": self.title, "id": self.id,
+            "state": self.state(shelf), "triggers": self.triggers(shelf), "permissions": self.permissions(), "description": self.description, "title": self.title, "id": self.id,
             "tags": self.tags, "capabilities": self.capabilities, "dependencies": self.dependencies,
             "trigger": self.trigger.is_some(), "neuro": self.neuro.is_some(),
             "symbolic": self.symbolic.is_some(), "file": self.file, "line": self.line, "sha256": self.sha256,

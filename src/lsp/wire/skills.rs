@@ -15,6 +15,8 @@ pub const SKILLS: &str = "orgAgent/skills/list";
 pub const SKILL: &str = "orgAgent/skills/show";
 /// Reads notes that changed on disk: request.
 pub const RELOAD: &str = "orgAgent/skills/reload";
+/// What the server and its skills say of themselves: request.
+pub const CAPABILITIES: &str = "orgAgent/capabilities";
 /// What a project brings along and nobody trusts: request.
 pub const UNTRUSTED: &str = "orgAgent/skills/untrusted";
 /// Trusts a skill of a project: request.
@@ -45,6 +47,29 @@ impl SkillsParams {
     pub fn from_wire(self) -> Result<Query> {
         let directory = self.directory.map(directory).transpose()?;
         Ok(Query::Skills(Page { limit: self.limit, cursor: self.cursor }, directory))
+    }
+}
+
+/// [`CAPABILITIES`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CapabilitiesParams {
+    /// The most skills.
+    pub limit: Option<u32>,
+    /// `nextCursor` of the part before.
+    pub cursor: Option<String>,
+    /// As in [`SkillsParams`].
+    pub directory: Option<String>,
+}
+
+impl CapabilitiesParams {
+    /// The question.
+    ///
+    /// # Errors
+    /// `bad_request` if the directory is not absolute.
+    pub fn from_wire(self) -> Result<Query> {
+        let directory = self.directory.map(directory).transpose()?;
+        Ok(Query::Capabilities(Page { limit: self.limit, cursor: self.cursor }, directory))
     }
 }
 
