@@ -143,7 +143,7 @@ fn front(text: &str) -> Result<Front<'_>, NoteError> {
 
 /// A text with plain ends of lines, without empty lines around it.
 fn plain_lines(text: &str) -> String {
-    let text = text.replace("\r\n", "\n");
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let begin = text.find(|c: char| !c.is_whitespace()).map_or(0, |first| {
         // What stands in the first line stays where it stands.
         text[..first].rfind('\n').map_or(0, |end| end + 1)

@@ -60,6 +60,7 @@ fn marks_ends_and_encodings() {
     let text = read("---\nname: pdf\ndescription: |\n  A table:\n  --- | ---\n  ---\n---\n  indented\nx\n");
     assert_eq!((text.description.as_str(), text.body.as_str()), ("A table: --- | --- ---", "  indented\nx"));
     assert_eq!(read("\n\n---\nname: pdf\ndescription: d\n---\nx").warnings, []);
+    assert_eq!(read(&format!("{PLAIN}a\r\r\nb\rc")).body, "# PDF\n\nRead it.\na\n\nb\nc");
     let error = fails(&format!("---\r\nna{}mik: x\r\ndescription: Use\r\nee\n---\r\n", "\r".repeat(90)));
     assert!(error.line <= 4, "{error:?}");
     assert_eq!(parse(b"---\nname: pdf\ndescription: \xff\n---\n", "pdf").unwrap_err().line, 3);
