@@ -67,6 +67,7 @@ const OWN: &[&str] = &[
     "string-suffix-p",
     "uiop:string-suffix-p",
     "ask-neuro",
+    "render",
     "kernel-log",
     "getenv",
     "uiop:getenv",
@@ -105,6 +106,7 @@ const KEYED: &[&str] = &[
     "regex-replace-all",
     "split",
     "ask-neuro",
+    "render",
 ];
 
 fn all() -> &'static [&'static Builtin] {
