@@ -7,6 +7,7 @@ mod numbers;
 mod regexes;
 mod sequences;
 mod strings;
+mod templates;
 mod various;
 
 use std::collections::HashMap;
@@ -58,6 +59,7 @@ const TABLES: &[&[Builtin]] = &[
     strings::TABLE,
     regexes::TABLE,
     various::TABLE,
+    templates::TABLE,
 ];
 
 /// The functions that are not Common Lisp's: a note may define them itself.
@@ -182,6 +184,18 @@ pub fn check_control<'t>(
     };
     match literal(at) {
         Some(control) => format::check(control, count - at - 1).map_err(|fault| named(number, fault)),
+        None => Ok(()),
+    }
+}
+
+/// Whether the template that a call of `render` names, if this is one, is there.
+pub fn check_template<'t>(
+    number: u32,
+    core: &Core,
+    literal: impl FnOnce() -> Option<&'t str>,
+) -> std::result::Result<(), Fault> {
+    match literal().filter(|_| all()[number as usize].0 == "render") {
+        Some(name) => templates::check(core, name),
         None => Ok(()),
     }
 }

@@ -2,7 +2,6 @@
 
 use super::super::core::{Core, NO_VALUES, RawSkill, Result, Val};
 use super::super::fault::{Fault, Kind};
-use super::super::{Filled, Unfilled};
 use super::format::format;
 use super::{ANY, Builtin, run};
 
@@ -38,7 +37,6 @@ pub const TABLE: &[Builtin] = &[
     run("format", 2, ANY, format_string),
     run("error", 1, ANY, error),
     run("kernel-log", 1, ANY, kernel_log),
-    run("render", 1, ANY, render),
     run("getenv", 1, 1, getenv),
     run("uiop:getenv", 1, 1, getenv),
     run("%nil-and", 1, 1, |c, a| values(c, &[Val::Nil, a[0]])),
@@ -223,44 +221,6 @@ fn kernel_log(core: &mut Core, args: &[Val]) -> Result<Val> {
     }
     core.log(&out);
     Ok(Val::Nil)
-}
-
-/// `render template :key value …`.
-fn render(core: &mut Core, args: &[Val]) -> Result<Val> {
-    let name = super::super::names::lower(&core.designator(args[0])?);
-    core.charge_size(name.len())?;
-    if let Some(pair) = args[1..].chunks(2).find(|pair| pair.len() < 2 || !matches!(pair[0], Val::Key(_))) {
-        let shown = core.show(pair[0], 40)?;
-        return Err(Fault::new(Kind::Arguments, format!("needs keys and values, got {shown}"))
-            .hint("Write (render \"NAME\" :key value)."));
-    }
-    let given = core.list(&args[1..])?;
-    let given = core.export(given)?;
-    let templates = core.templates();
-    let context = core.env.context();
-    let filled = templates.as_ref().and_then(|all| all.fill(&name, &given, context, core.fuel));
-    let Some(Filled { text, steps }) = filled else {
-        let names = templates.as_ref().map(|all| all.names().join(", ")).filter(|names| !names.is_empty());
-        let hint = match names {
-            Some(names) => format!("There are: {}.", super::super::machine::clipped(&names, 200)),
-            None => "Write #+name: NAME, and after it a block #+begin_src jinja.".to_owned(),
-        };
-        let name = super::super::machine::clipped(&name, 60);
-        return Err(Fault::new(Kind::Template, format!("there is no template {name:?}")).hint(hint));
-    };
-    core.charge(steps.min(core.fuel))?;
-    core.clock()?;
-    match text {
-        Ok(text) => core.str(&text),
-        Err(Unfilled::Wrong { message, hint }) => {
-            core.take(message.len())?;
-            Err(Fault::new(Kind::Template, message).hint(hint))
-        }
-        Err(Unfilled::Steps) => {
-            core.fuel = 0;
-            core.charge(1).map(|()| Val::Nil)
-        }
-    }
 }
 
 fn getenv(core: &mut Core, args: &[Val]) -> Result<Val> {
