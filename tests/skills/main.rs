@@ -10,6 +10,7 @@ mod hostile;
 mod limits;
 mod manual;
 mod reload;
+mod templates;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
