@@ -3,6 +3,7 @@
 //! Pure: it runs functions of notes, within their limits, on data. What a note asks the model comes out as a
 //! question; nothing here asks it. A gate that fails in any way refuses: it may be there to stop something.
 
+mod context;
 mod data;
 
 use std::fmt;
@@ -16,6 +17,7 @@ use crate::sexp::printer;
 use crate::skill::{Shelf, Skill};
 use crate::verify::{Reading, Verified};
 
+pub use context::{Facts, says};
 pub use data::event;
 
 /// How long all triggers of one event may take together, and all gates of one action. Who comes after that has little

@@ -53,6 +53,44 @@ pub struct Source<'a> {
 pub trait Environment: Send + Sync {
     /// The variable that `uiop:getenv` asks for; `None` for any that a note may not see.
     fn variable(&self, name: &str) -> Option<String>;
+
+    /// What templates have as variables beside those that they are given, a property list: what is known of the turn.
+    fn context(&self) -> Option<Arc<Datum>> {
+        None
+    }
+}
+
+/// The templates that a note can fill in with `render`. What a template is, the language does not know.
+pub trait Templates: fmt::Debug + Send + Sync {
+    /// Their names, lower case, in order.
+    fn names(&self) -> Vec<&str>;
+
+    /// Fills in the template `name` (lower case) with what is given, a property list, and after that with the variables
+    /// of the context, for at most so many steps. `None` if there is no such template.
+    fn fill(&self, name: &str, given: &Datum, context: Option<Arc<Datum>>, steps: u64) -> Option<Filled>;
+}
+
+/// What became of a template, and how many steps it took.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filled {
+    /// The text.
+    pub text: Result<String, Unfilled>,
+    /// The steps.
+    pub steps: u64,
+}
+
+/// Why nothing became of a template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unfilled {
+    /// Something is wrong with it, or missing.
+    Wrong {
+        /// What, and where.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
+    /// It takes more steps than there were.
+    Steps,
 }
 
 /// No variable at all.
@@ -158,6 +196,7 @@ struct Loaded {
     globals: Vec<Val>,
     skills: Vec<Definition>,
     logs: Vec<String>,
+    templates: Option<Arc<dyn Templates>>,
 }
 
 impl fmt::Debug for Program {
@@ -176,7 +215,26 @@ impl Program {
         env: Arc<dyn Environment>,
         limits: Limits,
     ) -> Result<Self, LispError> {
-        load::load(sources, env, &limits).map(|loaded| Self(Arc::new(loaded)))
+        load::load(sources, env, None, &limits).map(|loaded| Self(Arc::new(loaded)))
+    }
+
+    /// The same with templates for `render`, if there are any.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn load_with(
+        sources: &[Source<'_>],
+        env: Arc<dyn Environment>,
+        templates: Option<Arc<dyn Templates>>,
+        limits: Limits,
+    ) -> Result<Self, LispError> {
+        load::load(sources, env, templates, &limits).map(|loaded| Self(Arc::new(loaded)))
+    }
+
+    /// Its templates, if it has any.
+    #[must_use]
+    pub fn templates(&self) -> Option<&dyn Templates> {
+        self.0.templates.as_deref()
     }
 
     /// What the `defskill` forms said, in order; of two with one name only the later.

@@ -128,12 +128,12 @@ impl Surroundings {
     }
 
     /// The directory that a session has, wherever it is.
-    fn workspace(&self) -> Option<&Path> {
+    pub(crate) fn workspace(&self) -> Option<&Path> {
         if self.host.is_some() { Some(&self.base) } else { self.directory.as_deref() }
     }
 
     /// Why nothing would be confined.
-    fn unconfined(&self) -> Option<String> {
+    pub(crate) fn unconfined(&self) -> Option<String> {
         match &self.host {
             Some(host) => Some(format!("it would run on {host}, and there is no sandbox there")),
             None => (self.confined)().err().map(|why| format!("it cannot be confined: {why}")),

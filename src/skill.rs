@@ -5,6 +5,7 @@
 
 pub mod folder;
 pub mod note;
+pub mod template;
 mod catalogue;
 mod describe;
 mod scan;

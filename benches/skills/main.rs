@@ -19,6 +19,7 @@ use std::time::Instant;
 use org_agent::config::Paths;
 use org_agent::dispatch::{Cast, World};
 use org_agent::lisp::Datum;
+use org_agent::skill::template::Template;
 use org_agent::skills::{BUILTIN, Library};
 
 use table::{Samples, Table, Unit};
@@ -133,5 +134,40 @@ fn main() {
     table
         .row(&format!("which of {} skills an event is for", notes + BUILTIN.len()), Unit::Time, &samples)
         .target("< 1 ms");
+    let (samples, size) = rendered(rounds * 10);
+    table.row(&format!("fill in a template of {size} bytes"), Unit::Time, &samples).target("< 1 ms");
     write!(out, "{table}").unwrap();
+}
+
+/// How long it takes to fill in a template of 4 KiB with 20 variables and a loop over 30 things, and how large it is.
+fn rendered(rounds: usize) -> (Samples, usize) {
+    let mut text =
+        "{% for item in items %}\n- {{ item.name }}: {{ item.text | truncate(40) }}\n{% endfor %}\n"
+            .to_owned();
+    for number in 0..20 {
+        text.push_str(&format!(
+            "The variable {number} is {{{{ name_{number} | default(\"none\") }}}}, it says. "
+        ));
+        text.push_str(&"Prose of a prompt, as long as it is. ".repeat(4));
+    }
+    let template = Template::new("bench", 1, text.clone()).unwrap();
+    let items = (0..30).map(|number| {
+        let name = Datum::str(format!("item {number}"));
+        Datum::plist([
+            ("name", name),
+            ("text", Datum::str("What it is, in a sentence of some words. ".repeat(3))),
+        ])
+    });
+    let items = Datum::list(items);
+    let names: Vec<String> = (0..20).map(|number| format!("name-{number}")).collect();
+    let pairs = names.iter().map(|name| (name.as_str(), Datum::str("a value of some length")));
+    let context = Arc::new(Datum::plist(pairs.chain([("items", items)])));
+    let mut samples = Samples::default();
+    for _ in 0..rounds {
+        let begun = Instant::now();
+        let filled = template.fill("bench.org", &Datum::Nil, Some(Arc::clone(&context)), 2_000_000);
+        samples.time(begun.elapsed());
+        assert!(black_box(filled).text.unwrap().contains("- item 29: What it is"));
+    }
+    (samples, text.len())
 }

@@ -11,13 +11,19 @@ use crate::sexp::recogniser::Recogniser;
 /// How much of the text of earlier turns a function gets, in bytes; the oldest go first.
 const HISTORY: usize = 256 << 10;
 
-/// The event of a chat message: what was said and attached, in which session and buffer, and what was said before,
-/// oldest first. Of `history` only what stands before the message is taken.
+/// The event of a chat message: what was said and attached, in which session and buffer, what was said before, oldest
+/// first, and on which day, if that is known. Of `history` only what stands before the message is taken.
 ///
 /// `(:type :event :payload (:sensor :chat-message :text … :buffer … :session … :history ((:role … :text …) …)
-/// :context ((:kind … :name … :text …) …)))`
+/// :context ((:kind … :name … :text …) …) :date …))`
 #[must_use]
-pub fn event(said: &HistoryItem, history: &[HistoryItem], buffer: &str, session: &str) -> Datum {
+pub fn event(
+    said: &HistoryItem,
+    history: &[HistoryItem],
+    buffer: &str,
+    session: &str,
+    date: Option<&str>,
+) -> Datum {
     let (text, context) = match said {
         HistoryItem::User { text, context } => (text.as_str(), context.as_slice()),
         _ => ("", &[][..]),
@@ -32,15 +38,16 @@ pub fn event(said: &HistoryItem, history: &[HistoryItem], buffer: &str, session:
         turns.push(Datum::plist([("role", Datum::keyword(role)), ("text", Datum::str(text))]));
     }
     turns.reverse();
-    let payload = Datum::plist([
+    let mut payload = vec![
         ("sensor", Datum::keyword("chat-message")),
         ("text", Datum::str(text)),
         ("buffer", Datum::str(buffer)),
         ("session", Datum::str(session)),
         ("history", Datum::list(turns)),
         ("context", Datum::list(context.iter().map(attachment))),
-    ]);
-    Datum::plist([("type", Datum::keyword("event")), ("payload", payload)])
+    ];
+    payload.extend(date.map(|date| ("date", Datum::str(date))));
+    Datum::plist([("type", Datum::keyword("event")), ("payload", Datum::plist(payload))])
 }
 
 fn attachment(item: &Attachment) -> Datum {

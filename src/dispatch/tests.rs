@@ -51,7 +51,7 @@ fn world() -> World {
         HistoryItem::Assistant { sexp: r#"(:type :response :payload (:text "yes"))"#.into() },
         said.clone(),
     ];
-    World::new(event(&said, &history, BUFFER, "s-1"), Arc::new(()))
+    World::new(event(&said, &history, BUFFER, "s-1", Some("2026-11-27")), Arc::new(()))
 }
 
 fn cast(text: &str) -> Cast {
@@ -82,7 +82,7 @@ fn an_event_is_what_the_contract_says() {
         world().event().print(10_000),
         "(:type :event :payload (:sensor :chat-message :text \"hello\" :buffer \"*notes*\" :session \"s-1\" \
          :history ((:role :user :text \"before\") (:role :assistant :text \"yes\")) \
-         :context ((:kind :file :name \"a.txt\" :text \"content\"))))"
+         :context ((:kind :file :name \"a.txt\" :text \"content\")) :date \"2026-11-27\"))"
     );
 }
 

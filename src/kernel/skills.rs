@@ -9,11 +9,11 @@ use serde_json::Value;
 use super::desk::Desk;
 use super::{Kernel, call};
 use crate::config::Config;
-use crate::dispatch::{self, Cast, Made, Making, World};
+use crate::dispatch::{self, Cast, Facts, Made, Making, World};
 use crate::error::Error;
 use crate::event::{Event, Found, LookedAt, Query, Reply, Trust};
 use crate::ids::TurnId;
-use crate::lisp::{Datum, Environment, Limits, Mode, Outcome};
+use crate::lisp::Environment;
 use crate::outgoing::Outgoing;
 use crate::prompt::{self, HistoryItem, Message, Persona, Role};
 use crate::record::Record;
@@ -37,19 +37,18 @@ pub(super) struct Playing {
 
 /// Who speaks to whom, as the identity skill says it.
 pub(super) fn persona(shelf: &Shelf, config: &Config, env: &Arc<dyn Environment>) -> Persona {
-    let says = |name: &str| {
-        let program = &shelf.get("identity")?.program;
-        let limits = Limits::of(Mode::Trigger);
-        let mut call = program.call(program.function(name)?, Vec::new(), Mode::Trigger, env.clone(), limits);
-        match call.run() {
-            Ok(Outcome::Value(Datum::Str(name))) if !name.trim().is_empty() => Some(name),
-            _ => None,
-        }
-    };
     Persona {
-        user: says("user-name").unwrap_or_else(|| config.persona.user.value.clone()),
-        assistant: says("assistant-name").unwrap_or_else(|| config.persona.assistant.value.clone()),
+        user: dispatch::says(shelf, env, "user-name").unwrap_or_else(|| config.persona.user.value.clone()),
+        assistant: dispatch::says(shelf, env, "assistant-name")
+            .unwrap_or_else(|| config.persona.assistant.value.clone()),
     }
+}
+
+/// The day, in UTC, as ISO writes it.
+fn today() -> String {
+    let mut now = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
+    now.truncate(10);
+    now
 }
 
 impl Kernel {
@@ -156,15 +155,20 @@ impl Kernel {
         // Whatever comes of the skills: what the model may be shown, they are shown.
         turn.prompted(history.iter().rev().find_map(HistoryItem::foreign));
         let subject = turn.subject();
-        let event = dispatch::event(&subject.said, history, &subject.buffer, subject.session.as_str());
+        let (session, date) = (subject.session.as_str(), today());
+        let event = dispatch::event(&subject.said, history, &subject.buffer, session, Some(&date));
         // A directory of another machine brings nothing along.
         let directory = subject.around.directory.clone();
+        let (around, persona) = (Some(subject.around.clone()), self.persona.clone());
         let (desk, env) = (self.desk.clone(), self.variables.clone());
         let (events, turn) = (self.internal.clone(), id.clone());
         tokio::spawn(async move {
             let work = move |desk: &Desk| {
                 let (own, shelved) = desk.newest(directory.as_deref());
-                let world = World::new(event, env);
+                let facts = Facts { around, ..Facts::of(&shelved.shelf, &env) };
+                let (user, assistant) =
+                    (facts.user.or(Some(persona.user)), facts.assistant.or(Some(persona.assistant)));
+                let world = World::new(event, env).with(Facts { user, assistant, ..facts });
                 let cast = Cast::new(&shelved.shelf, &world);
                 let made = cast.lead().map(|skill| (skill.name.clone(), Making::begin(skill, &world)));
                 (own, (Arc::new(cast), world, shelved, made))
@@ -292,8 +296,10 @@ impl Kernel {
     pub(super) fn activate(&mut self, id: &TurnId, name: String) {
         let (desk, events, turn) = (self.desk.clone(), self.internal.clone(), id.clone());
         let shelf = Arc::clone(self.shelf_of(id));
+        let world = self.playing.get(id).map(|playing| playing.world.clone());
         tokio::spawn(async move {
-            let loaded = desk.work(move |_| crate::skills::load(&shelf, &name)).await;
+            let context = move || world.and_then(|world| world.context());
+            let loaded = desk.work(move |_| crate::skills::load(&shelf, &name, context)).await;
             let loaded = loaded.unwrap_or_else(|| Err("it could not be read; this is a bug".to_owned()));
             drop(events.send(Event::Loaded { turn, loaded }).await);
         });

@@ -7,6 +7,7 @@ mod numbers;
 mod regexes;
 mod sequences;
 mod strings;
+mod templates;
 mod various;
 
 use std::collections::HashMap;
@@ -58,6 +59,7 @@ const TABLES: &[&[Builtin]] = &[
     strings::TABLE,
     regexes::TABLE,
     various::TABLE,
+    templates::TABLE,
 ];
 
 /// The functions that are not Common Lisp's: a note may define them itself.
@@ -67,6 +69,7 @@ const OWN: &[&str] = &[
     "string-suffix-p",
     "uiop:string-suffix-p",
     "ask-neuro",
+    "render",
     "kernel-log",
     "getenv",
     "uiop:getenv",
@@ -105,6 +108,7 @@ const KEYED: &[&str] = &[
     "regex-replace-all",
     "split",
     "ask-neuro",
+    "render",
 ];
 
 fn all() -> &'static [&'static Builtin] {
@@ -180,6 +184,18 @@ pub fn check_control<'t>(
     };
     match literal(at) {
         Some(control) => format::check(control, count - at - 1).map_err(|fault| named(number, fault)),
+        None => Ok(()),
+    }
+}
+
+/// Whether the template that a call of `render` names, if this is one, is there.
+pub fn check_template<'t>(
+    number: u32,
+    core: &Core,
+    literal: impl FnOnce() -> Option<&'t str>,
+) -> std::result::Result<(), Fault> {
+    match literal().filter(|_| all()[number as usize].0 == "render") {
+        Some(name) => templates::check(core, name),
         None => Ok(()),
     }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::fault::{Fault, Kind};
 use super::names::{Names, Sym};
 use super::syntax::{Id, Node, Tree};
-use super::{Environment, Limits, Loaded};
+use super::{Environment, Limits, Loaded, Templates};
 
 pub type Result<T, E = Fault> = std::result::Result<T, E>;
 
@@ -133,6 +133,8 @@ pub struct Core {
     pub loading: bool,
     pub skills: Vec<RawSkill>,
     pub logs: Vec<String>,
+    /// Those of the note while it is loaded; later the program has them.
+    pub templates: Option<Arc<dyn Templates>>,
     pub regexes: HashMap<Arc<str>, (Arc<regex::Regex>, u64)>,
 }
 
@@ -153,6 +155,7 @@ impl Core {
             loading: false,
             skills: Vec::new(),
             logs: Vec::new(),
+            templates: None,
             regexes: HashMap::new(),
         }
     }
@@ -165,6 +168,11 @@ impl Core {
     /// Lets values of `shared` in, as [`shift`] names them.
     pub fn share(&mut self, shared: Arc<Store>) {
         self.shared = shared;
+    }
+
+    /// The note's templates.
+    pub fn templates(&self) -> Option<Arc<dyn Templates>> {
+        self.templates.as_ref().or(self.program.templates.as_ref()).cloned()
     }
 
     /// How many steps were taken of `all`.

@@ -23,6 +23,8 @@ pub enum Kind {
     Signalled,
     /// Something that may not be done here, as asking the model in a gate.
     Effect,
+    /// A template that is not there, or can not be filled in.
+    Template,
     /// More steps than a call has.
     Fuel,
     /// More memory than a call has.

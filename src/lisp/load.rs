@@ -13,16 +13,22 @@ use super::names::{self, Below, Names};
 use super::prelude::Root;
 use super::reader::{MAX_TEXT, Reader};
 use super::syntax::{Span, Tree};
-use super::{Definition, Environment, Function, Limits, Loaded, Source};
+use super::{Definition, Environment, Function, Limits, Loaded, Source, Templates};
 
 /// How many notes were loaded.
 static LOADS: AtomicU64 = AtomicU64::new(0);
 
-pub fn load(sources: &[Source<'_>], env: Arc<dyn Environment>, limits: &Limits) -> Result<Loaded, LispError> {
+pub fn load(
+    sources: &[Source<'_>],
+    env: Arc<dyn Environment>,
+    templates: Option<Arc<dyn Templates>>,
+    limits: &Limits,
+) -> Result<Loaded, LispError> {
     let root = Root::get();
     let mut core =
         Core::new(Loaded::nothing(), Names::over(Below::Names(Arc::clone(&root.names))), env, limits);
     core.loading = true;
+    core.templates = templates;
     core.start_clock();
     let mut unit = compile(sources, &mut core, root)?;
     core.stop_clock();
@@ -56,10 +62,11 @@ pub fn load(sources: &[Source<'_>], env: Arc<dyn Environment>, limits: &Limits) 
     drop(program);
     let (mut core, program, functions, globals) = machine.into_parts();
     let logs = std::mem::take(&mut core.logs);
+    let templates = core.templates.take();
     let (store, names) = core.freeze();
     // Nobody else has it any more.
     let unit = Arc::into_inner(program).map(|program| program.unit).unwrap_or_default();
-    Ok(Loaded { id, unit, store, names, functions, globals, skills, logs })
+    Ok(Loaded { id, unit, store, names, functions, globals, skills, logs, templates })
 }
 
 fn compile(sources: &[Source<'_>], core: &mut Core, root: &'static Root) -> Result<Unit, LispError> {

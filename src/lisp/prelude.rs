@@ -45,6 +45,7 @@ const DATA: &[&str] = &[
     "session",
     "history",
     "context",
+    "date",
     "role",
     "user",
     "assistant",

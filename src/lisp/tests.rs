@@ -10,6 +10,7 @@ mod odd;
 mod own;
 mod runs;
 mod tables;
+mod templates;
 
 use std::sync::Arc;
 

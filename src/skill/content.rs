@@ -6,8 +6,9 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::folder::{self, Text};
-use super::note::{self, Note, NoteError};
+use super::note::{self, Named, Note, NoteError};
 use super::scan::{Scan, scan};
+use super::template::{self, Template};
 use super::{Folder, MAX_DESCRIPTION, Manifest};
 
 /// What is in a note's file. Made once for the same bytes.
@@ -34,6 +35,8 @@ pub(super) struct Read {
     pub needs: Vec<Need>,
     /// Whether there is a `defskill` in it.
     pub defines: bool,
+    /// Its templates, ready to be filled in; of a `SKILL.md` that asks for it, its body.
+    pub templates: Vec<Arc<Template>>,
 }
 
 /// What a note builds on.
@@ -49,14 +52,14 @@ impl Content {
     /// What is in a file with these bytes.
     #[must_use]
     pub fn new(bytes: &[u8]) -> Self {
-        Self { sha256: Sha256::digest(bytes).into(), read: note::parse_bytes(bytes).map(Read::new) }
+        Self { sha256: Sha256::digest(bytes).into(), read: note::parse_bytes(bytes).and_then(Read::new) }
     }
 
     /// What is in a folder whose `SKILL.md` has these bytes.
     #[must_use]
     pub fn folder(root: &Path, bytes: &[u8]) -> Self {
         let directory = root.file_name().unwrap_or_default().to_string_lossy();
-        let read = folder::parse(bytes, &directory).map(|text| Read::of_folder(root, text));
+        let read = folder::parse(bytes, &directory).and_then(|text| Read::of_folder(root, text));
         Self { sha256: Sha256::digest(bytes).into(), read }
     }
 
@@ -102,7 +105,10 @@ impl Content {
 }
 
 impl Read {
-    fn new(mut note: Note) -> Self {
+    fn new(mut note: Note) -> Result<Self, NoteError> {
+        let template = |one: Named| Template::new(&one.name, one.block.line, one.block.text).map(Arc::new);
+        let templates = std::mem::take(&mut note.templates).into_iter().map(template);
+        let templates = templates.collect::<Result<Vec<_>, _>>()?;
         let mut names = Vec::new();
         let mut needs: Vec<Need> = Vec::new();
         let mut defines = false;
@@ -127,15 +133,19 @@ impl Read {
         let described = [&note.description, &note.paragraph].map(|text| clip(text));
         let described = described.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
         let prose = Arc::from(std::mem::take(&mut note.prose));
-        Self { folder: None, note, prose, described, names, needs, defines }
+        Ok(Self { folder: None, note, prose, described, names, needs, defines, templates })
     }
 
-    fn of_folder(root: &Path, text: Text) -> Self {
-        let Text { name, description, license, compatibility, metadata, allowed_tools, body, warnings } =
+    fn of_folder(root: &Path, text: Text) -> Result<Self, NoteError> {
+        let Text { name, description, license, compatibility, metadata, allowed_tools, body, line, warnings } =
             text;
+        let templates = match metadata.get("template").map(String::as_str) {
+            Some("jinja") => vec![Arc::new(Template::new(template::BODY, line, body.clone())?)],
+            _ => Vec::new(),
+        };
         let folder =
             Folder { root: root.to_owned(), license, compatibility, metadata, allowed_tools, files: None };
-        Self {
+        Ok(Self {
             folder: Some((folder, warnings)),
             note: Note::default(),
             prose: Arc::from(body),
@@ -143,7 +153,8 @@ impl Read {
             names: vec![name],
             needs: Vec::new(),
             defines: false,
-        }
+            templates,
+        })
     }
 }
 

@@ -46,6 +46,7 @@ impl Skill {
     pub fn to_json_in_full(&self, shelf: &Shelf) -> Value {
         let mut object = self.to_json(shelf);
         object["functions"] = json!(self.program.functions().collect::<Vec<_>>());
+        object["templates"] = json!(self.program.templates().map(|all| all.names()).unwrap_or_default());
         object["prose"] = json!(&*self.prose);
         object
     }

@@ -47,6 +47,8 @@ pub struct Text {
     pub allowed_tools: Vec<String>,
     /// The instructions.
     pub body: String,
+    /// The line of their first line in the file, from 1.
+    pub line: usize,
     /// What is not as the format wants it.
     pub warnings: Vec<NoteError>,
 }
@@ -92,7 +94,10 @@ pub fn parse(bytes: &[u8], directory: &str) -> Result<Text, NoteError> {
         );
     }
     reader.fields(root, directory)?;
-    reader.text.body = plain_lines(body);
+    let skipped;
+    (reader.text.body, skipped) = plain_lines(body);
+    reader.text.line =
+        1 + memchr::memchr_iter(b'\n', &text.as_bytes()[..text.len() - body.len()]).count() + skipped;
     if reader.text.body.is_empty() {
         let message = "there are no instructions below the frontmatter".to_owned();
         reader.text.warnings.push(wrong(0, message, "Say below the second --- what to do."));
@@ -141,14 +146,14 @@ fn front(text: &str) -> Result<Front<'_>, NoteError> {
     Err(NoteError { line, message: message.to_owned(), hint })
 }
 
-/// A text with plain ends of lines, without empty lines around it.
-fn plain_lines(text: &str) -> String {
+/// A text with plain ends of lines, without empty lines around it, and how many there were before it.
+fn plain_lines(text: &str) -> (String, usize) {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     let begin = text.find(|c: char| !c.is_whitespace()).map_or(0, |first| {
         // What stands in the first line stays where it stands.
         text[..first].rfind('\n').map_or(0, |end| end + 1)
     });
-    text[begin..].trim_end().to_owned()
+    (text[begin..].trim_end().to_owned(), memchr::memchr_iter(b'\n', &text.as_bytes()[..begin]).count())
 }
 
 /// Whether a name is one that can be said in one word, and is not longer than names may be.

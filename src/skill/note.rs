@@ -26,6 +26,12 @@ const VERBATIM: &[&str] = &["src", "example", "export", "comment", "verse"];
 /// The languages whose blocks are evaluated.
 const LANGUAGES: &[&str] = &["lisp", "common-lisp"];
 
+/// The languages whose blocks are templates, if they have a name.
+const TEMPLATES: &[&str] = &["jinja", "jinja2", "template"];
+
+/// The most templates of a note.
+pub const MAX_TEMPLATES: usize = 100;
+
 /// What stands in a note.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Note {
@@ -45,6 +51,8 @@ pub struct Note {
     pub paragraph: String,
     /// The Lisp blocks, in order.
     pub blocks: Vec<Block>,
+    /// The templates, in order.
+    pub templates: Vec<Named>,
     /// The note without its code, drawers and the keywords above.
     pub prose: String,
 }
@@ -56,6 +64,15 @@ pub struct Block {
     pub line: usize,
     /// Its text, without common indentation and Org's commas; as many lines as in the note.
     pub text: String,
+}
+
+/// A template: a block with a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// What `#+name:` says, lower case.
+    pub name: String,
+    /// The block.
+    pub block: Block,
 }
 
 /// Another note that is needed.
@@ -79,7 +96,7 @@ pub struct NoteError {
 }
 
 impl NoteError {
-    fn new(line: usize, message: impl Into<String>, hint: &'static str) -> Self {
+    pub(super) fn new(line: usize, message: impl Into<String>, hint: &'static str) -> Self {
         Self { line, message: message.into(), hint }
     }
 }
@@ -110,8 +127,14 @@ pub fn parse(text: &str) -> Result<Note, NoteError> {
     }
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let lines: Vec<&str> = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)).collect();
-    let mut reader =
-        Reader { ends: Ends::of(&lines), lines: &lines, at: 0, commented: None, note: Note::default() };
+    let mut reader = Reader {
+        ends: Ends::of(&lines),
+        lines: &lines,
+        at: 0,
+        commented: None,
+        named: None,
+        note: Note::default(),
+    };
     reader.run()?;
     Ok(reader.note)
 }
@@ -158,6 +181,8 @@ struct Reader<'t> {
     at: usize,
     /// The level of the `COMMENT` heading that this is under.
     commented: Option<usize>,
+    /// The name for the block that follows, and how long the prose was before it.
+    named: Option<(String, usize)>,
     note: Note,
 }
 
@@ -167,6 +192,7 @@ impl Reader<'_> {
         while let Some(&line) = self.lines.get(self.at) {
             let number = self.at;
             self.at += 1;
+            self.name(line);
             if let Some((level, title)) = heading(line) {
                 if self.commented.is_none_or(|outer| level <= outer) {
                     let comment = title == "COMMENT" || title.starts_with("COMMENT ");
@@ -193,6 +219,21 @@ impl Reader<'_> {
         Ok(())
     }
 
+    /// Remembers what `#+name:` says until the block that it stands before: other keywords may stand between.
+    fn name(&mut self, line: &str) {
+        let line = line.trim();
+        let keyword = line.strip_prefix("#+").and_then(|rest| rest.split_once(':'));
+        match keyword.filter(|(key, _)| !key.contains(char::is_whitespace)) {
+            Some((key, value)) if key.eq_ignore_ascii_case("name") => {
+                let name = short(value.trim()).to_lowercase();
+                self.named = (!name.is_empty()).then_some((name, self.note.prose.len()));
+            }
+            Some(_) => {}
+            None if delimiter(line, "#+begin_").is_some() => {}
+            None => self.named = None,
+        }
+    }
+
     /// Adds a line to the prose, but no second empty one.
     fn keep(&mut self, line: &str) {
         let prose = &mut self.note.prose;
@@ -206,9 +247,11 @@ impl Reader<'_> {
     /// The block of `kind` that begins in line `begin`.
     fn block(&mut self, begin: usize, kind: &str, arguments: &str) -> Result<(), NoteError> {
         let language = arguments.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
-        let lisp = kind == "src" && self.commented.is_none() && LANGUAGES.contains(&language.as_str());
+        let code = kind == "src" && self.commented.is_none();
+        let lisp = code && LANGUAGES.contains(&language.as_str());
+        let named = self.named.take().filter(|_| code && TEMPLATES.contains(&language.as_str()));
         let Some(end) = self.ends.find(kind, self.at) else {
-            if lisp {
+            if lisp || named.is_some() {
                 return Err(NoteError::new(
                     begin + 1,
                     "the block that begins here is not closed",
@@ -221,7 +264,7 @@ impl Reader<'_> {
         };
         let inside = &self.lines[self.at..end];
         self.at = end + 1;
-        if !lisp {
+        if !lisp && named.is_none() {
             for line in &self.lines[begin..=end] {
                 self.keep(line);
             }
@@ -244,7 +287,21 @@ impl Reader<'_> {
                 "Split it; one note can depend on another.",
             ));
         }
-        self.note.blocks.push(Block { line: begin + 2, text: plain(inside) });
+        let block = Block { line: begin + 2, text: plain(inside) };
+        let Some((name, prose)) = named else {
+            self.note.blocks.push(block);
+            return Ok(());
+        };
+        if self.note.templates.len() == MAX_TEMPLATES {
+            return Err(NoteError::new(
+                begin + 1,
+                format!("the note has more than {MAX_TEMPLATES} templates"),
+                "Split it; one note can depend on another.",
+            ));
+        }
+        // Its name and what else stands before it goes with it.
+        self.note.prose.truncate(prose);
+        self.note.templates.push(Named { name, block });
         Ok(())
     }
 

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::content::{Content, Need, Read, clip};
 use super::note::NoteError;
+use super::template;
 use super::{Folder, Format, Origin, Problem, Shelf, Skill};
 use crate::ids::hex;
 use crate::lisp::{Definition, Environment, Kind, Limits, LispError, Program, Source};
@@ -192,9 +193,11 @@ impl Workshop {
         if slot.state.good.as_ref().is_some_and(|good| Arc::ptr_eq(&good.content, content)) {
             return true;
         }
-        let size = read.prose.len();
+        let size = read.prose.len() + template::size(&read.templates);
         let used = self.used - slot.size() + size;
-        let program = match self.blank() {
+        let mut templates = template::Set::default();
+        templates.add(&given.file, &read.templates);
+        let program = match self.blank(templates) {
             _ if used > self.allowance.memory => Err(slot.too_much(self.allowance.memory)),
             Ok(program) => Ok(program),
             Err(error) => Err(slot.problem(0, error.message, error.hint)),
@@ -220,7 +223,11 @@ impl Workshop {
         true
     }
 
-    fn blank(&mut self) -> Result<Program, LispError> {
+    /// A program without code, with these templates.
+    fn blank(&mut self, templates: template::Set) -> Result<Program, LispError> {
+        if let templates @ Some(_) = templates.shared() {
+            return Program::load_with(&[], Arc::clone(&self.env), templates, self.allowance.load);
+        }
         if let Some(program) = &self.blank {
             return Ok(program.clone());
         }
@@ -264,8 +271,16 @@ impl Workshop {
         let sources: Vec<Source<'_>> = sources
             .chain(blocks.map(|block| Source { file: own, line: block.line, text: &block.text }))
             .collect();
+        let mut templates = template::Set::default();
+        for (file, read) in
+            below.iter().filter_map(|part| Some((&part.file, part.content.read.as_ref().ok()?)))
+        {
+            templates.add(file, &read.templates);
+        }
+        templates.add(own, &read.templates);
         let begun = Instant::now();
-        let loaded = Program::load(&sources, Arc::clone(&self.env), self.allowance.load);
+        let (env, limits) = (Arc::clone(&self.env), self.allowance.load);
+        let loaded = Program::load_with(&sources, env, templates.shared(), limits);
         self.spent += begun.elapsed();
         let problem = match loaded {
             Err(error) => {
@@ -285,7 +300,7 @@ impl Workshop {
                 if !more.is_empty() {
                     return more;
                 }
-                let size = program.size();
+                let size = program.size() + template::size(&read.templates);
                 let used = self.used - slot.size() + size;
                 if used > self.allowance.memory {
                     slot.problem = Some(slot.too_much(self.allowance.memory));

@@ -7,10 +7,12 @@
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::skill::{Folder, Loaded, Shelf, Skill};
+use crate::lisp::{Datum, Unfilled};
+use crate::skill::{Folder, Loaded, Shelf, Skill, template};
 
 /// How much of a text a model is given, in bytes.
 const TEXT: usize = 32_768;
@@ -27,13 +29,18 @@ const PATH: usize = 256;
 const LOOKED_AT: usize = 10_000;
 const DEPTH: usize = 8;
 
-/// The text for `NAME`, or for `NAME/PATH` of a folder.
+/// The text for `NAME`, or for `NAME/PATH` of a folder. `context` makes the variables for a text that is a template.
 ///
 /// # Errors
 /// Why there is none, for the model.
-pub fn load(shelf: &Shelf, name: &str) -> Result<Loaded, String> {
+pub fn load(
+    shelf: &Shelf,
+    name: &str,
+    context: impl FnOnce() -> Option<Arc<Datum>>,
+) -> Result<Loaded, String> {
     if let Some(skill) = shelf.get(name) {
-        return Ok(Loaded { name: skill.name.clone(), text: body(skill), origin: skill.origin });
+        let text = body(skill, context)?;
+        return Ok(Loaded { name: skill.name.clone(), text, origin: skill.origin });
     }
     let unknown = || format!("there is no skill named {name:?}");
     let (skill, path) = name.trim().split_once('/').ok_or_else(unknown)?;
@@ -47,11 +54,18 @@ pub fn load(shelf: &Shelf, name: &str) -> Result<Loaded, String> {
 }
 
 /// What a skill says, and which files it has.
-fn body(skill: &Skill) -> String {
-    let mut text = clip(&skill.prose);
-    let Some(folder) = skill.folder() else { return text };
+fn body(skill: &Skill, context: impl FnOnce() -> Option<Arc<Datum>>) -> Result<String, String> {
+    let Some(folder) = skill.folder() else { return Ok(clip(&skill.prose)) };
+    let template = skill.program.templates();
+    let filled = template.and_then(|it| it.fill(template::BODY, &Datum::Nil, context(), u64::MAX));
+    let mut text = match filled.map(|filled| filled.text) {
+        None => clip(&skill.prose),
+        Some(Ok(text)) => clip(&text),
+        Some(Err(Unfilled::Wrong { message, .. })) => return Err(message),
+        Some(Err(Unfilled::Steps)) => return Err("its text takes too much to fill in".to_owned()),
+    };
     let (paths, more) = of(folder);
-    let Some(first) = paths.first() else { return text };
+    let Some(first) = paths.first() else { return Ok(text) };
     text.push_str(&format!(
         "\n\n[files of this skill; one is loaded by its path: :name \"{}/{first}\"]",
         skill.name
@@ -67,7 +81,7 @@ fn body(skill: &Skill) -> String {
     if more || left > 0 {
         text.push_str("\n… and more");
     }
-    text
+    Ok(text)
 }
 
 /// The beginning of a text, and how much more there is.

@@ -67,7 +67,7 @@ fn a_text_has_the_list_of_its_files_and_a_file_is_loaded_by_its_path() {
     symlink("../secret.txt", home.path("pdf/link.md")).unwrap();
     pipe(&home.path("pdf/pipe.md"));
     let shelf = home.shelf();
-    let loaded = |name: &str| load(&shelf, name).map(|loaded| (loaded.name, loaded.text));
+    let loaded = |name: &str| load(&shelf, name, || None).map(|loaded| (loaded.name, loaded.text));
     assert_eq!(
         loaded("Pdf").unwrap(),
         (

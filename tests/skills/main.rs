@@ -10,6 +10,7 @@ mod hostile;
 mod limits;
 mod manual;
 mod reload;
+mod templates;
 mod trust;
 
 use std::collections::BTreeMap;

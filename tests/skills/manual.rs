@@ -82,3 +82,34 @@ fn the_steps_of_the_tutorial_end_with_all_cases_ok() {
     put(home.path(), "meeting.test.toml", &cases.join("\n"));
     passes(2);
 }
+
+#[test]
+fn the_template_is_filled_in_as_it_is_said() {
+    let home = tempfile::tempdir().unwrap();
+    let note = &blocks(section("Templates"), "org")[0];
+    put(home.path(), "guide.org", note);
+    let case = r#"[[case]]
+name = "all of it"
+text = "guide: why?"
+date = "2026-11-27"
+env = { MEMEX_USER = "Ada" }
+context = [{ kind = "region", name = "a.txt", text = "one\ntwo" }]
+[case.expect]
+skill = "guide"
+system = [
+  "You are Passepartout, and Ada asks you, on Friday, 2026-11-27.\nYou can use:\n- insertAtEnd (ready): ",
+  "- shell (confined): ",
+  "From a.txt, line by line:\n  one\n  two\nAnswer in Spanish.",
+]
+"#;
+    put(home.path(), "guide.test.toml", case);
+    let (status, out, err) = skill(home.path(), &["test", "guide"]);
+    assert_eq!((status, err.as_str()), (0, ""), "{out}");
+    // The error that the text shows.
+    put(home.path(), "guide.test.toml", &case.replace("date = \"2026-11-27\"\n", ""));
+    let (_, out, _) = skill(home.path(), &["test", "guide"]);
+    let shown = section("Templates").lines().find(|line| line.starts_with("    guide.org:")).unwrap().trim();
+    let (line, why) = shown.split_once(": ").unwrap();
+    let why = why.replace("(guide.org:", &format!("({}/skills/guide.org:", home.path().display()));
+    assert!(out.contains(&format!("{line}: ")) && out.contains(&why), "{line} {why}\n{out}");
+}

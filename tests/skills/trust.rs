@@ -65,7 +65,7 @@ fn nothing_of_a_project_is_in_use_before_it_is_trusted() {
     assert_eq!(untrusted(&library), ["theirs untrusted", "lint untrusted"]);
     assert!(library.shelf().get("theirs").is_none() && library.shelf().get("lint").is_none());
     assert!(!library.shelf().catalogue().contains("lint"));
-    assert!(org_agent::skills::load(&library.shelf(), "lint").is_err());
+    assert!(org_agent::skills::load(&library.shelf(), "lint", || None).is_err());
 
     let skill = library.shelf().untrusted()[1].clone();
     assert_eq!(skill.description, "Lints.");
@@ -135,7 +135,7 @@ fn a_folder_is_trusted_with_all_its_files() {
     assert!(library.review(&library.shelf().untrusted()[0].file.clone()).unwrap().text.contains("rule one"));
     both.trust_all(&mut library);
     let shelf = library.shelf();
-    let load = |name: &str| org_agent::skills::load(&shelf, name).map(|loaded| loaded.text);
+    let load = |name: &str| org_agent::skills::load(&shelf, name, || None).map(|loaded| loaded.text);
     assert_eq!(load("lint/references/rules.md").unwrap(), "rule one");
     assert!(load("lint").unwrap().contains("- references/rules.md"));
     // Between two looks at the folder, too.
@@ -146,7 +146,7 @@ fn a_folder_is_trusted_with_all_its_files() {
     library.refresh();
     assert_eq!(untrusted(&library), ["lint changed"]);
     both.trust_all(&mut library);
-    let text = org_agent::skills::load(&library.shelf(), "lint/references/rules.md").unwrap().text;
+    let text = org_agent::skills::load(&library.shelf(), "lint/references/rules.md", || None).unwrap().text;
     assert_eq!(text, "rule two");
 }
 
@@ -170,7 +170,7 @@ fn no_link_leads_out_of_the_project() {
     let said = problems(&library);
     assert_eq!(said.iter().filter(|said| said.contains("leads out of")).count(), 3, "{said:?}");
     both.trust_all(&mut library);
-    assert!(org_agent::skills::load(&library.shelf(), "fine/out.md").is_err());
+    assert!(org_agent::skills::load(&library.shelf(), "fine/out.md", || None).is_err());
     assert!(library.shelf().get("inner").is_some());
 }
 

@@ -17,6 +17,7 @@ mod scene;
 mod secrets;
 mod shell;
 mod skills;
+mod templates;
 mod trust;
 mod warrants;
 

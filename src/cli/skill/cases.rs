@@ -7,8 +7,9 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::action::CHAT_BUFFER;
-use crate::dispatch::{self, Cast, Made, Making, World};
+use crate::dispatch::{self, Cast, Facts, Made, Making, World};
 use crate::error::{Error, Result};
+use crate::lisp::Environment;
 use crate::prompt::HistoryItem;
 use crate::record::{Attachment, AttachmentKind};
 use crate::sexp::printer;
@@ -41,6 +42,9 @@ pub struct Case {
     text: String,
     #[serde(default)]
     buffer: Option<String>,
+    /// The day, as in `2026-11-27`. Without it nobody knows one: the same case is the same tomorrow.
+    #[serde(default)]
+    date: Option<String>,
     #[serde(default)]
     history: Vec<Said>,
     #[serde(default)]
@@ -157,12 +161,12 @@ pub fn read(file: &str, text: &str) -> Result<File> {
 impl Case {
     /// Runs the case for a note with skills of these names; what is not as it has to be, a line or more for each.
     #[must_use]
-    pub fn run(&self, names: &[&str], shelf: &Shelf) -> Vec<String> {
+    pub fn run(&self, names: &[&str], shelf: &Arc<Shelf>) -> Vec<String> {
         let outcome = self.outcome(shelf);
         self.expect.compare(names, self.buffer.as_deref().unwrap_or(CHAT_BUFFER), &outcome)
     }
 
-    fn outcome(&self, shelf: &Shelf) -> Outcome {
+    fn outcome(&self, shelf: &Arc<Shelf>) -> Outcome {
         let buffer = self.buffer.as_deref().unwrap_or(CHAT_BUFFER);
         let context = self.context.iter().map(|item| Attachment {
             kind: item.kind,
@@ -172,8 +176,10 @@ impl Case {
         let said = HistoryItem::User { text: self.text.clone(), context: context.collect() };
         let mut history: Vec<HistoryItem> = self.history.iter().map(Said::item).collect();
         history.push(said.clone());
-        let event = dispatch::event(&said, &history, buffer, "test");
-        let world = World::new(event, Arc::new(self.env.clone()));
+        let event = dispatch::event(&said, &history, buffer, "test", self.date.as_deref());
+        let env: Arc<dyn Environment> = Arc::new(self.env.clone());
+        let facts = Facts::of(shelf, &env);
+        let world = World::new(event, env).with(facts);
         let cast = Cast::new(shelf, &world);
         let mut outcome = Outcome::default();
         for triggered in cast.record() {

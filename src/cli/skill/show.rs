@@ -79,6 +79,7 @@ pub(super) fn text(args: &Args, library: &Library) -> Result<String> {
     } else {
         row("has", if has.is_empty() { "functions for other notes only".to_owned() } else { has.join(", ") });
         row("functions", functions.join(", "));
+        row("templates", skill.program.templates().map(|all| all.names().join(", ")).unwrap_or_default());
     }
     row("sha256", skill.sha256.clone());
     for problem in shelf.problems().iter().filter(|problem| problem.file == skill.file) {

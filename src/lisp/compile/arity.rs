@@ -218,6 +218,11 @@ impl Compiler<'_> {
             _ => None,
         });
         checked.map_err(|fault| (fault, self.span))?;
+        let named = || match self.tree.node(*args.first()?) {
+            Node::Str(name) => Some(&**name),
+            _ => None,
+        };
+        builtin::check_template(number, self.core, named).map_err(|fault| (fault, self.span))?;
         // It is looked through once for each nesting.
         self.charge(size as u64 / 4)?;
         match (builtin::special(number), args) {
