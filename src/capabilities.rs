@@ -22,7 +22,8 @@ pub fn describe(shelf: &Shelf, from: usize, limit: usize) -> Result<Value> {
         .enumerate()
         .map(|(at, row)| action(row, &schema["anyOf"][at]["properties"]["payload"]))
         .collect();
-    let told: Vec<&Skill> = shelf.skills().iter().map(AsRef::as_ref).filter(|skill| says(skill)).collect();
+    let told: Vec<&Skill> =
+        shelf.skills().iter().map(AsRef::as_ref).filter(|skill| skill.declares()).collect();
     let items: Vec<Value> = told.iter().skip(from).take(limit).map(|skill| one(skill, shelf)).collect();
     let next = from + items.len();
     Ok(json!({
@@ -31,11 +32,6 @@ pub fn describe(shelf: &Shelf, from: usize, limit: usize) -> Result<Value> {
         "items": items,
         "nextCursor": (next < told.len()).then(|| next.to_string()),
     }))
-}
-
-/// Whether a skill declares anything.
-fn says(skill: &Skill) -> bool {
-    !(skill.description.is_empty() && skill.capabilities.is_empty())
 }
 
 fn one(skill: &Skill, shelf: &Shelf) -> Value {
@@ -85,6 +81,12 @@ fn command() -> Value {
 }
 
 impl Skill {
+    /// Whether it says anything of itself.
+    #[must_use]
+    pub fn declares(&self) -> bool {
+        !(self.description.is_empty() && self.capabilities.is_empty())
+    }
+
     /// When it acts: at a `chat-message` that its trigger is for; by `/NAME` and by `model` if it can be loaded.
     #[must_use]
     pub fn triggers(&self, shelf: &Shelf) -> Vec<String> {

@@ -102,6 +102,7 @@ fn variables(event: &Datum, facts: &Facts) -> Datum {
     known("regions", Some(Datum::list(regions)));
     known("attachments", Some(attachments));
     known("tools", Some(tools(facts)));
+    known("skills", facts.shelf.as_deref().map(skills));
     Datum::plist(all)
 }
 
@@ -127,6 +128,22 @@ fn tools(facts: &Facts) -> Datum {
         all.extend(skills.iter().map(|skill| tool(&skill.name, &skill.description, "loadable")));
     }
     Datum::list(all)
+}
+
+/// The skills that say something of themselves, by descending priority: what each is for, and how it is asked for.
+fn skills(shelf: &Shelf) -> Datum {
+    let told = shelf.skills().iter().filter(|skill| skill.declares()).take(MAX_TOOLS);
+    Datum::list(told.map(|skill| {
+        let triggers = skill.triggers(shelf).into_iter().map(Datum::str);
+        Datum::plist([
+            ("name", Datum::str(&skill.name)),
+            ("description", Datum::str(&skill.description)),
+            ("state", Datum::str(skill.state(shelf))),
+            ("origin", Datum::str(skill.origin.as_str())),
+            ("triggers", Datum::list(triggers)),
+            ("permissions", Datum::list(skill.permissions().into_iter().map(Datum::str))),
+        ])
+    }))
 }
 
 /// The day of the week of an ISO date.

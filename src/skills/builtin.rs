@@ -2,6 +2,7 @@
 
 /// Name and text of each, in the order of their names.
 pub const NOTES: &[(&str, &str)] = &[
+    ("abilities.org", include_str!("../../skills/abilities.org")),
     ("chat.org", include_str!("../../skills/chat.org")),
     ("commit-message.org", include_str!("../../skills/commit-message.org")),
     ("daily-digest.org", include_str!("../../skills/daily-digest.org")),

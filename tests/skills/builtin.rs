@@ -33,6 +33,7 @@ fn the_embedded_notes_work() {
         "explain-region",
         "daily-digest",
         "commit-message",
+        "abilities",
     ];
     let expected = [("shell", 90)].into_iter().chain(shelf_of_60.map(|name| (name, 60)));
     let expected: Vec<_> = expected.chain([("chat", 50), ("requests", 0), ("identity", 0)]).collect();
