@@ -66,7 +66,7 @@ fn a_rendered_system_prompt_reaches_the_model_and_a_missing_variable_fails_the_t
     assert!(
         rest.contains("\n- shell: ")
             && rest.contains(
-                "\n- plan: Makes plans. (loadable)\nIt is about:\n  one\n  two\n\nAnswer with exactly one"
+                "\n- plan: Makes plans. (loadable)\nIt is about:\n  one\n  two\n\n\nAnswer with exactly one"
             ),
         "{rest}"
     );
@@ -74,15 +74,21 @@ fn a_rendered_system_prompt_reaches_the_model_and_a_missing_variable_fails_the_t
 
     // The next turn knows the one before.
     scene.model.reply_with(&insert("Yes."));
-    let turn = scene.say("/plan a trip");
+    let params =
+        json!({"sensor": "chat-message", "clientId": "b", "text": "/plan a trip", "directory": project});
+    let turn = scene.event(&params)["turnId"].as_str().unwrap().to_owned();
     let messages = scene.model.take_request_blocking().messages();
-    assert!(messages[0].1.contains("\nuser said Hello\nassistant said Yes.\n\nAnswer"), "{}", messages[0].1);
+    assert!(
+        messages[0].1.contains("\nuser said Hello\nassistant said Yes.\n\n\nAnswer"),
+        "{}",
+        messages[0].1
+    );
     assert!(messages.iter().any(|(_, text)| text.contains("Plan for Ada of /plan a trip.")), "{messages:?}");
     scene.end(&turn);
 
     let turn = scene.say("missing");
     let story = scene.end(&turn);
     let error = story.iter().find(|line| line.starts_with("insert *System Error:*")).unwrap();
-    assert!(error.contains("lost") && error.contains("guide.org:28): `mode` is not there"), "{error}");
+    assert!(error.contains("lost") && error.contains("guide.org:26): ~mode~ is not there"), "{error}");
     scene.finish();
 }
