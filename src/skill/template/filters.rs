@@ -138,6 +138,7 @@ fn truncate(state: &State<'_, '_>, value: &Value, most: usize) -> Result<String,
 }
 
 /// The elements of a list as one text: those themselves, or of each its part `attribute`.
+#[allow(clippy::needless_pass_by_value, reason = "the engine gives it so")]
 fn join(
     state: &State<'_, '_>,
     value: &Value,

@@ -267,6 +267,9 @@ proptest! {
         ]), 0..60),
     ) {
         let text = pieces.concat();
+        if let Err(no) = Template::new("t", 1, text.clone()) {
+            prop_assert!((1..=text.split('\n').count()).contains(&no.line), "{}: {}", no.line, no.message);
+        }
         let first = filled(&text);
         prop_assert_eq!(&filled(&text), &first);
         if let Ok(out) = first {
