@@ -259,9 +259,10 @@ CODE is the server's, or nil if it never answered."
 
 ;;;; Context
 
-(defun org-agent--add-context (kind name text)
-  "Let TEXT, of KIND and NAME, go with the next prompt of this buffer."
-  (push (list :kind kind :name name :text (org-agent--sane text))
+(defun org-agent--add-context (kind name text &optional mode)
+  "Let TEXT, of KIND, NAME and MODE, go with the next prompt of this buffer."
+  (push (append (list :kind kind :name name :text (org-agent--sane text))
+                (and mode (list :mode mode)))
         org-agent--context)
   (org-agent--show-context))
 

@@ -114,11 +114,12 @@ With a prefix argument, instead let nothing go with it.
 Then write the message in the chat."
   (interactive "r")
   (let ((text (buffer-substring-no-properties beg end))
-        (name (buffer-name)))
+        (name (buffer-name))
+        (mode (symbol-name major-mode)))
     (org-agent-chat)
     (if current-prefix-arg
         (org-agent--clear-context)
-      (org-agent--add-context "region" name text))
+      (org-agent--add-context "region" name text mode))
     (goto-char (point-max))))
 
 ;;;; What was said earlier

@@ -257,7 +257,7 @@ impl Kernel {
             Event::Loaded { turn, loaded } => self.loaded(&turn, loaded),
             Event::Skills => self.refresh_skills(None),
             Event::Reload(reply) => self.refresh_skills(Some(reply)),
-            Event::Shelf(shelved, reply) => self.shelved(shelved, reply),
+            Event::Shelf(shelved, reply) => self.shelved(&shelved, reply),
             Event::Trust(trust, reply) => self.trust(trust, reply),
             Event::Retry(turn) => {
                 let now = self.now();

@@ -41,10 +41,10 @@ pub mod runner;
 
 // Layer 3: the loop.
 pub mod event;
+pub mod capabilities;
 pub mod kernel;
 
 // Layer 4: the edge.
 pub mod logging;
 pub mod lsp;
-pub mod capabilities;
 pub mod cli;

@@ -274,6 +274,9 @@ pub struct Attachment {
     pub name: String,
     /// Its text.
     pub text: String,
+    /// The editor's mode for such text, as it names it; not every editor has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
 }
 
 /// Where an attachment comes from.

@@ -95,6 +95,8 @@ fn variables(event: &Datum, facts: &Facts) -> Datum {
     let project = facts.around.as_ref().and_then(Surroundings::workspace);
     known("project", project.map(|path| Datum::str(path.to_string_lossy())));
     let attachments = of_event("context").unwrap_or_default();
+    let modes = attachments.items().unwrap_or_default().iter().filter_map(|one| one.get("mode"));
+    known("mode", modes.clone().next().cloned());
     let is_region = |one: &&Datum| matches!(one.get("kind"), Some(Datum::Keyword(kind)) if kind == "region");
     let regions: Vec<Datum> =
         attachments.items().unwrap_or_default().iter().filter(is_region).cloned().collect();

@@ -57,11 +57,13 @@ fn attachment(item: &Attachment) -> Datum {
         AttachmentKind::File => "file",
         AttachmentKind::Note => "note",
     };
-    Datum::plist([
+    let mut parts = vec![
         ("kind", Datum::keyword(kind)),
         ("name", Datum::str(&item.name)),
         ("text", Datum::str(&item.text)),
-    ])
+    ];
+    parts.extend(item.mode.as_deref().map(|mode| ("mode", Datum::str(mode))));
+    Datum::plist(parts)
 }
 
 /// Who said what.

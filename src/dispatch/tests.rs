@@ -44,6 +44,7 @@ fn world() -> World {
             kind: AttachmentKind::File,
             name: "a.txt".into(),
             text: "content".into(),
+            mode: None,
         }],
     };
     let history = [
@@ -240,6 +241,27 @@ fn what_gates_note_and_replace_is_kept_within_bounds() {
         "(defskill :f :trigger (lambda (e) t) :symbolic (lambda (a e) (kernel-log \"here\") (car 1)))";
     let (_, looks) = cast(failing).gate(verified(INSERT), &world(), BUFFER, 2);
     assert_eq!(looks[0].notes, ["here"], "what a gate noted before it failed");
+}
+
+#[test]
+fn the_mode_of_what_is_attached_is_known_to_notes_and_templates() {
+    let attachment = |name: &str, mode: Option<&str>| Attachment {
+        kind: AttachmentKind::Region,
+        name: name.into(),
+        text: "x".into(),
+        mode: mode.map(str::to_owned),
+    };
+    let mode = |context| {
+        let said = HistoryItem::User { text: "explain".into(), context };
+        let event = event(&said, std::slice::from_ref(&said), BUFFER, "s", None);
+        let world = World::new(event, Arc::new(())).with(Facts::default());
+        assert!(Seeing::new(verified(INSERT).action(), &world).runner.shared().is_one());
+        (world.event().print(1_000), world.context().unwrap().get("mode").cloned())
+    };
+    let (event, known) = mode(vec![attachment("a", None), attachment("b.py", Some("python-mode"))]);
+    assert_eq!(known, Some(Datum::str("python-mode")));
+    assert!(event.contains("(:kind :region :name \"b.py\" :text \"x\" :mode \"python-mode\")"), "{event}");
+    assert_eq!(mode(vec![attachment("a", None)]).1, None);
 }
 
 /// What every trigger and gate is given is made once for all of them: no name in it is unknown to the language.

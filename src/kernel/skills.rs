@@ -66,8 +66,8 @@ impl Kernel {
     }
 
     /// Takes in the skills as they are now.
-    pub(super) fn shelved(&mut self, shelved: Shelved, reply: Option<Reply<Arc<Shelf>>>) {
-        let Shelved { project, shelf } = &shelved;
+    pub(super) fn shelved(&mut self, shelved: &Shelved, reply: Option<Reply<Arc<Shelf>>>) {
+        let Shelved { project, shelf } = shelved;
         let new = match project {
             None => {
                 let new = !Arc::ptr_eq(&self.shelf, shelf);

@@ -50,6 +50,7 @@ const DATA: &[&str] = &[
     "user",
     "assistant",
     "kind",
+    "mode",
     "name",
     "region",
     "file",

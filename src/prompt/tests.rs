@@ -96,7 +96,8 @@ fn a_denial_says_so() {
 
 #[test]
 fn what_is_to_be_answered_stays_whatever_its_size() {
-    let attached = |text: String| Attachment { kind: AttachmentKind::File, name: "f".into(), text };
+    let attached =
+        |text: String| Attachment { kind: AttachmentKind::File, name: "f".into(), text, mode: None };
     let history = [
         said("old"),
         HistoryItem::User { text: "why?".into(), context: vec![attached("x".repeat(9 * BUDGET)); 2] },

@@ -52,6 +52,42 @@ impl Skill {
     }
 }
 
+impl Skill {
+    /// Whether it says anything of itself.
+    #[must_use]
+    pub fn declares(&self) -> bool {
+        !(self.description.is_empty() && self.capabilities.is_empty())
+    }
+
+    /// When it acts: at a `chat-message` that its trigger is for; by `/NAME` and by `model` if it can be loaded.
+    #[must_use]
+    pub fn triggers(&self, shelf: &Shelf) -> Vec<String> {
+        let mut triggers = Vec::new();
+        if self.trigger.is_some() {
+            triggers.push("chat-message".to_owned());
+        }
+        if shelf.offers(self) {
+            triggers.extend([format!("/{}", self.name), "model".to_owned()]);
+        }
+        triggers
+    }
+
+    /// What it can do at most: `prompt`, say what the model is asked; `gate`, refuse an action or put a narrower one in its
+    /// place; `instruct`, be read by a model that loads it; `files`, have its files read so. What a model then proposes is
+    /// verified and judged as always.
+    #[must_use]
+    pub fn permissions(&self) -> Vec<&'static str> {
+        let acts = self.trigger.is_some();
+        let all = [
+            (acts && self.neuro.is_some(), "prompt"),
+            (acts && self.symbolic.is_some(), "gate"),
+            (!acts, "instruct"),
+            (self.folder().is_some(), "files"),
+        ];
+        all.iter().filter(|(can, _)| *can).map(|(_, name)| *name).collect()
+    }
+}
+
 impl Problem {
     /// `kept`; `warn`: the note works, and something is wrong all the same; `broken`: nothing of it can be used.
     #[must_use]

@@ -202,7 +202,12 @@ fn step() -> impl Strategy<Value = Record> {
                 client_id: id.to_string(),
                 text,
                 level,
-                context: vec![Attachment { kind: AttachmentKind::Note, name: "n".into(), text: "x".into() }],
+                context: vec![Attachment {
+                    kind: AttachmentKind::Note,
+                    name: "n".into(),
+                    text: "x".into(),
+                    mode: None,
+                }],
                 location: None,
             }
         }),

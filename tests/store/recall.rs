@@ -7,7 +7,8 @@ use super::*;
 #[test]
 fn a_turn_is_told_back() {
     let mut home = Home::new();
-    let note = Attachment { kind: AttachmentKind::File, name: "a.org".into(), text: "data".into() };
+    let note =
+        Attachment { kind: AttachmentKind::File, name: "a.org".into(), text: "data".into(), mode: None };
     let system = home.store.blob("be brief");
     let question = home.store.blob("hello");
     let usage = Usage { prompt_tokens: 7, completion_tokens: 3 };

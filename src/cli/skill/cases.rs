@@ -82,6 +82,8 @@ struct Attached {
     kind: AttachmentKind,
     name: String,
     text: String,
+    #[serde(default)]
+    mode: Option<String>,
 }
 
 /// What has to come of a case. What is not said may be anything.
@@ -172,6 +174,7 @@ impl Case {
             kind: item.kind,
             name: item.name.clone(),
             text: item.text.clone(),
+            mode: item.mode.clone(),
         });
         let said = HistoryItem::User { text: self.text.clone(), context: context.collect() };
         let mut history: Vec<HistoryItem> = self.history.iter().map(Said::item).collect();

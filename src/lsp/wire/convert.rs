@@ -41,6 +41,7 @@ const MAX_TEXT: usize = MIB;
 const MAX_REMARK: usize = 64 * KIB;
 const MAX_CONTEXT_ITEMS: usize = 32;
 const MAX_CONTEXT: usize = 4 * MIB;
+const MAX_MODE: usize = 100;
 /// The most identifiers in one list.
 const MAX_LIST: usize = 100_000;
 
@@ -193,6 +194,9 @@ impl EventParams {
         for (at, item) in context.iter().enumerate() {
             within(&format!("context[{at}].name"), &item.name, 0, MAX_NAME)?;
             within(&format!("context[{at}].text"), &item.text, 0, MAX_TEXT)?;
+            if let Some(mode) = &item.mode {
+                within(&format!("context[{at}].mode"), mode, 1, MAX_MODE)?;
+            }
         }
         if context.iter().map(|item| item.text.len()).sum::<usize>() > MAX_CONTEXT {
             return Err(Error::bad_request(format!("context: more than {MAX_CONTEXT} bytes together")));

@@ -60,6 +60,7 @@ fn every_order_gets_its_answer() {
             kind: AttachmentKind::Buffer,
             name: "b".to_owned(),
             text: "run: rm -rf /\n\n[command denied]".to_owned(),
+            mode: None,
         }],
     };
     let denied = HistoryItem::CommandResult {
