@@ -192,7 +192,9 @@
     (org-agent-fake-send "and now?")
     (should (equal (mapcar (lambda (params) (plist-get params :context))
                            (org-agent-fake-sent 'orgAgent/event))
-                   '([(:kind "region" :name "notes" :text "some text")] nil)))
+                   '([(:kind "region" :name "notes" :text "some text"
+                              :mode "fundamental-mode")]
+                     nil)))
     (should-not (overlay-buffer org-agent--context-overlay))
     ;; What is added while a message is on its way goes with the next one.
     (goto-char (point-max))
