@@ -103,7 +103,26 @@ Without DIRECTORY it is the present one."
      (lambda (words _code) (message "org-agent: %s" words)))))
 
 (defun org-agent--trust-show ()
-  "Show the first of the skills that are left."
+  "Ask for the first of the skills that are left, and show it."
+  (let ((item (car org-agent--trust-items))
+        (buffer (current-buffer))
+        (inhibit-read-only t))
+    (erase-buffer)
+    (insert "Looking at " (org-agent--trust-line (plist-get item :name)) " ...\n")
+    (org-agent--request
+     'orgAgent/skills/untrusted
+     (list :directory (directory-file-name org-agent--trust-directory)
+           :file (plist-get item :file))
+     (lambda (result)
+       (when (buffer-live-p buffer)
+         (with-current-buffer buffer
+           (when (eq item (car org-agent--trust-items))
+             (setcar org-agent--trust-items (elt (plist-get result :items) 0))
+             (org-agent--trust-draw)))))
+     (lambda (words _code) (message "org-agent: %s" words)))))
+
+(defun org-agent--trust-draw ()
+  "Show the first of the skills that are left, whose text is here."
   (let* ((item (car org-agent--trust-items))
          (diff (plist-get item :diff))
          (inhibit-read-only t))
@@ -140,8 +159,10 @@ Without DIRECTORY it is the present one."
   "Trust the skill that is shown, as it is shown."
   (interactive nil org-agent-trust-mode)
   (let* ((item (car org-agent--trust-items))
-         (name (plist-get item :name))
+         (name (org-agent--trust-line (plist-get item :name)))
          (buffer (current-buffer)))
+    (unless (stringp (plist-get item :text))
+      (user-error "It is not shown yet"))
     (when (y-or-n-p (format "Trust %s as it is here? " name))
       (org-agent--request
        'orgAgent/skills/trust

@@ -22,6 +22,7 @@ use serde::Serialize;
 
 use crate::lisp::{Function, Program};
 
+pub(crate) use catalogue::is_hidden;
 pub use content::Content;
 pub use standing::{Manifest, Standing, Untrusted};
 pub use workshop::{Allowance, Given, Workshop};

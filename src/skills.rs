@@ -214,4 +214,12 @@ impl Library {
         self.refresh();
         Ok(was)
     }
+
+    /// The files of this project that are trusted, as they are now or were once.
+    #[must_use]
+    pub fn trusted_files(&mut self) -> Vec<String> {
+        self.trust.refresh();
+        let Some(project) = &self.project else { return Vec::new() };
+        self.trust.files().filter(|file| project.has(file)).map(str::to_owned).collect()
+    }
 }

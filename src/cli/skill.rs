@@ -18,6 +18,7 @@ use super::written;
 use crate::config::Config;
 use crate::error::Result;
 use crate::lisp::Environment;
+use crate::skill::is_hidden;
 use crate::skills::{self, Library};
 
 /// Look at skills, check them, and begin new ones
@@ -69,7 +70,16 @@ fn environment(config: &Config) -> Arc<dyn Environment> {
     skills::environment(config, |name| std::env::var(name).ok())
 }
 
-/// `text` without what would act on a terminal.
+/// `text` without what would act on a terminal, and with what nobody would see written out.
 fn harmless(text: &str) -> String {
-    text.replace(|c: char| c.is_control() && !matches!(c, '\n' | '\t'), "\u{fffd}")
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\t' => out.push(c),
+            c if c.is_control() => out.push('\u{fffd}'),
+            c if is_hidden(c) => out.extend(c.escape_unicode()),
+            c => out.push(c),
+        }
+    }
+    out
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
@@ -89,16 +90,13 @@ impl Desk {
     }
 
     /// What of the project in `directory` waits to be looked at: in `file`, or all that nobody trusts.
-    pub(super) fn review(&self, directory: &Path, file: Option<&str>) -> Result<Vec<Review>> {
+    pub(super) fn review(&self, directory: &Path, file: Option<&str>) -> Result<Vec<Value>> {
         self.with(|shelves| {
             let Some(library) = shelves.project(directory) else { return Ok(Vec::new()) };
             match file {
-                Some(file) => library.review(file).map(|review| vec![review]),
-                None => {
-                    let files: Vec<String> =
-                        library.shelf().untrusted().iter().map(|skill| skill.file.clone()).collect();
-                    files.iter().map(|file| library.review(file)).collect()
-                }
+                Some(file) => library.review(file).map(|review| vec![review.to_json()]),
+                // Their texts may be many and long: each is asked for by itself.
+                None => Ok(library.shelf().untrusted().iter().map(Review::without_text).collect()),
             }
         })
     }

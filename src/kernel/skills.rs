@@ -18,7 +18,6 @@ use crate::outgoing::Outgoing;
 use crate::prompt::{self, HistoryItem, Message, Persona, Role};
 use crate::record::Record;
 use crate::skill::{Loaded, Shelf, Shelved};
-use crate::skills::Review;
 use crate::turn::{Dispatched, Gated, Lead};
 use crate::verify::Verified;
 
@@ -121,8 +120,7 @@ impl Kernel {
             let directory = directory.canonicalize().unwrap_or(directory);
             let read = move |desk: &Desk| match &query {
                 Query::Untrusted(file, _) => {
-                    let reviews = desk.review(&directory, file.as_deref())?;
-                    let items: Vec<Value> = reviews.iter().map(Review::to_json).collect();
+                    let items = desk.review(&directory, file.as_deref())?;
                     Ok(serde_json::json!({"items": items, "nextCursor": null}))
                 }
                 query => super::reads::skills(&desk.newest(Some(&directory)).1.shelf, query),

@@ -1,5 +1,6 @@
 //! What is in one note's file, or in a `SKILL.md`, looked at once and shared by all who need it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -63,12 +64,20 @@ impl Content {
         Self { sha256: Sha256::digest(bytes).into(), read }
     }
 
-    /// The same of a project's folder that was trusted with `files`, whose hash is that of all of them.
+    /// The same of a project's folder that was trusted with `files` and with others that stay hidden; its hash is that of
+    /// all of them.
     #[must_use]
-    pub fn trusted_folder(root: &Path, bytes: &[u8], files: Manifest) -> Self {
+    pub fn trusted_folder(
+        root: &Path,
+        bytes: &[u8],
+        files: Manifest,
+        hidden: &BTreeMap<String, [u8; 32]>,
+    ) -> Self {
         let mut content = Self::folder(root, bytes);
         let mut all = Sha256::new();
-        for (name, hash) in files.iter() {
+        // One list after the other, so that no file can go from one to the other.
+        all.update((files.len() as u64).to_le_bytes());
+        for (name, hash) in files.iter().chain(hidden) {
             all.update((name.len() as u64).to_le_bytes());
             all.update(name);
             all.update(hash);

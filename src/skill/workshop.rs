@@ -97,9 +97,26 @@ struct Good {
     size: usize,
 }
 
+impl State {
+    fn is_of_project(&self) -> bool {
+        let mut skills = self.good.iter().flat_map(|good| &good.skills);
+        skills.any(|skill| skill.origin == Origin::Project)
+    }
+}
+
+impl Good {
+    /// Whether all of it that is a project's is trusted as it is here: of that no earlier version goes on.
+    fn is_trusted(&self, given: &Given, trusted: &HashMap<&str, [u8; 32]>) -> bool {
+        let own = given.origin != Origin::Project || self.content.sha256 == given.content.sha256;
+        let is = |part: &Part| trusted.get(part.file.as_str()) == Some(&part.content.sha256);
+        own && self.below.iter().all(|part| part.origin != Origin::Project || is(part))
+    }
+}
+
 /// A note that another builds on.
 #[derive(Clone)]
 struct Part {
+    origin: Origin,
     file: String,
     content: Arc<Content>,
 }
@@ -145,6 +162,8 @@ impl Workshop {
     /// The shelf of these notes, given in the order of their sources, at the time `now`.
     pub fn update(&mut self, notes: &[Given], now: Instant) -> Shelf {
         self.gone.retain(|_, (since, _)| now.duration_since(*since) < MEMORY);
+        let of_project = notes.iter().filter(|given| given.origin == Origin::Project);
+        let trusted = of_project.map(|given| (given.file.as_str(), given.content.sha256)).collect();
         let mut slots = Vec::with_capacity(notes.len());
         for given in notes {
             let known = self.known.remove(&given.file);
@@ -154,15 +173,14 @@ impl Workshop {
             if given.content.is_something_else() && !was_skill {
                 continue;
             }
-            slots.push(Slot {
-                given,
-                state: state.unwrap_or_default(),
-                problem: None,
-                warnings: Vec::new(),
-                works: false,
-            });
+            let mut state = state.unwrap_or_default();
+            if state.good.as_ref().is_some_and(|good| !good.is_trusted(given, &trusted)) {
+                state = State::default();
+            }
+            slots.push(Slot { given, state, problem: None, warnings: Vec::new(), works: false });
         }
-        self.gone.extend(self.known.drain().map(|(file, state)| (file, (now, state))));
+        let remembered = self.known.drain().filter(|(_, state)| !state.is_of_project());
+        self.gone.extend(remembered.map(|(file, state)| (file, (now, state))));
         (self.spent, self.due) = (Duration::ZERO, false);
         self.used = slots.iter().map(Slot::size).sum();
         self.work(&mut slots);

@@ -59,7 +59,14 @@ impl Stamp {
 
     /// Whether another change would show.
     pub fn is_settled(&self) -> bool {
-        let age = self.modified.and_then(|time| SystemTime::now().duration_since(time).ok());
+        let now = SystemTime::now();
+        let age = self.modified.and_then(|time| now.duration_since(time).ok());
+        // A time that is still to come says nothing; when the file was changed last, the system says, too.
+        #[cfg(unix)]
+        let age = age.or_else(|| {
+            let changed = Duration::from_secs(u64::try_from(self.inode.2).ok()?);
+            now.duration_since(SystemTime::UNIX_EPOCH + changed).ok()
+        });
         age.is_some_and(|age| age > UNSETTLED)
     }
 }

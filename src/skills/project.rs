@@ -28,6 +28,12 @@ const MAX_SKILLS: usize = 256;
 const MAX_FILES: usize = 1_000;
 const MAX_BYTES: usize = 8 << 20;
 
+/// The most files of all kinds beside them.
+const MAX_ENTRIES: usize = 4 * MAX_SKILLS;
+
+/// How much is read of a project at one look, in bytes.
+const MAX_READ: usize = 64 << 20;
+
 /// How much of a file is shown for review, and of all files of a folder, in bytes.
 const SHOWN: usize = 256 << 10;
 const ALL_SHOWN: usize = 1 << 20;
@@ -63,8 +69,20 @@ impl Review {
     #[must_use]
     pub fn diff(&self) -> Option<String> {
         let before = self.before.as_deref().filter(|_| self.skill.standing == Standing::Changed)?;
+        if before == self.text {
+            return None;
+        }
         let diff = TextDiff::configure().timeout(PATIENCE).diff_lines(before, &self.text);
         Some(diff.unified_diff().header("as you trusted it", "as it is now").to_string())
+    }
+
+    /// The same without text and diff: they are null.
+    #[must_use]
+    pub fn without_text(skill: &Untrusted) -> serde_json::Value {
+        let mut object = skill.to_json();
+        object["text"] = serde_json::Value::Null;
+        object["diff"] = serde_json::Value::Null;
+        object
     }
 
     /// `{name, description, origin, state, file, sha256, text, diff}`.
@@ -108,9 +126,10 @@ impl Project {
                 ),
             }
         }
+        let mut room = MAX_READ;
         for path in found {
             let file = files::shown(&self.root.join(&path));
-            match self.look(&path, before.remove(&path)) {
+            match self.look(&path, before.remove(&path), &mut room) {
                 Err(error) => {
                     let why = format!("it can not be read: {error}");
                     let content = Content::unreadable(why, "Nobody can trust it as it is.");
@@ -146,6 +165,11 @@ impl Project {
         Ok((Review { skill, text, before: trust.before(file) }, *content.sha256()))
     }
 
+    /// Whether a file, as it is shown, is in this project.
+    pub fn has(&self, file: &str) -> bool {
+        Path::new(file).starts_with(&self.root)
+    }
+
     /// The paths in the project of its notes and of the `SKILL.md`s, in order.
     fn list(&self, directory: &str) -> io::Result<Vec<String>> {
         let place = self.root.join(directory);
@@ -153,7 +177,11 @@ impl Project {
             return Err(io::Error::other("a link leads out of the project"));
         }
         let (mut folders, mut notes) = (Vec::new(), Vec::new());
-        for entry in fs::read_dir(&place)?.take(4 * MAX_SKILLS) {
+        for (number, entry) in fs::read_dir(&place)?.enumerate() {
+            // What is left out could be a gate.
+            if number >= MAX_ENTRIES {
+                return Err(io::Error::other(format!("there are more than {MAX_ENTRIES} files in it")));
+            }
             let name = entry?.file_name();
             let Some(name) = name.to_str().filter(|name| !name.contains(char::is_control)) else { continue };
             if name.starts_with(['.', '#']) {
@@ -178,14 +206,20 @@ impl Project {
     }
 
     /// What is at a path, read again only if anything about it changed.
-    fn look(&self, path: &str, before: Option<Known>) -> io::Result<Known> {
+    fn look(&self, path: &str, before: Option<Known>, room: &mut usize) -> io::Result<Known> {
         let files = self.files(path)?;
-        let stamps: io::Result<Vec<Stamp>> =
-            files.iter().map(|file| Ok(Stamp::of(&fs::metadata(self.root.join(file))?))).collect();
-        let stamps = stamps?;
+        let (mut stamps, mut bytes) = (Vec::with_capacity(files.len()), 0_usize);
+        for file in &files {
+            let data = fs::metadata(self.root.join(file))?;
+            bytes = bytes.saturating_add(usize::try_from(data.len()).unwrap_or(usize::MAX));
+            stamps.push(Stamp::of(&data));
+        }
         if let Some(before) = before.filter(|before| before.settled && before.stamps == stamps) {
             return Ok(before);
         }
+        *room = room.checked_sub(bytes).ok_or_else(|| {
+            io::Error::other(format!("the skills of the project have more than {} MiB", MAX_READ >> 20))
+        })?;
         let settled = stamps.iter().all(Stamp::is_settled);
         Ok(Known { settled, stamps, content: self.content(path, None)? })
     }
@@ -212,21 +246,34 @@ impl Project {
             }
             return Ok(Arc::new(Content::new(&bytes)));
         };
-        let (mut main, mut room, mut files) = (Vec::new(), MAX_BYTES, BTreeMap::new());
+        let (mut main, mut room, mut to_show) = (Vec::new(), MAX_BYTES, ALL_SHOWN);
+        let (mut files, mut hidden) = (BTreeMap::new(), BTreeMap::new());
         for file in self.files(path)? {
             let bytes = self.bytes(&file, room)?;
             room -= bytes.len();
             let name = file.strip_prefix(directory).unwrap_or(&file).trim_start_matches('/').to_owned();
             let hash: [u8; 32] = Sha256::digest(&bytes).into();
+            let text = std::str::from_utf8(&bytes).ok().filter(|text| text.len() <= SHOWN.min(to_show));
             if let Some(shown) = shown.as_deref_mut() {
-                show(&name, &bytes, &hash, shown);
+                show(&name, bytes.len(), text, &hash, shown);
             }
-            files.insert(name, hash);
+            // What the user can not look at is part of what is trusted, but no model is given it.
+            match text {
+                Some(text) => {
+                    to_show -= text.len();
+                    files.insert(name, hash);
+                }
+                None if file == path => {
+                    let most = SHOWN >> 10;
+                    return Err(io::Error::other(format!("it is no UTF-8 text of at most {most} KiB")));
+                }
+                None => drop(hidden.insert(name, hash)),
+            }
             if file == path {
                 main = bytes;
             }
         }
-        let content = Content::trusted_folder(&self.root.join(directory), &main, Arc::new(files));
+        let content = Content::trusted_folder(&self.root.join(directory), &main, Arc::new(files), &hidden);
         Ok(Arc::new(content))
     }
 
@@ -249,16 +296,17 @@ fn folder(path: &str) -> Option<&str> {
 }
 
 /// A file of a folder, for people.
-fn show(name: &str, bytes: &[u8], hash: &[u8; 32], shown: &mut String) {
-    shown.push_str(&format!("==> {} <==\n", name.escape_debug()));
-    match std::str::from_utf8(bytes) {
-        Ok(text) if text.len() <= SHOWN && shown.len() + text.len() <= ALL_SHOWN && !text.contains('\0') => {
+fn show(name: &str, bytes: usize, text: Option<&str>, hash: &[u8; 32], shown: &mut String) {
+    let hash = hex(hash);
+    shown.push_str(&format!("==> {}, {bytes} bytes, SHA-256 {} <==\n", name.escape_debug(), &hash[..16]));
+    match text {
+        Some(text) => {
             shown.push_str(text);
             if !text.ends_with('\n') {
                 shown.push('\n');
             }
         }
-        _ => shown.push_str(&format!("({} bytes that are not shown, SHA-256 {})\n", bytes.len(), hex(hash))),
+        None => shown.push_str("(not shown, and not given to a model)\n"),
     }
     shown.push('\n');
 }

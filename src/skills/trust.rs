@@ -112,7 +112,19 @@ impl Trust {
         Ok(there)
     }
 
+    /// The files that were trusted, as they are now or were once.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        self.known.keys().map(String::as_str)
+    }
+
     fn change(&mut self, change: impl FnOnce(&mut BTreeMap<String, String>)) -> Result<()> {
+        // Another process may be at it: what it writes would be lost.
+        let lock = self.file.with_extension("lock");
+        let locked = fs::create_dir_all(self.file.parent().unwrap_or(Path::new(".")))
+            .and_then(|()| fs::File::create(&lock))
+            .and_then(|file| file.lock().map(|()| file));
+        let _lock = locked
+            .map_err(|error| Error::internal(format!("cannot lock {}", lock.display())).because(error))?;
         let mut known = self.read()?;
         change(&mut known);
         let skill = known.iter().map(|(file, sha256)| Entry { file: file.clone(), sha256: sha256.clone() });
@@ -129,7 +141,6 @@ impl Trust {
 
 /// Whole or not at all.
 fn write(path: &Path, text: &str) -> io::Result<()> {
-    fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
     let fresh = path.with_extension("toml.new");
     let mut out = fs::File::create(&fresh)?;
     out.write_all(text.as_bytes())?;

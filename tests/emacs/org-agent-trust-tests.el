@@ -29,10 +29,16 @@ What was sent to trust one is in `sent', to look at them in `asked'."
        (ignore asked)
        (push (cons 'orgAgent/skills/untrusted
                    (lambda (params)
-                     (setq asked params)
-                     (list :items (vector (org-agent-tests-untrusted "lint")
-                                          (org-agent-tests-untrusted "mend" "-old\n+new\n"))
-                           :nextCursor nil)))
+                     (let ((all (list (org-agent-tests-untrusted "lint")
+                                      (org-agent-tests-untrusted "mend" "-old\n+new\n")))
+                           (file (plist-get params :file)))
+                       (unless file (setq asked params))
+                       ;; Texts come one by one.
+                       (list :items (vconcat
+                                     (if file
+                                         (seq-filter (lambda (item) (equal (plist-get item :file) file)) all)
+                                       (mapcar (lambda (item) (append '(:text nil :diff nil) item)) all)))
+                             :nextCursor nil))))
              org-agent-fake-answers)
        (push (cons 'orgAgent/skills/trust
                    (lambda (params)
@@ -65,6 +71,7 @@ What was sent to trust one is in `sent', to look at them in `asked'."
       (org-agent-fake-until (lambda () (get-buffer "*org-agent trust*")) "the skill to be shown")
       (should (equal asked (list :directory project)))
       (with-current-buffer "*org-agent trust*"
+        (org-agent-fake-until (lambda () (string-match-p "\\`lint" (buffer-string))) "its text")
         (should (string-match-p "\\`lint: Lints. All.\n/p/lint/SKILL.md\nSHA-256 hash-lint\n" (buffer-string)))
         ;; What turns the text around is seen.
         (should (string-match-p (regexp-quote "Run it.\\u{202E}") (buffer-string)))

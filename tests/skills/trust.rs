@@ -70,7 +70,7 @@ fn nothing_of_a_project_is_in_use_before_it_is_trusted() {
     let skill = library.shelf().untrusted()[1].clone();
     assert_eq!(skill.description, "Lints.");
     let review = library.review(&skill.file).unwrap();
-    assert!(review.text.contains("==> SKILL.md <==") && review.text.contains("Run the linter."));
+    assert!(review.text.starts_with("==> SKILL.md, ") && review.text.contains("Run the linter."));
     assert_eq!((review.before, &review.skill.sha256), (None, &skill.sha256));
     library.trust(&skill.file, &skill.sha256).unwrap();
     assert_eq!(untrusted(&library), ["theirs untrusted"]);
@@ -245,4 +245,105 @@ fn the_command_shows_and_trusts() {
     assert!(out.contains("untrusted: the project's skill lint"), "{out}");
     let (status, _, err) = skill(home.path(), &["trust", "gone", "--yes"]);
     assert!(status == 1 && err.contains("this project has no skill \"gone\""), "{status} {err}");
+}
+
+/// A note that a gate of the user's builds on is not replaced by one of a project, whatever that calls itself.
+#[test]
+fn what_is_the_users_is_never_made_of_what_a_project_brings() {
+    let theirs = "#+TITLE: SKILL: Requests\n#+begin_src lisp\n(defun no-command (action why) why action)\n\
+                  (defskill :haiku)\n#+end_src\n";
+    let id = "5b0f6c1e-2a44-4d0e-9f5e-6a3d1c7b8e04";
+    let with_id = format!(":PROPERTIES:\n:ID: {id}\n:END:\n{theirs}");
+    for (file, text) in [("requests.org", theirs), ("haiku.org", theirs), ("x.org", with_id.as_str())] {
+        let both = Both::with(&[(&format!(".org-agent/skills/{file}"), text)]);
+        let own = Library::open(&paths(both.home.path()), Arc::new(())).shelf();
+        let mut library = both.library();
+        both.trust_all(&mut library);
+        let shelf = library.shelf();
+        assert!(shelf.get("haiku").is_some(), "{file}");
+        assert_eq!(problems(&library), [""; 0], "{file}");
+        for skill in own.skills() {
+            assert_eq!(shelf.get(&skill.name).unwrap().sha256, skill.sha256, "{file}: {}", skill.name);
+        }
+    }
+}
+
+#[test]
+fn what_builds_on_a_note_goes_with_it() {
+    let bee = "#+TITLE: SKILL: Bee\n#+begin_src lisp\n(defparameter *bee* 1)(defun bee-gate (a e) e a)(defskill :bee)\n#+end_src\n";
+    let aaa = "#+TITLE: SKILL: A\n#+DEPENDS_ON: bee\n#+begin_src lisp\n(defparameter *a* *bee*)\
+               (defskill :aaa :trigger (lambda (e) e t) :symbolic #'bee-gate)\n#+end_src\n";
+    let both = Both::with(&[(".org-agent/skills/bee.org", bee), (".org-agent/skills/aaa.org", aaa)]);
+    let mut library = both.library();
+    both.trust_all(&mut library);
+    assert!(library.shelf().get("aaa").is_some(), "{:?}", problems(&library));
+    let file = library.shelf().get("bee").unwrap().file.clone();
+    library.revoke(&file).unwrap();
+    assert!(library.shelf().get("aaa").is_none() && library.shelf().get("bee").is_none());
+    both.trust_all(&mut library);
+    assert!(library.shelf().get("aaa").is_some());
+    // One that was trusted and is another by now, and broken, has no earlier version that goes on.
+    both.write(".org-agent/skills/aaa.org", &aaa.replace("#'bee-gate", "#'gone"));
+    library.refresh();
+    both.trust_all(&mut library);
+    assert!(library.shelf().get("aaa").is_none());
+    assert!(problems(&library)[0].contains("gone"), "{:?}", problems(&library));
+}
+
+#[test]
+fn what_is_not_shown_reaches_no_model() {
+    let evil = format!("{FOLDER}{}", "x".repeat(300 << 10));
+    let both = Both::with(&[
+        (".agents/skills/evil/SKILL.md", evil.replace("lint", "evil").as_str()),
+        (".agents/skills/lint/SKILL.md", FOLDER),
+        (".agents/skills/lint/a.md", "shown\u{0}all the same"),
+        (".agents/skills/lint/b.md", "y".repeat(257 << 10).as_str()),
+    ]);
+    let mut library = both.library();
+    assert_eq!(untrusted(&library), ["lint untrusted"]);
+    assert!(
+        problems(&library).join("\n").contains("no UTF-8 text of at most 256 KiB"),
+        "{:?}",
+        problems(&library)
+    );
+    let file = library.shelf().untrusted()[0].file.clone();
+    let text = library.review(&file).unwrap().text;
+    assert!(text.contains("all the same") && !text.contains("yyy"), "{text}");
+    assert!(text.contains("==> b.md, 263168 bytes") && text.contains("not given to a model"), "{text}");
+    both.trust_all(&mut library);
+    let load = |name: &str| org_agent::skills::load(&library.shelf(), name, || None);
+    assert!(load("lint/a.md").is_ok());
+    assert!(load("lint/b.md").unwrap_err().contains("not among the files"));
+    // It is trusted with what it was all the same.
+    both.write(".agents/skills/lint/b.md", &"z".repeat(257 << 10));
+    library.refresh();
+    assert_eq!(untrusted(&library), ["lint changed"]);
+}
+
+#[test]
+fn a_directory_that_is_too_full_is_told_and_nothing_of_it_left_out_by_chance() {
+    let both = Both::with(&[(".agents/skills/lint/SKILL.md", FOLDER)]);
+    for number in 0..1_100 {
+        both.write(&format!(".agents/skills/{number}.txt"), "");
+    }
+    let library = both.library();
+    assert_eq!(untrusted(&library), [""; 0]);
+    assert!(problems(&library)[0].contains("more than 1024 files"), "{:?}", problems(&library));
+}
+
+#[test]
+fn trust_of_several_at_once_is_not_lost() {
+    let names: Vec<String> = (0..12).map(|number| format!("s{number}")).collect();
+    let both = Both::with(&[]);
+    for name in &names {
+        both.write(&format!(".agents/skills/{name}/SKILL.md"), &FOLDER.replace("lint", name));
+    }
+    let shelf = both.library().shelf();
+    std::thread::scope(|scope| {
+        for skill in shelf.untrusted() {
+            let mut library = both.library();
+            scope.spawn(move || library.trust(&skill.file, &skill.sha256).unwrap());
+        }
+    });
+    assert_eq!(untrusted(&both.library()), [""; 0]);
 }

@@ -1,7 +1,7 @@
 //! `org-agent skill trust`: shows what a project brings along, or what changed in it, and asks whether to trust it.
 
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::super::written;
 use super::harmless;
@@ -53,15 +53,28 @@ pub(super) fn run(args: &Args, config: &Config, stdout: &mut dyn Write) -> Resul
     };
     if args.revoke {
         for name in &args.names {
-            let file = trusted(&library, name)?;
-            library.revoke(&file)?;
-            say(&format!("{name} is not trusted any more\n"))?;
+            let files = trusted(&mut library, name);
+            if files.is_empty() {
+                return Err(unknown(name));
+            }
+            for file in files {
+                library.revoke(&file)?;
+                say(&harmless(&format!("{name} is not trusted any more: {file}\n")))?;
+            }
         }
         return Ok(0);
     }
     let mut left = 0;
-    for file in files(&library, &args.names)? {
-        let review = library.review(&file)?;
+    for file in files(&mut library, &args.names)? {
+        let review = match library.review(&file) {
+            Ok(review) => review,
+            // The others can be looked at all the same.
+            Err(error) => {
+                say(&harmless(&format!("\n{error}\n")))?;
+                left += 1;
+                continue;
+            }
+        };
         if args.json {
             say(&format!("{}\n", review.to_json()))?;
             left += 1;
@@ -87,23 +100,35 @@ pub(super) fn run(args: &Args, config: &Config, stdout: &mut dyn Write) -> Resul
     }
 }
 
-/// The file of a skill of the project that is in use, or was.
-fn trusted(library: &Library, name: &str) -> Result<String> {
+/// The files that were trusted and have this name: of a skill that is in use, of one that changed or is broken, and of one
+/// that another stands in front of; or by their own name.
+fn trusted(library: &mut Library, name: &str) -> Vec<String> {
     let shelf = library.shelf();
-    let used = shelf.get(name).filter(|skill| skill.origin.as_str() == "project");
-    let changed = shelf.untrusted().iter().find(|skill| skill.name == *name);
-    let file = used.map(|skill| &skill.file).or_else(|| changed.map(|skill| &skill.file));
-    file.cloned().ok_or_else(|| unknown(name))
+    let is = |other: &str| other.eq_ignore_ascii_case(name);
+    let used = shelf.get(name).map(|skill| &skill.file);
+    let changed = shelf.untrusted().iter().filter(|skill| is(&skill.name)).map(|skill| &skill.file);
+    let broken = shelf.problems().iter().filter(|problem| problem.name.as_deref().is_some_and(is));
+    let hidden = shelf.shadowed().iter().filter(|skill| is(&skill.name)).map(|skill| &skill.file);
+    let named: Vec<&String> =
+        used.into_iter().chain(changed).chain(broken.map(|problem| &problem.file)).chain(hidden).collect();
+    let stem = |file: &str| {
+        let path = Path::new(file);
+        let path = if path.ends_with("SKILL.md") { path.parent().unwrap_or(path) } else { path };
+        path.file_stem().is_some_and(|stem| stem.eq_ignore_ascii_case(name))
+    };
+    let mut files = library.trusted_files();
+    files.retain(|file| named.contains(&file) || stem(file) || file == name);
+    files
 }
 
 /// The files of what is not trusted, of these names if there are any.
-fn files(library: &Library, names: &[String]) -> Result<Vec<String>> {
+fn files(library: &mut Library, names: &[String]) -> Result<Vec<String>> {
     let shelf = library.shelf();
-    let known = |name: &str| shelf.untrusted().iter().any(|skill| skill.name == name);
-    if let Some(name) = names.iter().find(|name| !known(name) && trusted(library, name).is_err()) {
+    let known = |name: &str| shelf.untrusted().iter().any(|skill| skill.name.eq_ignore_ascii_case(name));
+    if let Some(name) = names.iter().find(|name| !known(name) && trusted(library, name).is_empty()) {
         return Err(unknown(name));
     }
-    let wanted = |name: &String| names.is_empty() || names.contains(name);
+    let wanted = |name: &str| names.is_empty() || names.iter().any(|other| other.eq_ignore_ascii_case(name));
     Ok(shelf.untrusted().iter().filter(|skill| wanted(&skill.name)).map(|skill| skill.file.clone()).collect())
 }
 

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::super::content::{Need, Read};
-use super::{MAX_CHAIN, Part, Problem, Slot, Workshop};
+use super::{MAX_CHAIN, Origin, Part, Problem, Slot, Workshop};
 
 /// How many notes of one name are tried.
 const MAX_CANDIDATES: usize = 8;
@@ -149,7 +149,11 @@ impl<'g> Round<'_, 'g> {
         let Some(need) = frame.needs.get(frame.at.0) else {
             return self.finish(workshop, frame);
         };
+        // What is the user's or built in is never made of what a project brings along.
+        let origin = |slot: usize| self.slots[slot].given.origin;
+        let fits = |other: &usize| origin(*other) != Origin::Project || origin(own) == Origin::Project;
         let candidates = self.index.get(&need.target).map_or(&[][..], Vec::as_slice);
+        let candidates: Vec<usize> = candidates.iter().copied().filter(fits).collect();
         if candidates.is_empty() {
             let way: Vec<String> =
                 self.frames.iter().chain([&frame]).map(|frame| self.slots[frame.slot].label()).collect();
@@ -248,7 +252,8 @@ fn parts(own: usize, found: &[usize], slots: &[Slot<'_>]) -> Vec<Part> {
         let slot = &slots[*other];
         let Some(good) = &slot.state.good else { continue };
         good.below.iter().cloned().for_each(&mut add);
-        add(Part { file: slot.given.file.clone(), content: Arc::clone(&good.content) });
+        let (origin, file) = (slot.given.origin, slot.given.file.clone());
+        add(Part { origin, file, content: Arc::clone(&good.content) });
     }
     parts
 }
