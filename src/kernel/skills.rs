@@ -30,7 +30,7 @@ pub(super) struct Playing {
     cast: Arc<Cast>,
     world: World,
     making: Option<Box<Making>>,
-    /// All that there were for it.
+    /// All that there were for it when it began.
     shelved: Shelved,
 }
 
@@ -108,9 +108,13 @@ impl Kernel {
         self.outbox.send(self.ticket, Outgoing::Skills(shelved));
     }
 
-    /// The skills that a turn has.
+    /// The skills that a turn can load now: what was taken back since it began is not among them.
     fn shelf_of(&self, id: &TurnId) -> &Arc<Shelf> {
-        self.playing.get(id).map_or(&self.shelf, |playing| &playing.shelved.shelf)
+        let shelved = self.playing.get(id).map(|playing| &playing.shelved);
+        match shelved.and_then(|shelved| Some((shelved, shelved.project.as_ref()?))) {
+            Some((shelved, project)) => self.projects.get(project).unwrap_or(&shelved.shelf),
+            None => &self.shelf,
+        }
     }
 
     /// Answers a question about the skills of a project: it is on a disk.

@@ -32,7 +32,7 @@ impl Both {
         std::fs::write(path, text).unwrap();
     }
 
-    fn library(&self) -> Library {
+    fn open(&self) -> Library {
         Library::of_project(&paths(self.home.path()), Arc::new(()), self.project.path()).unwrap()
     }
 
@@ -61,7 +61,7 @@ fn nothing_of_a_project_is_in_use_before_it_is_trusted() {
         (".agents/skills/lint/SKILL.md", FOLDER),
         (".agents/skills/readme.org", "* Some other note"),
     ]);
-    let mut library = both.library();
+    let mut library = both.open();
     assert_eq!(untrusted(&library), ["theirs untrusted", "lint untrusted"]);
     assert!(library.shelf().get("theirs").is_none() && library.shelf().get("lint").is_none());
     assert!(!library.shelf().catalogue().contains("lint"));
@@ -79,7 +79,7 @@ fn nothing_of_a_project_is_in_use_before_it_is_trusted() {
     both.trust_all(&mut library);
     assert_eq!(library.shelf().skills()[0].name, "theirs", "by its priority");
     // Another process sees it, too; another project with the same files is another.
-    assert_eq!(untrusted(&both.library()), [""; 0]);
+    assert_eq!(untrusted(&both.open()), [""; 0]);
     let elsewhere = tempfile::tempdir().unwrap();
     let copy = elsewhere.path().join(".agents/skills/lint");
     std::fs::create_dir_all(&copy).unwrap();
@@ -94,7 +94,7 @@ fn nothing_of_a_project_is_in_use_before_it_is_trusted() {
 #[test]
 fn what_changes_is_inert_again_and_shows_what_it_was() {
     let both = Both::with(&[(".org-agent/skills/theirs.org", NOTE)]);
-    let mut library = both.library();
+    let mut library = both.open();
     both.trust_all(&mut library);
     both.write(".org-agent/skills/theirs.org", &NOTE.replace("99", "100"));
     library.refresh();
@@ -115,7 +115,7 @@ fn what_changes_is_inert_again_and_shows_what_it_was() {
 #[test]
 fn what_changed_after_it_was_looked_at_is_not_trusted() {
     let both = Both::with(&[(".agents/skills/lint/SKILL.md", FOLDER)]);
-    let mut library = both.library();
+    let mut library = both.open();
     let skill = library.shelf().untrusted()[0].clone();
     both.write(".agents/skills/lint/SKILL.md", &format!("{FOLDER}And more."));
     let error = library.trust(&skill.file, &skill.sha256).unwrap_err();
@@ -131,7 +131,7 @@ fn a_folder_is_trusted_with_all_its_files() {
         (".agents/skills/lint/SKILL.md", FOLDER),
         (".agents/skills/lint/references/rules.md", "rule one"),
     ]);
-    let mut library = both.library();
+    let mut library = both.open();
     assert!(library.review(&library.shelf().untrusted()[0].file.clone()).unwrap().text.contains("rule one"));
     both.trust_all(&mut library);
     let shelf = library.shelf();
@@ -165,7 +165,7 @@ fn no_link_leads_out_of_the_project() {
     symlink("../../shared/inner", both.path(".agents/skills/inner")).unwrap();
     symlink(outside.path(), both.path(".org-agent")).unwrap();
     std::fs::create_dir(outside.path().join("skills")).unwrap();
-    let mut library = both.library();
+    let mut library = both.open();
     assert_eq!(untrusted(&library), ["fine untrusted", "inner untrusted"]);
     let said = problems(&library);
     assert_eq!(said.iter().filter(|said| said.contains("leads out of")).count(), 3, "{said:?}");
@@ -187,7 +187,7 @@ fn what_can_not_be_read_whole_can_not_be_trusted() {
     std::fs::create_dir(&large).unwrap();
     std::fs::write(large.join("SKILL.md"), FOLDER.replace("lint", "large")).unwrap();
     std::fs::File::create(large.join("data")).unwrap().set_len(9 << 20).unwrap();
-    let library = both.library();
+    let library = both.open();
     assert_eq!(untrusted(&library), ["lint untrusted"]);
     let said = problems(&library).join("\n");
     assert!(said.contains("more than 1000 files") && said.contains("too large"), "{said}");
@@ -196,7 +196,7 @@ fn what_can_not_be_read_whole_can_not_be_trusted() {
 #[test]
 fn a_broken_list_of_what_is_trusted_trusts_nothing_and_says_so() {
     let both = Both::with(&[(".agents/skills/lint/SKILL.md", FOLDER)]);
-    let mut library = both.library();
+    let mut library = both.open();
     both.trust_all(&mut library);
     std::fs::write(paths(both.home.path()).trusted_skills(), "skill = 5").unwrap();
     library.refresh();
@@ -257,7 +257,7 @@ fn what_is_the_users_is_never_made_of_what_a_project_brings() {
     for (file, text) in [("requests.org", theirs), ("haiku.org", theirs), ("x.org", with_id.as_str())] {
         let both = Both::with(&[(&format!(".org-agent/skills/{file}"), text)]);
         let own = Library::open(&paths(both.home.path()), Arc::new(())).shelf();
-        let mut library = both.library();
+        let mut library = both.open();
         both.trust_all(&mut library);
         let shelf = library.shelf();
         assert!(shelf.get("haiku").is_some(), "{file}");
@@ -274,7 +274,7 @@ fn what_builds_on_a_note_goes_with_it() {
     let aaa = "#+TITLE: SKILL: A\n#+DEPENDS_ON: bee\n#+begin_src lisp\n(defparameter *a* *bee*)\
                (defskill :aaa :trigger (lambda (e) e t) :symbolic #'bee-gate)\n#+end_src\n";
     let both = Both::with(&[(".org-agent/skills/bee.org", bee), (".org-agent/skills/aaa.org", aaa)]);
-    let mut library = both.library();
+    let mut library = both.open();
     both.trust_all(&mut library);
     assert!(library.shelf().get("aaa").is_some(), "{:?}", problems(&library));
     let file = library.shelf().get("bee").unwrap().file.clone();
@@ -299,7 +299,7 @@ fn what_is_not_shown_reaches_no_model() {
         (".agents/skills/lint/a.md", "shown\u{0}all the same"),
         (".agents/skills/lint/b.md", "y".repeat(257 << 10).as_str()),
     ]);
-    let mut library = both.library();
+    let mut library = both.open();
     assert_eq!(untrusted(&library), ["lint untrusted"]);
     assert!(
         problems(&library).join("\n").contains("no UTF-8 text of at most 256 KiB"),
@@ -326,7 +326,7 @@ fn a_directory_that_is_too_full_is_told_and_nothing_of_it_left_out_by_chance() {
     for number in 0..1_100 {
         both.write(&format!(".agents/skills/{number}.txt"), "");
     }
-    let library = both.library();
+    let library = both.open();
     assert_eq!(untrusted(&library), [""; 0]);
     assert!(problems(&library)[0].contains("more than 1024 files"), "{:?}", problems(&library));
 }
@@ -338,12 +338,12 @@ fn trust_of_several_at_once_is_not_lost() {
     for name in &names {
         both.write(&format!(".agents/skills/{name}/SKILL.md"), &FOLDER.replace("lint", name));
     }
-    let shelf = both.library().shelf();
+    let shelf = both.open().shelf();
     std::thread::scope(|scope| {
         for skill in shelf.untrusted() {
-            let mut library = both.library();
+            let mut library = both.open();
             scope.spawn(move || library.trust(&skill.file, &skill.sha256).unwrap());
         }
     });
-    assert_eq!(untrusted(&both.library()), [""; 0]);
+    assert_eq!(untrusted(&both.open()), [""; 0]);
 }
