@@ -1,7 +1,7 @@
 //! Reads the notes and folders of a directory, and only those again that changed.
 //!
-//! A note is a `*.org` file in the directory, or `NAME/NAME.org`; a folder is a directory in it with a `SKILL.md`. Links are followed wherever they lead: the directory
-//! is the user's own, and dotfile managers make such links. What is no
+//! A note is a `*.org` file in the directory, or `NAME/NAME.org`; a folder is a directory in it with a `SKILL.md`. Links
+//! are followed wherever they lead: the directory is the user's own, and dotfile managers make such links. What is no
 //! regular file is never opened for long, and names that begin with `.` or `#` are editors' own.
 
 use std::collections::HashMap;
