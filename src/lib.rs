@@ -27,6 +27,7 @@ pub mod policy;
 pub mod request;
 pub mod redact;
 pub mod outgoing;
+pub mod context;
 pub mod prompt;
 pub mod dispatch;
 pub mod turn;

@@ -31,6 +31,11 @@ pub trait Model: Send + Sync + std::fmt::Debug {
     /// Asks for a reply to `messages`. Nothing is sent before the stream is first polled.
     fn reply(&self, messages: Vec<Message>) -> Reply;
 
+    /// What a request tells the server beside the messages, for the log; nothing if there is no server. Without secrets.
+    fn parameters(&self) -> serde_json::Value {
+        serde_json::Value::Null
+    }
+
     /// The secrets it has learned since it was opened, so that they can be kept out of what others write.
     fn keys(&self) -> Vec<SecretString> {
         Vec::new()

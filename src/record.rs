@@ -3,10 +3,14 @@
 //! A record is the *body* of a logged event; `store::envelope` gives it identity, order and signature.
 //! Records are only ever added to: a changed shape is a new version beside the old one.
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+mod parts;
 
-use crate::ids::{ActuationId, EventId, TurnId};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::ids::{ActuationId, EventId, SessionId, TurnId};
+
+pub use parts::*;
 
 /// The body of one logged event.
 ///
@@ -24,6 +28,96 @@ pub enum Record {
         /// The buffer it belongs to.
         buffer: String,
     },
+    /// What follows is a copy of another session, event by event, with turns and actions of its own.
+    #[serde(rename = "chat.session.forked")]
+    SessionForked {
+        /// The session that was copied.
+        from: SessionId,
+        /// The last message that was copied.
+        at: Option<EventId>,
+        /// How many of the events after this one are copies.
+        events: u64,
+        /// The messages that stand here with another text than there, as their buffers mark them.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        edited: Vec<String>,
+    },
+    /// What follows was read from a transcript, not said here.
+    #[serde(rename = "chat.session.imported")]
+    SessionImported {
+        /// What it was read from, as the user named it.
+        name: String,
+        /// The SHA-256 of its text.
+        sha256: String,
+        /// How many turns follow.
+        turns: u64,
+    },
+    /// A session has another title.
+    #[serde(rename = "chat.session.renamed")]
+    SessionRenamed {
+        /// The title from now on.
+        title: String,
+    },
+    /// A session was put away, or taken out again.
+    #[serde(rename = "chat.session.archived")]
+    SessionArchived {
+        /// Whether it is put away from now on.
+        archived: bool,
+    },
+    /// A session belongs to a group and has tags; these are all of them.
+    #[serde(rename = "chat.session.labelled")]
+    SessionLabelled {
+        /// The group.
+        group: Option<String>,
+        /// The tags.
+        tags: Vec<String>,
+    },
+    /// A session takes no turn further, or does again. Messages are still taken, and wait.
+    #[serde(rename = "chat.session.paused")]
+    SessionPaused {
+        /// Whether it is paused from now on.
+        paused: bool,
+    },
+    /// The user is done with a session. Another message makes it active again.
+    #[serde(rename = "chat.session.completed")]
+    SessionCompleted {},
+    /// What clients keep with a session, all of it.
+    #[serde(rename = "chat.session.context")]
+    SessionContext {
+        /// Their values by name.
+        values: Map<String, Value>,
+    },
+    /// A state of a session to which it can be taken back.
+    #[serde(rename = "chat.session.checkpointed")]
+    SessionCheckpointed {
+        /// The name of the state; an earlier one of the same name is gone.
+        name: String,
+    },
+    /// A session was taken back: what was said since is in no view any more.
+    #[serde(rename = "chat.session.restored")]
+    SessionRestored {
+        /// The event that made the checkpoint.
+        checkpoint: EventId,
+    },
+    /// A session is gone. This takes the place of all of its events before.
+    #[serde(rename = "chat.session.deleted")]
+    SessionDeleted {
+        /// How many events there were; this event's number is one more.
+        events: u64,
+        /// Why: `user`, or `retention`.
+        reason: String,
+    },
+    /// A client has received a text for its buffer.
+    #[serde(rename = "chat.message.delivered")]
+    MessageDelivered {
+        /// The action that the text is of.
+        actuation: ActuationId,
+    },
+    /// The user has seen a session's messages.
+    #[serde(rename = "chat.message.read")]
+    MessageRead {
+        /// The last of them.
+        message: EventId,
+    },
     /// The user said something. This is the start of a turn.
     #[serde(rename = "chat.message.sent")]
     MessageSent {
@@ -40,6 +134,9 @@ pub enum Record {
         /// Where the session was.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         location: Option<Location>,
+        /// What stands for this event in buffers, if that is not its own identifier: it is a copy.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mark: Option<String>,
     },
     /// Work on a turn began.
     #[serde(rename = "turn.started")]
@@ -81,6 +178,12 @@ pub enum Record {
         model: String,
         /// The messages, each by role and the SHA-256 of its text (the texts are blobs).
         messages: Vec<MessageRef>,
+        /// What else the model's server is told, as it is sent: how to choose words, how much to write.
+        #[serde(default, skip_serializing_if = "Value::is_null")]
+        parameters: Value,
+        /// Who speaks.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        persona: Option<Speakers>,
     },
     /// A model's reply ended, one way or another.
     #[serde(rename = "turn.replied")]
@@ -113,6 +216,9 @@ pub enum Record {
         sexp: String,
         /// Whether the kernel wrote it (a system error) and no model did.
         system: bool,
+        /// What stands for this action in buffers, if that is not its own identifier: it is a copy.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mark: Option<String>,
     },
     /// An action may be carried out, or the user is to be asked, or it was denied.
     #[serde(rename = "chat.action.permitted")]
@@ -161,82 +267,8 @@ pub enum Record {
     },
 }
 
-/// What exactly a decision about a command is about.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Approved {
-    /// The programs that run, each `{op, argv}`, if that is certain.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub steps: Option<Value>,
-    /// The SHA-256 of the token that was given out for it, in hexadecimal.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub token: Option<String>,
-    /// Whether the user let it use the network.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub network: bool,
-    /// Whether the client runs it by itself, on this machine and outside the sandbox.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub unconfined: bool,
-}
-
-/// A skill that a turn is for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Triggered {
-    /// Its name.
-    pub skill: String,
-    /// The SHA-256 of its note, in hexadecimal.
-    pub sha256: String,
-    /// Why its trigger failed, if it did; then its gate looks at actions all the same.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failed: Option<String>,
-}
-
-/// What a gate made of an action.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Look {
-    /// Whose gate.
-    pub skill: String,
-    /// What it made of it.
-    pub result: Looked,
-    /// Why it refused.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub why: Option<String>,
-    /// The print of what it put in its place.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sexp: Option<String>,
-    /// What it noted.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub notes: Vec<String>,
-}
-
-/// What a gate can make of an action.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Looked {
-    /// It may go on.
-    Passed,
-    /// Another one goes on.
-    Replaced,
-    /// It must not.
-    Refused,
-}
-
-/// Where a session is: a directory, and the machine if it is another one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Location {
-    /// Absolute; on another machine also `~` or what begins with `~/`, in the home directory there.
-    pub directory: String,
-    /// The client's name for the machine; nothing for this one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub host: Option<String>,
-}
-
-impl Approved {
-    /// Nothing may run, or nothing is known about it.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.steps.is_none() && self.token.is_none() && !self.network && !self.unconfined
-    }
-}
+/// The type of the event that takes the place of a deleted session.
+pub const DELETED: &str = "chat.session.deleted";
 
 impl Record {
     /// The event type.
@@ -244,7 +276,20 @@ impl Record {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::SessionCreated { .. } => "chat.session.created",
+            Self::SessionForked { .. } => "chat.session.forked",
+            Self::SessionImported { .. } => "chat.session.imported",
+            Self::SessionRenamed { .. } => "chat.session.renamed",
+            Self::SessionArchived { .. } => "chat.session.archived",
+            Self::SessionLabelled { .. } => "chat.session.labelled",
+            Self::SessionPaused { .. } => "chat.session.paused",
+            Self::SessionCompleted {} => "chat.session.completed",
+            Self::SessionContext { .. } => "chat.session.context",
+            Self::SessionCheckpointed { .. } => "chat.session.checkpointed",
+            Self::SessionRestored { .. } => "chat.session.restored",
+            Self::SessionDeleted { .. } => DELETED,
             Self::MessageSent { .. } => "chat.message.sent",
+            Self::MessageDelivered { .. } => "chat.message.delivered",
+            Self::MessageRead { .. } => "chat.message.read",
             Self::TurnStarted { .. } => "turn.started",
             Self::Dispatched { .. } => "turn.dispatched",
             Self::Gated { .. } => "turn.gated",
@@ -263,185 +308,6 @@ impl Record {
     pub const fn version(&self) -> u32 {
         1
     }
-}
-
-/// Something the user attached to a message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attachment {
-    /// Where it comes from.
-    pub kind: AttachmentKind,
-    /// Its name: a buffer, a path, a title.
-    pub name: String,
-    /// Its text.
-    pub text: String,
-    /// The editor's mode for such text, as it names it; not every editor has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mode: Option<String>,
-}
-
-/// Where an attachment comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum AttachmentKind {
-    /// A part of a buffer.
-    Region,
-    /// A whole buffer.
-    Buffer,
-    /// A file.
-    File,
-    /// An Org note.
-    Note,
-}
-
-/// A prompt message by reference.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MessageRef {
-    /// `system`, `user` or `assistant`.
-    pub role: String,
-    /// The SHA-256 of the text, in hexadecimal.
-    pub sha256: String,
-}
-
-/// What became of a reply.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "verdict", rename_all = "lowercase")]
-pub enum Verdict {
-    /// It was verified.
-    Accept,
-    /// It broke the grammar.
-    Reject {
-        /// The kind of the rejection.
-        kind: String,
-        /// The byte at which it could no longer become valid.
-        offset: usize,
-        /// The rule it broke, in words.
-        message: String,
-        /// If the reply was stopped there: how many more bytes the limit of a reply would have let come. How
-        /// many the model would have written, nobody knows.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        saved_at_most: Option<usize>,
-    },
-    /// The model or the connection failed; a reply that was cut is never complete.
-    Broken {
-        /// What happened.
-        message: String,
-    },
-    /// The user cancelled.
-    Cancelled,
-    /// It was text for a skill that had asked, and no action.
-    Plain,
-}
-
-/// Tokens as the model's server counted them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Usage {
-    /// In the prompt.
-    pub prompt_tokens: u64,
-    /// In the reply.
-    pub completion_tokens: u64,
-}
-
-/// Times of a model call, in milliseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Latency {
-    /// To the first byte of text; absent if none came.
-    pub first_ms: Option<u64>,
-    /// To the end.
-    pub total_ms: u64,
-}
-
-/// What may be done with an action; the later is the stricter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Decision {
-    /// It may be carried out.
-    Allow,
-    /// The user has to be asked.
-    Ask,
-    /// It must not be carried out.
-    Deny,
-}
-
-impl Decision {
-    /// The name on the wire and in rules.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Allow => "allow",
-            Self::Ask => "ask",
-            Self::Deny => "deny",
-        }
-    }
-}
-
-/// Who took a decision.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Decider {
-    /// The policy, by a rule.
-    Policy,
-    /// The user, through `orgAgent/decide`.
-    User,
-    /// The client reported an outcome without having asked to decide.
-    Client,
-}
-
-/// What came of an action.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Outcome {
-    /// How it ended.
-    pub status: Status,
-    /// The exit code of a command.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub exit_code: Option<i64>,
-    /// What the command wrote to standard output, bounded.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub stdout: String,
-    /// What the command wrote to standard error, bounded.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub stderr: String,
-    /// Whether any of the two was cut.
-    #[serde(default)]
-    pub truncated: bool,
-    /// The client's or the user's own words about it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-    /// Whether the client ran the command in the sandbox, if it said so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sandboxed: Option<bool>,
-    /// Where the text of a skill comes from, if it is not the user's own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub origin: Option<String>,
-    /// The policy denied it, not the user.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub by_policy: bool,
-}
-
-/// How an action ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Status {
-    /// Carried out.
-    #[default]
-    Done,
-    /// Refused by the user.
-    Denied,
-    /// Tried, and failed.
-    Failed,
-    /// Sent to a client that never reported back; never sent again.
-    Unknown,
-}
-
-/// How a turn ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EndState {
-    /// As it should.
-    Done,
-    /// With an error that the user was shown.
-    Failed,
-    /// By the user's wish.
-    Cancelled,
 }
 
 #[cfg(test)]

@@ -129,10 +129,8 @@ pub struct Resume {
 pub enum Query {
     /// The sessions, newest first.
     Sessions {
-        /// Only those of this status.
-        status: Option<String>,
-        /// Only those of this buffer.
-        buffer: Option<String>,
+        /// Which of them.
+        which: Sessions,
         /// Which part of the list.
         page: Page,
     },
@@ -140,6 +138,10 @@ pub enum Query {
     Session(SessionId),
     /// A session's messages, oldest first.
     Messages(SessionId, Page),
+    /// A session's last messages, oldest first; the parts go backwards.
+    LastMessages(SessionId, Page),
+    /// A session's checkpoints, oldest first.
+    Checkpoints(SessionId, Page),
     /// A session's actions, oldest first.
     Actions(SessionId, Page),
     /// Everything behind a turn.
@@ -154,6 +156,22 @@ pub enum Query {
     Capabilities(Page, Option<PathBuf>),
     /// What is to be looked at before it is trusted, in a file or all, of the project in a directory.
     Untrusted(Option<String>, PathBuf),
+}
+
+/// Which sessions; without anything, all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sessions {
+    /// Only those of this status; `archived` is one here. Those of another one are not archived, unless they are asked
+    /// for.
+    pub status: Option<String>,
+    /// Only those of this buffer.
+    pub buffer: Option<String>,
+    /// Only those that are, or are not.
+    pub archived: Option<bool>,
+    /// Only those of this group.
+    pub group: Option<String>,
+    /// Only those with this tag.
+    pub tag: Option<String>,
 }
 
 /// A decision about a skill of a project.

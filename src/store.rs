@@ -21,7 +21,7 @@ mod views;
 mod why;
 mod writer;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
@@ -43,7 +43,7 @@ use envelope::{Envelope, Place, sha256};
 use views::nat;
 use writer::{Job, Writer};
 
-/// How many heads of sessions, and how many hashes of texts, are kept in memory before they are dropped.
+/// How many heads of sessions are kept in memory before they are dropped.
 const KEPT: usize = 4096;
 
 /// What can be set about a store; the default is right for everything but tests.
@@ -92,8 +92,6 @@ pub struct Store {
     heads: HashMap<SessionId, Head>,
     /// Texts that wait for the next append.
     blobs: Vec<(String, String)>,
-    /// Hashes of texts that are queued or on disk.
-    known: HashSet<String>,
     recent: Vec<Recent>,
 }
 
@@ -151,6 +149,7 @@ impl Store {
         let path = dir.join("agent.db");
         let mut db = connection::writer(&path, options.busy)?;
         migrations::migrate(&mut db, &path, migrations::LATEST)?;
+        catch_up(&mut db)?;
         let reader = connection::reader(&path, options.busy)?;
         let lamport: i64 =
             reader.query_row("SELECT coalesce(max(lamport), 0) FROM log", [], |row| row.get(0))?;
@@ -168,7 +167,6 @@ impl Store {
             lamport: nat(lamport),
             heads: HashMap::new(),
             blobs: Vec::new(),
-            known: HashSet::new(),
             recent: Vec::new(),
         })
     }
@@ -253,12 +251,8 @@ impl Store {
     /// Keeps `text` under its SHA-256, which is returned; it is on disk with the next append.
     pub fn blob(&mut self, text: &str) -> String {
         let hash = sha256(text);
-        if self.known.len() >= KEPT {
-            self.known.clear();
-        }
-        if self.known.insert(hash.clone()) {
-            self.blobs.push((hash.clone(), text.to_owned()));
-        }
+        // Also if it is on disk: it may go with a deleted session before the event that names it is there.
+        self.blobs.push((hash.clone(), text.to_owned()));
         hash
     }
 
@@ -290,6 +284,22 @@ impl Store {
         Ok(tx.commit()?)
     }
 
+    /// Writes the views, as they are on disk now, into a new file.
+    ///
+    /// # Errors
+    /// `conflict` if there is such a file; `internal` if it cannot be written.
+    pub fn snapshot(&self, file: &Path) -> Result<()> {
+        views::snapshot(&connection::writer(&self.dir.join("agent.db"), self.busy)?, file)
+    }
+
+    /// Takes the views from a file that [`Store::snapshot`] made, and folds what was logged since.
+    ///
+    /// # Errors
+    /// `bad_request` if the file is no snapshot of this log; `internal` if the database fails.
+    pub fn restore_views(&self, file: &Path) -> Result<()> {
+        views::restore(&mut connection::writer(&self.dir.join("agent.db"), self.busy)?, file)
+    }
+
     /// Where the chain of `session` ends, from memory or from disk.
     fn head(&self, session: &SessionId) -> Result<Head> {
         if let Some(head) = self.heads.get(session)
@@ -311,6 +321,16 @@ impl Store {
             .optional()?;
         Ok(head.unwrap_or_default())
     }
+}
+
+/// Folds what the views lack: nothing, unless another program wrote to the log.
+fn catch_up(db: &mut Connection) -> Result<()> {
+    if views::is_behind(db)? {
+        let tx = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        views::catch_up(&tx)?;
+        tx.commit()?;
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Store {

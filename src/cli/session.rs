@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::written;
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::request::Sessions;
 use crate::store::Store;
 
 /// Look at sessions
@@ -57,7 +58,7 @@ pub(super) fn open(config: &Config) -> Result<Store> {
 fn list(store: &Store, json: bool) -> Result<String> {
     let mut out = String::new();
     all(
-        |cursor| store.sessions(None, None, None, cursor),
+        |cursor| store.sessions(&Sessions::default(), None, cursor),
         |session| {
             if json {
                 out.push_str(&format!("{session}\n"));

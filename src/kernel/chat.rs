@@ -81,6 +81,7 @@ impl Kernel {
             level: message.level,
             context: message.context.clone(),
             location: message.location.clone(),
+            mark: None,
         };
         let appended = self.append(&session, &record)?;
         let receipt = Receipt {

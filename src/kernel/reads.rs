@@ -14,11 +14,11 @@ const MAX_LIMIT: usize = 500;
 /// The answer to `query`, from what is durable.
 pub(super) fn read(store: &Store, shelf: &Shelf, query: &Query) -> Result<Value> {
     match query {
-        Query::Sessions { status, buffer, page } => {
-            store.sessions(status.as_deref(), buffer.as_deref(), page.limit, page.cursor.as_deref())
-        }
+        Query::Sessions { which, page } => store.sessions(which, page.limit, page.cursor.as_deref()),
         Query::Session(id) => store.session(id),
         Query::Messages(id, page) => store.messages(id, page.limit, page.cursor.as_deref()),
+        Query::LastMessages(id, page) => store.last_messages(id, page.limit, page.cursor.as_deref()),
+        Query::Checkpoints(id, page) => store.checkpoints(id, page.limit, page.cursor.as_deref()),
         Query::Actions(id, page) => store.actions(id, page.limit, page.cursor.as_deref()),
         Query::WhyTurn(id) => store.why_turn(id),
         Query::WhyActuation(id) => store.why_actuation(id),

@@ -16,7 +16,7 @@ use crate::ids::TurnId;
 use crate::lisp::Environment;
 use crate::outgoing::Outgoing;
 use crate::prompt::{self, HistoryItem, Message, Persona, Role};
-use crate::record::Record;
+use crate::record::{Record, Speakers};
 use crate::skill::{Loaded, Shelf, Shelved};
 use crate::turn::{Dispatched, Gated, Lead};
 use crate::verify::Verified;
@@ -363,7 +363,17 @@ impl Kernel {
             })
             .collect();
         let name = model.name().to_owned();
-        let record = Record::Prompted { turn: id.clone(), attempt, model: name, messages: references };
+        let record = Record::Prompted {
+            turn: id.clone(),
+            attempt,
+            model: name,
+            messages: references,
+            parameters: model.parameters(),
+            persona: Some(Speakers {
+                user: self.persona.user.clone(),
+                assistant: self.persona.assistant.clone(),
+            }),
+        };
         self.record(&session, &record);
         let call = call::start(model, messages, (id.clone(), attempt), self.internal.clone());
         self.calls.insert(id.clone(), call);

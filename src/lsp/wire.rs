@@ -309,6 +309,12 @@ pub struct ListParams {
     pub status: Option<String>,
     /// Only sessions of this buffer.
     pub buffer: Option<String>,
+    /// Only sessions that are archived, or that are not.
+    pub archived: Option<bool>,
+    /// Only sessions of this group.
+    pub group: Option<String>,
+    /// Only sessions with this tag.
+    pub tag: Option<String>,
     /// The most items.
     pub limit: Option<u32>,
     /// `nextCursor` of the part before.

@@ -100,6 +100,15 @@ impl Model for OpenAi {
         stream::once(async move { ask(server, messages).await }).try_flatten().boxed()
     }
 
+    fn parameters(&self) -> Value {
+        let mut url = self.server.remote.base_url.value.clone();
+        // A name and a password in it are nobody's business. A URL that can have none has none.
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
+        url.set_query(None);
+        serde_json::json!({"model": self.server.remote.model.value, "baseUrl": url.as_str(), "stream": true})
+    }
+
     fn keys(&self) -> Vec<SecretString> {
         self.server.key.seen()
     }

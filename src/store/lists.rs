@@ -9,6 +9,7 @@ use super::recall::parse;
 use super::why::camel_case;
 use crate::error::{Error, Result};
 use crate::ids::SessionId;
+use crate::request::Sessions;
 
 /// Items of a page, unless the client says how many.
 const LIMIT: u32 = 50;
@@ -19,36 +20,62 @@ const MAX_LIMIT: u32 = 500;
 /// A page ends after the item with which its texts reach this many bytes.
 const PAGE_BYTES: usize = 4 << 20;
 
-const SESSIONS: &str = "SELECT position, id, title, status, buffer, created_at, updated_at FROM chat_sessions
-     WHERE position < ?1 AND (?2 IS NULL OR status = ?2) AND (?3 IS NULL OR buffer = ?3)
-     ORDER BY position DESC LIMIT ?4";
-
 const SESSION: &str =
-    "SELECT position, id, title, status, buffer, created_at, updated_at, user, context FROM chat_sessions
-     WHERE id = ?1";
+    "SELECT position, id, title, status, buffer, created_at, updated_at, archived, label_group, tags,
+         messages, unread, forked_from, imported, user, context FROM chat_sessions";
 
-const MESSAGES: &str = "SELECT position, id, role, content, metadata, created_at FROM chat_messages
-     WHERE position > ?1 AND session = ?2 AND listed = 1 ORDER BY position LIMIT ?3";
+const MESSAGES: &str =
+    "SELECT position, id, role, content, metadata, created_at, delivered_at FROM chat_messages
+     WHERE position > ?1 AND session = ?2 AND listed = 1 AND undone = 0 ORDER BY position LIMIT ?3";
+
+const LAST_MESSAGES: &str =
+    "SELECT position, id, role, content, metadata, created_at, delivered_at FROM chat_messages
+     WHERE position < ?1 AND session = ?2 AND listed = 1 AND undone = 0 ORDER BY position DESC LIMIT ?3";
+
+const CHECKPOINTS: &str = "SELECT position, name, event, created_at FROM checkpoints
+     WHERE position > ?1 AND session = ?2 ORDER BY position LIMIT ?3";
 
 const ACTIONS: &str = "SELECT position, id, message_id, module, action, input, output, status, executed_at,
          decision, rule, created_at
-     FROM chat_actions WHERE position > ?1 AND session = ?2 ORDER BY position LIMIT ?3";
+     FROM chat_actions WHERE position > ?1 AND session = ?2 AND undone = 0 ORDER BY position LIMIT ?3";
 
 impl Store {
-    /// Sessions, the last made first: `{items: [{id, title, status, buffer, createdAt, updatedAt}],
-    /// nextCursor}`. Times are Unix milliseconds.
+    /// Sessions, the last made first: `{items: [{id, title, status, archived, buffer, group, tags, messages, unread,
+    /// forkedFrom, imported, createdAt, updatedAt}], nextCursor}`. Times are Unix milliseconds.
     ///
     /// # Errors
     /// `bad_request` for a cursor that no such list gave.
-    pub fn sessions(
-        &self,
-        status: Option<&str>,
-        buffer: Option<&str>,
-        limit: Option<u32>,
-        cursor: Option<&str>,
-    ) -> Result<Value> {
+    pub fn sessions(&self, which: &Sessions, limit: Option<u32>, cursor: Option<&str>) -> Result<Value> {
         let page = Page::new('s', limit, cursor, i64::MAX)?;
-        self.page(&page, SESSIONS, (page.from, status, buffer, page.limit + 1), |row| Ok((session(row)?, 0)))
+        let mut sql = format!("{SESSION} WHERE position < ?1");
+        let mut params: Vec<rusqlite::types::Value> = vec![page.from.into()];
+        let mut only = |condition: &str, value: rusqlite::types::Value| {
+            params.push(value);
+            sql.push_str(&format!(" AND {condition}").replace('?', &format!("?{}", params.len())));
+        };
+        // Being archived is a flag beside the status, and may be asked for like one.
+        let archived = match which.status.as_deref() {
+            Some("archived") => Some(true),
+            Some(status) => {
+                only("status = ?", status.to_owned().into());
+                which.archived.or(Some(false))
+            }
+            None => which.archived,
+        };
+        if let Some(archived) = archived {
+            only("archived = ?", archived.into());
+        }
+        for (condition, value) in [
+            ("buffer = ?", &which.buffer),
+            ("label_group = ?", &which.group),
+            ("EXISTS (SELECT 1 FROM json_each(tags) WHERE value = ?)", &which.tag),
+        ] {
+            if let Some(value) = value {
+                only(condition, value.clone().into());
+            }
+        }
+        sql.push_str(&format!(" ORDER BY position DESC LIMIT {}", page.limit + 1));
+        self.page(&page, &sql, rusqlite::params_from_iter(params), |row| Ok((session(row)?, 0)))
     }
 
     /// One session, as in [`Store::sessions`], with `user` and `context`.
@@ -56,9 +83,9 @@ impl Store {
     /// # Errors
     /// `not_found` if there is none.
     pub fn session(&self, id: &SessionId) -> Result<Value> {
-        let found = self.one(SESSION, [id.as_str()], |row| {
-            let context: String = row.get(8)?;
-            Ok((session(row)?, row.get::<_, String>(7)?, context))
+        let found = self.one(&format!("{SESSION} WHERE id = ?1"), [id.as_str()], |row| {
+            let context: String = row.get(15)?;
+            Ok((session(row)?, row.get::<_, String>(14)?, context))
         })?;
         let (mut session, user, context) = found.ok_or_else(|| no_session(id))?;
         session["user"] = user.into();
@@ -66,26 +93,58 @@ impl Store {
         Ok(session)
     }
 
-    /// The messages of a session, oldest first: `{items: [{id, role, content, metadata, createdAt}],
-    /// nextCursor}`.
+    /// The checkpoints of a session, oldest first: `{items: [{name, id, createdAt}], nextCursor}`.
+    ///
+    /// # Errors
+    /// `not_found` if there is no such session, `bad_request` for a cursor that no such list gave.
+    pub fn checkpoints(
+        &self,
+        session: &SessionId,
+        limit: Option<u32>,
+        cursor: Option<&str>,
+    ) -> Result<Value> {
+        let page = Page::new('c', limit, cursor, 0)?;
+        self.known(session)?;
+        self.page(&page, CHECKPOINTS, (page.from, session.as_str(), page.limit + 1), |row| {
+            let item = json!({
+                "name": row.get::<_, String>(1)?,
+                "id": row.get::<_, String>(2)?,
+                "createdAt": row.get::<_, i64>(3)?,
+            });
+            Ok((item, 0))
+        })
+    }
+
+    /// The messages of a session, oldest first: `{items: [{id, role, content, metadata, createdAt, deliveredAt}],
+    /// nextCursor}`. `deliveredAt` is null for what is no text for a buffer, or was not received yet.
     ///
     /// # Errors
     /// `not_found` if there is no such session, `bad_request` for a cursor that no such list gave.
     pub fn messages(&self, session: &SessionId, limit: Option<u32>, cursor: Option<&str>) -> Result<Value> {
         let page = Page::new('m', limit, cursor, 0)?;
         self.known(session)?;
-        self.page(&page, MESSAGES, (page.from, session.as_str(), page.limit + 1), |row| {
-            let (content, metadata): (String, String) = (row.get(3)?, row.get(4)?);
-            let bytes = content.len() + metadata.len();
-            let item = json!({
-                "id": row.get::<_, String>(1)?,
-                "role": row.get::<_, String>(2)?,
-                "content": content,
-                "metadata": parse::<Value>(&metadata)?,
-                "createdAt": row.get::<_, i64>(5)?,
-            });
-            Ok((item, bytes))
-        })
+        self.page(&page, MESSAGES, (page.from, session.as_str(), page.limit + 1), message)
+    }
+
+    /// The last messages of a session, oldest first, as in [`Store::messages`]; `nextCursor` leads to those before
+    /// them.
+    ///
+    /// # Errors
+    /// As [`Store::messages`].
+    pub fn last_messages(
+        &self,
+        session: &SessionId,
+        limit: Option<u32>,
+        cursor: Option<&str>,
+    ) -> Result<Value> {
+        let page = Page::new('l', limit, cursor, i64::MAX)?;
+        self.known(session)?;
+        let params = (page.from, session.as_str(), page.limit + 1);
+        let mut found = self.page(&page, LAST_MESSAGES, params, message)?;
+        if let Some(items) = found["items"].as_array_mut() {
+            items.reverse();
+        }
+        Ok(found)
     }
 
     /// The actions of a session, oldest first: `{items: [{id, messageId, module, action, input, output,
@@ -177,14 +236,36 @@ impl Page {
 }
 
 fn session(row: &Row<'_>) -> rusqlite::Result<Value> {
+    let tags: String = row.get(9)?;
     Ok(json!({
         "id": row.get::<_, String>(1)?,
         "title": row.get::<_, String>(2)?,
         "status": row.get::<_, String>(3)?,
+        "archived": row.get::<_, bool>(7)?,
         "buffer": row.get::<_, String>(4)?,
+        "group": row.get::<_, Option<String>>(8)?,
+        "tags": serde_json::from_str::<Value>(&tags).unwrap_or_else(|_| json!([])),
+        "messages": row.get::<_, i64>(10)?,
+        "unread": row.get::<_, i64>(11)?,
+        "forkedFrom": row.get::<_, Option<String>>(12)?,
+        "imported": row.get::<_, Option<String>>(13)?,
         "createdAt": row.get::<_, i64>(5)?,
         "updatedAt": row.get::<_, i64>(6)?,
     }))
+}
+
+fn message(row: &Row<'_>) -> Result<(Value, usize)> {
+    let (content, metadata): (String, String) = (row.get(3)?, row.get(4)?);
+    let bytes = content.len() + metadata.len();
+    let item = json!({
+        "id": row.get::<_, String>(1)?,
+        "role": row.get::<_, String>(2)?,
+        "content": content,
+        "metadata": parse::<Value>(&metadata)?,
+        "createdAt": row.get::<_, i64>(5)?,
+        "deliveredAt": row.get::<_, Option<i64>>(6)?,
+    });
+    Ok((item, bytes))
 }
 
 fn no_session(id: &SessionId) -> Error {

@@ -23,21 +23,23 @@ macro_rules! step {
 }
 
 /// The step at index N leads from version N to N + 1 and back.
-const STEPS: [Step; 2] = [step!("0001_log"), step!("0002_views")];
+const STEPS: [Step; 3] = [step!("0001_log"), step!("0002_views"), step!("0003_sessions")];
 
 /// The version this program works with.
 pub const LATEST: usize = STEPS.len();
 
-/// The version from which on there are views.
-const VIEWS: usize = 2;
+/// The version at which there is the log and nothing else.
+const LOG: usize = 1;
 
 /// Brings the database at `path`, open as `db`, to version `target`; does nothing if it is there. The log is
-/// kept, the views are made anew from it. Before the first step on a database that holds events, a copy is
+/// kept, the views are made anew from it. Only this version's views can be made here: on the way to an earlier one the
+/// database is left with the log alone, and the program of that version makes its own. Before the first step on a database that holds events, a copy is
 /// made: `<path>.bak-<version>`. Processes that race take turns.
 ///
 /// # Errors
 /// `internal` if the database is newer than this program or a step fails: then nothing has changed.
 pub fn migrate(db: &mut Connection, path: &Path, target: usize) -> Result<()> {
+    let target = if target < LATEST { target.min(LOG) } else { target };
     let before = checked_version(db)?;
     if before == target {
         return Ok(());
@@ -59,7 +61,7 @@ pub fn migrate(db: &mut Connection, path: &Path, target: usize) -> Result<()> {
         version -= 1;
         tx.execute_batch(STEPS[version].down)?;
     }
-    if version >= VIEWS {
+    if version == LATEST {
         views::rebuild(&tx, &tx)?;
     }
     tx.pragma_update(None, "user_version", i64::try_from(version).unwrap_or(i64::MAX))?;

@@ -121,7 +121,7 @@ const ACTUATION: &str =
 
 const HISTORY: &str = "SELECT m.kind, l.body, a.input, a.output
      FROM chat_messages m JOIN log l ON l.id = m.id LEFT JOIN chat_actions a ON a.id = m.actuation
-     WHERE m.session = ?1 AND m.listed = 1 AND m.kind IN ('user', 'action', 'command-result')
+     WHERE m.session = ?1 AND m.listed = 1 AND m.undone = 0 AND m.kind IN ('user', 'action', 'command-result')
          AND NOT (m.kind = 'user' AND EXISTS (SELECT 1 FROM turns t WHERE t.id = m.turn AND t.state = 'cancelled')
              AND NOT EXISTS (SELECT 1 FROM model_calls c WHERE c.turn = m.turn))
          AND m.turn <> ?2 AND m.place <= coalesce((SELECT place FROM turns WHERE id = ?2), m.place)
@@ -131,7 +131,7 @@ const HISTORY: &str = "SELECT m.kind, l.body, a.input, a.output
 
 /// Without the files of folders. The newest are enough: a prompt has room for less.
 const SKILLS: &str = "SELECT a.input, a.output FROM chat_actions a LEFT JOIN turns t ON t.id = a.turn
-     WHERE a.session = ?1 AND a.module = 'skill' AND a.status = 'done' AND a.turn <> ?2
+     WHERE a.session = ?1 AND a.module = 'skill' AND a.status = 'done' AND a.undone = 0 AND a.turn <> ?2
          AND a.input NOT LIKE '%/%'
          AND coalesce(t.place, a.position) <= coalesce((SELECT place FROM turns WHERE id = ?2), 9223372036854775807)
      ORDER BY coalesce(t.place, a.position) DESC, a.position DESC LIMIT 32";
@@ -165,8 +165,8 @@ impl Store {
         )
     }
 
-    /// The active sessions of `buffer` that were made last, newest first: at most eight, and all that are
-    /// not on disk yet.
+    /// The sessions of `buffer` that are neither archived nor completed and were made last, newest first: at most
+    /// eight, and all that are not on disk yet.
     ///
     /// # Errors
     /// `internal` if the database fails.
@@ -179,7 +179,7 @@ impl Store {
             .map(|recent| recent.session.clone())
             .collect();
         let stored = self.all(
-            "SELECT id FROM chat_sessions WHERE buffer = ?1 AND status = 'active'
+            "SELECT id FROM chat_sessions WHERE buffer = ?1 AND archived = 0 AND completed = 0
              ORDER BY position DESC LIMIT ?2",
             (buffer, NEWEST),
             |row| row.get(0).map(SessionId),
@@ -266,7 +266,7 @@ impl Store {
     /// # Errors
     /// `internal` if the database fails or is damaged.
     pub fn unfinished_turns(&self) -> Result<Vec<UnfinishedTurn>> {
-        self.turns("t.state IN ('queued', 'started') ORDER BY t.position", [])
+        self.turns("t.state IN ('queued', 'started') AND t.undone = 0 ORDER BY t.position", [])
     }
 
     /// The turns of `session` that were cut off before their text was permitted, and that no other turn has
@@ -276,7 +276,7 @@ impl Store {
     /// `internal` if the database fails or is damaged.
     pub fn interrupted_turns(&self, session: &SessionId) -> Result<Vec<UnfinishedTurn>> {
         self.turns(
-            "t.session = ?1 AND t.state = 'failed' AND t.reason = 'interrupted'
+            "t.session = ?1 AND t.state = 'failed' AND t.reason = 'interrupted' AND t.undone = 0
                 AND NOT EXISTS (SELECT 1 FROM turns r WHERE r.session = ?1 AND r.resumes = t.id)
                 AND NOT EXISTS (SELECT 1 FROM chat_actions a WHERE a.session = ?1 AND a.turn = t.id
                     AND a.status IN ('allowed', 'done') AND a.action IN ('insert-at-end', 'response'))
@@ -358,7 +358,7 @@ impl Store {
     /// The open actions of `session` for which `condition` holds.
     fn actuations(&self, session: &SessionId, condition: &str) -> Result<Vec<Actuation>> {
         let sql = format!(
-            "{ACTUATION} WHERE a.session = ?1 AND a.status IN ('allowed', 'asked') AND {condition}
+            "{ACTUATION} WHERE a.session = ?1 AND a.undone = 0 AND a.status IN ('allowed', 'asked') AND {condition}
              ORDER BY a.position"
         );
         let rows = self.all(&sql, [session.as_str()], actuation_row)?;

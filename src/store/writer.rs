@@ -17,6 +17,7 @@ use super::connection::is_busy;
 use super::envelope::Envelope;
 use super::views::{self, int};
 use crate::error::{Error, Result};
+use crate::record::DELETED;
 
 /// With so many jobs waiting, no new work begins.
 const MAX_JOBS: usize = 1024;
@@ -173,13 +174,22 @@ fn passes(error: &rusqlite::Error) -> bool {
 
 fn transact(db: &mut Connection, batch: &[Job]) -> rusqlite::Result<()> {
     let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut last = None;
     for job in batch {
         for (sha256, text) in &job.blobs {
             tx.prepare_cached("INSERT OR IGNORE INTO blobs VALUES (?1, ?2)")?.execute([sha256, text])?;
         }
         for event in &job.events {
-            views::apply(&tx, insert(&tx, event)?, event)?;
+            let position = insert(&tx, event)?;
+            if event.kind == DELETED {
+                views::erase(&tx, event)?;
+            }
+            views::apply(&tx, position, event)?;
+            last = Some(position);
         }
+    }
+    if let Some(last) = last {
+        views::reached(&tx, last)?;
     }
     tx.commit()
 }

@@ -155,6 +155,7 @@ impl Turn {
             action: permit.action().to_json(),
             sexp: crate::sexp::printer::print(permit.action()),
             system,
+            mark: None,
         }));
         let decided = (permit.decision(), permit.rule());
         effects.push(permitted(&actuation, decided, Decider::Policy, None, approved(permit, token)));

@@ -123,6 +123,7 @@ impl Turn {
                 action: action.to_json(),
                 sexp: crate::sexp::printer::print(&action),
                 system: false,
+                mark: None,
             }));
             let decided = (Decision::Allow, "the user called it by its name");
             effects.push(permitted(&actuation, decided, Decider::User, None, Approved::default()));

@@ -207,7 +207,7 @@ impl Log {
 
     fn event(&mut self, event: String, session: String, record: Record) {
         match record {
-            Record::SessionCreated { .. } => {}
+            Record::SessionCreated { .. } | Record::MessageDelivered { .. } => {}
             Record::MessageSent { turn, client_id, text, .. } => {
                 self.messages.push((event.clone(), client_id, text));
                 self.waiting.entry(session.clone()).or_default().push_back(turn.0.clone());
@@ -263,6 +263,7 @@ impl Log {
                 let ended = self.turns.get_mut(&turn.0).unwrap().end.replace((state, reason));
                 self.demand(ended.is_none(), || format!("{turn} ended twice"));
             }
+            other => self.demand(false, || format!("nobody asked for {}", other.kind())),
         }
     }
 

@@ -161,7 +161,7 @@ fn migrations_go_down_and_up_and_keep_the_log() {
         names
     };
     drop(db);
-    assert_eq!(names(dir.path()), ["agent.db", "agent.db.bak-1", "agent.db.bak-2", "key"]);
+    assert_eq!(names(dir.path()), ["agent.db", "agent.db.bak-1", "agent.db.bak-3", "key"]);
     let home = Home::in_dir(dir);
     assert_eq!(home.store.verify_all().unwrap(), []);
     let Home { store, dir, .. } = home;
@@ -209,6 +209,7 @@ fn step() -> impl Strategy<Value = Record> {
                     mode: None,
                 }],
                 location: None,
+                mark: None,
             }
         }),
         turn().prop_map(|turn| Record::TurnStarted { turn }),
@@ -217,6 +218,8 @@ fn step() -> impl Strategy<Value = Record> {
             attempt,
             model: "m".into(),
             messages: Vec::new(),
+            parameters: Value::Null,
+            persona: None,
         }),
         (turn(), 1..3_u32, any::<bool>()).prop_map(|(turn, attempt, ok)| Record::Replied {
             turn,
@@ -228,7 +231,15 @@ fn step() -> impl Strategy<Value = Record> {
         }),
         (action(), turn(), 0..3_u32, proposal, any::<bool>()).prop_map(
             |(actuation, turn, attempt, action, system)| {
-                Record::ActionProposed { actuation, turn, attempt, action, sexp: "(s)".into(), system }
+                Record::ActionProposed {
+                    actuation,
+                    turn,
+                    attempt,
+                    action,
+                    sexp: "(s)".into(),
+                    system,
+                    mark: None,
+                }
             }
         ),
         (action(), decision, by, proptest::option::of("[a-z]{1,4}")).prop_map(

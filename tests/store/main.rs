@@ -16,6 +16,7 @@ use org_agent::record::{
     Attachment, AttachmentKind, Decider, Decision, EndState, Latency, MessageRef, Outcome, Record, Status,
     Usage, Verdict,
 };
+use org_agent::request::Sessions;
 use org_agent::store::migrations::{LATEST, migrate};
 use org_agent::store::{Options, Store, body_hash};
 use proptest::prelude::*;
@@ -99,6 +100,7 @@ fn sent(turn: &str, text: &str) -> Record {
         level: 1,
         context: Vec::new(),
         location: None,
+        mark: None,
     }
 }
 
@@ -119,6 +121,7 @@ fn proposed(actuation: &str, turn: &str, action: Value) -> Record {
         action,
         sexp,
         system: false,
+        mark: None,
     }
 }
 
@@ -156,6 +159,8 @@ fn views(db: &Connection) -> Vec<String> {
     let mut rows = Vec::new();
     for view in [
         "chat_sessions",
+        "checkpoints",
+        "blob_uses",
         "turns",
         "chat_messages",
         "chat_actions",

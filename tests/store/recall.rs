@@ -24,6 +24,7 @@ fn a_turn_is_told_back() {
                 level: 2,
                 context: vec![note.clone()],
                 location: None,
+                mark: None,
             },
             started("t"),
             Record::Prompted {
@@ -34,6 +35,8 @@ fn a_turn_is_told_back() {
                     MessageRef { role: "system".into(), sha256: system },
                     MessageRef { role: "user".into(), sha256: question },
                 ],
+                parameters: Value::Null,
+                persona: None,
             },
             Record::Replied {
                 turn: "t".into(),
@@ -122,8 +125,11 @@ fn a_turn_is_told_back() {
     let session = store.session(&"s".into()).unwrap();
     assert_eq!(
         session,
-        json!({"id": "s", "title": "A title", "status": "active", "buffer": "b", "createdAt": 1001,
-               "updatedAt": 1013, "user": "User", "context": {}})
+        json!({"id": "s", "title": "A title", "status": "active", "archived": false, "buffer": "b", "group": null,
+               "tags": [], "messages": 4, "unread": 3, "forkedFrom": null, "imported": null, "createdAt": 1001,
+               "updatedAt": 1013, "user": "User",
+               "context": {"entities": [{"kind": "file", "name": "a.org", "turn": "t", "times": 1}],
+                           "intents": [{"turn": "t", "text": "hello"}], "values": {}}})
     );
     let turn = store.find_turn(&"t".into()).unwrap().unwrap();
     assert_eq!((turn.state.as_str(), turn.level, &turn.message), ("done", 2, &events[1]));
@@ -180,6 +186,7 @@ fn only_what_was_permitted_is_listed_and_replayed() {
         action: insert("*System Error:*"),
         sexp: "(e)".into(),
         system: true,
+        mark: None,
     };
     home.append("s", &[created("b"), sent("t", "q"), proposed("p", "t", insert("only proposed"))]);
     home.append("s", &[proposed("d", "t", insert("denied")), permitted("d", Decision::Deny)]);
@@ -306,9 +313,13 @@ fn lists_come_whole_and_in_order_page_by_page() {
     let walk =
         |home: &mut Home, buffer: Option<&str>, limit: u32, between: &dyn Fn(&mut Home)| -> Vec<String> {
             let (mut all, mut cursor): (Vec<String>, Option<String>) = (Vec::new(), None);
+            let which = Sessions {
+                status: Some("active".into()),
+                buffer: buffer.map(str::to_owned),
+                ..Sessions::default()
+            };
             loop {
-                let page =
-                    home.store.sessions(Some("active"), buffer, Some(limit), cursor.as_deref()).unwrap();
+                let page = home.store.sessions(&which, Some(limit), cursor.as_deref()).unwrap();
                 assert!(ids(&page).len() <= limit as usize);
                 all.extend(ids(&page).into_iter().map(str::to_owned));
                 match page["nextCursor"].as_str() {
@@ -359,7 +370,10 @@ fn lists_come_whole_and_in_order_page_by_page() {
         let error = home.store.messages(&"m".into(), None, Some(garbage)).unwrap_err();
         assert_eq!(error.code, Code::BadRequest, "{garbage:?}");
     }
-    assert_eq!(home.store.sessions(None, None, None, Some(cursor)).unwrap_err().code, Code::BadRequest);
+    assert_eq!(
+        home.store.sessions(&Sessions::default(), None, Some(cursor)).unwrap_err().code,
+        Code::BadRequest
+    );
     assert_eq!(home.store.actions(&"m".into(), None, Some(cursor)).unwrap_err().code, Code::BadRequest);
 }
 
@@ -373,6 +387,7 @@ fn loading(actuation: &str, turn: &str, attempt: u32, name: &str, outcome: Outco
             action: json!({"type": "request", "target": "skill", "payload": {"name": name}}),
             sexp: format!("({actuation})"),
             system: false,
+            mark: None,
         },
         permitted(actuation, Decision::Allow),
         Record::ActionExecuted { actuation: actuation.into(), outcome },

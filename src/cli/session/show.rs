@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{all, time};
 use crate::error::{Error, Result};
 use crate::ids::{ActuationId, SessionId};
+use crate::request::Sessions;
 use crate::store::Store;
 
 /// Show a session: its messages, or with --actions what was done, who decided, and what came of it
@@ -60,7 +61,7 @@ pub(super) fn text(args: &Args, store: &Store) -> Result<String> {
 fn find(store: &Store, begin: &str) -> Result<SessionId> {
     let mut found = Vec::new();
     all(
-        |cursor| store.sessions(None, None, None, cursor),
+        |cursor| store.sessions(&Sessions::default(), None, cursor),
         |session| {
             let id = session["id"].as_str().unwrap_or_default();
             if id.starts_with(begin) {

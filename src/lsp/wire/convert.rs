@@ -26,7 +26,7 @@ use crate::event::{
 use crate::ids::{ActuationId, SessionId, TurnId};
 use crate::outgoing::{Delta, Outgoing, Retract, TurnState};
 use crate::record::{Location, Outcome, Status};
-use crate::request::MAX_LEVEL;
+use crate::request::{MAX_LEVEL, Sessions};
 use crate::skill::Shelved;
 
 const KIB: usize = 1024;
@@ -372,7 +372,8 @@ impl ListParams {
     /// None; the signature is that of all others.
     pub fn from_wire(self) -> Result<Query> {
         let page = Page { limit: self.limit, cursor: self.cursor };
-        Ok(Query::Sessions { status: self.status, buffer: self.buffer, page })
+        let Self { status, buffer, archived, group, tag, .. } = self;
+        Ok(Query::Sessions { which: Sessions { status, buffer, archived, group, tag }, page })
     }
 }
 

@@ -1,0 +1,263 @@
+//! The fold's part about actions: what was proposed, decided and done.
+//!
+//! - An action proposed makes a row of `chat_actions` and a message that is not listed yet. It is listed once
+//!   the action was permitted; a denied one is listed only if it is a command, because its denial is what the
+//!   model is told next.
+//! - A command executed, or denied as its outcome, makes a message with its result. The first outcome stands,
+//!   unless it was `unknown`: then the next one takes its place.
+
+use rusqlite::{OptionalExtension, params};
+use serde_json::{Value, json};
+
+use super::{Fold, int};
+use crate::ids::{ActuationId, TurnId};
+use crate::record::{Decider, Decision, Latency, Outcome, Status, Usage, Verdict};
+
+impl Fold<'_> {
+    pub(super) fn replied(
+        &self,
+        turn: &TurnId,
+        attempt: u32,
+        verdict: &Verdict,
+        usage: Option<Usage>,
+        latency: Latency,
+    ) -> rusqlite::Result<()> {
+        self.belongs(turn)?;
+        let verdict = match verdict {
+            Verdict::Accept => "accept",
+            Verdict::Reject { .. } => "reject",
+            Verdict::Broken { .. } => "broken",
+            Verdict::Cancelled => "cancelled",
+            Verdict::Plain => "plain",
+        };
+        self.run(
+            "UPDATE model_calls SET verdict = ?1, prompt_tokens = ?2, completion_tokens = ?3, first_ms = ?4,
+                 total_ms = ?5
+             WHERE turn = ?6 AND attempt = ?7",
+            params![
+                verdict,
+                usage.map(|usage| int(usage.prompt_tokens)),
+                usage.map(|usage| int(usage.completion_tokens)),
+                latency.first_ms.map(int),
+                int(latency.total_ms),
+                turn.0,
+                attempt
+            ],
+        )
+    }
+
+    pub(super) fn proposed(
+        &self,
+        actuation: &ActuationId,
+        turn: &TurnId,
+        attempt: u32,
+        action: &Value,
+        system: bool,
+        mark: Option<&str>,
+    ) -> rusqlite::Result<()> {
+        self.belongs(turn)?;
+        let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let payload = &action["payload"];
+        // What has no target is for the conversation itself.
+        let module = action["target"].as_str().unwrap_or("chat");
+        let (name, content) = match module {
+            "emacs" => (word(&payload["action"]), word(&payload["text"])),
+            "shell" => ("run".to_owned(), word(&payload["cmd"])),
+            "skill" => ("load".to_owned(), word(&payload["name"])),
+            _ => (word(&action["type"]), word(&payload["text"])),
+        };
+        let made = self
+            .db
+            .prepare_cached(
+                "INSERT OR IGNORE INTO chat_actions
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, NULL, 'proposed', NULL, NULL, NULL, 0, ?10, NULL)",
+            )?
+            .execute(params![
+                actuation.0,
+                self.position,
+                self.event.session.0,
+                turn.0,
+                attempt,
+                self.event.id.0,
+                module,
+                name,
+                payload.to_string(),
+                self.time()
+            ])?;
+        if made == 0 {
+            return Ok(());
+        }
+        let (role, kind) = match (system, attempt) {
+            (true, _) => ("system", "system-error"),
+            // No model call proposed it: the user called a skill.
+            (false, 0) => ("user", "action"),
+            (false, _) => ("assistant", "action"),
+        };
+        let mut metadata = json!({
+            "kind": kind, "turn": turn, "attempt": attempt, "actuation": actuation,
+            "module": module, "action": name,
+        });
+        if let Some((model, tokens, latency)) = self.model_call(turn, attempt)? {
+            metadata["model"] = model.into();
+            metadata["tokens"] = tokens;
+            metadata["latency"] = latency;
+        }
+        if let Some(mark) = mark {
+            metadata["mark"] = mark.into();
+        }
+        let mark = mark.unwrap_or(actuation.as_str());
+        self.message(turn, (role, kind), (Some(actuation), mark), &content, &metadata, false)
+    }
+
+    pub(super) fn permitted(
+        &self,
+        actuation: &ActuationId,
+        decision: Decision,
+        rule: &str,
+        by: Decider,
+        command: Option<&str>,
+    ) -> rusqlite::Result<()> {
+        let Some(action) = self.action(actuation)? else { return Ok(()) };
+        if action.has_outcome {
+            return Ok(());
+        }
+        let (decision, status) = match decision {
+            Decision::Allow => ("allow", "allowed"),
+            Decision::Ask => ("ask", "asked"),
+            Decision::Deny => ("deny", "denied"),
+        };
+        let by = match by {
+            Decider::Policy => "policy",
+            Decider::User => "user",
+            Decider::Client => "client",
+        };
+        let input = match command {
+            Some(command) => with_command(&action.input, command),
+            None => action.input,
+        };
+        self.run(
+            "UPDATE chat_actions SET decision = ?1, status = ?2, rule = ?3, decided_by = ?4, input = ?5
+             WHERE id = ?6",
+            params![decision, status, rule, by, input, actuation.0],
+        )?;
+        if status == "denied" && action.module != "shell" {
+            return Ok(());
+        }
+        self.list(&action.message)
+    }
+
+    pub(super) fn executed(&self, actuation: &ActuationId, outcome: &Outcome) -> rusqlite::Result<()> {
+        let Some(action) = self.action(actuation)? else { return Ok(()) };
+        if action.has_outcome && action.status != "unknown" {
+            return Ok(());
+        }
+        let status = match outcome.status {
+            Status::Done => "done",
+            Status::Denied => "denied",
+            Status::Failed => "failed",
+            Status::Unknown => "unknown",
+        };
+        let output = json!(outcome).to_string();
+        self.run(
+            "UPDATE chat_actions SET status = ?1, output = ?2, executed_at = ?3 WHERE id = ?4",
+            params![status, output, self.time(), actuation.0],
+        )?;
+        if action.module != "shell" {
+            return Ok(());
+        }
+        let turn = TurnId(action.turn);
+        let metadata = json!({
+            "kind": "command-result", "turn": turn, "attempt": action.attempt, "actuation": actuation,
+            "status": status, "exitCode": outcome.exit_code, "truncated": outcome.truncated,
+        });
+        let content = result_text(outcome);
+        if action.has_outcome {
+            self.run(
+                "UPDATE chat_messages SET content = ?1, metadata = ?2
+                 WHERE session = ?3 AND actuation = ?4 AND kind = 'command-result'",
+                params![content, metadata.to_string(), self.id(), actuation.0],
+            )?;
+            return self.index("m.actuation = ?1 AND m.kind = 'command-result'", [actuation.as_str()]);
+        }
+        // It is no text of a buffer: its own event stands for it.
+        let mark = self.event.id.as_str();
+        self.message(&turn, ("system", "command-result"), (Some(actuation), mark), &content, &metadata, true)
+    }
+
+    /// The model, tokens and latency behind an attempt, as metadata shows them.
+    fn model_call(&self, turn: &TurnId, attempt: u32) -> rusqlite::Result<Option<(String, Value, Value)>> {
+        self.db
+            .prepare_cached(
+                "SELECT model, prompt_tokens, completion_tokens, first_ms, total_ms
+                 FROM model_calls WHERE turn = ?1 AND attempt = ?2",
+            )?
+            .query_row(params![turn.0, attempt], |row| {
+                let number = |at| row.get::<_, Option<i64>>(at);
+                Ok((
+                    row.get(0)?,
+                    json!({"prompt": number(1)?, "completion": number(2)?}),
+                    json!({"firstMs": number(3)?, "totalMs": number(4)?}),
+                ))
+            })
+            .optional()
+    }
+
+    /// The action's row, if it is one of this session; this event then belongs to its turn.
+    pub(super) fn action(&self, actuation: &ActuationId) -> rusqlite::Result<Option<ActionRow>> {
+        let action = self
+            .db
+            .prepare_cached(
+                "SELECT turn, attempt, message_id, module, input, status, output IS NOT NULL
+                 FROM chat_actions WHERE id = ?1 AND session = ?2",
+            )?
+            .query_row(params![actuation.0, self.event.session.0], |row| {
+                Ok(ActionRow {
+                    turn: row.get(0)?,
+                    attempt: row.get(1)?,
+                    message: row.get(2)?,
+                    module: row.get(3)?,
+                    input: row.get(4)?,
+                    status: row.get(5)?,
+                    has_outcome: row.get(6)?,
+                })
+            })
+            .optional()?;
+        if let Some(action) = &action {
+            self.run(
+                "INSERT OR IGNORE INTO turn_events VALUES (?1, ?2)",
+                params![action.turn, self.position],
+            )?;
+        }
+        Ok(action)
+    }
+}
+
+/// What the fold needs of an action.
+pub(super) struct ActionRow {
+    turn: String,
+    attempt: u32,
+    message: String,
+    module: String,
+    input: String,
+    status: String,
+    has_outcome: bool,
+}
+
+/// The payload with the command that the user made of it.
+fn with_command(input: &str, command: &str) -> String {
+    let mut input: Value = serde_json::from_str(input).unwrap_or_default();
+    if let Some(input) = input.as_object_mut() {
+        input.insert("cmd".into(), command.into());
+    }
+    input.to_string()
+}
+
+/// What a command's result looks like as a message.
+fn result_text(outcome: &Outcome) -> String {
+    let message = outcome.message.as_deref().unwrap_or_default();
+    [outcome.stdout.as_str(), outcome.stderr.as_str(), message]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join("\n")
+}

@@ -1,0 +1,171 @@
+//! The fold's part about messages: what was said, and the words of it.
+//!
+//! A message sent makes a user message, a queued turn, and the entry that makes sending idempotent. Listed messages are
+//! in `message_words` with what a search may be narrowed to, each as one word: `role…`, and `session…` and `skill…`
+//! with the name in hexadecimal.
+
+use rusqlite::{Connection, Params, params};
+use serde_json::{Value, json};
+
+use super::{Fold, body_hash, int, text_of};
+use crate::ids::{ActuationId, TurnId};
+use crate::record::{Attachment, MessageRef};
+
+impl Fold<'_> {
+    pub(super) fn sent(
+        &self,
+        turn: &TurnId,
+        client_id: &str,
+        text: &str,
+        level: u32,
+        context: &[Attachment],
+        mark: Option<&str>,
+    ) -> rusqlite::Result<()> {
+        let event = self.event;
+        self.belongs(turn)?;
+        self.run(
+            "INSERT OR IGNORE INTO turns
+             VALUES (?1, ?2, ?2, ?3, ?4, ?5, 'queued', NULL, NULL, NULL, 0, ?6, ?6)",
+            params![turn.0, self.position, event.session.0, event.id.0, level, self.time()],
+        )?;
+        self.run(
+            // Two servers may have been sent the same message in the same moment; the first one stands.
+            "INSERT OR IGNORE INTO client_messages VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![
+                event.author,
+                client_id,
+                body_hash(text, context),
+                event.session.0,
+                event.id.0,
+                turn.0,
+                int(event.lamport)
+            ],
+        )?;
+        let mut known = self.context()?;
+        known.learn(turn, text, context);
+        self.run(
+            "UPDATE chat_sessions SET completed = 0, context = ?1 WHERE id = ?2",
+            params![text_of(&known), self.id()],
+        )?;
+        let context: Vec<Value> =
+            context.iter().map(|part| json!({"kind": part.kind, "name": part.name})).collect();
+        let mut metadata = json!({
+            "kind": "user", "turn": turn, "clientId": client_id, "level": level, "context": context,
+        });
+        if let Some(mark) = mark {
+            metadata["mark"] = mark.into();
+        }
+        let mark = mark.unwrap_or(event.id.as_str());
+        self.message(turn, ("user", "user"), (None, mark), text, &metadata, true)?;
+        self.status()
+    }
+
+    /// Which skill a turn is for: its message can be found by it from now on.
+    pub(super) fn dispatched(&self, turn: &TurnId, skill: Option<&str>) -> rusqlite::Result<()> {
+        self.belongs(turn)?;
+        let Some(skill) = skill else { return Ok(()) };
+        self.run(
+            "UPDATE turns SET skill = ?1 WHERE id = ?2 AND session = ?3",
+            params![skill, turn.0, self.id()],
+        )?;
+        self.index(
+            "m.id = (SELECT message FROM turns WHERE id = ?1 AND session = ?2)",
+            [turn.as_str(), self.id()],
+        )
+    }
+
+    pub(super) fn prompted(
+        &self,
+        turn: &TurnId,
+        attempt: u32,
+        model: &str,
+        messages: &[MessageRef],
+    ) -> rusqlite::Result<()> {
+        self.belongs(turn)?;
+        for message in messages {
+            self.run("INSERT OR IGNORE INTO blob_uses VALUES (?1, ?2)", [&message.sha256, self.id()])?;
+        }
+        self.run(
+            "INSERT OR IGNORE INTO model_calls (turn, attempt, model) VALUES (?1, ?2, ?3)",
+            params![turn.0, attempt, model],
+        )
+    }
+
+    pub(super) fn delivered(&self, actuation: &ActuationId) -> rusqlite::Result<()> {
+        if self.action(actuation)?.is_none() {
+            return Ok(());
+        }
+        self.run(
+            "UPDATE chat_messages SET delivered_at = ?1
+             WHERE actuation = ?2 AND session = ?3 AND kind <> 'command-result' AND delivered_at IS NULL",
+            params![self.time(), actuation.0, self.id()],
+        )
+    }
+
+    /// Makes a message; `mark` is what stands for it in buffers.
+    pub(super) fn message(
+        &self,
+        turn: &TurnId,
+        (role, kind): (&str, &str),
+        (actuation, mark): (Option<&ActuationId>, &str),
+        content: &str,
+        metadata: &Value,
+        listed: bool,
+    ) -> rusqlite::Result<()> {
+        self.run(
+            "INSERT INTO chat_messages VALUES (?2, ?1, ?3, ?4,
+                 coalesce((SELECT place FROM turns WHERE id = ?4), ?2), ?5, ?6, ?7, ?8, ?9, ?10, 0, 0, NULL, ?11)",
+            params![
+                self.event.id.0,
+                self.position,
+                self.event.session.0,
+                turn.0,
+                role,
+                kind,
+                actuation.map(ActuationId::as_str),
+                mark,
+                content,
+                metadata.to_string(),
+                self.time()
+            ],
+        )?;
+        if listed { self.list(self.event.id.as_str()) } else { Ok(()) }
+    }
+
+    /// Lists a message of this session, if it is not yet.
+    pub(super) fn list(&self, message: &str) -> rusqlite::Result<()> {
+        let listed = self
+            .db
+            .prepare_cached(
+                "UPDATE chat_messages SET listed = 1 WHERE id = ?1 AND session = ?2 AND listed = 0",
+            )?
+            .execute([message, self.id()])?;
+        if listed == 0 {
+            return Ok(());
+        }
+        self.run(
+            "UPDATE chat_sessions SET messages = messages + 1, unread = unread + (m.role <> 'user')
+             FROM chat_messages m WHERE m.id = ?1 AND chat_sessions.id = m.session",
+            [message],
+        )?;
+        self.index("m.id = ?1", [message])
+    }
+
+    /// Makes the words of listed messages for which `condition` holds anew.
+    pub(super) fn index(&self, condition: &str, params: impl Params) -> rusqlite::Result<()> {
+        index(self.db, condition, params)
+    }
+}
+
+/// Makes the words of listed messages for which `condition` holds anew.
+pub(super) fn index(db: &Connection, condition: &str, params: impl Params) -> rusqlite::Result<()> {
+    db.prepare_cached(&format!(
+        "INSERT OR REPLACE INTO message_words (rowid, content, facets)
+         SELECT m.position, m.content, 'role' || m.role || ' session' || lower(hex(m.session))
+             || coalesce(' skill' || lower(hex(t.skill)), '')
+         FROM chat_messages m LEFT JOIN turns t ON t.id = m.turn
+         WHERE m.listed = 1 AND m.undone = 0 AND {condition}"
+    ))?
+    .execute(params)?;
+    Ok(())
+}
