@@ -30,6 +30,7 @@ pub mod outgoing;
 pub mod prompt;
 pub mod dispatch;
 pub mod turn;
+pub mod transcript;
 
 // Layer 2: ports. One vendor each.
 pub mod model;
