@@ -303,6 +303,39 @@ impl Record {
         }
     }
 
+    /// The turn that it is about, if it names one.
+    #[must_use]
+    pub const fn turn(&self) -> Option<&TurnId> {
+        match self {
+            Self::MessageSent { turn, .. }
+            | Self::TurnStarted { turn }
+            | Self::Dispatched { turn, .. }
+            | Self::Gated { turn, .. }
+            | Self::Prompted { turn, .. }
+            | Self::Replied { turn, .. }
+            | Self::ActionProposed { turn, .. }
+            | Self::TurnEnded { turn, .. }
+            | Self::TurnResumed { turn, .. } => Some(turn),
+            _ => None,
+        }
+    }
+
+    /// The same, to change it.
+    pub const fn turn_mut(&mut self) -> Option<&mut TurnId> {
+        match self {
+            Self::MessageSent { turn, .. }
+            | Self::TurnStarted { turn }
+            | Self::Dispatched { turn, .. }
+            | Self::Gated { turn, .. }
+            | Self::Prompted { turn, .. }
+            | Self::Replied { turn, .. }
+            | Self::ActionProposed { turn, .. }
+            | Self::TurnEnded { turn, .. }
+            | Self::TurnResumed { turn, .. } => Some(turn),
+            _ => None,
+        }
+    }
+
     /// The version of the event type's shape.
     #[must_use]
     pub const fn version(&self) -> u32 {

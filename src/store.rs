@@ -10,6 +10,7 @@
 
 mod check;
 mod connection;
+mod copy;
 pub mod envelope;
 mod files;
 mod key;
@@ -32,6 +33,7 @@ use ed25519_dalek::SigningKey;
 use rusqlite::{Connection, OptionalExtension};
 
 pub use check::Finding;
+pub use copy::{Fork, MAX_COPIED};
 pub use lease::Lease;
 pub use recall::{Actuation, ClientMessage, Turn, UnfinishedTurn};
 pub use views::body_hash;
@@ -209,26 +211,33 @@ impl Store {
     /// # Errors
     /// As [`Store::append`].
     pub fn append_all(&mut self, session: &SessionId, records: &[Record]) -> Result<Vec<Appended>> {
+        let mut records = records.iter().cloned();
+        self.append_each(session, &mut |_| records.next())
+    }
+
+    /// [`Store::append_all`] of what `next` gives until it gives nothing; it is shown what there is so far.
+    fn append_each(
+        &mut self,
+        session: &SessionId,
+        next: &mut dyn FnMut(&[Envelope]) -> Option<Record>,
+    ) -> Result<Vec<Appended>> {
         let mut head = self.head(session)?;
         let mut lamport = self.lamport;
         let ticket = self.ticket + 1;
-        let mut events = Vec::with_capacity(records.len());
-        for record in records {
+        let mut events: Vec<Envelope> = Vec::new();
+        let mut recent = Vec::new();
+        while let Some(record) = next(&events) {
             lamport = lamport.max(head.lamport) + 1;
             let place = Place { session, seq: head.seq + 1, prev: &head.id, lamport, time: (self.clock)() };
-            let event = Envelope::seal(record, place, &self.key)
+            let event = Envelope::seal(&record, place, &self.key)
                 .map_err(|error| Error::internal("an event has no JSON form").because(error))?;
             head = Head { seq: event.seq, id: event.id.0.clone(), lamport, ticket, stale: head.stale };
+            recent.extend(Recent::new(&event, &record, ticket));
             events.push(event);
         }
         let appended = events
             .iter()
             .map(|event| Appended { event: event.id.clone(), seq: event.seq, lamport: event.lamport, ticket })
-            .collect();
-        let recent: Vec<Recent> = events
-            .iter()
-            .zip(records)
-            .filter_map(|(event, record)| Recent::new(event, record, ticket))
             .collect();
         let job = Job { ticket, blobs: std::mem::take(&mut self.blobs), events };
         if let Err(refused) = self.writer.send(job) {
