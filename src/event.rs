@@ -19,7 +19,7 @@ use crate::skill::{Loaded, Shelf, Shelved};
 use crate::verify::Verified;
 
 pub use crate::request::{
-    Actuated, ChatMessage, Choice, Decide, Decided, Output, Page, Query, Receipt, Resume, Trust,
+    Actuated, ChatMessage, Choice, Decide, Decided, Output, Page, Query, Receipt, Resume, SessionTask, Trust,
 };
 
 /// What the kernel's loop is woken by.
@@ -46,6 +46,10 @@ pub enum Event {
     Actuated(Actuated, Reply<()>),
     /// The client answered an actuation with a refusal or an error: for a question that means no.
     Refused(ActuationId, String),
+    /// The client received an action.
+    Received(ActuationId),
+    /// Something is to be done with sessions.
+    Session(SessionTask, Reply<Value>),
     /// A client wants to read something.
     Read(Query, Reply<Value>),
     /// A client comes back and says what it has.

@@ -16,6 +16,7 @@ mod recovery;
 pub mod rules;
 mod secrets;
 mod session;
+mod sessions;
 mod skills;
 mod tokens;
 
@@ -133,6 +134,9 @@ pub struct Kernel {
     commits: mpsc::UnboundedReceiver<Result<u64>>,
     /// Clients that come back, each waiting until what it asks about is durable up to a ticket.
     returning: VecDeque<(u64, Resume, Reply<Resumed>)>,
+    /// What is to be done with sessions, and those that are to be read again.
+    tasks: VecDeque<sessions::Waiting>,
+    stale: Vec<(u64, SessionId)>,
     /// Why the log takes no more.
     broken: Option<Error>,
     stopping: Vec<Reply<()>>,
@@ -183,6 +187,8 @@ impl Kernel {
             reports,
             commits,
             returning: VecDeque::new(),
+            tasks: VecDeque::new(),
+            stale: Vec::new(),
             broken: None,
             stopping: Vec::new(),
         })
@@ -245,6 +251,8 @@ impl Kernel {
             Event::Output(output) => self.output(&output),
             Event::Actuated(actuated, reply) => self.actuated(actuated, reply),
             Event::Refused(actuation, message) => self.refused(&actuation, message),
+            Event::Received(actuation) => self.received(&actuation),
+            Event::Session(task, reply) => self.session_task(task, reply),
             Event::Read(query, reply) => self.read(query, reply),
             Event::Resume(resume, reply) => self.come_back(resume, reply),
             Event::Model { turn, attempt, piece } => {
@@ -267,6 +275,8 @@ impl Kernel {
             Event::Committed(result) => {
                 self.outbox.committed(result?);
                 self.returned();
+                self.reread()?;
+                self.do_tasks();
                 self.release();
             }
             Event::Stop(reply) => {

@@ -28,6 +28,7 @@ pub mod request;
 pub mod redact;
 pub mod outgoing;
 pub mod context;
+pub mod search;
 pub mod prompt;
 pub mod dispatch;
 pub mod turn;
@@ -36,6 +37,7 @@ pub mod transcript;
 // Layer 2: ports. One vendor each.
 pub mod model;
 pub mod store;
+pub mod sessions;
 pub mod sandbox;
 pub mod warrant;
 pub mod skills;

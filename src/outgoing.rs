@@ -26,6 +26,8 @@ pub enum Outgoing {
     Abort(ActuationId),
     /// Skills changed: what there is now.
     Skills(Shelved),
+    /// Something was done with a session: which, and the types of the events that say what.
+    Session(SessionId, Vec<&'static str>),
 }
 
 /// Where a turn stands.

@@ -10,6 +10,7 @@ mod select;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::context::Context;
 use crate::ids::hex;
 use crate::record::{Attachment, AttachmentKind, Outcome, Status};
 use crate::skill::Origin;
@@ -163,7 +164,7 @@ impl HistoryItem {
 }
 
 /// The messages to send: the system prompt that begins with `opening` and tells of the skills in `catalogue`, as much of
-/// the history as fits, with `said` in the place of the user's last words if a skill put it there, and a repair message
+/// the history as fits, what `context` has of the rest, with `said` in the place of the user's last words if a skill put it there, and a repair message
 /// if the last reply was rejected.
 ///
 /// Neighbours of the same role are joined: chat templates of many models insist on alternation.
@@ -171,6 +172,7 @@ impl HistoryItem {
 pub fn build(
     opening: &str,
     catalogue: &str,
+    context: &Context,
     history: &[HistoryItem],
     said: Option<&str>,
     repair: Option<&str>,
@@ -180,7 +182,11 @@ pub fn build(
     while recent.last().is_some_and(|pick| pick.message.role == Role::Assistant) {
         recent.pop();
     }
-    let recent = recent.into_iter().chain(kept).map(|pick| pick.message);
+    let shown = recent.iter().filter(|pick| matches!(pick.item, HistoryItem::User { .. })).count();
+    let reminder = context
+        .reminder(shown)
+        .map(|text| Message { role: Role::User, text: data("what this session remembers", &text) });
+    let recent = recent.into_iter().chain(kept).map(|pick| pick.message).chain(reminder);
     let mut messages = vec![Message { role: Role::System, text: system(opening, catalogue) }];
     let tail = repair.map(|text| Message { role: Role::User, text: text.to_owned() });
     for message in recent.rev().chain(tail) {

@@ -1,10 +1,15 @@
 //! What clients ask and say, and what they are answered: plain data, no channels and no JSON.
 
+mod sessions;
+
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::ids::{ActuationId, EventId, SessionId, TurnId};
 use crate::record::{Attachment, Decision, Location, Outcome};
 use crate::shell::Step;
+
+pub use sessions::{Change, NewSession, Search, SessionTask};
 
 /// The deepest heading a text may stand under.
 pub const MAX_LEVEL: u32 = 64;
@@ -26,6 +31,8 @@ pub struct ChatMessage {
     pub context: Vec<Attachment>,
     /// Where the session is.
     pub location: Option<Location>,
+    /// The SHA-256 of earlier texts as they stand in the client's buffer, by what stands for them there.
+    pub hashes: BTreeMap<String, String>,
 }
 
 /// The answer to a chat message, given once it is durable.
@@ -41,6 +48,8 @@ pub struct Receipt {
     pub lamport: u64,
     /// Whether the same message had been sent before.
     pub duplicate: bool,
+    /// Of the earlier texts, those that stand in the buffer with other words than they were said.
+    pub edited: Vec<String>,
 }
 
 /// The user's decision about an action.
@@ -144,10 +153,14 @@ pub enum Query {
     Checkpoints(SessionId, Page),
     /// A session's actions, oldest first.
     Actions(SessionId, Page),
-    /// Everything behind a turn.
-    WhyTurn(TurnId),
-    /// Everything behind an action.
-    WhyActuation(ActuationId),
+    /// Messages with these words, and where the last part of the answer ended.
+    Search(Search, Option<String>),
+    /// A session's transcript as Org.
+    Export(SessionId),
+    /// Everything behind a turn; as Org as well, if it is wanted.
+    WhyTurn(TurnId, bool),
+    /// Everything behind an action; as Org as well, if it is wanted.
+    WhyActuation(ActuationId, bool),
     /// The skills, by descending priority: the user's, or those of a session in a directory.
     Skills(Page, Option<PathBuf>),
     /// One skill, by its name; among which, as above.

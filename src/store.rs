@@ -18,6 +18,8 @@ mod lease;
 mod lists;
 pub mod migrations;
 mod recall;
+mod search;
+mod texts;
 mod views;
 mod why;
 mod writer;
@@ -36,6 +38,7 @@ pub use check::Finding;
 pub use copy::{Fork, MAX_COPIED};
 pub use lease::Lease;
 pub use recall::{Actuation, ClientMessage, Turn, UnfinishedTurn};
+pub use texts::Text;
 pub use views::body_hash;
 
 use crate::error::{Error, Result};
@@ -263,6 +266,18 @@ impl Store {
         // Also if it is on disk: it may go with a deleted session before the event that names it is there.
         self.blobs.push((hash.clone(), text.to_owned()));
         hash
+    }
+
+    /// Deletes `session`: its events go, and one that says so takes their place. `reason` is `user` or `retention`.
+    ///
+    /// # Errors
+    /// As [`Store::append`].
+    pub fn delete(&mut self, session: &SessionId, reason: &str) -> Result<Appended> {
+        let events = self.head(session)?.seq;
+        let appended = self.append(session, &Record::SessionDeleted { events, reason: reason.to_owned() })?;
+        // What waited of it is gone, too, for those who ask before it is on disk.
+        self.recent.retain(|recent| recent.session != *session);
+        Ok(appended)
     }
 
     /// Forgets where the chain of `session` ends, to be called when its lease is given up: another process may

@@ -7,6 +7,7 @@
 mod input;
 mod screen;
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
@@ -65,7 +66,7 @@ async fn run(args: &Args) -> Result<u8> {
     let (handle, queue) = Handle::new();
     let (client, messages) = mpsc::channel(256);
     let kernel = tokio::spawn(kernel.run(queue, client));
-    handle.send(Event::Hello { secrets: std::collections::BTreeMap::new(), recover: false, runs: true })?;
+    handle.send(Event::Hello { secrets: BTreeMap::new(), recover: false, runs: true })?;
     let buffer = if args.new { format!("{BUFFER} {}", crate::ids::token()?) } else { BUFFER.to_owned() };
     let mut chat = Chat {
         handle: handle.clone(),
@@ -147,6 +148,7 @@ impl Chat {
                 .directory
                 .to_str()
                 .map(|directory| Location { directory: directory.to_owned(), host: None }),
+            hashes: BTreeMap::new(),
         };
         self.handle.send(Event::Chat(message, answer))?;
         let receipt = receipt.get().await?;
@@ -176,7 +178,8 @@ impl Chat {
                 | Outgoing::Delta(_)
                 | Outgoing::Retract(_)
                 | Outgoing::Abort(_)
-                | Outgoing::Skills(_) => {}
+                | Outgoing::Skills(_)
+                | Outgoing::Session(..) => {}
             }
         }
     }

@@ -179,6 +179,17 @@ impl Kernel {
         Ok(())
     }
 
+    /// The client has received an action. Of a text for its buffer that is recorded.
+    pub(super) fn received(&mut self, actuation: &ActuationId) {
+        let turn = self.actuations.get(actuation).and_then(|id| self.turns.get(id));
+        let Some(turn) = turn.filter(|turn| turn.is_inserting() && turn.actuation() == Some(actuation))
+        else {
+            return;
+        };
+        let session = turn.subject().session.clone();
+        self.record(&session, &Record::MessageDelivered { actuation: actuation.clone() });
+    }
+
     /// A client answered no, or with an error, to an actuation.
     pub(super) fn refused(&mut self, actuation: &ActuationId, message: String) {
         let is_insert = |kernel: &Self| {

@@ -8,11 +8,10 @@ use crate::event::{ChatMessage, Receipt, Reply};
 use crate::ids::{SessionId, TurnId};
 use crate::prompt::{HistoryItem, MESSAGES};
 use crate::record::Record;
+use crate::request::NewSession;
+use crate::sessions;
 use crate::store::body_hash;
 use crate::turn::{Subject, Turn};
-
-/// The longest title, in characters.
-const TITLE: usize = 60;
 
 impl Kernel {
     /// Takes a chat message. The answer leaves once the message is durable.
@@ -49,6 +48,7 @@ impl Kernel {
                     turn: earlier.turn,
                     lamport: earlier.lamport,
                     duplicate: true,
+                    edited: Vec::new(),
                 };
                 return Ok((receipt, None));
             }
@@ -90,7 +90,11 @@ impl Kernel {
             turn: turn.clone(),
             lamport: appended.lamport,
             duplicate: false,
+            edited: sessions::edited(&self.store, &session, &message.hashes)?,
         };
+        if let Some(session) = self.sessions.get_mut(&session) {
+            session.context.learn(&turn, &message.text, &message.context);
+        }
         let said = HistoryItem::User { text: message.text, context: message.context };
         let around = self.surroundings(message.location.as_ref());
         let level = message.level;
@@ -111,19 +115,8 @@ impl Kernel {
                 Err(error) => return Err(error),
             }
         }
-        self.create(buffer, &message.text)
-    }
-
-    fn create(&mut self, buffer: &str, text: &str) -> Result<SessionId> {
-        let id = SessionId::random()?;
-        let lease =
-            self.store.lease(&id)?.ok_or_else(|| Error::internal("a fresh session is already held"))?;
-        let title = text.lines().next().unwrap_or_default().chars().take(TITLE).collect();
-        let record =
-            Record::SessionCreated { user: self.persona.user.clone(), title, buffer: buffer.to_owned() };
-        self.append(&id, &record)?;
-        self.keep(&id, Session::new(buffer.to_owned(), Vec::new(), lease));
-        Ok(id)
+        let new = NewSession { buffer: Some(buffer.to_owned()), ..NewSession::default() };
+        self.create_session(&new, &message.text)
     }
 
     /// Makes a recorded session ours, unless another server holds it, with what a dead one left unfinished.
@@ -131,7 +124,8 @@ impl Kernel {
         if self.sessions.contains_key(id) {
             return Ok(());
         }
-        let buffer = self.store.session(id)?["buffer"].as_str().unwrap_or(CHAT_BUFFER).to_owned();
+        let found = self.store.session(id)?;
+        let buffer = found["buffer"].as_str().unwrap_or(CHAT_BUFFER).to_owned();
         let lease = self.store.lease(id)?.ok_or_else(|| {
             Error::new(Code::Conflict, format!("session {id} is open in another server"))
                 .hint("close it there, or start a new session")
@@ -142,7 +136,9 @@ impl Kernel {
         let waiting = unfinished.iter().find(|turn| !turn.started && turn.resumes.is_none());
         let before = waiting.map_or_else(|| TurnId::from(""), |turn| turn.turn.clone());
         let history = self.store.history(id, &before, MESSAGES as u32)?;
-        self.keep(id, Session::new(buffer, history, lease));
+        let mut session = Session::new(buffer, Vec::new(), lease);
+        session.read(&found, history);
+        self.keep(id, session);
         self.take_over(id, &unfinished)
     }
 }

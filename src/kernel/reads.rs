@@ -1,11 +1,16 @@
 //! Questions about what is recorded, as the store answers them.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
 use crate::event::{Page, Query};
+use crate::ids::SessionId;
+use crate::sessions;
 use crate::skill::Shelf;
 use crate::store::Store;
+use crate::transcript;
+
+use super::sessions::TRANSCRIPT;
 
 /// How many skills a list has if nobody says, and at most.
 const LIMIT: usize = 50;
@@ -20,12 +25,29 @@ pub(super) fn read(store: &Store, shelf: &Shelf, query: &Query) -> Result<Value>
         Query::LastMessages(id, page) => store.last_messages(id, page.limit, page.cursor.as_deref()),
         Query::Checkpoints(id, page) => store.checkpoints(id, page.limit, page.cursor.as_deref()),
         Query::Actions(id, page) => store.actions(id, page.limit, page.cursor.as_deref()),
-        Query::WhyTurn(id) => store.why_turn(id),
-        Query::WhyActuation(id) => store.why_actuation(id),
+        Query::Search(search, cursor) => store.search(search, cursor.as_deref()),
+        Query::Export(id) => export(store, id),
+        Query::WhyTurn(id, org) => store.why_turn(id).map(|why| shown(why, *org)),
+        Query::WhyActuation(id, org) => store.why_actuation(id).map(|why| shown(why, *org)),
         Query::Skills(..) | Query::Skill(..) | Query::Capabilities(..) | Query::Untrusted(..) => {
             skills(shelf, query)
         }
     }
+}
+
+/// A session's transcript: `{sessionId, org}`.
+fn export(store: &Store, id: &SessionId) -> Result<Value> {
+    let org = transcript::write(&sessions::export(store, id)?);
+    if org.len() > TRANSCRIPT {
+        return Err(Error::bad_request("the session is too long for one answer")
+            .hint(format!("write it to a file: org-agent session export {id}")));
+    }
+    Ok(json!({"sessionId": id, "org": org}))
+}
+
+/// What is behind something; as Org as well, if it is wanted.
+fn shown(why: Value, _org: bool) -> Value {
+    why
 }
 
 /// The answer to a question about skills.

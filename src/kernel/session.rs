@@ -2,6 +2,10 @@
 
 use std::collections::VecDeque;
 
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::context::Context;
 use crate::ids::TurnId;
 use crate::prompt::{self, HistoryItem, MESSAGES};
 use crate::record::{Outcome, Status};
@@ -22,13 +26,40 @@ pub(super) struct Session {
     queue: VecDeque<TurnId>,
     /// The turn that runs.
     pub(super) running: Option<TurnId>,
+    /// The user wants no turn to begin.
+    pub(super) paused: bool,
+    /// What is recorded of it is to be read again; until then no turn begins.
+    pub(super) stale: bool,
+    /// What it remembers beyond its history.
+    pub(super) context: Context,
+    /// What its text was imported from, if it was: then it is not certain whose words it has.
+    imported: Option<String>,
     _lease: Lease,
 }
 
 impl Session {
     /// A session with what was said in it so far, oldest first.
     pub(super) fn new(buffer: String, history: Vec<HistoryItem>, lease: Lease) -> Self {
-        Self { buffer, history: history.into(), queue: VecDeque::new(), running: None, _lease: lease }
+        Self {
+            buffer,
+            history: history.into(),
+            queue: VecDeque::new(),
+            running: None,
+            paused: false,
+            stale: false,
+            context: Context::default(),
+            imported: None,
+            _lease: lease,
+        }
+    }
+
+    /// Takes what is recorded: `found` as the store tells of a session, and what was said in it so far.
+    pub(super) fn read(&mut self, found: &Value, history: Vec<HistoryItem>) {
+        self.history = history.into();
+        self.paused = found["status"] == "paused";
+        self.context = Context::deserialize(&found["context"]).unwrap_or_default();
+        self.imported = found["imported"].as_str().map(str::to_owned);
+        self.stale = false;
     }
 
     /// Keeps `item` for the prompts to come; what is too old or too much for any prompt goes, but never the last words
@@ -48,6 +79,12 @@ impl Session {
         }
         let kept = prompt::keep(left_out, self.history.make_contiguous());
         kept.into_iter().rev().for_each(|item| self.history.push_front(item));
+    }
+
+    /// What it has that may be anybody's words, in a few words: the transcript that it was imported from.
+    pub(super) fn imported(&self) -> Option<String> {
+        let name = self.imported.as_deref()?;
+        Some(format!("the imported transcript {:?}", &name[..name.floor_char_boundary(60)]))
     }
 
     /// Whether it has nothing to do.
@@ -104,7 +141,7 @@ impl Session {
 
     /// The next turn, if none runs; it runs from now on.
     pub(super) fn next(&mut self) -> Option<TurnId> {
-        if self.running.is_some() {
+        if self.running.is_some() || self.paused || self.stale {
             return None;
         }
         self.running = self.queue.pop_front();

@@ -153,9 +153,10 @@ impl Kernel {
     pub(super) fn dispatch(&mut self, id: &TurnId) {
         let Some(turn) = self.turns.get_mut(id) else { return };
         let Some(session) = self.sessions.get_mut(&turn.subject().session) else { return };
+        let imported = session.imported();
         let history = session.history();
         // Whatever comes of the skills: what the model may be shown, they are shown.
-        turn.prompted(history.iter().rev().find_map(HistoryItem::foreign));
+        turn.prompted(history.iter().rev().find_map(HistoryItem::foreign).or(imported));
         let subject = turn.subject();
         let (session, date) = (subject.session.as_str(), today());
         let event = dispatch::event(&subject.said, history, &subject.buffer, session, Some(&date));
@@ -335,14 +336,15 @@ impl Kernel {
     pub(super) fn prompt_of(&mut self, id: &TurnId, repair: Option<&str>) -> Option<Vec<Message>> {
         let catalogue = self.shelf_of(id).catalogue();
         let turn = self.turns.get_mut(id)?;
-        let history =
-            self.sessions.get_mut(&turn.subject().session).map(super::Session::history).unwrap_or_default();
+        let session = self.sessions.get_mut(&turn.subject().session)?;
+        let (context, imported) = (session.context.clone(), session.imported());
+        let history = session.history();
         let lead = turn.lead();
         let opening =
             lead.and_then(|lead| lead.system.clone()).unwrap_or_else(|| prompt::introduction(&self.persona));
         let said = lead.map(|lead| lead.prompt.as_str());
-        let messages = prompt::build(&opening, &catalogue, history, said, repair);
-        let foreign = history.iter().rev().find_map(HistoryItem::foreign);
+        let messages = prompt::build(&opening, &catalogue, &context, history, said, repair);
+        let foreign = history.iter().rev().find_map(HistoryItem::foreign).or(imported);
         turn.prompted(foreign);
         Some(messages)
     }

@@ -17,8 +17,9 @@ use tower_lsp_server::{LanguageServer, LspService};
 use super::wire::convert::{self, Introduction};
 use super::wire::{self, Announcement};
 use crate::error::Result;
-use crate::event::{Event, Query, Reply, reply};
+use crate::event::{Event, Query, Reply, SessionTask, reply};
 use crate::kernel::Handle;
+use crate::request::Change;
 
 /// The method that every unknown one is turned into, so that the life cycle's rules hold for it as well.
 pub const UNKNOWN: &str = "orgAgent/unknown";
@@ -62,6 +63,22 @@ pub fn service(kernel: Handle, client: Arc<Client>) -> LspService<Backend> {
         .custom_method(wire::MESSAGES, Backend::messages)
         .custom_method(wire::ACTIONS, Backend::actions)
         .custom_method(wire::RESUME, Backend::resume)
+        .custom_method(wire::CREATE, Backend::create)
+        .custom_method(wire::RENAME, Backend::rename)
+        .custom_method(wire::ARCHIVE, Backend::archive)
+        .custom_method(wire::LABEL, Backend::label)
+        .custom_method(wire::PAUSE, Backend::pause)
+        .custom_method(wire::COMPLETE, Backend::complete)
+        .custom_method(wire::CONTEXT, Backend::context)
+        .custom_method(wire::CHECKPOINT, Backend::checkpoint)
+        .custom_method(wire::CHECKPOINTS, Backend::checkpoints)
+        .custom_method(wire::RESTORE, Backend::restore)
+        .custom_method(wire::READ, Backend::seen)
+        .custom_method(wire::DELETE, Backend::delete)
+        .custom_method(wire::FORK, Backend::fork)
+        .custom_method(wire::SEARCH, Backend::search)
+        .custom_method(wire::EXPORT, Backend::export)
+        .custom_method(wire::IMPORT, Backend::import)
         .custom_method(wire::SKILLS, Backend::skills)
         .custom_method(wire::SKILL, Backend::skill)
         .custom_method(wire::RELOAD, Backend::reload)
@@ -151,15 +168,81 @@ impl Backend {
     }
 
     async fn messages(&self, params: Params) -> RpcResult<Value> {
-        self.view(&params, |params: wire::ItemsParams| {
-            params.from_wire().map(|(session, page)| Query::Messages(session, page))
-        })
-        .await
+        self.view(&params, wire::MessagesParams::from_wire).await
     }
 
     async fn actions(&self, params: Params) -> RpcResult<Value> {
         self.view(&params, |params: wire::ItemsParams| {
             params.from_wire().map(|(session, page)| Query::Actions(session, page))
+        })
+        .await
+    }
+
+    async fn create(&self, params: Params) -> RpcResult<Value> {
+        self.task(&params, wire::CreateParams::from_wire).await
+    }
+
+    async fn rename(&self, params: Params) -> RpcResult<Value> {
+        self.task(&params, wire::RenameParams::from_wire).await
+    }
+
+    async fn archive(&self, params: Params) -> RpcResult<Value> {
+        self.task(&params, wire::ArchiveParams::from_wire).await
+    }
+
+    async fn label(&self, params: Params) -> RpcResult<Value> {
+        self.task(&params, wire::LabelParams::from_wire).await
+    }
+
+    async fn pause(&self, params: Params) -> RpcResult<Value> {
+        self.task(&params, wire::PauseParams::from_wire).await
+    }
+
+    async fn context(&self, params: Params) -> RpcResult<Value> {
+        self.task(&params, wire::ContextParams::from_wire).await
+    }
+
+    async fn seen(&self, params: Params) -> RpcResult<Value> {
+        self.task(&params, wire::ReadParams::from_wire).await
+    }
+
+    async fn fork(&self, params: Params) -> RpcResult<Value> {
+        self.task(&params, wire::ForkParams::from_wire).await
+    }
+
+    async fn import(&self, params: Params) -> RpcResult<Value> {
+        self.task(&params, wire::ImportParams::from_wire).await
+    }
+
+    async fn complete(&self, params: Params) -> RpcResult<Value> {
+        self.task(&params, |params: wire::GetParams| wire::change(params.session_id, Change::Complete)).await
+    }
+
+    async fn checkpoint(&self, params: Params) -> RpcResult<Value> {
+        let task = |it: wire::CheckpointParams| wire::change(it.session_id, Change::Checkpoint(it.name));
+        self.task(&params, task).await
+    }
+
+    async fn restore(&self, params: Params) -> RpcResult<Value> {
+        let task = |it: wire::CheckpointParams| wire::change(it.session_id, Change::Restore(it.name));
+        self.task(&params, task).await
+    }
+
+    async fn delete(&self, params: Params) -> RpcResult<Value> {
+        self.task(&params, |params: wire::GetParams| params.session().map(SessionTask::Delete)).await
+    }
+
+    async fn search(&self, params: Params) -> RpcResult<Value> {
+        self.view(&params, wire::SearchParams::from_wire).await
+    }
+
+    async fn export(&self, params: Params) -> RpcResult<Value> {
+        self.view(&params, |params: wire::GetParams| params.session().map(Query::Export)).await
+    }
+
+    async fn checkpoints(&self, params: Params) -> RpcResult<Value> {
+        self.view(&params, |params: wire::ItemsParams| {
+            params.from_wire().map(|(session, page)| Query::Checkpoints(session, page))
         })
         .await
     }
@@ -215,6 +298,15 @@ impl Backend {
     ) -> RpcResult<Value> {
         let query = convert::read::<P>(&params.0).and_then(from_wire)?;
         self.ask(|reply| Event::Read(query, reply)).await
+    }
+
+    async fn task<P: DeserializeOwned>(
+        &self,
+        params: &Params,
+        from_wire: impl FnOnce(P) -> Result<SessionTask>,
+    ) -> RpcResult<Value> {
+        let task = convert::read::<P>(&params.0).and_then(from_wire)?;
+        self.ask(|reply| Event::Session(task, reply)).await
     }
 
     /// Enqueues at once, then waits.

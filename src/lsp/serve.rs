@@ -282,12 +282,19 @@ impl Session {
                     Ok(result) => wire::ActuateResult::from_wire(result),
                     Err(message) => Some(message.clone()),
                 };
-                if let Some(message) = refusal {
-                    self.refuse(actuation, message.chars().take(1000).collect());
+                match refusal {
+                    Some(message) => self.refuse(actuation, message.chars().take(1000).collect()),
+                    None => self.received(actuation),
                 }
             }
             Some(Question::Abort(_)) => {}
             None => tracing::warn!(%id, "an answer to nothing that was asked"),
+        }
+    }
+
+    fn received(&self, actuation: ActuationId) {
+        if let Err(error) = self.kernel.send(Event::Received(actuation)) {
+            tracing::warn!(%error, "the kernel could not be told of a receipt");
         }
     }
 
@@ -319,6 +326,10 @@ impl Session {
             Outgoing::Skills(Shelved { project, shelf }) => {
                 let params = wire::ShelfParams::to_wire(project.as_deref(), &shelf);
                 rpc::write_call(out, None, wire::SKILLS_CHANGED, &params);
+            }
+            Outgoing::Session(session, changes) => {
+                let params = wire::SessionsChangedParams::to_wire(&session, &changes);
+                rpc::write_call(out, None, wire::SESSIONS_CHANGED, &params);
             }
             Outgoing::Abort(actuation) => {
                 let id = self.questions.ask(Question::Abort(actuation.clone()), Instant::now());

@@ -4,6 +4,7 @@
 //! Unknown members are ignored, so that a newer client can talk to an older server.
 
 pub mod convert;
+mod sessions;
 mod skills;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,13 @@ use serde_json::Value;
 use crate::outgoing::State;
 use crate::record::{Attachment, Decision};
 
+pub use sessions::{
+    ACTIONS, ARCHIVE, ArchiveParams, CHECKPOINT, CHECKPOINTS, COMPLETE, CONTEXT, CREATE, CheckpointParams,
+    ContextParams, CreateParams, DELETE, EXPORT, FORK, ForkParams, GET, GetParams, IMPORT, ImportParams,
+    ItemsParams, LABEL, LIST, LabelParams, ListParams, MESSAGES, MessagesParams, PAUSE, PauseParams, READ,
+    RENAME, RESTORE, ReadParams, RenameParams, SEARCH, SESSIONS_CHANGED, SearchParams, SessionsChangedParams,
+    change,
+};
 pub use skills::{
     CAPABILITIES, CapabilitiesParams, RELOAD, ReloadParams, SKILL, SKILLS, SKILLS_CHANGED, ShelfParams,
     SkillParams, SkillsParams, TRUST, TrustParams, UNTRUSTED, UntrustedParams,
@@ -23,7 +31,7 @@ pub use skills::{
 pub const VERSION: u64 = 1;
 
 /// Requests and notifications from the client, as announced in `initialize`.
-pub const METHODS: [&str; 17] = [
+pub const METHODS: [&str; 33] = [
     EVENT,
     CANCEL,
     DECIDE,
@@ -35,6 +43,22 @@ pub const METHODS: [&str; 17] = [
     MESSAGES,
     ACTIONS,
     RESUME,
+    CREATE,
+    RENAME,
+    ARCHIVE,
+    LABEL,
+    PAUSE,
+    COMPLETE,
+    CONTEXT,
+    CHECKPOINT,
+    CHECKPOINTS,
+    RESTORE,
+    READ,
+    DELETE,
+    FORK,
+    SEARCH,
+    EXPORT,
+    IMPORT,
     SKILLS,
     SKILL,
     RELOAD,
@@ -55,14 +79,6 @@ pub const OUTPUT: &str = "orgAgent/output";
 pub const ACTUATED: &str = "orgAgent/actuated";
 /// Everything behind a turn or an action: request.
 pub const WHY: &str = "orgAgent/why";
-/// The sessions: request.
-pub const LIST: &str = "orgAgent/sessions/list";
-/// One session: request.
-pub const GET: &str = "orgAgent/sessions/get";
-/// A session's messages: request.
-pub const MESSAGES: &str = "orgAgent/sessions/messages";
-/// A session's actions: request.
-pub const ACTIONS: &str = "orgAgent/sessions/actions";
 /// What a client that comes back lacks: request.
 pub const RESUME: &str = "orgAgent/sessions/resume";
 
@@ -128,7 +144,8 @@ pub struct EventParams {
     /// The client's name for the machine that the session is on, 1 to 1,024 bytes; absent if it is this one. There
     /// every command is asked, run by the client, and not confined; without `directory`, in the home directory.
     pub host: Option<String>,
-    /// The SHA-256 of the texts of earlier turns as they stand in the buffer, by turn. Not used yet.
+    /// The SHA-256 in hexadecimal of earlier texts as they stand in the buffer, by what stands for them there: their
+    /// `OA_EVENT` or `OA_ACT`. At most 10,000.
     pub turn_hashes: Option<BTreeMap<String, String>>,
 }
 
@@ -146,6 +163,10 @@ pub struct EventResult {
     pub lamport: u64,
     /// Whether the same message had been sent before.
     pub duplicate: bool,
+    /// Of the texts in `turnHashes`, those that were said with other words. The model is shown what was said;
+    /// `orgAgent/sessions/fork` makes a session of what the buffer shows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub edited: Vec<String>,
 }
 
 /// [`CANCEL`].
@@ -299,46 +320,8 @@ pub struct WhyParams {
     pub turn_id: Option<String>,
     /// Or which action.
     pub actuation_id: Option<String>,
-}
-
-/// [`LIST`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ListParams {
-    /// Only sessions of this status.
-    pub status: Option<String>,
-    /// Only sessions of this buffer.
-    pub buffer: Option<String>,
-    /// Only sessions that are archived, or that are not.
-    pub archived: Option<bool>,
-    /// Only sessions of this group.
-    pub group: Option<String>,
-    /// Only sessions with this tag.
-    pub tag: Option<String>,
-    /// The most items.
-    pub limit: Option<u32>,
-    /// `nextCursor` of the part before.
-    pub cursor: Option<String>,
-}
-
-/// [`GET`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct GetParams {
-    /// Which session.
-    pub session_id: String,
-}
-
-/// [`MESSAGES`] and [`ACTIONS`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ItemsParams {
-    /// Which session.
-    pub session_id: String,
-    /// The most items.
-    pub limit: Option<u32>,
-    /// `nextCursor` of the part before.
-    pub cursor: Option<String>,
+    /// `org`: the answer has it as Org text as well, in `org`.
+    pub format: Option<String>,
 }
 
 /// [`RESUME`].

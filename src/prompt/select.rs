@@ -15,7 +15,7 @@ const RESERVE: usize = 1_000;
 
 /// An item that a prompt shows.
 pub(super) struct Pick<'h> {
-    item: &'h HistoryItem,
+    pub item: &'h HistoryItem,
     pub message: Message,
     /// Whether all of it is shown.
     whole: bool,

@@ -62,8 +62,9 @@ impl Store {
             copies.push((event.id, record));
         }
         if let Some(mark) = copier.edits.keys().next() {
-            return Err(Error::bad_request(format!("no message {mark} is copied"))
-                .hint("edits name messages by their OA_EVENT or OA_ACT, up to the message where the fork ends"));
+            return Err(Error::bad_request(format!("no message {mark} is copied")).hint(
+                "edits name messages by their OA_EVENT or OA_ACT, up to the message where the fork ends",
+            ));
         }
         if let Some(end) = cut.as_ref().and_then(|cut| self.loose_end(cut, &copies, &copier)) {
             copies.extend(end.into_iter().map(|record| (EventId(String::new()), record)));
@@ -74,9 +75,12 @@ impl Store {
             events: copies.len() as u64,
             edited: copier.edited,
         };
-        let mut records = first.to_vec().into_iter().chain([forked]).map(|record| (None, record)).chain(
-            copies.into_iter().map(|(was, record)| (Some(was), record)),
-        );
+        let mut records = first
+            .to_vec()
+            .into_iter()
+            .chain([forked])
+            .map(|record| (None, record))
+            .chain(copies.into_iter().map(|(was, record)| (Some(was), record)));
         // A resumed turn names its message, and what that is called here is known only once it is appended.
         let mut last: Option<EventId> = None;
         let mut now: HashMap<EventId, EventId> = HashMap::new();

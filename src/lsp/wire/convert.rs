@@ -14,19 +14,16 @@ use serde_json::value::RawValue;
 use super::{
     AbortParams, ActuateParams, ActuateResult, ActuatedParams, ActuatedResult, ActuatedStatus, Announcement,
     CHAT_MESSAGE, CancelParams, CancelResult, Choice, DecideParams, DecideResult, DeltaParams, EventParams,
-    EventResult, GetParams, InterruptedTurn, ItemsParams, ListParams, METHODS, Offer, OutputParams,
-    ResumeParams, ResumeResult, ResumedTurn, RetractParams, Stream, TurnParams, TurnStateName, VERSION,
-    WhyParams,
+    EventResult, InterruptedTurn, METHODS, Offer, OutputParams, ResumeParams, ResumeResult, ResumedTurn,
+    RetractParams, Stream, TurnParams, TurnStateName, VERSION, WhyParams,
 };
 use crate::action::MAX_REPLY;
 use crate::error::{Error, Result};
-use crate::event::{
-    self, Actuated, ChatMessage, Decide, Decided, Output, Page, Query, Receipt, Resume, Resumed,
-};
+use crate::event::{self, Actuated, ChatMessage, Decide, Decided, Output, Query, Receipt, Resume, Resumed};
 use crate::ids::{ActuationId, SessionId, TurnId};
 use crate::outgoing::{Delta, Outgoing, Retract, TurnState};
 use crate::record::{Location, Outcome, Status};
-use crate::request::{MAX_LEVEL, Sessions};
+use crate::request::MAX_LEVEL;
 use crate::skill::Shelved;
 
 const KIB: usize = 1024;
@@ -34,14 +31,16 @@ const MIB: usize = 1024 * KIB;
 /// The longest identifier.
 const MAX_ID: usize = 256;
 /// The longest name of a buffer or an attachment.
-const MAX_NAME: usize = KIB;
+pub(super) const MAX_NAME: usize = KIB;
 /// The longest text of a message, an attachment, or a command's output.
-const MAX_TEXT: usize = MIB;
+pub(super) const MAX_TEXT: usize = MIB;
 /// The longest message about an action.
 const MAX_REMARK: usize = 64 * KIB;
 const MAX_CONTEXT_ITEMS: usize = 32;
 const MAX_CONTEXT: usize = 4 * MIB;
 const MAX_MODE: usize = 100;
+/// The most hashes of earlier texts.
+const MAX_HASHES: usize = 10_000;
 /// The most identifiers in one list.
 const MAX_LIST: usize = 100_000;
 
@@ -212,6 +211,7 @@ impl EventParams {
             level,
             context,
             location: location(self.directory, self.host)?,
+            hashes: hashes(self.turn_hashes)?,
         })
     }
 }
@@ -226,6 +226,7 @@ impl EventResult {
             turn_id: receipt.turn.0,
             lamport: receipt.lamport,
             duplicate: receipt.duplicate,
+            edited: receipt.edited,
         }
     }
 }
@@ -355,46 +356,18 @@ impl WhyParams {
     /// # Errors
     /// `bad_request` unless there is exactly one of the two.
     pub fn from_wire(self) -> Result<Query> {
+        let org = match self.format.as_deref() {
+            None | Some("json") => false,
+            Some("org") => true,
+            Some(_) => return Err(Error::bad_request("format: json or org")),
+        };
         match (self.turn_id, self.actuation_id) {
-            (Some(turn), None) => identifier("turnId", turn).map(|id| Query::WhyTurn(TurnId(id))),
+            (Some(turn), None) => identifier("turnId", turn).map(|id| Query::WhyTurn(TurnId(id), org)),
             (None, Some(action)) => {
-                identifier("actuationId", action).map(|id| Query::WhyActuation(ActuationId(id)))
+                identifier("actuationId", action).map(|id| Query::WhyActuation(ActuationId(id), org))
             }
             _ => Err(Error::bad_request("give turnId or actuationId, one of the two")),
         }
-    }
-}
-
-impl ListParams {
-    /// The question.
-    ///
-    /// # Errors
-    /// None; the signature is that of all others.
-    pub fn from_wire(self) -> Result<Query> {
-        let page = Page { limit: self.limit, cursor: self.cursor };
-        let Self { status, buffer, archived, group, tag, .. } = self;
-        Ok(Query::Sessions { which: Sessions { status, buffer, archived, group, tag }, page })
-    }
-}
-
-impl GetParams {
-    /// The question.
-    ///
-    /// # Errors
-    /// `bad_request` if it is no identifier.
-    pub fn from_wire(self) -> Result<Query> {
-        identifier("sessionId", self.session_id).map(|id| Query::Session(SessionId(id)))
-    }
-}
-
-impl ItemsParams {
-    /// Which session, and which part of its list.
-    ///
-    /// # Errors
-    /// `bad_request` if it is no identifier.
-    pub fn from_wire(self) -> Result<(SessionId, Page)> {
-        let page = Page { limit: self.limit, cursor: self.cursor };
-        identifier("sessionId", self.session_id).map(|id| (SessionId(id), page))
     }
 }
 
@@ -447,6 +420,10 @@ pub fn outgoing(message: &Outgoing) -> serde_json::Result<(&'static str, Value)>
         Outgoing::Skills(Shelved { project, shelf }) => {
             let params = super::ShelfParams::to_wire(project.as_deref(), &shelf);
             (super::SKILLS_CHANGED, serde_json::to_value(params)?)
+        }
+        Outgoing::Session(session, changes) => {
+            let params = super::SessionsChangedParams::to_wire(&session, &changes);
+            (super::SESSIONS_CHANGED, serde_json::to_value(params)?)
         }
         Outgoing::Abort(actuation) => (super::ABORT, serde_json::to_value(AbortParams::to_wire(actuation))?),
     })
@@ -515,7 +492,20 @@ fn location(directory: Option<String>, host: Option<String>) -> Result<Option<Lo
     Ok(Some(Location { directory, host }))
 }
 
-fn within(field: &str, text: &str, least: usize, most: usize) -> Result<()> {
+fn hashes(hashes: Option<BTreeMap<String, String>>) -> Result<BTreeMap<String, String>> {
+    let hashes = hashes.unwrap_or_default();
+    if hashes.len() > MAX_HASHES {
+        return Err(Error::bad_request(format!("turnHashes: more than {MAX_HASHES}")));
+    }
+    for (mark, hash) in &hashes {
+        if mark.len() > MAX_ID || hash.len() != 64 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(Error::bad_request("turnHashes: each is an identifier and 64 hexadecimal digits"));
+        }
+    }
+    Ok(hashes)
+}
+
+pub(super) fn within(field: &str, text: &str, least: usize, most: usize) -> Result<()> {
     match text.len() {
         length if length < least => Err(Error::bad_request(format!("{field}: must not be empty"))),
         length if length > most => Err(Error::bad_request(format!("{field}: more than {most} bytes"))),
@@ -525,7 +515,7 @@ fn within(field: &str, text: &str, least: usize, most: usize) -> Result<()> {
     }
 }
 
-fn identifier(field: &str, id: String) -> Result<String> {
+pub(super) fn identifier(field: &str, id: String) -> Result<String> {
     within(field, &id, 1, MAX_ID).map(|()| id)
 }
 

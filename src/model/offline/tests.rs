@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::action::{Action, CHAT_BUFFER, Kind};
+use crate::context::Context;
 use crate::prompt::{HistoryItem, Persona, build, introduction};
 use crate::record::{Attachment, AttachmentKind, Outcome, Status};
 use crate::sexp::recogniser::Recogniser;
@@ -27,6 +28,7 @@ fn ask(history: &[HistoryItem]) -> Action {
     let reply = Offline::new(&persona.user, &persona.assistant).reply(build(
         &introduction(&persona),
         "",
+        &Context::default(),
         history,
         None,
         None,

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{Fold, body_hash, int, text_of};
 use crate::ids::{ActuationId, TurnId};
 use crate::record::{Attachment, MessageRef};
+use crate::search::indexed;
 
 impl Fold<'_> {
     pub(super) fn sent(
@@ -159,13 +160,19 @@ impl Fold<'_> {
 
 /// Makes the words of listed messages for which `condition` holds anew.
 pub(super) fn index(db: &Connection, condition: &str, params: impl Params) -> rusqlite::Result<()> {
-    db.prepare_cached(&format!(
-        "INSERT OR REPLACE INTO message_words (rowid, content, facets)
-         SELECT m.position, m.content, 'role' || m.role || ' session' || lower(hex(m.session))
+    let mut find = db.prepare_cached(&format!(
+        "SELECT m.position, m.content, 'role' || m.role || ' session' || lower(hex(m.session))
              || coalesce(' skill' || lower(hex(t.skill)), '')
          FROM chat_messages m LEFT JOIN turns t ON t.id = m.turn
          WHERE m.listed = 1 AND m.undone = 0 AND {condition}"
-    ))?
-    .execute(params)?;
+    ))?;
+    let mut rows = find.query(params)?;
+    let mut insert = db.prepare_cached(
+        "INSERT OR REPLACE INTO message_words (rowid, content, facets) VALUES (?1, ?2, ?3)",
+    )?;
+    while let Some(row) = rows.next()? {
+        let content: String = row.get(1)?;
+        insert.execute(params![row.get::<_, i64>(0)?, indexed(&content), row.get::<_, String>(2)?])?;
+    }
     Ok(())
 }

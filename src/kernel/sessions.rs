@@ -1,0 +1,221 @@
+//! What clients want done with sessions, once what was said before is on disk: it is done to what is recorded.
+
+use serde_json::{Value, json};
+
+use super::Kernel;
+use super::session::Session;
+use crate::action::CHAT_BUFFER;
+use crate::error::{Code, Error, Result};
+use crate::event::Reply;
+use crate::ids::SessionId;
+use crate::outgoing::Outgoing;
+use crate::prompt::MESSAGES;
+use crate::record::Record;
+use crate::request::{Change, NewSession, SessionTask};
+use crate::sessions;
+use crate::store::{Appended, Fork, Lease, Store};
+use crate::transcript;
+
+/// How much of a transcript is handed to a client in one answer, in bytes.
+pub(super) const TRANSCRIPT: usize = 16 << 20;
+
+/// A task that waits until what was said before it is on disk.
+pub(super) type Waiting = (u64, SessionTask, Reply<Value>);
+
+impl Kernel {
+    /// Takes a task; it is done when its turn comes.
+    pub(super) fn session_task(&mut self, task: SessionTask, reply: Reply<Value>) {
+        self.tasks.push_back((self.ticket, task, reply));
+        self.do_tasks();
+    }
+
+    /// Does the tasks whose turn has come.
+    pub(super) fn do_tasks(&mut self) {
+        while self.tasks.front().is_some_and(|(ticket, ..)| self.outbox.is_durable(*ticket)) {
+            let Some((_, task, reply)) = self.tasks.pop_front() else { return };
+            match self.done(task) {
+                Ok(answer) => self.outbox.answer(self.ticket, move |store| {
+                    reply.send(store.and_then(answer));
+                }),
+                Err(error) => self.answer(reply, Err(error)),
+            }
+            for (ticket, ..) in &mut self.tasks {
+                *ticket = self.ticket;
+            }
+        }
+    }
+
+    /// Does one task. The answer is made of what is on disk by then.
+    fn done(&mut self, task: SessionTask) -> Result<Box<dyn FnOnce(&Store) -> Result<Value> + Send>> {
+        match task {
+            SessionTask::Create(new) => {
+                let id = self.create_session(&new, "")?;
+                Ok(Box::new(move |store| store.session(&id)))
+            }
+            SessionTask::Change(id, change) => {
+                self.change(&id, &change)?;
+                Ok(Box::new(move |store| store.session(&id)))
+            }
+            SessionTask::Delete(id) => {
+                self.hold(&id)?;
+                self.resting(&id)?;
+                // What is deleted is handed over first: whoever asked may have meant another one.
+                let org = transcript::write(&sessions::export(&self.store, &id)?);
+                if org.len() > TRANSCRIPT {
+                    return Err(Error::bad_request(
+                        "the session is too long to be handed over before it goes",
+                    )
+                    .hint("org-agent session export ID, then org-agent session delete ID"));
+                }
+                let appended = self.store.delete(&id, "user")?;
+                self.ticket = appended.ticket;
+                self.sessions.remove(&id);
+                self.used.retain(|used| *used != id);
+                self.tell_session(&id, &[Record::SessionDeleted { events: 0, reason: String::new() }]);
+                Ok(Box::new(move |_| Ok(json!({"deleted": true, "sessionId": id, "org": org}))))
+            }
+            SessionTask::Fork { session, at, edits, new } => {
+                let id = self.fork(&session, &Fork { at, edits }, &new)?;
+                Ok(Box::new(move |store| store.session(&id)))
+            }
+            SessionTask::Import { org, name, buffer } => {
+                let user = self.persona.user.clone();
+                let found = sessions::import(&self.store, &user, &org, &name, buffer.as_deref())?;
+                let mut ids = Vec::new();
+                for imported in found {
+                    let lease = self.fresh_lease(&imported.session)?;
+                    let appended = self.store.append_all(&imported.session, &imported.records)?;
+                    self.appended(&appended);
+                    self.tell_session(&imported.session, &imported.records[..1]);
+                    let buffer = buffer.as_deref().unwrap_or(CHAT_BUFFER);
+                    self.keep_unread(&imported.session, Session::new(buffer.to_owned(), Vec::new(), lease));
+                    ids.push(imported.session);
+                }
+                Ok(Box::new(move |store| {
+                    let items: Result<Vec<Value>> = ids.iter().map(|id| store.session(id)).collect();
+                    Ok(json!({"items": items?}))
+                }))
+            }
+        }
+    }
+
+    /// Makes an empty session and holds it.
+    pub(super) fn create_session(&mut self, new: &NewSession, text: &str) -> Result<SessionId> {
+        let id = SessionId::random()?;
+        let lease = self.fresh_lease(&id)?;
+        let records = sessions::created(&self.persona.user, new, text)?;
+        let appended = self.store.append_all(&id, &records)?;
+        self.appended(&appended);
+        self.tell_session(&id, &records);
+        let buffer = new.buffer.clone().unwrap_or_else(|| CHAT_BUFFER.to_owned());
+        self.keep(&id, Session::new(buffer, Vec::new(), lease));
+        Ok(id)
+    }
+
+    fn change(&mut self, id: &SessionId, change: &Change) -> Result<()> {
+        self.hold(id)?;
+        if matches!(change, Change::Restore(_)) {
+            self.resting(id)?;
+        }
+        let records = sessions::changed(&self.store, id, change)?;
+        if records.is_empty() {
+            return Ok(());
+        }
+        let appended = self.store.append_all(id, &records)?;
+        self.appended(&appended);
+        self.tell_session(id, &records);
+        let Some(session) = self.sessions.get_mut(id) else { return Ok(()) };
+        match change {
+            Change::Pause(paused) => {
+                session.paused = *paused;
+                if !paused {
+                    self.start_next(id);
+                }
+            }
+            Change::Context(values) => session.context.values = values.clone(),
+            Change::Restore(_) => {
+                // What it says now is read once it is on disk; until then nothing begins.
+                session.stale = true;
+                self.stale.push((self.ticket, id.clone()));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Reads sessions of which something is on disk now that this server does not know: they were taken back to a
+    /// checkpoint, copied or imported.
+    pub(super) fn reread(&mut self) -> Result<()> {
+        let ready: Vec<SessionId> = self
+            .stale
+            .extract_if(.., |(ticket, _)| self.outbox.is_durable(*ticket))
+            .map(|(_, id)| id)
+            .collect();
+        for id in ready {
+            let history = self.store.history(&id, &"".into(), MESSAGES as u32)?;
+            let found = self.store.session(&id)?;
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.read(&found, history);
+            }
+            self.start_next(&id);
+        }
+        Ok(())
+    }
+
+    fn fork(&mut self, from: &SessionId, fork: &Fork, new: &NewSession) -> Result<SessionId> {
+        let found = self.store.session(from)?;
+        let word = |key: &str| found[key].as_str().map(str::to_owned);
+        let new = NewSession {
+            buffer: new.buffer.clone().or_else(|| word("buffer")),
+            title: new.title.clone().or_else(|| word("title")),
+            group: new.group.clone().or_else(|| word("group")),
+            tags: new.tags.clone(),
+        };
+        let id = SessionId::random()?;
+        let lease = self.fresh_lease(&id)?;
+        let first = sessions::created(&self.persona.user, &new, "")?;
+        let appended = self.store.fork(from, fork, &id, &first)?;
+        self.appended(&appended);
+        self.tell_session(&id, &first);
+        let buffer = new.buffer.unwrap_or_else(|| CHAT_BUFFER.to_owned());
+        self.keep_unread(&id, Session::new(buffer, Vec::new(), lease));
+        Ok(id)
+    }
+
+    fn fresh_lease(&self, id: &SessionId) -> Result<Lease> {
+        self.store.lease(id)?.ok_or_else(|| {
+            Error::new(Code::Conflict, format!("session {id} is open in another server"))
+                .hint("close it there")
+        })
+    }
+
+    /// Takes in a session whose records were appended a moment ago.
+    fn keep_unread(&mut self, id: &SessionId, mut session: Session) {
+        session.stale = true;
+        self.stale.push((self.ticket, id.clone()));
+        self.keep(id, session);
+    }
+
+    /// That no turn of a session that is ours is under way or waits.
+    fn resting(&self, id: &SessionId) -> Result<()> {
+        match self.sessions.get(id) {
+            Some(session) if !session.is_idle() => {
+                Err(Error::new(Code::Conflict, format!("a turn of session {id} is under way"))
+                    .hint("wait for its end, or cancel it"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn appended(&mut self, appended: &[Appended]) {
+        if let Some(last) = appended.last() {
+            self.ticket = last.ticket;
+        }
+    }
+
+    /// Tells the client what became of a session.
+    fn tell_session(&mut self, id: &SessionId, records: &[Record]) {
+        let changes = records.iter().map(Record::kind).collect();
+        self.outbox.send(self.ticket, Outgoing::Session(id.clone(), changes));
+    }
+}

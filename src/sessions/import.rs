@@ -1,0 +1,150 @@
+//! A transcript as a session of its own.
+//!
+//! What was imported may be anybody's words: the session says so, and no command in it runs unasked. What stands for a
+//! message in the file stands for it here, so that the export of an import is the same text again. A session that is not
+//! here keeps its identifier; of one that is, a copy is made.
+
+use sha2::{Digest, Sha256};
+
+use super::line;
+use crate::action::{Action, CHAT_BUFFER, MAX_REPLY};
+use crate::error::{Error, Result};
+use crate::ids::{ActuationId, SessionId, TurnId, hex};
+use crate::record::{Approved, Decider, Decision, EndState, Outcome, Record};
+use crate::sexp::printer;
+use crate::store::{MAX_COPIED, Store};
+use crate::transcript::{self, Said, Transcript};
+
+/// The longest identifier that is taken from a file, in bytes.
+const MAX_ID: usize = 256;
+
+/// The longest message of a user, in bytes.
+const MAX_TEXT: usize = 1 << 20;
+
+/// A session that a transcript becomes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Imported {
+    /// Its identifier.
+    pub session: SessionId,
+    /// What makes it.
+    pub records: Vec<Record>,
+}
+
+/// The sessions that `text`, read from what the user calls `name`, becomes.
+///
+/// # Errors
+/// `bad_request` with the line of what cannot be read, or if there is too much.
+pub fn import(
+    store: &Store,
+    user: &str,
+    text: &str,
+    name: &str,
+    buffer: Option<&str>,
+) -> Result<Vec<Imported>> {
+    let found = transcript::parse_all(text).map_err(|problem| {
+        Error::bad_request(format!("line {} of {name}: {}", problem.line, problem.message)).hint(problem.hint)
+    })?;
+    if found.is_empty() {
+        return Err(Error::bad_request(format!("there is no session in {name}"))
+            .hint("a session has prompts under `* USER` and replies under `** ASSISTANT`"));
+    }
+    let name = line("name", name, 200).unwrap_or_else(|_| "a transcript".to_owned());
+    let sha256 = hex(&Sha256::digest(text.as_bytes()));
+    found.into_iter().map(|transcript| one(store, user, transcript, &name, &sha256, buffer)).collect()
+}
+
+fn one(
+    store: &Store,
+    user: &str,
+    transcript: Transcript,
+    name: &str,
+    sha256: &str,
+    buffer: Option<&str>,
+) -> Result<Imported> {
+    // One that is here is not overwritten. One that was deleted may come back.
+    let own = transcript.session.filter(|id| is_plain(id)).map(SessionId);
+    let session = match own {
+        Some(id) if store.session(&id).is_err() => id,
+        _ => SessionId::random()?,
+    };
+    let first = transcript.turns.first().map(|said| said.text.as_str()).unwrap_or_default();
+    let title = match transcript.title.as_deref().map(str::trim) {
+        Some(title) if !title.is_empty() => transcript::title(title),
+        _ => transcript::title(first),
+    };
+    let mut records = vec![
+        Record::SessionCreated {
+            user: user.to_owned(),
+            title,
+            buffer: buffer.unwrap_or(CHAT_BUFFER).to_owned(),
+        },
+        Record::SessionImported {
+            name: name.to_owned(),
+            sha256: sha256.to_owned(),
+            turns: transcript.turns.len() as u64,
+        },
+    ];
+    for (number, said) in transcript.turns.into_iter().enumerate() {
+        turn(&session, number, said, &mut records)?;
+    }
+    if records.len() as u64 > MAX_COPIED {
+        return Err(Error::bad_request(format!("a session of {name} has more than {MAX_COPIED} events"))
+            .hint("split it"));
+    }
+    Ok(Imported { session, records })
+}
+
+fn turn(session: &SessionId, number: usize, said: Said, records: &mut Vec<Record>) -> Result<()> {
+    let turn = TurnId::random()?;
+    let too_long = |what: &str, most: usize| {
+        Error::bad_request(format!("{what} {} has more than {most} bytes", number + 1)).hint("shorten it")
+    };
+    if said.text.len() > MAX_TEXT {
+        return Err(too_long("prompt", MAX_TEXT));
+    }
+    records.push(Record::MessageSent {
+        turn: turn.clone(),
+        client_id: format!("import-{session}-{}", TurnId::random()?),
+        text: said.text,
+        level: said.level,
+        context: Vec::new(),
+        location: None,
+        mark: said.event.filter(|id| is_plain(id)),
+    });
+    records.push(Record::TurnStarted { turn: turn.clone() });
+    let answered = !said.replies.is_empty();
+    for reply in said.replies {
+        if reply.text.len() > MAX_REPLY {
+            return Err(too_long("reply to prompt", MAX_REPLY));
+        }
+        let actuation = ActuationId::random()?;
+        let action = Action::insert(CHAT_BUFFER, &reply.text);
+        records.push(Record::ActionProposed {
+            actuation: actuation.clone(),
+            turn: turn.clone(),
+            attempt: 1,
+            action: action.to_json(),
+            sexp: printer::print(&action),
+            system: false,
+            mark: reply.actuation.filter(|id| is_plain(id)),
+        });
+        records.push(Record::ActionPermitted {
+            actuation: actuation.clone(),
+            decision: Decision::Allow,
+            rule: "it was imported".to_owned(),
+            by: Decider::User,
+            command: None,
+            approved: Approved::default(),
+        });
+        records.push(Record::ActionExecuted { actuation, outcome: Outcome::default() });
+    }
+    // What nobody answered was taken back: it is kept, and no model is asked.
+    let state = if answered { EndState::Done } else { EndState::Cancelled };
+    records.push(Record::TurnEnded { turn, state, reason: None });
+    Ok(())
+}
+
+/// Whether `id` can be an identifier: visible, and not too long.
+fn is_plain(id: &str) -> bool {
+    (1..=MAX_ID).contains(&id.len()) && id.chars().all(|c| !c.is_whitespace() && !c.is_control())
+}

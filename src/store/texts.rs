@@ -1,0 +1,72 @@
+//! Texts of a session as they stand in its buffer, and what is known of it by name.
+
+use super::Store;
+use crate::error::Result;
+use crate::ids::{EventId, SessionId};
+
+/// A text that stands in a session's buffer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    /// Where its turn stands in the session; texts of one turn have the same.
+    pub place: i64,
+    /// What stands for it in the buffer.
+    pub mark: String,
+    /// The words.
+    pub text: String,
+    /// The level of its heading if it is the user's, nothing if it is a reply.
+    pub level: Option<u32>,
+}
+
+/// The texts that are in a buffer, or will be once its client comes back.
+const TEXTS: &str =
+    "SELECT m.place, m.mark, m.content, CASE WHEN m.kind = 'user' THEN coalesce(t.level, 1) END
+     FROM chat_messages m LEFT JOIN turns t ON t.id = m.turn LEFT JOIN chat_actions a ON a.id = m.actuation
+     WHERE m.session = ?1 AND m.listed = 1 AND m.undone = 0
+         AND (m.kind = 'user' OR (a.action IN ('insert-at-end', 'response') AND a.status <> 'failed'))";
+
+impl Store {
+    /// Calls `take` with each text of `session`, in the order of its buffer.
+    ///
+    /// # Errors
+    /// `internal` if the database fails.
+    pub fn each_text(&self, session: &SessionId, take: &mut dyn FnMut(Text)) -> Result<()> {
+        let mut query = self.reader.prepare_cached(&format!("{TEXTS} ORDER BY m.place, m.position"))?;
+        let mut rows = query.query([session.as_str()])?;
+        while let Some(row) = rows.next()? {
+            take(Text { place: row.get(0)?, mark: row.get(1)?, text: row.get(2)?, level: row.get(3)? });
+        }
+        Ok(())
+    }
+
+    /// The text of `session` that `mark` stands for in its buffer.
+    ///
+    /// # Errors
+    /// `internal` if the database fails.
+    pub fn text(&self, session: &SessionId, mark: &str) -> Result<Option<String>> {
+        self.one(&format!("{TEXTS} AND m.mark = ?2 LIMIT 1"), [session.as_str(), mark], |row| row.get(2))
+    }
+
+    /// The message of `session` with this identifier, or for which this stands in buffers.
+    ///
+    /// # Errors
+    /// `internal` if the database fails.
+    pub fn message(&self, session: &SessionId, id: &str) -> Result<Option<EventId>> {
+        self.one(
+            "SELECT id FROM chat_messages WHERE session = ?1 AND (id = ?2 OR mark = ?2) AND listed = 1 LIMIT 1",
+            [session.as_str(), id],
+            |row| row.get(0).map(EventId),
+        )
+    }
+
+    /// The event that made the checkpoint `name` of `session`.
+    ///
+    /// # Errors
+    /// `internal` if the database fails.
+    pub fn checkpoint(&self, session: &SessionId, name: &str) -> Result<Option<String>> {
+        self.one(
+            "SELECT event FROM checkpoints WHERE session = ?1 AND name = ?2",
+            [session.as_str(), name],
+            |row| row.get(0),
+        )
+    }
+}
