@@ -33,6 +33,7 @@ pub mod prompt;
 pub mod dispatch;
 pub mod turn;
 pub mod transcript;
+pub mod why;
 
 // Layer 2: ports. One vendor each.
 pub mod model;

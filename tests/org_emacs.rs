@@ -10,6 +10,8 @@ use std::path::Path;
 use std::process::Command;
 
 use org_agent::org::{apply, languages};
+use org_agent::redact::Keys;
+use org_agent::why;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, TestRunner};
 use serde::Deserialize;
@@ -450,6 +452,69 @@ fn hazards_are_inert() {
     }
     let made = cases(&|text| apply(text, LEVEL).0);
     check_inert(&made, true);
+}
+
+/// Everything behind a turn in which `text` stands wherever something comes from others.
+fn behind(text: &str) -> String {
+    let why = json!({"turnId": text, "state": text, "reason": text, "events": [
+        {"time": 1, "type": "chat.message.sent", "text": text, "context": [{"kind": "file", "name": text, "text": ""}]},
+        {"time": 2, "type": "turn.dispatched", "skill": text, "triggered": [{"skill": text}], "notes": [text]},
+        {"time": 3, "type": "turn.prompted", "attempt": 1, "model": text, "messages": [{"role": text, "text": text}]},
+        {"time": 4, "type": "turn.replied", "attempt": 1, "raw": text,
+         "verdict": {"verdict": "reject", "kind": text, "offset": 3, "message": text}},
+        {"time": 5, "type": "turn.gated", "attempt": 1, "gates": [{"skill": text, "why": text, "sexp": text}]},
+        {"time": 6, "type": "chat.action.proposed", "attempt": 1, "actuation": "a", "sexp": text},
+        {"time": 7, "type": "chat.action.permitted", "actuation": "a", "rule": text, "command": text,
+         "approved": {"steps": [{"op": text, "argv": [text]}]}},
+        {"time": 8, "type": "chat.action.executed", "actuation": "a", "outcome": {"stdout": text, "message": text}},
+        {"time": 9, "type": text, "attempt": 1, "actuation": text},
+    ]});
+    why::org(&why, &Keys::default())
+}
+
+/// Text, and what can be made of a word or two in a heading without doing anything.
+const BEHIND: [&str; 14] = [
+    "section",
+    "headline",
+    "property-drawer",
+    "node-property",
+    "fixed-width",
+    "example-block",
+    "bold",
+    "italic",
+    "underline",
+    "verbatim",
+    "code",
+    "strike-through",
+    "subscript",
+    "superscript",
+];
+
+#[test]
+fn what_is_behind_a_turn_is_inert() {
+    let mut runner = TestRunner::deterministic();
+    let texts = org_text::text();
+    let random = (0..100).map(|_| texts.new_tree(&mut runner).unwrap().current());
+    let hazards = HAZARDS.iter().map(|hazard| hazard.text.to_owned());
+    let cases: Vec<_> = hazards.chain(random).map(|text| (format!("{text:?}"), behind(&text))).collect();
+    let levels = |page: &str| -> Vec<usize> {
+        page.lines()
+            .map(|line| line.len() - line.trim_start_matches('*').len())
+            .filter(|level| *level > 0)
+            .collect()
+    };
+    let expected = levels(&cases[0].1);
+    for ((name, page), seen) in cases.iter().zip(emacs(&cases, true)) {
+        assert_eq!(seen.headings, expected, "{name}\n{page}");
+        assert!(seen.fired.is_empty(), "{name}: {:?}\n{page}", seen.fired);
+        let found: Vec<_> = seen.found.iter().filter(|found| !BEHIND.contains(&found.as_str())).collect();
+        assert!(found.is_empty(), "{name}: {found:?}\n{page}");
+        assert!(
+            !seen.prompts.iter().any(|asked| asked.contains("local variables")),
+            "{name}: {:?}",
+            seen.prompts
+        );
+    }
 }
 
 #[test]

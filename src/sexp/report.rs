@@ -25,39 +25,16 @@ impl Rejection {
     /// Where in `reply` it is.
     #[must_use]
     pub fn place(&self, reply: impl AsRef<[u8]>) -> Place {
-        let (before, _) = split(reply.as_ref(), self.offset);
-        let start = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
-        let line = memchr::memchr_iter(b'\n', before).count() + 1;
-        Place { line, column: characters(&before[start..]).count() + 1 }
+        place(reply.as_ref(), self.offset)
     }
 
     /// For people: kind, place, the line with a caret under the place, what to do. Ends with a line break.
     #[must_use]
     pub fn render(&self, reply: impl AsRef<[u8]>) -> String {
-        let reply = reply.as_ref();
-        let Place { line, column } = self.place(reply);
-        let (before, behind) = split(reply, self.offset);
-        let start = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
-        let end = memchr::memchr(b'\n', behind).unwrap_or(behind.len());
-        // What cannot be seen takes a cell, too.
-        let cells: Vec<char> = characters(&before[start..]).map(cell).collect();
-        let cut = cells.len().saturating_sub(AROUND);
-        let mut source = String::from(if cut > 0 { "…" } else { "" });
-        source.extend(&cells[cut..]);
-        let indent = " ".repeat(source.width());
-        // So many bytes hold at least that many characters, if there are so many.
-        let near = &behind[..end.min(4 * (AROUND + 1))];
-        source.extend(characters(near).map(cell).take(AROUND));
-        if characters(near).nth(AROUND).is_some() {
-            source.push('…');
-        }
         let (kind, message, hint) = (self.kind, &self.message, &self.hint);
-        let margin = " ".repeat(line.to_string().len());
-        format!(
-            "rejected ({kind}): {message}\n{margin}--> line {line}, column {column} (byte {})\n{margin} |\n\
-             {line} | {source}\n{margin} | {indent}^\n{margin} = hint: {hint}\n",
-            self.offset
-        )
+        let pointed = pointed(reply.as_ref(), self.offset);
+        let margin = " ".repeat(pointed.bytes().take_while(|byte| *byte == b' ').count());
+        format!("rejected ({kind}): {message}\n{pointed}{margin} = hint: {hint}\n")
     }
 
     /// For the model: what is wrong, the text around the place, what to do. One line, less than 600 bytes.
@@ -83,6 +60,41 @@ impl Rejection {
         );
         clip(&text, FOR_MODEL).to_owned()
     }
+}
+
+/// Where in `reply` the byte at `offset` is.
+fn place(reply: &[u8], offset: usize) -> Place {
+    let (before, _) = split(reply, offset);
+    let start = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
+    let line = memchr::memchr_iter(b'\n', before).count() + 1;
+    Place { line, column: characters(&before[start..]).count() + 1 }
+}
+
+/// The place of the byte at `offset` for people: line, column and byte, then the line of `reply` with a caret under
+/// it, as far as it is near. Ends with a line break.
+#[must_use]
+pub fn pointed(reply: &[u8], offset: usize) -> String {
+    let Place { line, column } = place(reply, offset);
+    let (before, behind) = split(reply, offset);
+    let start = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
+    let end = memchr::memchr(b'\n', behind).unwrap_or(behind.len());
+    // What cannot be seen takes a cell, too.
+    let cells: Vec<char> = characters(&before[start..]).map(cell).collect();
+    let cut = cells.len().saturating_sub(AROUND);
+    let mut source = String::from(if cut > 0 { "…" } else { "" });
+    source.extend(&cells[cut..]);
+    let indent = " ".repeat(source.width());
+    // So many bytes hold at least that many characters, if there are so many.
+    let near = &behind[..end.min(4 * (AROUND + 1))];
+    source.extend(characters(near).map(cell).take(AROUND));
+    if characters(near).nth(AROUND).is_some() {
+        source.push('…');
+    }
+    let margin = " ".repeat(line.to_string().len());
+    format!(
+        "{margin}--> line {line}, column {column} (byte {offset})\n{margin} |\n\
+         {line} | {source}\n{margin} | {indent}^\n"
+    )
 }
 
 /// `text` with everything a reader could not see made visible as `\n`, `\t`, `\r` or `\u{…}`.

@@ -157,7 +157,10 @@ fn audit(home: &std::path::Path) -> String {
     let id = list.split(' ').next().unwrap();
     let shown = run(&["session", "show", &id[..8], "--actions"]);
     let action = shown.split(' ').next().unwrap();
-    assert!(run(&["why", action]).contains("\"chat.action.permitted\""));
+    assert!(run(&["why", action, "--json"]).contains("\"chat.action.permitted\""));
+    let why = run(&["why", action]);
+    assert!(why.starts_with("* Why “one”\n:PROPERTIES:\n:TURN: "), "{why}");
+    assert!(why.contains("\n: decision      ask\n: by            policy\n"), "{why}");
     assert!(run(&["session", "show", id]).contains("user\none\n"));
     shown
 }
