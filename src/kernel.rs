@@ -483,9 +483,9 @@ impl Kernel {
         {
             return self.read_of_project(directory.clone(), query, reply);
         }
-        let shelf = Arc::clone(&self.shelf);
+        let (shelf, keys) = (Arc::clone(&self.shelf), self.keys());
         self.outbox.answer(self.ticket, move |store| {
-            reply.send(store.and_then(|store| reads::read(store, &shelf, &query)));
+            reply.send(store.and_then(|store| reads::read(store, &shelf, &keys, &query)));
         });
     }
 }

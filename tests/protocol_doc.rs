@@ -260,7 +260,7 @@ fn a_real_server_sends_what_is_documented() {
     let result = client.initialize();
     let offer = &result["capabilities"]["experimental"]["orgAgent"];
     check_sent(part("initialize", "Result"), "initialize", offer);
-    assert_eq!(offer["methods"], json!(wire::METHODS));
+    assert_eq!(offer["methods"], json!(wire::METHODS.to_vec()));
 
     let receipt = client.chat("notes.org", "1", "run: true");
     check_sent(part(wire::EVENT, "Result"), wire::EVENT, &receipt);

@@ -5,10 +5,12 @@ use serde_json::{Value, json};
 use crate::error::{Error, Result};
 use crate::event::{Page, Query};
 use crate::ids::SessionId;
+use crate::redact::Keys;
 use crate::sessions;
 use crate::skill::Shelf;
 use crate::store::Store;
 use crate::transcript;
+use crate::why;
 
 use super::sessions::TRANSCRIPT;
 
@@ -17,7 +19,7 @@ const LIMIT: usize = 50;
 const MAX_LIMIT: usize = 500;
 
 /// The answer to `query`, from what is durable.
-pub(super) fn read(store: &Store, shelf: &Shelf, query: &Query) -> Result<Value> {
+pub(super) fn read(store: &Store, shelf: &Shelf, keys: &Keys, query: &Query) -> Result<Value> {
     match query {
         Query::Sessions { which, page } => store.sessions(which, page.limit, page.cursor.as_deref()),
         Query::Session(id) => store.session(id),
@@ -27,8 +29,8 @@ pub(super) fn read(store: &Store, shelf: &Shelf, query: &Query) -> Result<Value>
         Query::Actions(id, page) => store.actions(id, page.limit, page.cursor.as_deref()),
         Query::Search(search, cursor) => store.search(search, cursor.as_deref()),
         Query::Export(id) => export(store, id),
-        Query::WhyTurn(id, org) => store.why_turn(id).map(|why| shown(why, *org)),
-        Query::WhyActuation(id, org) => store.why_actuation(id).map(|why| shown(why, *org)),
+        Query::WhyTurn(id, org) => store.why_turn(id).map(|why| shown(why, *org, keys)),
+        Query::WhyActuation(id, org) => store.why_actuation(id).map(|why| shown(why, *org, keys)),
         Query::Skills(..) | Query::Skill(..) | Query::Capabilities(..) | Query::Untrusted(..) => {
             skills(shelf, query)
         }
@@ -45,9 +47,14 @@ fn export(store: &Store, id: &SessionId) -> Result<Value> {
     Ok(json!({"sessionId": id, "org": org}))
 }
 
-/// What is behind something; as Org as well, if it is wanted.
-fn shown(why: Value, _org: bool) -> Value {
-    why
+/// What is behind something, without secrets; as Org as well, if it is wanted.
+fn shown(found: Value, org: bool, keys: &Keys) -> Value {
+    let text = org.then(|| why::org(&found, keys));
+    let mut shown = why::masked(found, keys);
+    if let Some(text) = text {
+        shown["org"] = text.into();
+    }
+    shown
 }
 
 /// The answer to a question about skills.

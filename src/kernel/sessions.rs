@@ -10,7 +10,7 @@ use crate::event::Reply;
 use crate::ids::SessionId;
 use crate::outgoing::Outgoing;
 use crate::prompt::MESSAGES;
-use crate::record::Record;
+use crate::record::{DELETED, Record};
 use crate::request::{Change, NewSession, SessionTask};
 use crate::sessions;
 use crate::store::{Appended, Fork, Lease, Store};
@@ -50,6 +50,7 @@ impl Kernel {
         match task {
             SessionTask::Create(new) => {
                 let id = self.create_session(&new, "")?;
+                self.tell_session(&id, &["chat.session.created"]);
                 Ok(Box::new(move |store| store.session(&id)))
             }
             SessionTask::Change(id, change) => {
@@ -71,7 +72,7 @@ impl Kernel {
                 self.ticket = appended.ticket;
                 self.sessions.remove(&id);
                 self.used.retain(|used| *used != id);
-                self.tell_session(&id, &[Record::SessionDeleted { events: 0, reason: String::new() }]);
+                self.tell_session(&id, &[DELETED]);
                 Ok(Box::new(move |_| Ok(json!({"deleted": true, "sessionId": id, "org": org}))))
             }
             SessionTask::Fork { session, at, edits, new } => {
@@ -86,7 +87,7 @@ impl Kernel {
                     let lease = self.fresh_lease(&imported.session)?;
                     let appended = self.store.append_all(&imported.session, &imported.records)?;
                     self.appended(&appended);
-                    self.tell_session(&imported.session, &imported.records[..1]);
+                    self.tell_session(&imported.session, &["chat.session.created", "chat.session.imported"]);
                     let buffer = buffer.as_deref().unwrap_or(CHAT_BUFFER);
                     self.keep_unread(&imported.session, Session::new(buffer.to_owned(), Vec::new(), lease));
                     ids.push(imported.session);
@@ -99,14 +100,13 @@ impl Kernel {
         }
     }
 
-    /// Makes an empty session and holds it.
+    /// Makes an empty session and holds it; it is titled after `text` unless it has a title.
     pub(super) fn create_session(&mut self, new: &NewSession, text: &str) -> Result<SessionId> {
         let id = SessionId::random()?;
         let lease = self.fresh_lease(&id)?;
         let records = sessions::created(&self.persona.user, new, text)?;
         let appended = self.store.append_all(&id, &records)?;
         self.appended(&appended);
-        self.tell_session(&id, &records);
         let buffer = new.buffer.clone().unwrap_or_else(|| CHAT_BUFFER.to_owned());
         self.keep(&id, Session::new(buffer, Vec::new(), lease));
         Ok(id)
@@ -123,7 +123,8 @@ impl Kernel {
         }
         let appended = self.store.append_all(id, &records)?;
         self.appended(&appended);
-        self.tell_session(id, &records);
+        let changes: Vec<&str> = records.iter().map(Record::kind).collect();
+        self.tell_session(id, &changes);
         let Some(session) = self.sessions.get_mut(id) else { return Ok(()) };
         match change {
             Change::Pause(paused) => {
@@ -176,7 +177,7 @@ impl Kernel {
         let first = sessions::created(&self.persona.user, &new, "")?;
         let appended = self.store.fork(from, fork, &id, &first)?;
         self.appended(&appended);
-        self.tell_session(&id, &first);
+        self.tell_session(&id, &["chat.session.created", "chat.session.forked"]);
         let buffer = new.buffer.unwrap_or_else(|| CHAT_BUFFER.to_owned());
         self.keep_unread(&id, Session::new(buffer, Vec::new(), lease));
         Ok(id)
@@ -213,9 +214,8 @@ impl Kernel {
         }
     }
 
-    /// Tells the client what became of a session.
-    fn tell_session(&mut self, id: &SessionId, records: &[Record]) {
-        let changes = records.iter().map(Record::kind).collect();
-        self.outbox.send(self.ticket, Outgoing::Session(id.clone(), changes));
+    /// Tells the client what became of a session, by the types of the events that say so.
+    fn tell_session(&mut self, id: &SessionId, changes: &[&'static str]) {
+        self.outbox.send(self.ticket, Outgoing::Session(id.clone(), changes.to_vec()));
     }
 }

@@ -174,7 +174,7 @@ impl Driver {
                 )
             }
             Outgoing::Abort(_) => return "abort".into(),
-            Outgoing::Skills(_) => unreachable!("no turn sends this"),
+            Outgoing::Skills(_) | Outgoing::Session(..) => unreachable!("no turn sends this"),
         };
         self.seqs.push(seq);
         line

@@ -127,6 +127,7 @@ fn kernel(event: Event, outgoing: &mpsc::Sender<Outgoing>, held: &mut Vec<Reply<
                 turn: "t".into(),
                 lamport: 1,
                 duplicate: false,
+                edited: Vec::new(),
             }));
             for seq in 1..=3 {
                 // The test reads; if it does not, the message is lost and the test fails.

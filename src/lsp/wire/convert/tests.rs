@@ -1,5 +1,6 @@
 //! Tests of the bounds and of what errors say.
 
+use super::super::{GetParams, ListParams};
 use super::*;
 use serde_json::{Value, json};
 
@@ -65,7 +66,8 @@ fn the_bounds_of_an_event() {
                 "context[0].kind: unknown variant `url`",
             ),
             ("context", json!([{"kind":"file","text":"t"}]), "context[0]: missing field `name`"),
-            ("turnHashes", json!({"t": "ab"}), "ok"),
+            ("turnHashes", json!({"t": "ab".repeat(32)}), "ok"),
+            ("turnHashes", json!({"t": "ab"}), "turnHashes: each is an identifier and 64"),
             ("turnHashes", json!({"t": 1}), "turnHashes.t: invalid type"),
         ],
     );
