@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::ids::TurnId;
-use crate::record::{Attachment, AttachmentKind};
 
 /// How many things are remembered.
 const ENTITIES: usize = 40;
@@ -68,20 +67,14 @@ pub struct Intent {
 }
 
 impl Context {
-    /// Takes in what the user said and attached in `turn`.
-    pub fn learn(&mut self, turn: &TurnId, text: &str, attached: &[Attachment]) {
-        let mut found: Vec<(&str, &str)> = attached
-            .iter()
-            .map(|item| {
-                let kind = match item.kind {
-                    AttachmentKind::Region => "region",
-                    AttachmentKind::Buffer => "buffer",
-                    AttachmentKind::File => "file",
-                    AttachmentKind::Note => "note",
-                };
-                (kind, item.name.as_str())
-            })
-            .collect();
+    /// Takes in what the user said in `turn`, with kinds and names of what they attached.
+    pub fn learn<'t>(
+        &mut self,
+        turn: &TurnId,
+        text: &'t str,
+        attached: impl Iterator<Item = (&'t str, &'t str)>,
+    ) {
+        let mut found: Vec<(&str, &str)> = attached.collect();
         things(&text[..text.floor_char_boundary(LOOKED_AT)], &mut found);
         for (kind, name) in found {
             self.spoken_of(turn, kind, &name[..name.floor_char_boundary(NAME)]);
@@ -145,10 +138,7 @@ impl Context {
 }
 
 /// Finds links and files in `text`, in their order.
-fn things<'t>(text: &'t str, found: &mut Vec<(&'static str, &'t str)>)
-where
-    'static: 't,
-{
+fn things<'t>(text: &'t str, found: &mut Vec<(&'t str, &'t str)>) {
     let mut rest = text;
     // Org links first: what is in them is no word of its own.
     while let Some(start) = rest.find("[[") {
@@ -167,10 +157,7 @@ where
     words(rest, found);
 }
 
-fn words<'t>(text: &'t str, found: &mut Vec<(&'static str, &'t str)>)
-where
-    'static: 't,
-{
+fn words<'t>(text: &'t str, found: &mut Vec<(&'t str, &'t str)>) {
     let outside = |c: char| {
         c.is_whitespace()
             || matches!(c, '"' | '\'' | '`' | '<' | '>' | '(' | ')' | '[' | ']' | '{' | '}' | '|')
@@ -220,11 +207,9 @@ mod tests {
     #[test]
     fn things_are_found_by_their_shape() {
         let mut context = Context::default();
-        let note =
-            Attachment { kind: AttachmentKind::Note, name: "Plan".into(), text: "x.rs".into(), mode: None };
         let text = "Compare [[file:a b.org][my notes]] with ~/notes/todo.org, src/main.rs and https://gnu.org/x.\n\
                     Not e.g. this, 3.14, and/or, or v1.2.";
-        context.learn(&"t".into(), text, &[note]);
+        context.learn(&"t".into(), text, [("note", "Plan")].into_iter());
         assert_eq!(
             names(&context),
             [
@@ -236,7 +221,7 @@ mod tests {
             ]
         );
         assert_eq!(context.intents[0].text, text.lines().next().unwrap());
-        context.learn(&"u".into(), "and src/main.rs, src/main.rs?", &[]);
+        context.learn(&"u".into(), "and src/main.rs, src/main.rs?", std::iter::empty());
         assert_eq!(names(&context).last(), Some(&("file", "src/main.rs", 2)));
         assert_eq!(context.entities.len(), 5);
     }
@@ -246,7 +231,7 @@ mod tests {
         let mut context = Context::default();
         assert_eq!(context.reminder(0), None);
         for (turn, text) in [("1", "Where is plan.org?"), ("2", "Who wrote it?"), ("3", "When?")] {
-            context.learn(&turn.into(), text, &[]);
+            context.learn(&turn.into(), text, std::iter::empty());
         }
         assert_eq!(context.reminder(3), None);
         assert_eq!(
@@ -262,7 +247,7 @@ mod tests {
         fn it_stays_small_whatever_is_said(texts in prop::collection::vec("\\PC{0,400}|(\\[\\[|\\]\\[|/[a-z]|x\\.rs| ){0,200}", 0..60)) {
             let mut context = Context::default();
             for (at, text) in texts.iter().enumerate() {
-                context.learn(&TurnId(at.to_string()), text, &[]);
+                context.learn(&TurnId(at.to_string()), text, std::iter::empty());
             }
             prop_assert!(context.entities.len() <= ENTITIES && context.intents.len() <= INTENTS);
             let text = serde_json::to_string(&context).unwrap();

@@ -314,6 +314,7 @@ impl Kernel {
                 }
                 Effect::Remember(item) => {
                     if let Some(session) = self.sessions.get_mut(&session) {
+                        session.learn_of(id, &item);
                         session.remember(item);
                     }
                 }

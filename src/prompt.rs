@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use crate::context::Context;
 use crate::ids::hex;
-use crate::record::{Attachment, AttachmentKind, Outcome, Status};
+use crate::record::{Attachment, Outcome, Status};
 use crate::skill::Origin;
 
 pub use mandate::{introduction, system};
@@ -258,12 +258,7 @@ fn user(text: &str, context: &[Attachment]) -> Message {
 }
 
 fn attachment(attachment: &Attachment, most: usize) -> String {
-    let kind = match attachment.kind {
-        AttachmentKind::Region => "region",
-        AttachmentKind::Buffer => "buffer",
-        AttachmentKind::File => "file",
-        AttachmentKind::Note => "note",
-    };
+    let kind = attachment.kind.as_str();
     data(&format!("attached {kind} {:?}", attachment.name), &clip(&attachment.text, most))
 }
 

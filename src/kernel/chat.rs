@@ -92,9 +92,7 @@ impl Kernel {
             duplicate: false,
             edited: sessions::edited(&self.store, &session, &message.hashes)?,
         };
-        if let Some(session) = self.sessions.get_mut(&session) {
-            session.context.learn(&turn, &message.text, &message.context);
-        }
+
         let said = HistoryItem::User { text: message.text, context: message.context };
         let around = self.surroundings(message.location.as_ref());
         let level = message.level;

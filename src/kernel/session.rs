@@ -81,6 +81,14 @@ impl Session {
         kept.into_iter().rev().for_each(|item| self.history.push_front(item));
     }
 
+    /// Notes what the user speaks of in `turn`, which begins.
+    pub(super) fn learn_of(&mut self, turn: &TurnId, item: &HistoryItem) {
+        if let HistoryItem::User { text, context } = item {
+            let attached = context.iter().map(|item| (item.kind.as_str(), item.name.as_str()));
+            self.context.learn(turn, text, attached);
+        }
+    }
+
     /// What it has that may be anybody's words, in a few words: the transcript that it was imported from.
     pub(super) fn imported(&self) -> Option<String> {
         let name = self.imported.as_deref()?;

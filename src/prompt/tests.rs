@@ -3,6 +3,7 @@
 use super::mandate::{bad_examples, good_examples};
 use super::*;
 use crate::context::Context;
+use crate::record::AttachmentKind;
 use crate::sexp::printer::print;
 use crate::sexp::recogniser::Recogniser;
 

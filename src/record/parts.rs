@@ -108,6 +108,19 @@ pub enum AttachmentKind {
     Note,
 }
 
+impl AttachmentKind {
+    /// The name on the wire and in the log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Region => "region",
+            Self::Buffer => "buffer",
+            Self::File => "file",
+            Self::Note => "note",
+        }
+    }
+}
+
 /// The names of the two who speak.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Speakers {

@@ -174,14 +174,7 @@ impl Fold<'_> {
                 self.sent(&turn, &client_id, &text, level, &context, mark.as_deref())
             }
             Record::MessageDelivered { actuation } => self.delivered(&actuation),
-            Record::TurnStarted { turn } => {
-                self.belongs(&turn)?;
-                self.run(
-                    "UPDATE turns SET state = 'started', updated_at = ?1
-                     WHERE id = ?2 AND session = ?3 AND state = 'queued'",
-                    params![self.time(), turn.0, self.id()],
-                )
-            }
+            Record::TurnStarted { turn } => self.started(&turn),
             Record::Dispatched { turn, skill, .. } => self.dispatched(&turn, skill.as_deref()),
             // What happens on the way stands in the log, for `why`.
             Record::Gated { turn, .. } => self.belongs(&turn),

@@ -192,6 +192,7 @@ fn why_shows_everything_behind_a_turn() {
         "turn.gated",
         "chat.action.proposed",
         "chat.action.permitted",
+        "chat.message.delivered",
         "chat.action.executed",
         "turn.ended",
     ];

@@ -1,5 +1,6 @@
 //! Folders with a `SKILL.md` in a turn: what the model is told of them, loads, and keeps.
 
+use super::take_reminder;
 use std::fs;
 use std::path::Path;
 
@@ -172,7 +173,12 @@ fn a_skill_is_said_once_until_it_changes_and_stays_when_the_rest_goes() {
             scene.model.reply_with(reply);
         }
         let turn = scene.say(text);
-        let asked = replies.iter().map(|_| scene.asked()).collect();
+        let asked = replies.iter().map(|_| {
+            let mut asked = scene.asked();
+            take_reminder(&mut asked);
+            asked
+        });
+        let asked = asked.collect();
         scene.end(&turn);
         asked
     };

@@ -92,3 +92,14 @@ fn messages(request: &Request) -> Vec<(String, String)> {
     assert_eq!(messages.len() % 2, 1, "{messages:?}");
     messages
 }
+
+/// Takes what a session remembers out of a prompt: the questions, a line each, that it does not show.
+fn take_reminder(messages: &mut [(String, String)]) -> Option<String> {
+    let text = &mut messages.first_mut()?.1;
+    let rest = text.strip_prefix("[data: what this session remembers; ")?;
+    let (mark, rest) = rest.split_once("ends at ")?.1.split_once("]\n")?;
+    let (reminder, rest) = rest.split_once(&format!("\n[{mark}]\n\n"))?;
+    let reminder = reminder.strip_prefix("Earlier in this session the user asked:\n").unwrap().to_owned();
+    *text = rest.to_owned();
+    Some(reminder)
+}

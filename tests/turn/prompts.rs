@@ -1,6 +1,7 @@
 //! What the model is sent: history within its bounds, the same before and after a restart, and data fenced as
 //! data.
 
+use super::take_reminder;
 use serde_json::json;
 
 use crate::client::Client;
@@ -40,7 +41,12 @@ fn history_is_bounded_and_a_restart_changes_nothing() {
         said.push(user(&question));
         // The newest 50, and the first of them is the user's.
         let from = said.len().saturating_sub(50).next_multiple_of(2);
-        assert_eq!(scene.asked(), said[from..]);
+        let mut asked = scene.asked();
+        // Of what is left out a prompt is told what was asked.
+        let reminder = take_reminder(&mut asked);
+        assert_eq!(asked, said[from..]);
+        let left_out: Vec<String> = (0..from / 2).map(|number| format!("- Question {number}.")).collect();
+        assert_eq!(reminder.as_deref().unwrap_or_default(), left_out.join("\n"));
         scene.end(&turn);
         said.push(assistant(&answer));
     }
@@ -69,7 +75,8 @@ fn history_is_bounded_and_a_restart_changes_nothing() {
     }
     scene.model.reply_with(&insert("Yes."));
     let turn = scene.say("Before?");
-    let before = scene.asked();
+    let mut before = scene.asked();
+    let told = take_reminder(&mut before).unwrap();
     scene.end(&turn);
     let model = scene.model;
     assert!(scene.client.finish_unread().is_empty());
@@ -77,7 +84,8 @@ fn history_is_bounded_and_a_restart_changes_nothing() {
     let mut scene = Scene::of(model, Client::new_in(home.path(), &env));
     scene.model.reply_with(&insert("Yes."));
     let turn = scene.say("After?");
-    let after = scene.asked();
+    let mut after = scene.asked();
+    assert!(take_reminder(&mut after).unwrap().starts_with(&told));
     // One turn later: two at the front are gone, two are new.
     let all: Vec<_> = before.iter().cloned().chain([assistant(&insert("Yes.")), user("After?")]).collect();
     assert_eq!(after, all[2..]);

@@ -4,10 +4,10 @@
 //! in `message_words` with what a search may be narrowed to, each as one word: `role…`, and `session…` and `skill…`
 //! with the name in hexadecimal.
 
-use rusqlite::{Connection, Params, params};
+use rusqlite::{Connection, OptionalExtension, Params, params};
 use serde_json::{Value, json};
 
-use super::{Fold, body_hash, int, text_of};
+use super::{Fold, body_hash, int, parsed, text_of};
 use crate::ids::{ActuationId, TurnId};
 use crate::record::{Attachment, MessageRef};
 use crate::search::indexed;
@@ -42,12 +42,7 @@ impl Fold<'_> {
                 int(event.lamport)
             ],
         )?;
-        let mut known = self.context()?;
-        known.learn(turn, text, context);
-        self.run(
-            "UPDATE chat_sessions SET completed = 0, context = ?1 WHERE id = ?2",
-            params![text_of(&known), self.id()],
-        )?;
+        self.run("UPDATE chat_sessions SET completed = 0 WHERE id = ?1", [self.id()])?;
         let context: Vec<Value> =
             context.iter().map(|part| json!({"kind": part.kind, "name": part.name})).collect();
         let mut metadata = json!({
@@ -59,6 +54,33 @@ impl Fold<'_> {
         let mark = mark.unwrap_or(event.id.as_str());
         self.message(turn, ("user", "user"), (None, mark), text, &metadata, true)?;
         self.status()
+    }
+
+    /// A turn begins: from now on what it is about is remembered, unless it says something again.
+    pub(super) fn started(&self, turn: &TurnId) -> rusqlite::Result<()> {
+        self.belongs(turn)?;
+        self.run(
+            "UPDATE turns SET state = 'started', updated_at = ?1
+             WHERE id = ?2 AND session = ?3 AND state = 'queued'",
+            params![self.time(), turn.0, self.id()],
+        )?;
+        let said = self
+            .db
+            .prepare_cached(
+                "SELECT m.content, m.metadata FROM turns t JOIN chat_messages m ON m.id = t.message
+                 WHERE t.id = ?1 AND t.session = ?2 AND t.resumes IS NULL",
+            )?
+            .query_row([turn.as_str(), self.id()], |row| {
+                Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
+            })
+            .optional()?;
+        let Some((text, metadata)) = said else { return Ok(()) };
+        let metadata: Value = parsed(&metadata);
+        let attached = metadata["context"].as_array().into_iter().flatten();
+        let attached = attached.filter_map(|item| Some((item["kind"].as_str()?, item["name"].as_str()?)));
+        let mut context = self.context()?;
+        context.learn(turn, &text, attached);
+        self.run("UPDATE chat_sessions SET context = ?1 WHERE id = ?2", params![text_of(&context), self.id()])
     }
 
     /// Which skill a turn is for: its message can be found by it from now on.
