@@ -131,10 +131,10 @@ impl Part<'_> {
                     self.open(&mut turns, &head, known(id))?;
                     (from, input) = (Some(head.body), None);
                 }
-                None if head.kind == Kind::User => {
-                    if turns.last().is_some_and(|said| said.level == head.level) {
-                        input = Some((head.at, head.body));
-                    }
+                None if head.kind == Kind::User
+                    && turns.last().is_some_and(|said| said.level == head.level) =>
+                {
+                    input = Some((head.at, head.body));
                 }
                 None => {}
             }

@@ -203,7 +203,7 @@ fn prompt(page: &mut Page<'_>, event: &Value, after: &str) {
         match text {
             Some(text) => page.text(text),
             None => {
-                page.fact("text", "not shown: the texts of this turn are too long together, or it is gone")
+                page.fact("text", "not shown: the texts of this turn are too long together, or it is gone");
             }
         }
     }
