@@ -102,6 +102,7 @@ CREATE TABLE chat_messages (
     metadata   TEXT NOT NULL,
     listed     INTEGER NOT NULL,
     undone     INTEGER NOT NULL,
+    skill      TEXT,
     delivered_at INTEGER,
     created_at INTEGER NOT NULL
 ) STRICT;
@@ -113,8 +114,10 @@ CREATE INDEX chat_messages_mark ON chat_messages (mark);
 
 -- The words of listed messages. `facets` holds what a search may be narrowed to, as words of their own.
 CREATE VIRTUAL TABLE message_words USING fts5 (
-    content, facets, content = '', contentless_delete = 1, tokenize = "unicode61 remove_diacritics 2"
+    content, facets, content = '', tokenize = "unicode61 remove_diacritics 2"
 );
+-- What is deleted leaves no trace in the index: for that it has to be told what it had.
+INSERT INTO message_words (message_words, rank) VALUES ('secure-delete', 1);
 
 CREATE TABLE chat_actions (
     id          TEXT PRIMARY KEY,

@@ -172,6 +172,7 @@ impl Fold<'_> {
         });
         let content = result_text(outcome);
         if action.has_outcome {
+            self.unindex("m.actuation = ?1 AND m.kind = 'command-result'", [actuation.as_str()])?;
             self.run(
                 "UPDATE chat_messages SET content = ?1, metadata = ?2
                  WHERE session = ?3 AND actuation = ?4 AND kind = 'command-result'",

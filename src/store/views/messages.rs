@@ -87,14 +87,18 @@ impl Fold<'_> {
     pub(super) fn dispatched(&self, turn: &TurnId, skill: Option<&str>) -> rusqlite::Result<()> {
         self.belongs(turn)?;
         let Some(skill) = skill else { return Ok(()) };
+        let params = [turn.as_str(), self.id()];
+        self.unindex("m.id = (SELECT message FROM turns WHERE id = ?1 AND session = ?2)", params)?;
         self.run(
             "UPDATE turns SET skill = ?1 WHERE id = ?2 AND session = ?3",
             params![skill, turn.0, self.id()],
         )?;
-        self.index(
-            "m.id = (SELECT message FROM turns WHERE id = ?1 AND session = ?2)",
-            [turn.as_str(), self.id()],
-        )
+        self.run(
+            "UPDATE chat_messages SET skill = ?1
+             WHERE id = (SELECT message FROM turns WHERE id = ?2 AND session = ?3)",
+            params![skill, turn.0, self.id()],
+        )?;
+        self.index("m.id = (SELECT message FROM turns WHERE id = ?1 AND session = ?2)", params)
     }
 
     pub(super) fn prompted(
@@ -137,7 +141,8 @@ impl Fold<'_> {
     ) -> rusqlite::Result<()> {
         self.run(
             "INSERT INTO chat_messages VALUES (?2, ?1, ?3, ?4,
-                 coalesce((SELECT place FROM turns WHERE id = ?4), ?2), ?5, ?6, ?7, ?8, ?9, ?10, 0, 0, NULL, ?11)",
+                 coalesce((SELECT place FROM turns WHERE id = ?4), ?2), ?5, ?6, ?7, ?8, ?9, ?10, 0, 0,
+                 (SELECT skill FROM turns WHERE id = ?4), NULL, ?11)",
             params![
                 self.event.id.0,
                 self.position,
@@ -174,27 +179,38 @@ impl Fold<'_> {
         self.index("m.id = ?1", [message])
     }
 
-    /// Makes the words of listed messages for which `condition` holds anew.
+    /// Takes the words of listed messages for which `condition` holds in.
     pub(super) fn index(&self, condition: &str, params: impl Params) -> rusqlite::Result<()> {
         index(self.db, condition, params)
     }
+
+    /// Takes the words of listed messages for which `condition` holds out, before anything of them changes.
+    pub(super) fn unindex(&self, condition: &str, params: impl Params) -> rusqlite::Result<()> {
+        words(
+            self.db,
+            condition,
+            params,
+            "INSERT INTO message_words (message_words, rowid, content, facets) VALUES ('delete', ?1, ?2, ?3)",
+        )
+    }
 }
 
-/// Makes the words of listed messages for which `condition` holds anew.
+/// Takes the words of listed messages for which `condition` holds in.
 pub(super) fn index(db: &Connection, condition: &str, params: impl Params) -> rusqlite::Result<()> {
+    words(db, condition, params, "INSERT INTO message_words (rowid, content, facets) VALUES (?1, ?2, ?3)")
+}
+
+fn words(db: &Connection, condition: &str, params: impl Params, statement: &str) -> rusqlite::Result<()> {
     let mut find = db.prepare_cached(&format!(
         "SELECT m.position, m.content, 'role' || m.role || ' session' || lower(hex(m.session))
-             || coalesce(' skill' || lower(hex(t.skill)), '')
-         FROM chat_messages m LEFT JOIN turns t ON t.id = m.turn
-         WHERE m.listed = 1 AND m.undone = 0 AND {condition}"
+             || coalesce(' skill' || lower(hex(m.skill)), '')
+         FROM chat_messages m WHERE m.listed = 1 AND m.undone = 0 AND {condition}"
     ))?;
     let mut rows = find.query(params)?;
-    let mut insert = db.prepare_cached(
-        "INSERT OR REPLACE INTO message_words (rowid, content, facets) VALUES (?1, ?2, ?3)",
-    )?;
+    let mut change = db.prepare_cached(statement)?;
     while let Some(row) = rows.next()? {
         let content: String = row.get(1)?;
-        insert.execute(params![row.get::<_, i64>(0)?, indexed(&content), row.get::<_, String>(2)?])?;
+        change.execute(params![row.get::<_, i64>(0)?, indexed(&content), row.get::<_, String>(2)?])?;
     }
     Ok(())
 }
