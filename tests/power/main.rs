@@ -1,0 +1,173 @@
+//! The power fails under the real server: nothing acknowledged is lost, nothing happens twice.
+//!
+//! A small library is preloaded into the server and writes down what reaches the disk and when (`shim.c`). From
+//! that trace, disks are made as a power failure could have left them (`disk.rs`), and each is checked against what
+//! the server had acknowledged by then. A control does the same on a disk that lies about `fsync`: there the check
+//! has to find losses.
+//!
+//! `ORG_AGENT_POWER_SECONDS` says for how long disks are made (20 if unset), `ORG_AGENT_POWER_SEED` repeats the choices
+//! of an earlier run; how the server's threads interleave remains its own. Docs: docs/durability.md.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+#![allow(clippy::print_stdout, reason = "the counts are what a reader wants to see")]
+
+mod check;
+#[path = "../common/client.rs"]
+mod client;
+mod disk;
+mod ledger;
+#[path = "../kill/rng.rs"]
+mod rng;
+mod shim;
+mod trace;
+mod workload;
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use check::Verdict;
+use disk::{Disk, Fate};
+use ledger::Ledger;
+use rng::Rng;
+use shim::Shim;
+use trace::{Op, Trace};
+use workload::Workload;
+
+fn variable(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name}={value}")))
+}
+
+fn seed() -> u64 {
+    let seed = variable("ORG_AGENT_POWER_SEED").unwrap_or_else(|| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        u64::from(now.subsec_nanos()) ^ now.as_secs()
+    });
+    println!("ORG_AGENT_POWER_SEED={seed}");
+    seed
+}
+
+/// What a run of the server left: the trace, and what was acknowledged when.
+struct Run {
+    workload: Workload,
+    trace: Trace,
+    ledger: Ledger,
+}
+
+impl Run {
+    /// Servers, each with so many messages, killed or not.
+    fn new(seed: u64, lies: bool, lives: &[(usize, bool)]) -> Self {
+        let shim = Shim::new(lies);
+        let mut workload = Workload::new(seed);
+        for (count, kill) in lives {
+            workload.live(&shim, *count, *kill);
+        }
+        let trace = Trace::read(&shim.trace());
+        let ledger = Ledger::read(&trace, &workload);
+        // The shim saw everything: what it wrote down makes what is there.
+        let (made, there) = (Disk::after(&trace, trace.records.len()).everything(), disk::read(&shim.home()));
+        let names = |image: &disk::Image| image.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names(&made), names(&there), "the shim missed a name");
+        for (path, content) in &there {
+            assert!(made[path] == *content, "the shim missed a change of {path}");
+        }
+        Self { workload, trace, ledger }
+    }
+
+    /// After how many records the power fails: near an answer, near an fsync, at the beginning, or anywhere.
+    fn cut(&self, rng: &mut Rng) -> usize {
+        let all = self.trace.records.len() as u64;
+        let near = |place: Option<&usize>, rng: &mut Rng| {
+            place.map_or(0, |place| (*place as u64 + rng.below(4)).saturating_sub(1))
+        };
+        let cut = match rng.below(20) {
+            0..=6 => {
+                let answers: Vec<usize> = (self.ledger.receipts.iter().map(|(at, _)| *at))
+                    .chain(self.ledger.reports.iter().map(|(at, _)| *at))
+                    .collect();
+                near(rng.pick(&answers), rng)
+            }
+            7..=12 => near(rng.pick(&self.trace.places(Op::Sync)), rng),
+            13 => rng.below(all.min(300)),
+            14 => near(rng.pick(&self.trace.places(Op::Begin)), rng) + rng.below(60),
+            _ => rng.below(all),
+        };
+        cut.min(all) as usize
+    }
+
+    /// Draws a cut and what survives of it, and checks that. A disk with something wrong is kept.
+    fn crash(&self, seed: u64, fate: &mut Fate) -> Verdict {
+        let mut rng = Rng(seed);
+        let cut = self.cut(&mut rng);
+        let image = Disk::after(&self.trace, cut).crash(&mut rng, fate);
+        let dir = tempfile::tempdir().unwrap();
+        let mut verdict = check::check(&image, dir.path(), cut, (&self.ledger, &self.workload), &mut rng);
+        let lists = [&mut verdict.lost, &mut verdict.twice, &mut verdict.problems];
+        if lists.iter().any(|list| !list.is_empty()) && std::env::var_os("ORG_AGENT_POWER_KEEP").is_some() {
+            let kept = dir.path().join("image");
+            std::fs::create_dir(&kept).unwrap();
+            disk::write(&image, &kept);
+            println!("cut after record {cut}, image kept in {}", dir.keep().display());
+        }
+        verdict
+    }
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_when_the_power_fails() {
+    let seconds = variable("ORG_AGENT_POWER_SECONDS").unwrap_or(20);
+    let seed = seed();
+    let (mut images, mut acknowledged, mut lost, mut twice) = (0, 0, 0, 0);
+    let mut fate = Fate::default();
+    let mut problems = Vec::new();
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let mut runs = 0;
+    while runs == 0 || Instant::now() < end {
+        let run = Run::new(seed ^ runs, false, &[(120, true), (60, false), (80, true), (40, false)]);
+        runs += 1;
+        for (what, at) in [("answers", run.ledger.receipts.len()), ("reports", run.ledger.reports.len())] {
+            assert!(at >= 200, "only {at} {what} in the trace");
+        }
+        // A longer run makes a trace anew from time to time.
+        let until = end.min(Instant::now() + Duration::from_secs(60));
+        let mut first = true;
+        while first || Instant::now() < until {
+            first = false;
+            images += 1;
+            let verdict = run.crash(seed.wrapping_add(images * 0x9e37), &mut fate);
+            acknowledged += verdict.acknowledged;
+            lost += verdict.lost.len();
+            twice += verdict.twice.len();
+            let all = [("lost", verdict.lost), ("twice", verdict.twice), ("wrong", verdict.problems)];
+            for (kind, found) in all {
+                problems.extend(found.into_iter().map(|what| format!("image {images}: {kind}: {what}")));
+            }
+        }
+    }
+    println!("acknowledged {acknowledged}, lost {lost}, twice {twice}");
+    println!(
+        "{images} crash images of {runs} runs; of what was not durable {} whole, {} torn, {} dropped",
+        fate.whole, fate.torn, fate.dropped
+    );
+    problems.truncate(20);
+    assert!(problems.is_empty(), "{problems:#?}");
+    assert!(acknowledged > 0 && fate.torn > 0 && fate.dropped > 0, "nothing was at stake: {fate:?}");
+}
+
+/// The control: if `fsync` makes nothing durable, the same check finds that acknowledged messages are lost.
+#[test]
+fn a_disk_that_lies_is_found_out() {
+    let seed = seed();
+    let run = Run::new(seed, true, &[(40, false)]);
+    let distinct: HashSet<&str> =
+        run.ledger.receipts.iter().map(|(_, receipt)| receipt.event.as_str()).collect();
+    assert_eq!(distinct.len(), 40);
+    let (mut acknowledged, mut lost) = (0, 0);
+    for image in 0..12 {
+        let verdict = run.crash(seed.wrapping_add(image), &mut Fate::default());
+        acknowledged += verdict.acknowledged;
+        lost += verdict.lost.len();
+    }
+    println!("on a disk that lies: acknowledged {acknowledged}, lost {lost}");
+    assert!(lost > 0, "the check finds no loss where nothing is durable");
+}
