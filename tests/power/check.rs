@@ -15,8 +15,8 @@ use crate::workload::Workload;
 
 const ENV: [(&str, &str); 1] = [("ORG_AGENT_MODEL", "offline")];
 
-/// The most requests of one kind that are sent to one image.
-const SAMPLE: usize = 40;
+/// How many messages that were acknowledged, and how many that were not, are sent again to one image.
+const AGAIN: usize = 10;
 
 /// What came out.
 #[derive(Debug, Default)]
@@ -82,15 +82,27 @@ pub fn check(
     verdict
 }
 
-fn list(client: &mut Client, method: &str, session: Option<&str>) -> Vec<Value> {
-    let result = client.request(method, &json!({"sessionId": session, "limit": 500}));
+fn items(result: &Value) -> Vec<Value> {
     assert_eq!(result["nextCursor"], Value::Null, "the workload is too large for one list");
     result["items"].as_array().unwrap().clone()
 }
 
 fn sessions(client: &mut Client) -> Vec<String> {
-    let sessions = list(client, "orgAgent/sessions/list", None);
+    let sessions = items(&client.request("orgAgent/sessions/list", &json!({"limit": 500})));
     sessions.iter().map(|session| session["id"].as_str().unwrap().to_owned()).collect()
+}
+
+/// What one method lists for each session, asked for all at once.
+fn of_sessions(client: &mut Client, method: &str) -> Vec<(String, Value)> {
+    let sessions = sessions(client);
+    let ask = |session: &String| client.ask(method, &json!({"sessionId": session, "limit": 500}));
+    let asked: Vec<u64> = sessions.iter().map(ask).collect();
+    let mut all = Vec::new();
+    for (session, id) in sessions.into_iter().zip(asked) {
+        let items = items(&client.answer(id).unwrap());
+        all.extend(items.into_iter().map(|item| (session.clone(), item)));
+    }
+    all
 }
 
 /// Where each message stands: event, session and turn, by client id.
@@ -98,13 +110,11 @@ type Found = HashMap<String, Vec<(String, String, String)>>;
 
 fn messages(client: &mut Client) -> Found {
     let mut found = Found::new();
-    for session in sessions(client) {
-        for item in list(client, "orgAgent/sessions/messages", Some(&session)) {
-            if item["role"] == "user" {
-                let word = |value: &Value| value.as_str().unwrap().to_owned();
-                let place = (word(&item["id"]), session.clone(), word(&item["metadata"]["turn"]));
-                found.entry(word(&item["metadata"]["clientId"])).or_default().push(place);
-            }
+    for (session, item) in of_sessions(client, "orgAgent/sessions/messages") {
+        if item["role"] == "user" {
+            let word = |value: &Value| value.as_str().unwrap().to_owned();
+            let place = (word(&item["id"]), session, word(&item["metadata"]["turn"]));
+            found.entry(word(&item["metadata"]["clientId"])).or_default().push(place);
         }
     }
     found
@@ -131,13 +141,11 @@ fn look(client: &mut Client, promised: &Promised<'_>, workload: &Workload, verdi
     }
     let mut done = HashSet::new();
     let mut texts: HashMap<String, usize> = HashMap::new();
-    for session in sessions(client) {
-        for action in list(client, "orgAgent/sessions/actions", Some(&session)) {
-            let text = action["input"]["text"].as_str().unwrap();
-            *texts.entry(text.to_owned()).or_default() += 1;
-            if action["status"] == "done" {
-                done.insert(action["id"].as_str().unwrap().to_owned());
-            }
+    for (_, action) in of_sessions(client, "orgAgent/sessions/actions") {
+        let text = action["input"]["text"].as_str().unwrap();
+        *texts.entry(text.to_owned()).or_default() += 1;
+        if action["status"] == "done" {
+            done.insert(action["id"].as_str().unwrap().to_owned());
         }
     }
     let gone = promised.reports.iter().filter(|id| !done.contains(**id));
@@ -159,11 +167,12 @@ fn work(
     let (mut sure, mut unsure): (Vec<usize>, Vec<usize>) =
         (0..workload.messages.len()).partition(|number| promised.receipts.contains_key(number));
     // The last ones are those at stake; some of the others are drawn.
-    let early = sure.split_off(sure.len().saturating_sub(SAMPLE / 2)).into_iter();
-    let early: Vec<usize> = early.chain((0..SAMPLE / 2).filter_map(|_| rng.pick(&sure).copied())).collect();
-    unsure.truncate(SAMPLE);
+    let mut again = sure.split_off(sure.len().saturating_sub(AGAIN));
+    again.extend((0..AGAIN).filter_map(|_| rng.pick(&sure).copied()));
+    unsure.truncate(AGAIN);
+    again.extend(unsure);
     let mut events = HashMap::new();
-    for number in early.into_iter().chain(unsure) {
+    for number in again {
         let id = client.ask("orgAgent/event", &workload.messages[number].params());
         events.insert(id, number);
     }

@@ -130,7 +130,7 @@ impl Workload {
     fn say(&mut self, life: &mut Life) {
         let number = self.messages.len();
         let mut text = format!("echo: answer {number}");
-        for word in 0..self.rng.below(60) {
+        for word in 0..self.rng.below(20) {
             // So that records are of many sizes.
             write!(text, " {word}").unwrap();
         }
