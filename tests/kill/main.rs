@@ -1,4 +1,4 @@
-//! `kill -9` of the real server, over and over: nothing acknowledged is lost, nothing happens twice.
+//! `kill -9` of the real server, over and over, and of its client: nothing acknowledged is lost, nothing happens twice.
 //!
 //! `ORG_AGENT_KILL_SECONDS` says for how long (60 if unset), `ORG_AGENT_KILL_SEED` repeats the choices of an
 //! earlier run; the moments at which the server is hit remain its own.
@@ -9,6 +9,7 @@
 #[path = "../common/client.rs"]
 mod client;
 mod editor;
+mod file;
 mod ledger;
 mod memory;
 mod restart;
