@@ -25,7 +25,7 @@ const BUFFERS: u64 = 32;
 const GENERATION: usize = 400;
 
 /// The most turns that are under way when another message is sent.
-const BUSY: usize = 48;
+const BUSY: usize = 64;
 
 /// What an answer is for.
 enum Wait {
@@ -114,7 +114,7 @@ impl Editor {
         }
         let mut life = self.begin(false);
         // Most lives are long enough for a turn, some for several.
-        let most = [30, 300, 300, 300, 800][self.rng.below(5) as usize];
+        let most = [30, 300, 300, 800, 1500][self.rng.below(5) as usize];
         let end = Instant::now() + Duration::from_millis(self.rng.below(most));
         while Instant::now() < end {
             self.step(&mut life);
@@ -203,8 +203,8 @@ impl Editor {
             }
         }
         if !calm && self.rng.chance(25) {
-            for _ in 0..BUFFERS {
-                self.say(&mut life);
+            for buffer in 0..BUFFERS {
+                self.say(&mut life, buffer);
             }
         }
         life
@@ -249,6 +249,11 @@ impl Editor {
     }
 
     fn note_moment(&mut self, life: &Life) {
+        let under_way =
+            |message: &&Message| message.receipt.as_ref().is_some_and(|receipt| self.is_open(&receipt.turn));
+        let recent = self.messages.iter().rev().take(10 * BUSY).filter(under_way);
+        let buffers: HashSet<&str> = recent.map(|message| message.buffer.as_str()).collect();
+        self.counts.at_once = self.counts.at_once.max(buffers.len() as u64);
         for wait in life.waits.values() {
             match wait {
                 Wait::Event(_) => self.counts.before_receipt += 1,
@@ -304,7 +309,10 @@ impl Editor {
 
     fn step(&mut self, life: &mut Life) {
         match self.rng.below(100) {
-            0..=9 => self.say(life),
+            0..=9 => {
+                let buffer = self.rng.below(BUFFERS);
+                self.say(life, buffer);
+            }
             10..=74 => {
                 let wait = Duration::from_millis(self.rng.below(20));
                 if let Some(message) = life.client.as_mut().unwrap().poll(wait) {
@@ -356,7 +364,7 @@ impl Editor {
         self.messages.iter().filter_map(|message| message.receipt.as_ref())
     }
 
-    fn say(&mut self, life: &mut Life) {
+    fn say(&mut self, life: &mut Life, buffer: u64) {
         let busy = self.messages.iter().rev().take(10 * BUSY);
         let busy = busy.filter(|one| one.receipt.as_ref().is_none_or(|receipt| self.is_open(&receipt.turn)));
         if busy.count() >= BUSY {
@@ -370,13 +378,9 @@ impl Editor {
             8 => format!("log: note {number}"),
             _ => format!("what about {number}?"),
         };
-        let buffer = format!("*chat {} {}*", number / GENERATION, self.rng.below(BUFFERS));
+        let buffer = format!("*chat {} {buffer}*", number / GENERATION);
         let at = self.compose(buffer, text);
         self.send(life, at);
-        let open = |message: &&Message| message.receipt.as_ref().is_some_and(|it| self.is_open(&it.turn));
-        let recent = self.messages.iter().rev().take(10 * BUSY);
-        let buffers: HashSet<&str> = recent.filter(open).map(|message| message.buffer.as_str()).collect();
-        self.counts.at_once = self.counts.at_once.max(buffers.len() as u64);
     }
 
     /// Writes a message into the input area of a buffer; its number.

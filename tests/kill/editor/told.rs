@@ -156,11 +156,15 @@ impl Editor {
         for actuation in list("actuations") {
             self.insert(life, &actuation);
         }
-        let interrupted = list("interrupted").into_iter().map(|turn| turn["turnId"].clone());
-        for turn in interrupted.chain(list("resumed").into_iter().map(|turn| turn["from"].clone())) {
-            let turn = turn.as_str().unwrap().to_owned();
+        for turn in list("interrupted") {
+            let turn = turn["turnId"].as_str().unwrap().to_owned();
             self.told.insert(turn.clone());
             self.interrupted.insert(turn);
+        }
+        for turn in list("resumed") {
+            let from = turn["from"].as_str().unwrap().to_owned();
+            self.told.remove(&from);
+            self.interrupted.insert(from);
         }
         // All turns that were acknowledged before this answer are in it, unless they are over.
         let live = list("live");
