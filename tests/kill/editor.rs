@@ -51,6 +51,8 @@ struct Life {
     deltas: HashMap<(String, u64), String>,
     /// Everything is reported, decided and resumed at once.
     calm: bool,
+    /// Nothing is reported for now.
+    holding: bool,
     /// Turns that the last answers to `resume` called live, and inserts that they offered.
     left: usize,
 }
@@ -113,6 +115,9 @@ impl Editor {
             return;
         }
         let mut life = self.begin(false);
+        if self.counts.kills == 1 || self.rng.chance(20) {
+            self.crowd(&mut life);
+        }
         // Most lives are long enough for a turn, some for several.
         let most = [30, 300, 300, 800, 1500][self.rng.below(5) as usize];
         let end = Instant::now() + Duration::from_millis(self.rng.below(most));
@@ -124,6 +129,20 @@ impl Editor {
         } else {
             self.end(life);
         }
+    }
+
+    /// Sends a message from every buffer, and reports nothing before all are acknowledged.
+    fn crowd(&mut self, life: &mut Life) {
+        life.holding = true;
+        for buffer in 0..BUFFERS {
+            self.say(life, buffer);
+        }
+        while life.waits.values().any(|wait| matches!(wait, Wait::Event(_))) {
+            let message = life.client.as_mut().unwrap().next().expect("the server lives");
+            self.take(life, &message);
+        }
+        life.holding = false;
+        self.count_sessions();
     }
 
     /// Starts a last server, lets everything come to its end, completes the files from the record, saves them, and
@@ -176,6 +195,7 @@ impl Editor {
             seqs: HashMap::new(),
             deltas: HashMap::new(),
             calm,
+            holding: false,
             // To look at least once.
             left: 1,
         };
@@ -200,11 +220,6 @@ impl Editor {
             {
                 let report = json!({"actuationId": id, "token": token, "status": "done", "exitCode": 0});
                 life.ask("orgAgent/actuated", &report, Wait::Report(id.clone()));
-            }
-        }
-        if !calm && self.rng.chance(25) {
-            for buffer in 0..BUFFERS {
-                self.say(&mut life, buffer);
             }
         }
         life
@@ -248,12 +263,16 @@ impl Editor {
         }
     }
 
-    fn note_moment(&mut self, life: &Life) {
+    fn count_sessions(&mut self) {
         let under_way =
             |message: &&Message| message.receipt.as_ref().is_some_and(|receipt| self.is_open(&receipt.turn));
         let recent = self.messages.iter().rev().take(10 * BUSY).filter(under_way);
         let buffers: HashSet<&str> = recent.map(|message| message.buffer.as_str()).collect();
         self.counts.at_once = self.counts.at_once.max(buffers.len() as u64);
+    }
+
+    fn note_moment(&mut self, life: &Life) {
+        self.count_sessions();
         for wait in life.waits.values() {
             match wait {
                 Wait::Event(_) => self.counts.before_receipt += 1,
@@ -442,6 +461,7 @@ impl Editor {
     fn report_some_time(&mut self, life: &mut Life, id: &str) {
         match self.rng.below(10) {
             _ if life.calm => self.report(life, id),
+            _ if life.holding => life.withheld.push(id.to_owned()),
             0..=4 => self.report(life, id),
             5..=7 => life.withheld.push(id.to_owned()),
             _ => life.unreported.push(id.to_owned()),

@@ -1,8 +1,8 @@
 //! `kill -9` of the real server, over and over, and of its client: nothing acknowledged is lost, nothing happens twice.
 //!
-//! `ORG_AGENT_KILL_SECONDS` says for how long (60 if unset; a part of it is for the last server, with which all comes
-//! to its end), `ORG_AGENT_KILL_SEED` repeats the choices of an
-//! earlier run; the moments at which the server is hit remain its own.
+//! `ORG_AGENT_KILL_SECONDS` says for how long (60 if unset; the last quarter is for the server with which all
+//! comes to its end), `ORG_AGENT_KILL_SEED` repeats the choices of an earlier run; the moments at which the server is hit
+//! remain its own. Docs: docs/durability.md.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 #![allow(clippy::print_stdout, reason = "the counts are what a reader wants to see")]
@@ -34,7 +34,7 @@ fn nothing_acknowledged_is_lost_and_nothing_happens_twice() {
     println!("ORG_AGENT_KILL_SEED={seed}");
     let home = tempfile::tempdir().unwrap();
     let mut editor = Editor::new(home.path(), seed);
-    let end = Instant::now() + Duration::from_secs(seconds - seconds / 6);
+    let end = Instant::now() + Duration::from_secs(seconds - seconds / 4);
     while Instant::now() < end {
         editor.live();
     }
