@@ -436,7 +436,8 @@ impl Editor {
     fn resume(&mut self, life: &mut Life, session: &str) {
         let applied = self.files.of(session).map(|page| page.applied.clone()).unwrap_or_default();
         let turns: Vec<String> = self.told.iter().cloned().collect();
-        let turns: Vec<String> = turns.into_iter().filter(|_| self.rng.chance(40)).collect();
+        let odds = if life.calm { 100 } else { 40 };
+        let turns: Vec<String> = turns.into_iter().filter(|_| self.rng.chance(odds)).collect();
         let mut params = json!({"sessionId": session, "applied": applied, "turns": turns});
         if self.rng.chance(20) {
             // An editor that lost its list: what it has is offered again, and not applied again.
