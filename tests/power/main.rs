@@ -6,7 +6,8 @@
 //! has to find losses.
 //!
 //! `ORG_AGENT_POWER_SECONDS` says for how long disks are made (20 if unset), `ORG_AGENT_POWER_SEED` repeats the choices
-//! of an earlier run; how the server's threads interleave remains its own. Docs: docs/durability.md.
+//! of an earlier run; how the server's threads interleave remains its own. With `ORG_AGENT_POWER_KEEP` a disk with something
+//! wrong is kept. Docs: docs/durability.md.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
@@ -203,8 +204,9 @@ fn nothing_acknowledged_is_lost_when_the_power_fails() {
         let threads = thread::available_parallelism().map_or(1, NonZero::get).min(4);
         thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
     }
-    let sum = sum.into_inner().unwrap();
+    let mut sum = sum.into_inner().unwrap();
     println!("{sum}; {runs} traces");
+    sum.problems.truncate(40);
     assert!(sum.problems.is_empty(), "{:#?}", sum.problems);
     assert!(sum.acknowledged > 0 && sum.fate.torn > 0 && sum.fate.dropped > 0, "nothing was at stake: {sum}");
 }
