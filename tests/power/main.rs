@@ -60,6 +60,7 @@ struct Run {
     workload: Workload,
     trace: Trace,
     ledger: Ledger,
+    lies: bool,
 }
 
 impl Run {
@@ -79,7 +80,7 @@ impl Run {
         for (path, content) in &there {
             assert!(made[path] == *content, "the shim missed a change of {path}");
         }
-        Self { workload, trace, ledger }
+        Self { workload, trace, ledger, lies }
     }
 
     /// After how many records the signing key is on disk; on a disk that lies it never is. No power failure is drawn
@@ -121,12 +122,13 @@ impl Run {
         let dir = tempfile::tempdir().unwrap();
         let books = (&self.ledger, &self.workload);
         let check = AssertUnwindSafe(|| check::check(&image, dir.path(), cut, books, &mut rng));
-        let mut verdict = catch_unwind(check).unwrap_or_else(|_| Verdict {
+        let verdict = catch_unwind(check).unwrap_or_else(|_| Verdict {
             problems: vec!["the server did not do what it should; see above".to_owned()],
             ..Verdict::default()
         });
-        let lists = [&mut verdict.lost, &mut verdict.twice, &mut verdict.problems];
-        if lists.iter().any(|list| !list.is_empty()) && std::env::var_os("ORG_AGENT_POWER_KEEP").is_some() {
+        let lists = [&verdict.lost, &verdict.twice, &verdict.problems];
+        let wrong = lists.iter().any(|list| !list.is_empty());
+        if wrong && !self.lies && std::env::var_os("ORG_AGENT_POWER_KEEP").is_some() {
             let kept = dir.path().join("image");
             std::fs::create_dir(&kept).unwrap();
             disk::write(&image, &kept);

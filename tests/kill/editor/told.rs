@@ -189,9 +189,8 @@ impl Editor {
             match metadata["kind"].as_str() {
                 Some("user") => page.prompt(message["id"].as_str().unwrap()),
                 Some("action") if text => {
-                    if page.apply(metadata["actuation"].as_str().unwrap()) {
-                        self.counts.from_the_record += 1;
-                    }
+                    let new = page.apply(metadata["actuation"].as_str().unwrap());
+                    self.counts.from_the_record += u64::from(new);
                 }
                 _ => {}
             }
