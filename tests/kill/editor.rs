@@ -124,7 +124,7 @@ impl Editor {
         while Instant::now() < end {
             self.step(&mut life);
         }
-        if self.rng.chance(25) {
+        if self.rng.chance(35) {
             self.die(life);
         } else {
             self.end(life);
