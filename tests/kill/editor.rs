@@ -104,7 +104,7 @@ impl Editor {
     /// Starts a server, uses it for a while, and kills it.
     pub fn live(&mut self) {
         self.counts.kills += 1;
-        if self.rng.chance(8) {
+        if self.rng.chance(15) {
             let mut client = Client::start_in(&self.home, &ENV);
             if self.rng.chance(50) {
                 client.ask("initialize", &json!({"processId": null, "capabilities": {}}));
