@@ -82,12 +82,12 @@ struct Stores {
 impl Stores {
     fn open(dir: &Path) -> Self {
         let (mut store, hear) = fill::open(dir);
-        let mut dice = Dice::new(0xa99e_7d5);
+        let mut dice = Dice::new(0x0a99_e7d5);
         let writers: Vec<_> = (0..WRITERS).map(|_| (SessionId(dice.id()), VecDeque::new())).collect();
         for (session, _) in &writers {
             fill::begin(&mut store, session);
         }
-        Self { store, hear, turns: Turns::new(0xa99e_7d6), writers, times: Times::default() }
+        Self { store, hear, turns: Turns::new(0x0a99_e7d6), writers, times: Times::default() }
     }
 
     /// Appends [`SLICE`] events and waits for the last of them.
@@ -142,9 +142,9 @@ struct Plain {
 
 impl Plain {
     fn open(path: &Path) -> Self {
-        let mut dice = Dice::new(0xa99e_7d5);
+        let mut dice = Dice::new(0x0a99_e7d5);
         let sessions = (0..WRITERS).map(|_| dice.id()).collect();
-        Self { db: plain::open(path), turns: Turns::new(0xa99e_7d6), sessions }
+        Self { db: plain::open(path), turns: Turns::new(0x0a99_e7d6), sessions }
     }
 
     /// As many events, one of each writer in a transaction: more cannot wait at a time.
