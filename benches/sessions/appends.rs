@@ -1,4 +1,5 @@
-//! Durable appends: many writers, each of which waits until its event is on the disk before it appends the next.
+//! Durable appends: many writers, each of which waits until its event is on the disk before it appends the
+//! next.
 
 use std::collections::VecDeque;
 use std::fs;

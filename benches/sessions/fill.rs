@@ -1,5 +1,5 @@
-//! Fills a store with sessions as people have them, through its own front door. It knows what events a turn is made
-//! of, and nothing of tables.
+//! Fills a store with sessions as people have them, through its own front door. It knows what events a turn
+//! is made of, and nothing of tables.
 
 use std::io::Write;
 use std::path::Path;
@@ -45,7 +45,8 @@ impl Turns {
         Self { words: Words::new(), dice: Dice::new(seed) }
     }
 
-    /// A turn's events, and how many messages they make: a question and its answer, with a command each seventh time.
+    /// A turn's events, and how many messages they make: a question and its answer, with a command each
+    /// seventh time.
     pub fn turn(&mut self) -> (Vec<Record>, usize) {
         let turn = TurnId(self.dice.id());
         let mut records = vec![
@@ -130,7 +131,8 @@ pub fn begin(store: &mut Store, session: &SessionId) -> u64 {
     store.append(session, &record).unwrap().ticket
 }
 
-/// Makes `messages` messages in `dir`: a tenth in one session, a fiftieth in each of four, the others in many.
+/// Makes `messages` messages in `dir`: a tenth in one session, a fiftieth in each of four, the others in
+/// many.
 pub fn fill(dir: &Path, messages: usize) -> Filled {
     let begun = Instant::now();
     let now = AtomicU64::new(BEGAN);

@@ -1,8 +1,10 @@
-//! Measures the store with a million messages: start-up, lists, history, search, and how fast many writers append.
+//! Measures the store with a million messages: start-up, lists, history, search, and how fast many writers
+//! append.
 //!
-//! `cargo bench --bench sessions` measures; it takes some minutes to make the messages, and some gigabytes of disk.
-//! `-- --quick`, or any run that is not `cargo bench`, goes through everything once with few messages to see that it
-//! works. `ORG_AGENT_BENCH_MESSAGES` says how many messages. Nothing here passes or fails because of a time.
+//! `cargo bench --bench sessions` measures; it takes some minutes to make the messages, and some gigabytes
+//! of disk. `-- --quick`, or any run that is not `cargo bench`, goes through everything once with few
+//! messages to see that it works. `ORG_AGENT_BENCH_MESSAGES` says how many messages. Nothing here passes or
+//! fails because of a time.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a measurement that fails stops")]
 

@@ -1,5 +1,5 @@
-//! The same sessions and messages in a plain SQLite file, as one would make it with no log, no signatures and no views:
-//! what the store's times are compared with. It reads the store's file once, to copy from it.
+//! The same sessions and messages in a plain SQLite file, as one would make it with no log, no signatures
+//! and no views: what the store's times are compared with. It reads the store's file once, to copy from it.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -8,9 +8,11 @@ use rusqlite::{Connection, Row};
 
 /// A table each, the obvious indexes, and the full-text index that SQLite's documentation begins with.
 const SCHEMA: &str = "
-    CREATE TABLE sessions (id TEXT PRIMARY KEY, title TEXT, status TEXT, created_at INTEGER, updated_at INTEGER);
+    CREATE TABLE sessions (id TEXT PRIMARY KEY, title TEXT, status TEXT,
+        created_at INTEGER, updated_at INTEGER);
     CREATE INDEX sessions_created ON sessions (created_at);
-    CREATE TABLE messages (position INTEGER PRIMARY KEY, session TEXT, role TEXT, content TEXT, created_at INTEGER);
+    CREATE TABLE messages (position INTEGER PRIMARY KEY, session TEXT, role TEXT, content TEXT,
+        created_at INTEGER);
     CREATE INDEX messages_session ON messages (session, position);
     CREATE VIRTUAL TABLE words USING fts5 (content, content = 'messages', content_rowid = 'position');
     CREATE TABLE events (position INTEGER PRIMARY KEY, session TEXT, body TEXT);";
@@ -31,8 +33,8 @@ pub fn create(path: &Path) -> Connection {
     db
 }
 
-/// Makes the file with all that the store has in `store`, and says how long that took, and how long the full-text
-/// index by itself.
+/// Makes the file with all that the store has in `store`, and says how long that took, and how long the
+/// full-text index by itself.
 pub fn copy(path: &Path, store: &Path) -> [Duration; 2] {
     let db = create(path);
     let begun = Instant::now();
@@ -60,7 +62,10 @@ pub fn start(path: &Path) -> Connection {
 /// The `count` sessions that were made last.
 pub fn sessions(db: &Connection, count: u32) -> usize {
     let mut query = db
-        .prepare_cached("SELECT id, title, status, created_at, updated_at FROM sessions ORDER BY created_at DESC LIMIT ?1")
+        .prepare_cached(
+            "SELECT id, title, status, created_at, updated_at FROM sessions
+             ORDER BY created_at DESC LIMIT ?1",
+        )
         .unwrap();
     let row = |row: &Row<'_>| {
         Ok((

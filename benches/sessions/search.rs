@@ -1,5 +1,5 @@
-//! Full-text search. What is asked is the same for both sides; here is the plain one: FTS5's own ranking over all that
-//! matches.
+//! Full-text search. What is asked is the same for both sides; here is the plain one: FTS5's own ranking
+//! over all that matches.
 
 use std::hint::black_box;
 use std::time::Instant;

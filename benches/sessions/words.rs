@@ -1,5 +1,5 @@
-//! Texts like those of a chat, as far as an index cares: few words that are everywhere, many that are rare. The same
-//! seed gives the same texts. It knows nothing of sessions.
+//! Texts like those of a chat, as far as an index cares: few words that are everywhere, many that are rare.
+//! The same seed gives the same texts. It knows nothing of sessions.
 
 use std::fmt::Write;
 
