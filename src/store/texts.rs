@@ -35,20 +35,29 @@ impl Store {
     /// # Errors
     /// `internal` if the database fails.
     pub fn each_text(&self, session: &SessionId, take: &mut dyn FnMut(Text)) -> Result<()> {
-        let mut query = self.reader.prepare_cached(&format!("{TEXTS} ORDER BY m.place, m.position"))?;
-        let mut rows = query.query([session.as_str()])?;
-        while let Some(row) = rows.next()? {
-            take(Text { place: row.get(0)?, mark: row.get(1)?, text: row.get(2)?, level: row.get(3)? });
-        }
-        Ok(())
+        self.texts_in("m.place, m.position", session, &mut |text| {
+            take(text);
+            true
+        })
     }
 
-    /// The text of `session` that `mark` stands for in its buffer.
+    /// Calls `take` with each text of `session`, the last one first, as long as it wants more.
     ///
     /// # Errors
     /// `internal` if the database fails.
-    pub fn text(&self, session: &SessionId, mark: &str) -> Result<Option<String>> {
-        self.one(&format!("{TEXTS} AND m.mark = ?2 LIMIT 1"), [session.as_str(), mark], |row| row.get(2))
+    pub fn texts_backwards(&self, session: &SessionId, take: &mut dyn FnMut(Text) -> bool) -> Result<()> {
+        self.texts_in("m.place DESC, m.position DESC", session, take)
+    }
+
+    fn texts_in(&self, order: &str, session: &SessionId, take: &mut dyn FnMut(Text) -> bool) -> Result<()> {
+        let mut query = self.reader.prepare_cached(&format!("{TEXTS} ORDER BY {order}"))?;
+        let mut rows = query.query([session.as_str()])?;
+        while let Some(row) = rows.next()? {
+            if !take(Text { place: row.get(0)?, mark: row.get(1)?, text: row.get(2)?, level: row.get(3)? }) {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// The replies that a buffer of `session` lacks which has those of `applied`, by what stands for them: those that came

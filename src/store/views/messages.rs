@@ -12,6 +12,9 @@ use crate::ids::{ActuationId, TurnId};
 use crate::record::{Attachment, MessageRef};
 use crate::search::indexed;
 
+/// Which message a turn answers, by the turn and its session.
+const MESSAGE_OF_TURN: &str = "m.position = (SELECT place FROM turns WHERE id = ?1 AND session = ?2)";
+
 impl Fold<'_> {
     pub(super) fn sent(
         &self,
@@ -67,7 +70,7 @@ impl Fold<'_> {
         let said = self
             .db
             .prepare_cached(
-                "SELECT m.content, m.metadata FROM turns t JOIN chat_messages m ON m.id = t.message
+                "SELECT m.content, m.metadata FROM turns t JOIN chat_messages m ON m.position = t.place
                  WHERE t.id = ?1 AND t.session = ?2 AND t.resumes IS NULL",
             )?
             .query_row([turn.as_str(), self.id()], |row| {
@@ -88,17 +91,17 @@ impl Fold<'_> {
         self.belongs(turn)?;
         let Some(skill) = skill else { return Ok(()) };
         let params = [turn.as_str(), self.id()];
-        self.unindex("m.id = (SELECT message FROM turns WHERE id = ?1 AND session = ?2)", params)?;
+        self.unindex(MESSAGE_OF_TURN, params)?;
         self.run(
             "UPDATE turns SET skill = ?1 WHERE id = ?2 AND session = ?3",
             params![skill, turn.0, self.id()],
         )?;
         self.run(
             "UPDATE chat_messages SET skill = ?1
-             WHERE id = (SELECT message FROM turns WHERE id = ?2 AND session = ?3)",
+             WHERE position = (SELECT place FROM turns WHERE id = ?2 AND session = ?3)",
             params![skill, turn.0, self.id()],
         )?;
-        self.index("m.id = (SELECT message FROM turns WHERE id = ?1 AND session = ?2)", params)
+        self.index(MESSAGE_OF_TURN, params)
     }
 
     pub(super) fn prompted(
@@ -119,13 +122,10 @@ impl Fold<'_> {
     }
 
     pub(super) fn delivered(&self, actuation: &ActuationId) -> rusqlite::Result<()> {
-        if self.action(actuation)?.is_none() {
-            return Ok(());
-        }
+        let Some(action) = self.action(actuation)? else { return Ok(()) };
         self.run(
-            "UPDATE chat_messages SET delivered_at = ?1
-             WHERE actuation = ?2 AND session = ?3 AND kind <> 'command-result' AND delivered_at IS NULL",
-            params![self.time(), actuation.0, self.id()],
+            "UPDATE chat_messages SET delivered_at = ?1 WHERE position = ?2 AND delivered_at IS NULL",
+            params![self.time(), action.position],
         )
     }
 
@@ -157,26 +157,24 @@ impl Fold<'_> {
                 self.time()
             ],
         )?;
-        if listed { self.list(self.event.id.as_str()) } else { Ok(()) }
+        if listed { self.list(self.position) } else { Ok(()) }
     }
 
-    /// Lists a message of this session, if it is not yet.
-    pub(super) fn list(&self, message: &str) -> rusqlite::Result<()> {
+    /// Lists the message at `position`, if it is not yet.
+    pub(super) fn list(&self, position: i64) -> rusqlite::Result<()> {
         let listed = self
             .db
-            .prepare_cached(
-                "UPDATE chat_messages SET listed = 1 WHERE id = ?1 AND session = ?2 AND listed = 0",
-            )?
-            .execute([message, self.id()])?;
+            .prepare_cached("UPDATE chat_messages SET listed = 1 WHERE position = ?1 AND listed = 0")?
+            .execute([position])?;
         if listed == 0 {
             return Ok(());
         }
         self.run(
             "UPDATE chat_sessions SET messages = messages + 1, unread = unread + (m.role <> 'user')
-             FROM chat_messages m WHERE m.id = ?1 AND chat_sessions.id = m.session",
-            [message],
+             FROM chat_messages m WHERE m.position = ?1 AND chat_sessions.id = m.session",
+            [position],
         )?;
-        self.index("m.id = ?1", [message])
+        self.index("m.position = ?1", [position])
     }
 
     /// Takes the words of listed messages for which `condition` holds in.

@@ -143,7 +143,8 @@ impl Fold<'_> {
     fn read(&self, message: &str) -> rusqlite::Result<()> {
         self.run(
             "UPDATE chat_sessions SET read = max(read, coalesce(
-                 (SELECT position FROM chat_messages WHERE id = ?1 AND session = ?2), 0))
+                 (SELECT m.position FROM chat_messages m WHERE m.session = ?2 AND m.position > chat_sessions.read AND m.id = ?1),
+                 0))
              WHERE id = ?2",
             [message, self.id()],
         )?;
