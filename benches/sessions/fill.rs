@@ -48,7 +48,7 @@ impl Turns {
     /// A turn's events, and how many messages they make: a question and its answer, with a command each
     /// seventh time.
     pub fn turn(&mut self) -> (Vec<Record>, usize) {
-        let turn = TurnId(self.dice.id());
+        let turn = TurnId::random().unwrap();
         let mut records = vec![
             Record::MessageSent {
                 turn: turn.clone(),
@@ -57,6 +57,7 @@ impl Turns {
                 level: 1,
                 context: Vec::new(),
                 location: None,
+                mark: None,
             },
             Record::TurnStarted { turn: turn.clone() },
         ];
@@ -83,7 +84,7 @@ impl Turns {
         stdout: &str,
         records: &mut Vec<Record>,
     ) {
-        let actuation = ActuationId(self.dice.id());
+        let actuation = ActuationId::random().unwrap();
         records.extend([
             Record::ActionProposed {
                 actuation: actuation.clone(),
@@ -92,6 +93,7 @@ impl Turns {
                 sexp: format!("(:type :request :target :{target} :payload {payload})"),
                 action: json!({"type": "request", "target": target, "payload": payload}),
                 system: false,
+                mark: None,
             },
             Record::ActionPermitted {
                 actuation: actuation.clone(),

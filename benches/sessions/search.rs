@@ -1,12 +1,12 @@
-//! Full-text search. What is asked is the same for both sides; here is the plain one: FTS5's own ranking
-//! over all that matches.
+//! Full-text search. What is asked is the same for both sides: the store, and FTS5's own ranking over all that matches.
 
 use std::hint::black_box;
-use std::time::Instant;
 
+use org_agent::request::Search;
+use org_agent::store::Store;
 use rusqlite::{Connection, Row};
 
-use crate::table::{Samples, Table, Unit};
+use crate::table::{Table, Unit};
 
 /// How many results.
 const RESULTS: u32 = 20;
@@ -23,25 +23,29 @@ pub const QUERIES: [(&str, &str, &str); 8] = [
     ("a word that is nowhere", "nowhere", "< 50 ms"),
 ];
 
-/// Asks the plain file.
-pub fn plain(db: &Connection, rounds: usize, table: &mut Table) {
+/// Asks both, in turns.
+pub fn compare(store: &Store, db: &Connection, rounds: usize, table: &mut Table) {
     for (name, text, target) in QUERIES {
-        let mut samples = Samples::default();
-        for run in 0..=rounds {
-            let begun = Instant::now();
-            let mut query = db
-                .prepare_cached(
-                    "SELECT rowid, bm25(words) FROM words WHERE words MATCH ?1 ORDER BY 2 LIMIT ?2",
-                )
-                .unwrap();
-            let row = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, f64>(1)?));
-            let rows: Vec<_> = query.query_map((text, RESULTS), row).unwrap().map(Result::unwrap).collect();
-            assert!(black_box(rows).len() <= RESULTS as usize);
-            // The first is warm-up.
-            if run > 0 {
-                samples.time(begun.elapsed());
-            }
-        }
-        table.row(&format!("search, {name}: plain SQLite, bm25"), Unit::Time, &samples).target(target);
+        let search = Search { text: text.to_owned(), limit: Some(RESULTS), ..Search::default() };
+        let [ours, bare] = crate::compare(
+            rounds,
+            || drop(black_box(store.search(&search, None).unwrap())),
+            || assert!(plain(db, text) <= RESULTS as usize),
+        );
+        table
+            .row(&format!("search, {name}"), Unit::Time, &ours)
+            .target(target)
+            .against("plain SQLite, bm25", &bare);
+        table.row("  plain SQLite, bm25", Unit::Time, &bare);
     }
+}
+
+/// How many results the plain file has.
+fn plain(db: &Connection, text: &str) -> usize {
+    let mut query = db
+        .prepare_cached("SELECT rowid, bm25(words) FROM words WHERE words MATCH ?1 ORDER BY 2 LIMIT ?2")
+        .unwrap();
+    let row = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, f64>(1)?));
+    let rows: Vec<_> = query.query_map((text, RESULTS), row).unwrap().map(Result::unwrap).collect();
+    black_box(rows).len()
 }
