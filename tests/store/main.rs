@@ -4,6 +4,7 @@
 mod durability;
 mod log;
 mod recall;
+mod recover;
 mod sessions;
 
 use std::path::Path;
