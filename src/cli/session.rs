@@ -73,9 +73,7 @@ pub fn run(args: &Args, config: &Config, stdout: &mut dyn Write) -> Result<u8> {
         Command::Export(args) => export::run(args, &open(config)?, stdout),
         Command::Import(args) => import::run(args, config, stdout),
         Command::Fork(args) => fork::run(args, config, stdout),
-        Command::Rename(args) => {
-            change::run(&args.id, &Change::Rename(args.title.join(" ")), config, stdout)
-        }
+        Command::Rename(args) => change::run(&args.id, &Change::Rename(args.title.join(" ")), config, stdout),
         Command::Label(args) => change::run(&args.id, &args.change(), config, stdout),
         Command::Archive(args) => change::run(&args.id, &Change::Archive(!args.undo), config, stdout),
         Command::Pause(args) => change::run(&args.id, &Change::Pause(!args.undo), config, stdout),

@@ -7,7 +7,7 @@ use std::io::Write;
 use serde_json::Value;
 
 use super::list::status_of;
-use super::{all, count, find, line, say, say_json, time, visible, word, words};
+use super::{all, count, find, say, say_json, time, visible, word, words};
 use crate::error::Result;
 use crate::ids::{ActuationId, SessionId};
 use crate::store::Store;
@@ -17,7 +17,9 @@ pub(super) const SHORT: usize = 12;
 
 /// Show a session: its messages, or with --actions what was done, who decided, and what came of it
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  org-agent session show 3f99 --last 10\n  org-agent session show 3f99 --actions")]
+#[command(
+    after_help = "Examples:\n  org-agent session show 3f99 --last 10\n  org-agent session show 3f99 --actions"
+)]
 pub(super) struct Args {
     /// The session's identifier, or its beginning
     id: String,
