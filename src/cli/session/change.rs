@@ -24,9 +24,11 @@ pub(super) struct Rename {
 
 /// Put a session into a group, and give it tags
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  org-agent session label 3f99 --group work --tag rust --tag lsp\n  \
-                  org-agent session label 3f99 --no-group --no-tags")]
-#[group(id = "what", required = true, multiple = true, args = ["group", "no_group", "tags", "no_tags"])]
+#[command(
+    after_help = "Examples:\n  org-agent session label 3f99 --group work --tag rust --tag lsp\n  \
+                  org-agent session label 3f99 --no-group --no-tags",
+    group = clap::ArgGroup::new("labels").args(["group", "no_group", "tags", "no_tags"]).required(true).multiple(true)
+)]
 pub(super) struct Label {
     /// The session's identifier, or its beginning
     pub(super) id: String,
