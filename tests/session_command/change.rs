@@ -130,7 +130,7 @@ fn what_a_running_server_holds_is_changed_there() {
 fn what_can_not_be_written_is_an_error() {
     let (home, ids) = Home::with(&["echo: one"]);
     let words = "word ".repeat(100_000);
-    std::fs::write(home.path().join("long.org"), format!("* USER\n{words}\n")).unwrap();
+    std::fs::write(home.path().join("long.org"), format!("* USER\n{words}\n** ASSISTANT\na\n")).unwrap();
     // No file may grow beyond 64 KiB, which is less than the text; the signal that says so is ignored.
     let script = "trap '' XFSZ; ulimit -f 64; exec \"$0\" session import long.org";
     let output = home.command("bash").args(["-c", script, env!("CARGO_BIN_EXE_org-agent")]).output().unwrap();

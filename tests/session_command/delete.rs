@@ -27,7 +27,7 @@ fn without_a_terminal_it_must_be_said() {
 
 #[test]
 fn several_go_into_a_directory() {
-    let (home, ids) = Home::with(&["echo: one", "echo: two", "echo: three"]);
+    let (home, ids) = Home::with(&["echo: quokka", "echo: two", "echo: three"]);
     fs::create_dir(home.path().join("kept")).unwrap();
     // Named twice, it goes once.
     let args = ["delete", &ids[0], &ids[1], &ids[0][..8], "--export", "kept"];
@@ -37,7 +37,7 @@ fn several_go_into_a_directory() {
     assert_eq!(home.sessions(&[]).len(), 1);
     let db = home.database();
     let words: i64 =
-        db.query_row("SELECT count(*) FROM log WHERE body LIKE '%one%'", [], |row| row.get(0)).unwrap();
+        db.query_row("SELECT count(*) FROM log WHERE body LIKE '%quokka%'", [], |row| row.get(0)).unwrap();
     assert_eq!(words, 0);
 }
 

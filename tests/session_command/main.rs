@@ -18,21 +18,21 @@ use serde_json::Value;
 
 /// What a command came to.
 #[derive(Debug)]
-pub struct Outcome {
-    pub status: i32,
-    pub stdout: String,
-    pub stderr: String,
+struct Outcome {
+    status: i32,
+    stdout: String,
+    stderr: String,
 }
 
 impl Outcome {
     /// That it went well and said nothing beside its answer; the answer.
-    pub fn good(self) -> String {
+    fn good(self) -> String {
         assert_eq!((self.status, self.stderr.as_str()), (0, ""), "{self:?}");
         self.stdout
     }
 
     /// That it failed with this status, and that its error has these parts.
-    pub fn bad(self, status: i32, parts: &[&str]) -> Self {
+    fn bad(self, status: i32, parts: &[&str]) -> Self {
         assert_eq!(self.status, status, "{self:?}");
         for part in parts {
             assert!(self.stderr.contains(part), "{part:?} is not in {self:?}");
@@ -42,27 +42,27 @@ impl Outcome {
 }
 
 /// A place with a store.
-pub struct Home {
-    pub dir: tempfile::TempDir,
+struct Home {
+    dir: tempfile::TempDir,
 }
 
 impl Home {
-    pub fn new() -> Self {
+    fn new() -> Self {
         Self { dir: tempfile::tempdir().unwrap() }
     }
 
     /// A place in which these texts were said, each in a session of its own; the sessions.
-    pub fn with(texts: &[&str]) -> (Self, Vec<String>) {
+    fn with(texts: &[&str]) -> (Self, Vec<String>) {
         let home = Self::new();
         let ids = texts.iter().map(|text| home.chat(text)).collect();
         (home, ids)
     }
 
-    pub fn path(&self) -> &Path {
+    fn path(&self) -> &Path {
         self.dir.path()
     }
 
-    pub fn command(&self, program: &str) -> Command {
+    fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("ORG_AGENT_HOME", self.path()).env("ORG_AGENT_MODEL", "offline").current_dir(self.path());
@@ -70,7 +70,7 @@ impl Home {
     }
 
     /// Runs `org-agent` with this input.
-    pub fn fed(&self, args: &[&str], input: &str) -> Outcome {
+    fn fed(&self, args: &[&str], input: &str) -> Outcome {
         let mut command = self.command(env!("CARGO_BIN_EXE_org-agent"));
         command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -80,35 +80,35 @@ impl Home {
     }
 
     /// Runs `org-agent session`.
-    pub fn run(&self, args: &[&str]) -> Outcome {
+    fn run(&self, args: &[&str]) -> Outcome {
         let mut all = vec!["session"];
         all.extend(args);
         self.fed(&all, "")
     }
 
     /// Says something in a new session; the session.
-    pub fn chat(&self, text: &str) -> String {
+    fn chat(&self, text: &str) -> String {
         self.fed(&["chat", "--new", text], "").good();
         self.sessions(&["--all"])[0]["id"].as_str().unwrap().to_owned()
     }
 
     /// What `list --json` has.
-    pub fn sessions(&self, args: &[&str]) -> Vec<Value> {
+    fn sessions(&self, args: &[&str]) -> Vec<Value> {
         let mut all = vec!["list", "--json"];
         all.extend(args);
         json(&self.run(&all).good())
     }
 
-    pub fn session(&self, id: &str) -> Value {
+    fn session(&self, id: &str) -> Value {
         self.sessions(&["--all"]).into_iter().find(|session| session["id"] == id).unwrap()
     }
 
-    pub fn database(&self) -> rusqlite::Connection {
+    fn database(&self) -> rusqlite::Connection {
         rusqlite::Connection::open(self.path().join("agent.db")).unwrap()
     }
 }
 
-pub fn outcome(output: &std::process::Output) -> Outcome {
+fn outcome(output: &std::process::Output) -> Outcome {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     Outcome {
         status: output.status.code().unwrap(),
@@ -117,7 +117,7 @@ pub fn outcome(output: &std::process::Output) -> Outcome {
     }
 }
 
-pub fn json(lines: &str) -> Vec<Value> {
+fn json(lines: &str) -> Vec<Value> {
     lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
@@ -165,7 +165,7 @@ fn every_command_has_help_with_an_example_and_knows_wrong_usage() {
         &["delete"],
         &["verify", "x", "--repair"],
     ] {
-        home.run(wrong).bad(2, &["Usage: "]);
+        home.run(wrong).bad(2, &["error: ", "try '--help'"]);
     }
     assert!(!home.path().join("agent.db").exists());
 }

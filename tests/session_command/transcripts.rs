@@ -42,7 +42,8 @@ fn all_sessions_go_into_a_directory() {
     home.run(&["archive", &ids[0]]).good();
     // Two that would have one name.
     for number in [1, 2] {
-        let org = format!(":PROPERTIES:\n:OA_SESSION: same-name-{number}\n:END:\n* USER\nsame\n");
+        let org =
+            format!(":PROPERTIES:\n:OA_SESSION: same-name-{number}\n:END:\n* USER\nsame\n** ASSISTANT\na\n");
         home.fed(&["session", "import", "-"], &org).good();
     }
     assert_eq!(home.run(&["export", "--all", "out/chats"]).good(), "4 sessions in out/chats\n");
