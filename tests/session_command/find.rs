@@ -7,27 +7,32 @@ fn a_list_says_what_each_session_is() {
     let (home, ids) = Home::with(&["echo: one", "echo: two", "echo: three"]);
     home.run(&["label", &ids[0], "--group", "work", "--tag", "a", "--tag", "b"]).good();
     home.run(&["archive", &ids[1]]).good();
-    let of = |args: &[&str]| -> Vec<String> {
-        let lines = home.sessions(args);
-        lines.iter().map(|session| session["id"].as_str().unwrap().to_owned()).collect()
+    let of = |args: &[&str]| -> Vec<usize> {
+        let place = |session: &Value| ids.iter().position(|id| session["id"] == **id).unwrap();
+        home.sessions(args).iter().map(place).collect()
     };
-    let [one, two, three] = [&ids[0], &ids[1], &ids[2]].map(Clone::clone);
-    assert_eq!(of(&[]), [three.clone(), one.clone()]);
-    assert_eq!(of(&["--all"]), [three.clone(), two.clone(), one.clone()]);
-    assert_eq!(of(&["--archived"]), [two.clone()]);
-    assert_eq!(of(&["--status", "archived"]), [two.clone()]);
-    assert_eq!(of(&["--status", "archived", "--all"]), [two.clone()]);
-    assert_eq!(of(&["--status", "active"]), [three.clone(), one.clone()]);
-    assert_eq!(of(&["--status", "active", "--all"]), [three.clone(), one.clone(), two.clone()]);
-    assert_eq!(of(&["--status", "failed", "--all"]), [] as [String; 0]);
-    assert_eq!(of(&["--group", "work"]), [one.clone()]);
-    assert_eq!(of(&["--tag", "b"]), [one.clone()]);
-    assert_eq!(of(&["--tag", "work"]), [] as [String; 0]);
+    let (one, two, three) = (0, 1, 2);
+    for (args, expected) in [
+        (&[] as &[&str], &[three, one] as &[usize]),
+        (&["--all"], &[three, two, one]),
+        (&["--archived"], &[two]),
+        (&["--status", "archived"], &[two]),
+        (&["--status", "archived", "--all"], &[two]),
+        (&["--status", "active"], &[three, one]),
+        (&["--status", "active", "--all"], &[three, one, two]),
+        (&["--status", "active", "--archived"], &[two]),
+        (&["--status", "failed", "--all"], &[]),
+        (&["--group", "work"], &[one]),
+        (&["--tag", "b"], &[one]),
+        (&["--tag", "work"], &[]),
+    ] {
+        assert_eq!(of(args), expected, "{args:?}");
+    }
     let text = home.run(&["list", "--all"]).good();
     let line = |id: &str| text.lines().find(|line| line.starts_with(id)).unwrap().to_owned();
-    assert!(line(&one).contains(" 2* echo: one  [work]  :a:b:"), "{text}");
-    assert!(line(&two).contains("  active, archived"), "{text}");
-    assert!(line(&three).ends_with(" 2* echo: three"), "{text}");
+    assert!(line(&ids[one]).contains(" 2* echo: one  [work]  :a:b:"), "{text}");
+    assert!(line(&ids[two]).contains("  active, archived"), "{text}");
+    assert!(line(&ids[three]).ends_with(" 2* echo: three"), "{text}");
 }
 
 #[test]
