@@ -89,10 +89,14 @@ pub fn run(args: &Args, config: &Config, stdout: &mut dyn Write) -> Result<u8> {
     }
 }
 
-/// The store, if there is one: looking at it makes none.
+/// The store, if there is one: looking at it makes none. Where nothing can be written, as it is.
 pub(super) fn open(config: &Config) -> Result<Store> {
     there_is(config)?;
-    Store::open(&config.paths.data, |_| {})
+    let data = &config.paths.data;
+    match rustix::fs::access(data, rustix::fs::Access::WRITE_OK) {
+        Ok(()) => Store::open(data, |_| {}),
+        Err(_) => Store::open_to_read(data),
+    }
 }
 
 /// That something is recorded.

@@ -1,7 +1,7 @@
 //! `export` and `import`: sessions as files and back.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 
 use super::*;
 
@@ -15,7 +15,6 @@ fn an_export_goes_to_standard_output_or_a_new_file() {
     assert_eq!(home.run(&["export", &id[..8], "chat.org"]).good(), "");
     let file = home.path().join("chat.org");
     assert_eq!(fs::read_to_string(&file).unwrap(), org);
-    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     fs::write(&file, "mine").unwrap();
     home.run(&["export", id, "chat.org"]).bad(1, &["chat.org is there already", "--force"]);
     assert_eq!(fs::read_to_string(&file).unwrap(), "mine");
@@ -33,7 +32,7 @@ fn an_export_goes_to_standard_output_or_a_new_file() {
     home.run(&["export", id, "/dev/null", "--force"]).bad(1, &["it is no regular file"]);
     home.run(&["export", "zzz"]).bad(1, &["no session begins with"]);
     let left: Vec<_> = fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert!(left.iter().all(|name| !name.to_string_lossy().starts_with(".org-agent-")), "{left:?}");
+    assert!(left.iter().all(|name| !name.to_string_lossy().starts_with('.')), "{left:?}");
 }
 
 #[test]

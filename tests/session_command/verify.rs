@@ -51,7 +51,7 @@ fn a_damaged_view_is_found_and_made_anew() {
     for damage in [
         "UPDATE chat_sessions SET title = 'forged'",
         "UPDATE chat_messages SET content = 'forged'",
-        "DELETE FROM message_words",
+        "INSERT INTO message_words (message_words) VALUES ('delete-all')",
     ] {
         home.database().execute_batch(damage).unwrap();
         let found = home.run(&["verify"]).bad(1, &[]);

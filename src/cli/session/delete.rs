@@ -110,7 +110,6 @@ pub(super) fn run(args: &Args, config: &Config, stdout: &mut dyn Write) -> Resul
                 if !asks {
                     export::save(&file, &org, false)?;
                 }
-                export::settle(&file);
                 say(stdout, &format!("{}: exported to {}\n", line(&id.0), line(&file.to_string_lossy())))?;
             }
             Before::Nothing => {}

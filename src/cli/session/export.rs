@@ -1,18 +1,18 @@
 //! `org-agent session export`: sessions as Org files. A file is written whole or not at all.
 
 use std::collections::HashSet;
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::io::{self, IsTerminal, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use super::{all, count, find, line, say};
 use crate::error::{Code, Error, Result};
-use crate::ids::{SessionId, token};
+use crate::ids::SessionId;
 use crate::request::Sessions;
 use crate::sessions;
 use crate::store::Store;
 use crate::transcript;
+use crate::whole;
 
 const HELP: &str = "\
 Examples:
@@ -20,8 +20,8 @@ Examples:
   org-agent session export 3f99 chat.org
   org-agent session export --all ~/org/chats
 
-What was said is exported as it stands in a chat buffer; commands and their outcomes are not in it. A file can be read by you \
-alone, and can be imported again: org-agent session import FILE.";
+What was said is exported as it stands in a chat buffer; commands and their outcomes are not in it. It can be imported \
+again: org-agent session import FILE.";
 
 /// Write a session as Org, to standard output or a file; or all of them
 #[derive(Debug, clap::Args)]
@@ -126,50 +126,22 @@ fn every(store: &Store, directory: &Path, force: bool) -> Result<u64> {
     Ok(number)
 }
 
-/// Writes `text` into the file `path`, whole or not at all, readable by its owner only. What is there stays, unless
-/// `force` says otherwise.
+/// Writes `text` into the file `path`, whole or not at all, and for good. What is there stays, unless `force` says
+/// otherwise.
 ///
 /// # Errors
 /// `conflict` if it is there; `bad_request` if it can not be written.
 pub(super) fn save(path: &Path, text: &str, force: bool) -> Result<()> {
+    if !force && path.symlink_metadata().is_ok() {
+        return Err(there(path));
+    }
     let real = match fs::metadata(path) {
-        Ok(_) if !force => return Err(there(path)),
         Ok(data) if !data.is_file() => return Err(failed(path, &"it is no regular file")),
         // Behind a link stands the file that is meant.
         Ok(_) => fs::canonicalize(path).map_err(|error| failed(path, &error))?,
         Err(_) => path.to_owned(),
     };
-    let directory = real.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let draft = directory.join(format!(".org-agent-{}", token()?));
-    let done = write(&draft, text).and_then(|()| {
-        if force {
-            return fs::rename(&draft, &real);
-        }
-        match fs::hard_link(&draft, &real) {
-            Ok(()) => fs::remove_file(&draft),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
-            // Not every file system has links.
-            Err(_) if real.symlink_metadata().is_err() => fs::rename(&draft, &real),
-            Err(error) => Err(error),
-        }
-    });
-    done.map_err(|error| {
-        drop(fs::remove_file(&draft));
-        if error.kind() == io::ErrorKind::AlreadyExists { there(path) } else { failed(path, &error) }
-    })
-}
-
-fn write(draft: &Path, text: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
-}
-
-/// Sees to it that a file that was just saved has its name for good.
-pub(super) fn settle(path: &Path) {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Not every file system can, and those that can not need it not.
-    drop(File::open(directory).and_then(|directory| directory.sync_all()));
+    whole::write(&real, text).map_err(|error| failed(path, &error))
 }
 
 fn there(path: &Path) -> Error {
