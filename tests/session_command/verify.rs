@@ -66,3 +66,26 @@ fn a_damaged_view_is_found_and_made_anew() {
     assert_eq!(log(&home.database()), before);
     assert_eq!(home.run(&["search", "two", "--json"]).good().matches(&ids[1]).count(), 2);
 }
+
+#[test]
+fn where_nothing_can_be_written_sessions_can_be_looked_at() {
+    let (home, ids) = Home::with(&["echo: one"]);
+    let frozen = |args: &[&str]| {
+        let mut command = home.command("bwrap");
+        command.args(["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/var/tmp"]);
+        command.args([env!("CARGO_BIN_EXE_org-agent"), "session"]).args(args).output()
+    };
+    // Not every machine has bubblewrap, or lets it work.
+    if !frozen(&["--help"]).is_ok_and(|output| output.status.success()) {
+        return;
+    }
+    for args in
+        [&["list"] as &[&str], &["show", &ids[0]], &["search", "one"], &["export", &ids[0]], &["verify"]]
+    {
+        let expected = home.run(args).good();
+        assert_eq!(outcome(&frozen(args).unwrap()).good(), expected, "{args:?}");
+    }
+    outcome(&frozen(&["rename", &ids[0], "x"]).unwrap()).bad(1, &["org-agent: "]);
+    outcome(&frozen(&["verify", "--repair"]).unwrap()).bad(1, &["org-agent: "]);
+    assert_eq!(home.session(&ids[0])["title"], "echo: one");
+}
