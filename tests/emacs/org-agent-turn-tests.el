@@ -310,30 +310,13 @@
           `((orgAgent/sessions/list
              . ,(lambda (params)
                   (should (equal (plist-get params :buffer) "*org-agent-chat*"))
-                  '(:items [(:id "session-1" :status "active")] :nextCursor nil)))
-            (orgAgent/sessions/messages
-             . ,(lambda (params)
-                  (if (plist-get params :cursor)
-                      '( :items [(:id "m4" :role "system" :content "out"
-                                  :metadata (:kind "command-result" :turn "t2"))
-                                 (:id "m5" :role "assistant" :content "two\n"
-                                  :metadata ( :kind "action" :turn "t2"
-                                              :actuation "act-turn-2"
-                                              :module "chat" :action "response"))]
-                         :nextCursor nil)
-                    '( :items [(:id "event-1" :role "user" :content "first"
-                                :metadata (:kind "user" :turn "t1"))
-                               (:id "event-2" :role "user" :content "second"
-                                :metadata (:kind "user" :turn "t2"))
-                               (:id "m2" :role "assistant" :content "one"
-                                :metadata ( :kind "action" :turn "t1"
-                                            :actuation "act-turn-1"
-                                            :module "emacs" :action "insert-at-end"))
-                               (:id "m3" :role "assistant" :content "ls"
-                                :metadata ( :kind "action" :turn "t2"
-                                            :actuation "x" :module "shell"
-                                            :action "run"))]
-                       :nextCursor "c"))))))
+                  (should (eq (plist-get params :archived) :json-false))
+                  '(:items [ (:id "session-3" :status "completed")
+                             (:id "session-1" :status "failed")
+                             (:id "session-0" :status "active")]
+                    :nextCursor nil)))))
+          org-agent-fake-transcript
+          (org-agent-fake-said "session-1" '(1 "first" "one") '(2 "second" "two")))
     (org-agent-chat)
     (insert "draft")
     (dotimes (_ 5) (org-agent-fake-settle))
@@ -362,7 +345,7 @@
         (dotimes (_ 3) (org-agent-fake-settle)))
       (should (string-match-p "open in another Emacs" (car said))))
     (should (equal (buffer-string) "* USER\n"))
-    (should-not (org-agent-fake-sent 'orgAgent/sessions/messages))
+    (should-not (org-agent-fake-sent 'orgAgent/sessions/export))
     (setq org-agent-fake-answers nil
           org-agent-fake-log nil)
     ;; And a new chat asks for nothing.
