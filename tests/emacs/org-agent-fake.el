@@ -180,6 +180,7 @@ Its car becomes the client's answer."
          (org-agent-fake-log nil)
          (org-agent-fake-answers nil)
          (org-agent-fake-count 0)
+         (org-agent-fake-transcript "")
          (org-agent-fake-connection nil)
          (org-agent--connection nil)
          (org-agent--process nil)

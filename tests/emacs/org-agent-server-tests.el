@@ -239,14 +239,17 @@
     (org-agent-fake-send "question")
     (push (cons 'orgAgent/event
                 (lambda (params)
-                  (if (plist-get params :sessionId)
+                  (if (equal (plist-get params :sessionId) "session-1")
                       (org-agent-fake-refuse "not_found")
+                    ;; There may be older ones of this buffer.
+                    (should (equal (plist-get params :sessionId) "session-2"))
                     '( :eventId "event-2" :sessionId "session-2" :turnId "turn-2"
                        :lamport 1 :duplicate :json-false))))
           org-agent-fake-answers)
     (org-agent-fake-send "second")
     (should (equal (org-agent--prompt) "second"))
     (org-agent-fake-send "")
+    (org-agent-fake-settle)
     (should (equal (buffer-string)
                    (replace-regexp-in-string
                     "session-1" "session-2"

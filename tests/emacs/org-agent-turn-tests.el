@@ -299,7 +299,14 @@
         (when draft (insert "draft"))
         (org-agent-fake-settle)
         (should (eq (eq (window-buffer) chat) (not draft)))
-        (when draft (kill-buffer)))
+        (when draft
+          ;; It is another chat, also for the server.
+          (org-agent-fake-send "")
+          (org-agent-fake-settle)
+          (should (equal (plist-get (car (last (org-agent-fake-sent 'orgAgent/event)))
+                                    :sessionId)
+                         "session-2"))
+          (kill-buffer)))
       (should (equal (org-agent--chats) (list chat)))
       (should (eq (org-agent--buffer "session-1") chat)))))
 
@@ -314,7 +321,7 @@
                   '(:items [ (:id "session-3" :status "completed")
                              (:id "session-1" :status "failed")
                              (:id "session-0" :status "active")]
-                    :nextCursor nil)))))
+                    :nextCursor nil))))
           org-agent-fake-transcript
           (org-agent-fake-said "session-1" '(1 "first" "one") '(2 "second" "two")))
     (org-agent-chat)
