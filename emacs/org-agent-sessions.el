@@ -346,12 +346,13 @@ M-x org-agent-rebuild once more asks you"
 
 (defun org-agent--lost (text)
   "Return how many texts of this buffer are not so in the transcript TEXT."
-  (let ((said (with-temp-buffer
-                (insert text)
-                (org-agent--parts))))
-    (seq-count (lambda (part)
-                 (not (or (string-empty-p (cdr part))
-                          (equal (cdr part) (cdr (assoc (car part) said))))))
+  (let ((said (make-hash-table :test #'equal)))
+    (pcase-dolist (`(,mark . ,part) (with-temp-buffer
+                                      (insert text)
+                                      (org-agent--parts)))
+      (puthash mark part said))
+    (seq-count (pcase-lambda (`(,mark . ,part))
+                 (not (member part (list "" (gethash mark said)))))
                (org-agent--parts))))
 
 (defun org-agent--parts ()

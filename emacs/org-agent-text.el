@@ -327,7 +327,10 @@ It is that of the text as it stands between its drawer and the next turn."
     (widen)
     (let ((hashes (make-hash-table :test #'equal))
           ;; Also says that there is nothing to ask the user.
-          (coding-system-for-write 'utf-8-unix))
+          (coding-system-for-write 'utf-8-unix)
+          ;; Each text is garbage twice; to collect that takes longer than
+          ;; the hashes do.
+          (gc-cons-threshold (max gc-cons-threshold (ash 1 26))))
       (pcase-dolist (`(,mark ,_heading ,beg ,end) (org-agent--marks 50))
         (when (<= (- (position-bytes end) (position-bytes beg))
                   org-agent--text-limit)
