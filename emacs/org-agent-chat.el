@@ -118,7 +118,12 @@ A copy of a chat that is still open must not speak for it."
               (base (lambda (buffer) (or (buffer-base-buffer buffer) buffer))))
     (unless (eq (funcall base other) (funcall base (current-buffer)))
       (setq org-agent--copy-of session
-            org-agent--session nil)))
+            org-agent--session nil
+            ;; A clone has the variables of the other buffer.
+            org-agent--sending nil
+            org-agent--pending nil
+            org-agent--context nil
+            org-agent--context-overlay nil)))
   (when org-agent--copy-of
     (org-agent--handle :copied nil)
     t))
@@ -140,12 +145,13 @@ For that Org runs the code, and its header arguments before it asks."
 
 (defun org-agent--leave ()
   "Forget this buffer; what comes for its session waits."
-  (dolist (turn (org-agent--turns-here))
-    (when (org-agent--turn-overlay turn)
-      (delete-overlay (org-agent--turn-overlay turn)))
-    (setf (org-agent--turn-overlay turn) nil
-          (org-agent--turn-place turn) nil))
+  ;; A copy or an indirect buffer may have the same session.
   (when (eq (current-buffer) (gethash org-agent--session org-agent--buffers))
+    (dolist (turn (org-agent--turns-here))
+      (when (org-agent--turn-overlay turn)
+        (delete-overlay (org-agent--turn-overlay turn)))
+      (setf (org-agent--turn-overlay turn) nil
+            (org-agent--turn-place turn) nil))
     (remhash org-agent--session org-agent--buffers)))
 
 (defun org-agent--forget-session ()
@@ -182,10 +188,10 @@ It stays there until the server has it for good."
   (interactive nil org-agent-chat-mode)
   (unless (derived-mode-p 'org-agent-chat-mode)
     (user-error "This is no chat of org-agent; see `org-agent-chat'"))
-  (when org-agent--sending
-    (user-error "Your last message is still on its way"))
   (when (org-agent--copied)
     (user-error "This chat is a copy and gets a session of its own; send again in a moment"))
+  (when org-agent--sending
+    (user-error "Your last message is still on its way"))
   (let ((text (org-agent--prompt))
         (context (vconcat (reverse org-agent--context))))
     (when (and (string-empty-p text) (equal context []))

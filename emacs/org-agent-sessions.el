@@ -195,24 +195,31 @@ something is being written in BUFFER, let it be a chat of its own."
 
 (defun org-agent-branch (&optional here)
   "Go on from this chat in another one, which is a copy of it.
-If texts were edited here, the copy has what you made of them.
-Otherwise, or with prefix argument HERE, it ends with the prompt or
-reply at point.  This chat stays as it is."
+If texts were edited here, the copy has what you made of them.  If a
+turn is under way, it ends with the prompt of that, which is answered
+there by \[org-agent-retry].  Without edits, or with prefix argument
+HERE, it ends with the prompt or reply at point.  This chat stays as
+it is."
   (interactive "P" org-agent-chat-mode)
   (unless org-agent--session
     (user-error "This chat has not begun"))
   (let ((buffer (current-buffer))
         (directory default-directory)
         (name (org-agent--new-name))
-        (edits (unless here (org-agent--edits))))
+        (edits (unless here (org-agent--edits)))
+        (live (org-agent--live-turn)))
     (org-agent--request
      'orgAgent/sessions/fork
      `( :sessionId ,org-agent--session
         :buffer ,name
-        ,@(if edits (list :edits edits)
-            (list :messageId
-                  (or (car (org-agent--mark-at (point)))
-                      (user-error "There is nothing above to branch from")))))
+        ,@(and edits (list :edits edits))
+        ,@(cond ((not edits)
+                 (list :messageId
+                       (or (car (org-agent--mark-at (point)))
+                           (user-error "There is nothing above to branch from"))))
+                ;; Otherwise it would be left out.
+                ((and live (org-agent--turn-event live))
+                 (list :messageId (org-agent--turn-event live)))))
      (lambda (result)
        (let ((session (plist-get result :id)))
          (org-agent--export
@@ -223,7 +230,8 @@ reply at point.  This chat stays as it is."
        (message "org-agent: no branch was made: %s" words)))))
 
 (defun org-agent--edits ()
-  "Return by their marks the texts of this buffer that were edited, or nil."
+  "Return the texts of this buffer that were edited, or nil.
+It is a table from marks to them."
   (let ((edits (make-hash-table :test #'equal)))
     (pcase-dolist (`(,mark ,_heading ,beg ,end)
                    (and org-agent--edited (org-agent--marks)))

@@ -321,8 +321,9 @@ at most LIMIT."
             (nreverse (org-agent--marks))))
 
 (defun org-agent--hashes ()
-  "Return the hash of each text of the last 50 turns by its mark, or nil.
-It is that of the text as it stands between its drawer and the next turn."
+  "Return a table with the hash of each recent text, or nil.
+Its keys are what `org-agent--marks' has of the last 50 prompts.  A
+text is all that stands between its drawer and what follows."
   (save-restriction
     (widen)
     (let ((hashes (make-hash-table :test #'equal))

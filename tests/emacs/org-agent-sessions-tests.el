@@ -144,6 +144,8 @@
     (should (equal (org-agent-sessions-tests-notice)
                    "1 text above was edited here; the model was shown what was said.  \
 M-x org-agent-branch goes on from your text\n"))
+    (dolist (turn '("turn-1" "turn-2" "turn-3"))
+      (org-agent-fake-state turn 9 "done"))
     (let ((chat (current-buffer))
           (text (buffer-string)))
       (setq default-directory org-agent-fake-directory
@@ -217,6 +219,20 @@ M-x org-agent-branch goes on from your text\n"))
       (should (equal (buffer-name (window-buffer)) "*scratch*"))
       (should (= 5 (length (org-agent--chats)))))))
 
+(ert-deftest org-agent-branch-takes-the-prompt-under-way-along ()
+  (org-agent-fake-with
+    (org-agent-fake-send "question")
+    (org-agent-fake-state "turn-1" 1 "done")
+    (org-agent-sessions-tests-edited "event-1")
+    (org-agent-fake-send "second")
+    (org-agent-fake-state "turn-2" 1 "thinking")
+    (org-agent-fake-send "third")
+    (org-agent-branch)
+    (org-agent-sessions-tests-settle)
+    (let ((sent (org-agent-sessions-tests-last 'orgAgent/sessions/fork)))
+      (should (equal (plist-get sent :messageId) "event-2"))
+      (should (equal (plist-get sent :edits) '(:event-1 "question"))))))
+
 (ert-deftest org-agent-refused-branch-leaves-nothing ()
   (org-agent-fake-with
     (org-agent-fake-send "question")
@@ -264,7 +280,13 @@ M-x org-agent-branch goes on from your text\n"))
   (org-agent-fake-with
     (org-agent-fake-send "question")
     (let ((chat (current-buffer)))
-      (with-current-buffer (clone-buffer)
+      (org-agent-fake-delta "turn-1" 1 "preview")
+      ;; What becomes of a clone is nothing to the chat.
+      (kill-buffer (clone-buffer))
+      (should (org-agent-fake-shown "turn-1"))
+      (org-agent-fake-settle)
+      (setq org-agent-fake-log nil)
+      (with-current-buffer (let ((org-agent--sending t)) (clone-buffer))
         (goto-char (point-max))
         (insert "more")
         (should-error (org-agent-send) :type 'user-error)
