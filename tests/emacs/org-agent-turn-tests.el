@@ -332,9 +332,10 @@
                                                   '(2 "second" "two"))
                            "draft")))
     (should (= (point) (point-max)))
-    (should (equal (plist-get (cadr (org-agent-fake-sent 'orgAgent/sessions/resume))
-                              :applied)
-                   ["act-turn-1" "act-turn-2"]))))
+    (should (equal (org-agent-fake-sent 'orgAgent/sessions/resume)
+                   '((:sessionId "session-1" :applied [] :turns [])
+                     (:sessionId "session-1" :applied ["act-turn-1" "act-turn-2"]
+                                 :turns []))))))
 
 (ert-deftest org-agent-chat-of-another-emacs-is-left-alone ()
   (org-agent-fake-with
@@ -353,8 +354,12 @@
       (should (string-match-p "open in another Emacs" (car said))))
     (should (equal (buffer-string) "* USER\n"))
     (should-not (org-agent-fake-sent 'orgAgent/sessions/export))
-    (setq org-agent-fake-answers nil
-          org-agent-fake-log nil)
+    (setq org-agent-fake-answers nil)
+    (org-agent-fake-send "mine")
+    (org-agent-fake-settle)
+    (should (equal (plist-get (car (org-agent-fake-sent 'orgAgent/event)) :sessionId)
+                   "session-2"))
+    (setq org-agent-fake-log nil)
     ;; And a new chat asks for nothing.
     (org-agent-chat t)
     (dotimes (_ 3) (org-agent-fake-settle))
