@@ -213,6 +213,20 @@ fn branch() {
 }
 
 #[test]
+fn retake() {
+    let (model, answered) = (FakeModel::start(), Gate::new());
+    model.reply_with(&insert("First reply."));
+    model.push(Reply::stream().wait(&answered).text(&insert("Second.")).finish("stop").done());
+    model.reply_with(&insert("Again."));
+    run("retake", &model, &[("retake-answered", answered)]);
+    assert_eq!(messages(&model.take_request_blocking()), [user("One?")]);
+    for first in ["First reply.", "Edited reply."] {
+        let said = [user("One?"), assistant(&insert(first)), user("Two?")];
+        assert_eq!(messages(&model.take_request_blocking()), said);
+    }
+}
+
+#[test]
 fn skill() {
     let model = FakeModel::start();
     model.reply_with(&insert("I am Passepartout."));

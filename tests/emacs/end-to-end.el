@@ -349,6 +349,39 @@ if it is known.  Return the text with the reply."
       (end-to-end-check "the branch is as it was" (equal before (end-to-end-above)))
       (end-to-end-check "it has its session" (eq branch (org-agent--buffer session))))))
 
+(defun end-to-end-retake ()
+  "A branch takes the prompt that is under way along, to be answered there."
+  (end-to-end-reply (end-to-end-ask "One?"))
+  (goto-char (point-min))
+  (search-forward "First")
+  (replace-match "Edited")
+  (let ((turn (end-to-end-ask "Two?"))
+        (chat (current-buffer))
+        (session org-agent--session))
+    (end-to-end-check "the edit is told" (= 1 (length org-agent--edited)))
+    (org-agent-branch)
+    (end-to-end-until "the branch" (lambda () (not (eq (window-buffer) chat))))
+    (set-buffer (window-buffer))
+    (end-to-end-check "it has all but the session"
+                      (equal (string-replace org-agent--session session
+                                             (end-to-end-above))
+                             (with-current-buffer chat (end-to-end-above))))
+    (end-to-end-until "word of the interruption"
+                      (lambda ()
+                        (seq-find (lambda (turn)
+                                    (string-search "M-x org-agent-retry"
+                                                   (or (end-to-end-shown turn) "")))
+                                  (org-agent--turns-here))))
+    (org-agent-retry)
+    (end-to-end-until "the answer in the branch"
+                      (lambda () (string-search "Again." (buffer-string))))
+    (end-to-end-check "it is as it was said" (equal (end-to-end-export) (end-to-end-above)))
+    (end-to-end-step "retake-answered")
+    (set-buffer chat)
+    (end-to-end-state turn "done")
+    (end-to-end-check "the chat has its own answer"
+                      (string-suffix-p "\nSecond.\n" (end-to-end-above)))))
+
 (defun end-to-end-skill ()
   "A note of the user's leads the turn; broken by a save it goes on as it was.
 The note is tests/skills/original.org, in the style of the first kernel."
@@ -391,7 +424,7 @@ The note is tests/skills/original.org, in the style of the first kernel."
 
 (let ((failed 0))
   (dolist (name (split-string (or (getenv "ORG_AGENT_SCENARIO")
-                                  "stream,repair,typing,shell,cancel,death,record,branch,skill")
+                                  "stream,repair,typing,shell,cancel,death,record,branch,retake,skill")
                               "," t))
     (unless (end-to-end-run name)
       (setq failed (1+ failed))))
