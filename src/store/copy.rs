@@ -13,7 +13,7 @@ use super::{Appended, Store};
 use crate::action::{Action, CHAT_BUFFER};
 use crate::error::{Error, Result};
 use crate::ids::{ActuationId, EventId, SessionId, TurnId};
-use crate::record::{EndState, Record};
+use crate::record::{Decision, EndState, Outcome, Record, Status};
 use crate::sexp::printer;
 
 /// The most events that are copied at once: the copy is one transaction, and others wait meanwhile.
@@ -66,6 +66,8 @@ impl Store {
                 "edits name messages by their OA_EVENT or OA_ACT, up to the message where the fork ends",
             ));
         }
+        let open = left_open(&copies);
+        copies.extend(open.into_iter().map(|record| (EventId(String::new()), record)));
         if let Some(end) = cut.as_ref().and_then(|cut| self.loose_end(cut, &copies, &copier)) {
             copies.extend(end.into_iter().map(|record| (EventId(String::new()), record)));
         }
@@ -76,8 +78,8 @@ impl Store {
             edited: copier.edited,
         };
         let mut records = first
-            .to_vec()
-            .into_iter()
+            .iter()
+            .cloned()
             .chain([forked])
             .map(|record| (None, record))
             .chain(copies.into_iter().map(|(was, record)| (Some(was), record)));
@@ -213,6 +215,40 @@ impl Store {
         records.push(Record::TurnEnded { turn, state, reason });
         Some(records)
     }
+}
+
+/// What came of actions of which nothing is known: their texts stand in the buffer of the copy as they do in that of the
+/// session, and nobody will report a command.
+fn left_open(copies: &[(EventId, Record)]) -> Vec<Record> {
+    let mut open: Vec<(&ActuationId, Status)> = Vec::new();
+    let mut texts: HashSet<&ActuationId> = HashSet::new();
+    for (_, record) in copies {
+        match record {
+            Record::ActionProposed { actuation, action, .. } if action["target"] != "shell" => {
+                texts.insert(actuation);
+            }
+            Record::ActionPermitted { actuation, decision, .. } => {
+                open.retain(|(id, _)| *id != actuation);
+                let status = if texts.contains(actuation) { Status::Done } else { Status::Unknown };
+                if *decision != Decision::Deny {
+                    open.push((actuation, status));
+                }
+            }
+            Record::ActionExecuted { actuation, .. } => open.retain(|(id, _)| *id != actuation),
+            _ => {}
+        }
+    }
+    let unknown = || Some("this is a copy; the outcome was not known when it was made".to_owned());
+    open.into_iter()
+        .map(|(actuation, status)| Record::ActionExecuted {
+            actuation: actuation.clone(),
+            outcome: Outcome {
+                status,
+                message: if status == Status::Unknown { unknown() } else { None },
+                ..Outcome::default()
+            },
+        })
+        .collect()
 }
 
 /// Gives turns and actions identifiers of their own, and messages other texts.
