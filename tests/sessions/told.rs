@@ -1,0 +1,121 @@
+//! What a client is told of sessions, and what one server may not do with another one's.
+
+use serde_json::{Value, json};
+
+use crate::*;
+
+const CHANGED: &str = "orgAgent/sessions/changed";
+
+#[test]
+fn every_change_that_was_asked_for_is_told_and_a_chat_is_not() {
+    let home = home();
+    let mut client = server(home.path());
+    say(&mut client, "", "echo: a chat makes its session");
+    let id = word(&client.request("orgAgent/sessions/create", &json!({"group": "g"}))["id"]);
+    say(&mut client, &id, "echo: hello");
+    let mut expected = vec![(id.clone(), vec!["chat.session.created"])];
+    for (method, more, changes) in [
+        ("rename", json!({"title": "t"}), vec!["chat.session.renamed"]),
+        ("archive", json!({}), vec!["chat.session.archived"]),
+        ("label", json!({"tags": ["x"]}), vec!["chat.session.labelled"]),
+        ("pause", json!({}), vec!["chat.session.paused"]),
+        ("complete", json!({}), vec!["chat.session.completed"]),
+        ("context", json!({"values": {}}), vec!["chat.session.context"]),
+        ("checkpoint", json!({"name": "c"}), vec!["chat.session.checkpointed"]),
+        ("restore", json!({"name": "c"}), vec!["chat.session.checkpointed", "chat.session.restored"]),
+    ] {
+        of(&mut client, method, &id, &more);
+        expected.push((id.clone(), changes));
+    }
+    // What changes nothing is not told.
+    of(&mut client, "rename", &id, &json!({"title": "t"}));
+    let event = all(&mut client, "messages", &json!({"sessionId": id}))[0]["id"].clone();
+    of(&mut client, "read", &id, &json!({"messageId": event}));
+    expected.push((id.clone(), vec!["chat.message.read"]));
+    let copy = word(&of(&mut client, "fork", &id, &Value::Null)["id"]);
+    expected.push((copy.clone(), vec!["chat.session.created", "chat.session.forked"]));
+    let org = of(&mut client, "delete", &id, &Value::Null)["org"].clone();
+    expected.push((id.clone(), vec!["chat.session.deleted"]));
+    let items = client.request("orgAgent/sessions/import", &json!({"org": org}));
+    assert_eq!(items["items"][0]["id"], *id);
+    expected.push((id.clone(), vec!["chat.session.created", "chat.session.imported"]));
+    for (method, params) in [
+        ("list", json!({})),
+        ("get", json!({"sessionId": copy})),
+        ("export", json!({"sessionId": copy})),
+        ("search", json!({"query": "hello"})),
+        ("checkpoints", json!({"sessionId": copy})),
+    ] {
+        client.request(&format!("orgAgent/sessions/{method}"), &params);
+    }
+    let told: Vec<Value> = client.finish_unread();
+    let told: Vec<(String, Vec<String>)> = told
+        .iter()
+        .filter(|message| message["method"] == CHANGED)
+        .map(|message| {
+            let changes = message["params"]["changes"].as_array().unwrap();
+            (word(&message["params"]["sessionId"]), changes.iter().map(word).collect())
+        })
+        .collect();
+    let expected: Vec<(String, Vec<String>)> = expected
+        .into_iter()
+        .map(|(id, changes)| (id, changes.into_iter().map(str::to_owned).collect()))
+        .collect();
+    assert_eq!(told, expected);
+    sound(home.path());
+}
+
+#[test]
+fn a_session_that_another_server_holds_is_read_and_copied_and_not_changed() {
+    let home = home();
+    let mut first = server(home.path());
+    let said = say(&mut first, "", "echo: mine");
+    let id = said.session.clone();
+    of(&mut first, "checkpoint", &id, &json!({"name": "c"}));
+    let mut second = server(home.path());
+    for (method, more) in [
+        ("rename", json!({"title": "t"})),
+        ("archive", json!({})),
+        ("label", json!({"tags": ["x"]})),
+        ("pause", json!({})),
+        ("complete", json!({})),
+        ("context", json!({"values": {"a": 1}})),
+        ("checkpoint", json!({"name": "d"})),
+        ("restore", json!({"name": "c"})),
+        ("read", json!({"messageId": said.event})),
+        ("delete", json!({})),
+        ("resume", json!({})),
+    ] {
+        assert_eq!(refused(&mut second, method, &with(&id, &more)), "conflict", "{method}");
+    }
+    assert_eq!(org(&mut second, &id), org(&mut first, &id));
+    let copy = of(&mut second, "fork", &id, &Value::Null);
+    assert_eq!(copy["forkedFrom"], *id);
+    let before = get(&mut first, &id);
+    assert_eq!((&before["title"], &before["context"]["values"]), (&json!("echo: mine"), &json!({})));
+    // Its holder is dead: at once it is anybody's.
+    first.kill();
+    assert_eq!(of(&mut second, "rename", &id, &json!({"title": "taken"}))["title"], "taken");
+    drop(second);
+    sound(home.path());
+}
+
+#[test]
+fn a_plain_editor_is_told_nothing_until_it_asks_and_goes_on_by_resume() {
+    let home = home();
+    let mut client = server(home.path());
+    let runs = send(&mut client, "", "run: true", &Value::Null);
+    let waits = send(&mut client, &runs.session, "echo: waits", &Value::Null);
+    command(&mut client, &runs.turn);
+    client.kill();
+
+    let mut editor = plain(home.path());
+    let found = of(&mut editor, "resume", &runs.session, &Value::Null);
+    assert_eq!(found["interrupted"][0]["turnId"], *runs.turn);
+    assert_eq!(found["live"], json!([waits.turn]));
+    editor.turn(&waits.turn);
+    let found = of(&mut editor, "resume", &runs.session, &Value::Null);
+    assert_eq!((&found["live"], &found["actuations"]), (&json!([]), &json!([])));
+    editor.finish_unread();
+    sound(home.path());
+}
