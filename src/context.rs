@@ -187,7 +187,7 @@ fn is_file(word: &str) -> bool {
     let name = word.rsplit('/').next().unwrap_or_default();
     let Some((stem, suffix)) = name.rsplit_once('.') else { return false };
     let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
-    stem.chars().filter(|c| c.is_alphanumeric()).count() >= 2
+    stem.chars().any(char::is_alphanumeric)
         && stem.chars().all(plain)
         && (2..=5).contains(&suffix.len())
         && suffix.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())

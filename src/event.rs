@@ -157,6 +157,8 @@ pub struct Resumed {
     pub session: SessionId,
     /// Inserts that are permitted and not reported as applied, oldest first.
     pub actuations: Vec<Actuation>,
+    /// Replies that were reported to be in the buffer and are not, by what stands for them there, oldest first.
+    pub missing: Vec<String>,
     /// Turns that were cut off and are not resumed, with the message each should have answered.
     pub interrupted: Vec<(TurnId, EventId)>,
     /// Turns that run again: the interrupted one and the new one.

@@ -31,6 +31,9 @@ const TAGS: usize = 32;
 /// How much clients may keep with a session, in bytes of JSON.
 const CONTEXT: usize = 65_536;
 
+/// How many of a session's last texts are compared with those that a client shows.
+const COMPARED: usize = 10_000;
+
 /// The records that make a session of `user`, titled after `text` unless it has a title.
 ///
 /// # Errors
@@ -154,14 +157,23 @@ pub fn export(store: &Store, session: &SessionId) -> Result<Transcript> {
 /// # Errors
 /// `internal` if the database fails.
 pub fn edited(store: &Store, session: &SessionId, hashes: &BTreeMap<String, String>) -> Result<Vec<String>> {
+    let mut wanted: BTreeMap<&str, &str> =
+        hashes.iter().map(|(mark, hash)| (mark.as_str(), hash.as_str())).collect();
     let mut edited = Vec::new();
-    for (mark, hash) in hashes {
-        if let Some(text) = store.text(session, mark)?
-            && transcript::edited(&text, hash)
-        {
-            edited.push(mark.clone());
-        }
+    if wanted.is_empty() {
+        return Ok(edited);
     }
+    let mut looked_at = 0;
+    store.texts_backwards(session, &mut |text| {
+        if let Some(hash) = wanted.remove(text.mark.as_str())
+            && transcript::edited(&text.text, hash)
+        {
+            edited.push(text.mark);
+        }
+        looked_at += 1;
+        !wanted.is_empty() && looked_at < COMPARED
+    })?;
+    edited.reverse();
     Ok(edited)
 }
 

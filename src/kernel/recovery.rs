@@ -8,7 +8,7 @@ use super::Kernel;
 use crate::config::Secrets;
 use crate::error::{Code, Error, Result};
 use crate::event::{Reply, Resume, Resumed};
-use crate::ids::{SessionId, TurnId};
+use crate::ids::{ActuationId, SessionId, TurnId};
 use crate::outgoing::{Actuation, Address};
 use crate::policy;
 use crate::prompt::HistoryItem;
@@ -135,6 +135,8 @@ impl Kernel {
 
     fn resumed(&mut self, resume: &Resume) -> Result<Resumed> {
         self.hold(&resume.session)?;
+        let applied = resume.applied.iter().map(ActuationId::as_str).collect();
+        let missing = self.store.missing(&resume.session, &applied)?;
         let mut actuations = Vec::new();
         for pending in self.store.pending_inserts(&resume.session)? {
             if resume.applied.contains(&pending.actuation) {
@@ -160,6 +162,7 @@ impl Kernel {
         Ok(Resumed {
             session: resume.session.clone(),
             actuations,
+            missing,
             interrupted,
             resumed,
             live: live.unwrap_or_default(),

@@ -344,6 +344,9 @@ pub struct ResumeResult {
     pub session_id: String,
     /// Inserts that are permitted and not reported as applied, oldest first; their `seq` is 0.
     pub actuations: Vec<ActuateParams>,
+    /// Replies that were reported to be in the buffer and are not among those that it has, by what stands for them
+    /// there, oldest first: `orgAgent/sessions/export` has them.
+    pub missing: Vec<String>,
     /// Turns that were cut off and are not run again.
     pub interrupted: Vec<InterruptedTurn>,
     /// Turns that run again.

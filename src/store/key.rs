@@ -1,7 +1,7 @@
 //! The node's signing key: one file, made on the first run. It knows nothing of what is signed.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{Read, Seek, Write};
 use std::path::Path;
 
 use ed25519_dalek::SigningKey;
@@ -37,17 +37,27 @@ pub(super) fn load(path: &Path) -> Result<SigningKey> {
         restrict(path);
         return Ok(key);
     }
-    if file.metadata().map_err(fail)?.len() > 0 {
+    if !is_blank(&mut file).map_err(fail)? {
         return Err(Error::internal(format!("the signing key {} is damaged", path.display()))
             .because("it is not 64 lower-case hexadecimal digits and a newline")
             .hint("restore it from a backup, or move it away to go on with a new key"));
     }
     let mut secret = [0; 32];
     getrandom::fill(&mut secret)?;
+    file.set_len(0).and_then(|()| file.rewind()).map_err(fail)?;
     // In one write: a process that is killed leaves a whole key or none.
     file.write_all(format!("{}\n", hex(&secret)).as_bytes()).map_err(fail)?;
     file.sync_all().map_err(fail)?;
     Ok(SigningKey::from_bytes(&secret))
+}
+
+/// Whether nothing was ever written to the file, or nothing of it reached the disk before the power failed: its length
+/// may be there without its bytes. Nothing is signed before the key is on disk.
+fn is_blank(file: &mut File) -> std::io::Result<bool> {
+    let mut bytes = Vec::with_capacity(LENGTH + 1);
+    file.rewind()?;
+    file.take(LENGTH as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes.len() <= LENGTH && bytes.iter().all(|byte| *byte == 0))
 }
 
 /// The key, or `None` if the file holds none.

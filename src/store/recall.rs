@@ -113,14 +113,14 @@ const TURN: &str = "SELECT session, message, level, state, reason, resumes FROM 
 
 const TURN_AND_MESSAGE: &str =
     "SELECT t.id, t.session, s.buffer, t.message, t.level, t.state, t.resumes, l.body
-     FROM turns t JOIN chat_sessions s ON s.id = t.session JOIN log l ON l.id = t.message";
+     FROM turns t JOIN chat_sessions s ON s.id = t.session JOIN log l ON l.position = t.place";
 
 const ACTUATION: &str =
     "SELECT a.id, a.session, a.turn, a.attempt, a.module, a.status, a.decision, a.rule, a.input,
-     a.output, l.body FROM chat_actions a JOIN log l ON l.id = a.message_id";
+     a.output, l.body FROM chat_actions a JOIN log l ON l.position = a.position";
 
 const HISTORY: &str = "SELECT m.kind, l.body, a.input, a.output
-     FROM chat_messages m JOIN log l ON l.id = m.id LEFT JOIN chat_actions a ON a.id = m.actuation
+     FROM chat_messages m JOIN log l ON l.position = m.position LEFT JOIN chat_actions a ON a.id = m.actuation
      WHERE m.session = ?1 AND m.listed = 1 AND m.undone = 0 AND m.kind IN ('user', 'action', 'command-result')
          AND NOT (m.kind = 'user' AND EXISTS (SELECT 1 FROM turns t WHERE t.id = m.turn AND t.state = 'cancelled')
              AND NOT EXISTS (SELECT 1 FROM model_calls c WHERE c.turn = m.turn))

@@ -1,8 +1,13 @@
 //! Texts of a session as they stand in its buffer, and what is known of it by name.
 
+use std::collections::HashSet;
+
 use super::Store;
 use crate::error::Result;
 use crate::ids::{EventId, SessionId};
+
+/// How many missing replies are told of.
+const MOST: i64 = 1000;
 
 /// A text that stands in a session's buffer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,20 +35,56 @@ impl Store {
     /// # Errors
     /// `internal` if the database fails.
     pub fn each_text(&self, session: &SessionId, take: &mut dyn FnMut(Text)) -> Result<()> {
-        let mut query = self.reader.prepare_cached(&format!("{TEXTS} ORDER BY m.place, m.position"))?;
+        self.texts_in("m.place, m.position", session, &mut |text| {
+            take(text);
+            true
+        })
+    }
+
+    /// Calls `take` with each text of `session`, the last one first, as long as it wants more.
+    ///
+    /// # Errors
+    /// `internal` if the database fails.
+    pub fn texts_backwards(&self, session: &SessionId, take: &mut dyn FnMut(Text) -> bool) -> Result<()> {
+        self.texts_in("m.place DESC, m.position DESC", session, take)
+    }
+
+    fn texts_in(&self, order: &str, session: &SessionId, take: &mut dyn FnMut(Text) -> bool) -> Result<()> {
+        let mut query = self.reader.prepare_cached(&format!("{TEXTS} ORDER BY {order}"))?;
         let mut rows = query.query([session.as_str()])?;
         while let Some(row) = rows.next()? {
-            take(Text { place: row.get(0)?, mark: row.get(1)?, text: row.get(2)?, level: row.get(3)? });
+            if !take(Text { place: row.get(0)?, mark: row.get(1)?, text: row.get(2)?, level: row.get(3)? }) {
+                break;
+            }
         }
         Ok(())
     }
 
-    /// The text of `session` that `mark` stands for in its buffer.
+    /// The replies that a buffer of `session` lacks which has those of `applied`, by what stands for them: those that came
+    /// after the last of these and were reported to be in it, oldest first. Earlier ones may have been taken out by hand.
     ///
     /// # Errors
     /// `internal` if the database fails.
-    pub fn text(&self, session: &SessionId, mark: &str) -> Result<Option<String>> {
-        self.one(&format!("{TEXTS} AND m.mark = ?2 LIMIT 1"), [session.as_str(), mark], |row| row.get(2))
+    pub fn missing(&self, session: &SessionId, applied: &HashSet<&str>) -> Result<Vec<String>> {
+        let mut query = self.reader.prepare_cached(
+            "SELECT m.mark, a.id, a.status FROM chat_messages m JOIN chat_actions a ON a.id = m.actuation
+             WHERE m.session = ?1 AND m.listed = 1 AND m.undone = 0 AND m.kind <> 'command-result'
+                 AND a.action IN ('insert-at-end', 'response') AND a.status <> 'failed'
+             ORDER BY m.place DESC, m.position DESC LIMIT ?2",
+        )?;
+        let mut rows = query.query((session.as_str(), MOST))?;
+        let mut missing = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (mark, id): (String, String) = (row.get(0)?, row.get(1)?);
+            if applied.contains(mark.as_str()) || applied.contains(id.as_str()) {
+                break;
+            }
+            if row.get::<_, String>(2)? == "done" {
+                missing.push(mark);
+            }
+        }
+        missing.reverse();
+        Ok(missing)
     }
 
     /// The message of `session` with this identifier, or for which this stands in buffers.

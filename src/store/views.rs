@@ -79,7 +79,7 @@ pub fn body_hash(text: &str, context: &[Attachment]) -> String {
 
 /// Empties the views.
 pub(super) fn reset(db: &Connection) -> rusqlite::Result<()> {
-    db.execute("DELETE FROM message_words", [])?;
+    db.execute("INSERT INTO message_words (message_words) VALUES ('delete-all')", [])?;
     for view in VIEWS {
         db.execute(&format!("DELETE FROM {view}"), [])?;
     }

@@ -1,5 +1,7 @@
 //! An editor that outlives its servers: it sends, applies inserts once by their identifier, reports late or
-//! never, resends what was not acknowledged, and kills. It remembers everything that it was told.
+//! never, resends what was not acknowledged, and kills. Now and then it is killed itself, and comes back with nothing
+//! but its saved files. What is kept here for the check at the end is everything that any client was told; what the
+//! client acts on is only what it can know.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -9,17 +11,21 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::client::Client;
+use crate::file::Files;
 use crate::memory::{Command, Counts, Insert, Message, Receipt};
 use crate::rng::Rng;
 
+mod told;
+
 const ENV: [(&str, &str); 1] = [("ORG_AGENT_MODEL", "offline")];
 
-/// How many buffers are in use at a time; after so many messages others take their place.
-const BUFFERS: u64 = 3;
-const GENERATION: usize = 150;
+/// How many buffers are in use at a time, more than an idle server holds sessions; after so many messages others take
+/// their place.
+const BUFFERS: u64 = 32;
+const GENERATION: usize = 400;
 
 /// The most turns that are under way when another message is sent.
-const BUSY: usize = 20;
+const BUSY: usize = 64;
 
 /// What an answer is for.
 enum Wait {
@@ -28,6 +34,9 @@ enum Wait {
     Decide(String),
     Resume,
     Cancel,
+    Sessions,
+    /// What was said in a session.
+    Record(String),
 }
 
 /// One server, from its start to its end.
@@ -42,6 +51,8 @@ struct Life {
     deltas: HashMap<(String, u64), String>,
     /// Everything is reported, decided and resumed at once.
     calm: bool,
+    /// Nothing is reported for now.
+    holding: bool,
     /// Turns that the last answers to `resume` called live, and inserts that they offered.
     left: usize,
 }
@@ -67,6 +78,9 @@ pub struct Editor {
     pub inserts: BTreeMap<String, Insert>,
     pub commands: BTreeMap<String, Command>,
     pub counts: Counts,
+    pub files: Files,
+    /// The interrupted turns that this client was told of.
+    told: HashSet<String>,
 }
 
 impl Editor {
@@ -82,13 +96,15 @@ impl Editor {
             inserts: BTreeMap::new(),
             commands: BTreeMap::new(),
             counts: Counts::default(),
+            files: Files::default(),
+            told: HashSet::new(),
         }
     }
 
     /// Starts a server, uses it for a while, and kills it.
     pub fn live(&mut self) {
         self.counts.kills += 1;
-        if self.rng.chance(8) {
+        if self.rng.chance(15) {
             let mut client = Client::start_in(&self.home, &ENV);
             if self.rng.chance(50) {
                 client.ask("initialize", &json!({"processId": null, "capabilities": {}}));
@@ -99,37 +115,74 @@ impl Editor {
             return;
         }
         let mut life = self.begin(false);
+        if self.counts.kills == 1 || self.rng.chance(20) {
+            self.crowd(&mut life);
+        }
         // Most lives are long enough for a turn, some for several.
-        let most = [30, 300, 300, 300, 800][self.rng.below(5) as usize];
+        let most = [30, 300, 300, 800, 1500][self.rng.below(5) as usize];
         let end = Instant::now() + Duration::from_millis(self.rng.below(most));
         while Instant::now() < end {
             self.step(&mut life);
         }
-        self.end(life);
+        if self.rng.chance(35) {
+            self.die(life);
+        } else {
+            self.end(life);
+        }
     }
 
-    /// Starts a last server, lets everything come to its end, and leaves it as a client should.
+    /// Sends a message from every buffer, and reports nothing before all are acknowledged.
+    fn crowd(&mut self, life: &mut Life) {
+        life.holding = true;
+        for buffer in 0..BUFFERS {
+            self.say(life, buffer);
+        }
+        while life.waits.values().any(|wait| matches!(wait, Wait::Event(_))) {
+            let message = life.client.as_mut().unwrap().next().expect("the server lives");
+            self.take(life, &message);
+        }
+        life.holding = false;
+        self.count_sessions();
+    }
+
+    /// Starts a last server, lets everything come to its end, completes the files from the record, saves them, and
+    /// leaves as a client should.
     pub fn settle(&mut self) {
         let mut life = self.begin(true);
         let guard = Instant::now() + Duration::from_secs(300);
+        let mut completed = false;
         loop {
             while let Some(message) = life.client.as_mut().unwrap().poll(Duration::from_millis(100)) {
                 self.take(&mut life, &message);
             }
-            let open = life.waits.len() + self.messages.iter().filter(|one| one.receipt.is_none()).count();
-            if open == 0 && life.left == 0 {
-                break;
-            }
+            let open = life.waits.len() + self.pending().count();
             assert!(Instant::now() < guard, "{open} answers are missing, {} turns do not end", life.left);
-            if open == 0 {
+            if open > 0 {
+                continue;
+            }
+            if life.left > 0 {
                 life.left = 0;
-                for session in self.sessions.values().cloned().collect::<Vec<_>>() {
+                for session in self.files.sessions() {
                     self.resume(&mut life, &session);
                 }
+            } else if completed {
+                break;
+            } else {
+                for session in self.files.sessions() {
+                    self.read_record(&mut life, &session);
+                }
+                completed = true;
             }
         }
+        self.files.save_all();
         let unread = life.client.unwrap().finish_unread();
         assert!(unread.is_empty(), "{unread:?}");
+    }
+
+    /// The messages that this client has to send again until they are acknowledged.
+    fn pending(&self) -> impl Iterator<Item = usize> + '_ {
+        let pending = |message: &Message| message.receipt.is_none() && message.client == self.counts.clients;
+        self.messages.iter().enumerate().filter(move |(_, message)| pending(message)).map(|(at, _)| at)
     }
 
     fn begin(&mut self, calm: bool) -> Life {
@@ -142,6 +195,7 @@ impl Editor {
             seqs: HashMap::new(),
             deltas: HashMap::new(),
             calm,
+            holding: false,
             // To look at least once.
             left: 1,
         };
@@ -149,10 +203,11 @@ impl Editor {
         if resend_first {
             self.resend(&mut life);
         }
-        for session in self.open_sessions(calm) {
-            if calm || self.rng.chance(80) {
-                self.resume(&mut life, &session);
-            }
+        if calm {
+            self.find_sessions(&mut life);
+        }
+        for session in self.known_sessions() {
+            self.resume(&mut life, &session);
         }
         if !resend_first {
             self.resend(&mut life);
@@ -160,6 +215,7 @@ impl Editor {
         // What ran is reported, also to a server that did not ask for it.
         for (id, command) in &self.commands {
             if let (Some(token), false) = (&command.ran, command.settled)
+                && command.client == self.counts.clients
                 && (calm || self.rng.chance(50))
             {
                 let report = json!({"actuationId": id, "token": token, "status": "done", "exitCode": 0});
@@ -169,13 +225,60 @@ impl Editor {
         life
     }
 
+    /// The server is killed; its client reads what it still wrote.
     fn end(&mut self, mut life: Life) {
+        self.note_moment(&life);
+        for message in life.client.take().unwrap().kill() {
+            self.take(&mut life, &message);
+        }
+    }
+
+    /// The client is killed, its server too or by the end of its input, and another client comes back with the saved
+    /// files. What was on its way to it nobody ever reads.
+    fn die(&mut self, mut life: Life) {
+        self.note_moment(&life);
+        let mut client = life.client.take().unwrap();
+        if self.rng.chance(50) {
+            client.kill();
+        } else {
+            client.acknowledge = false;
+            client.close_input();
+            assert_eq!(client.ended().code(), Some(1), "its input was closed");
+        }
+        let unacknowledged = life.waits.values().any(|wait| matches!(wait, Wait::Event(_)));
+        self.counts.unacknowledged += u64::from(unacknowledged);
+        let (prompts, replies) = self.files.crash();
+        self.counts.unsaved_prompts += u64::from(prompts > 0);
+        self.counts.unsaved_replies += u64::from(replies > 0);
+        self.counts.clients += 1;
+        self.told.clear();
+        // What stands in the input areas may have arrived, or not: nobody knows. Sent again it is another message.
+        for (buffer, numbers) in self.files.take_inputs() {
+            for number in numbers {
+                if self.rng.chance(70) {
+                    let text = self.messages[number].text.clone();
+                    self.compose(buffer.clone(), text);
+                }
+            }
+        }
+    }
+
+    fn count_sessions(&mut self) {
+        let under_way =
+            |message: &&Message| message.receipt.as_ref().is_some_and(|receipt| self.is_open(&receipt.turn));
+        let recent = self.messages.iter().rev().take(10 * BUSY).filter(under_way);
+        let buffers: HashSet<&str> = recent.map(|message| message.buffer.as_str()).collect();
+        self.counts.at_once = self.counts.at_once.max(buffers.len() as u64);
+    }
+
+    fn note_moment(&mut self, life: &Life) {
+        self.count_sessions();
         for wait in life.waits.values() {
             match wait {
                 Wait::Event(_) => self.counts.before_receipt += 1,
                 Wait::Report(_) => self.counts.before_settled += 1,
                 Wait::Decide(_) => self.counts.deciding += 1,
-                Wait::Resume | Wait::Cancel => {}
+                Wait::Resume | Wait::Cancel | Wait::Sessions | Wait::Record(_) => {}
             }
         }
         let unreported = life.withheld.iter().chain(&life.unreported);
@@ -185,28 +288,36 @@ impl Editor {
         self.counts.before_report += u64::from(!inserts.is_empty());
         let streaming = life.deltas.keys().any(|(turn, _)| !self.ends.contains_key(turn));
         self.counts.streaming += u64::from(streaming);
-        for message in life.client.take().unwrap().kill() {
-            self.take(&mut life, &message);
-        }
     }
 
     fn pause(&mut self, most: u64) {
         sleep(Duration::from_micros(self.rng.below(most)));
     }
 
-    /// The sessions that are in use or have something left to do.
-    fn open_sessions(&self, all: bool) -> Vec<String> {
-        let recent = self.messages.len().saturating_sub(2 * GENERATION);
+    /// The sessions that this client knows and that are in use or may have something left to do. Others a client
+    /// resumes when it visits their files.
+    fn known_sessions(&mut self) -> Vec<String> {
+        let recent = self.messages.len().saturating_sub(GENERATION);
         let mut open = BTreeSet::new();
         for (at, message) in self.messages.iter().enumerate() {
             let Some(receipt) = &message.receipt else { continue };
-            if all || at >= recent || self.is_open(&receipt.turn) {
+            if self.is_open(&receipt.turn) || (at >= recent && self.rng.chance(20)) {
                 open.insert(receipt.session.clone());
             }
         }
         let unsettled = self.inserts.values().filter(|insert| !insert.settled);
         open.extend(unsettled.map(|insert| insert.session.clone()));
-        open.into_iter().collect()
+        open.into_iter().filter(|session| self.files.of(session).is_some()).collect()
+    }
+
+    /// Asks for the list of all sessions, so that also those of messages that nobody remembers are looked at.
+    fn find_sessions(&mut self, life: &mut Life) {
+        life.ask("orgAgent/sessions/list", &json!({"limit": 500}), Wait::Sessions);
+    }
+
+    fn read_record(&mut self, life: &mut Life, session: &str) {
+        let params = json!({"sessionId": session, "limit": 500});
+        life.ask("orgAgent/sessions/messages", &params, Wait::Record(session.to_owned()));
     }
 
     fn is_open(&self, turn: &str) -> bool {
@@ -217,7 +328,10 @@ impl Editor {
 
     fn step(&mut self, life: &mut Life) {
         match self.rng.below(100) {
-            0..=9 => self.say(life),
+            0..=9 => {
+                let buffer = self.rng.below(BUFFERS);
+                self.say(life, buffer);
+            }
             10..=74 => {
                 let wait = Duration::from_millis(self.rng.below(20));
                 if let Some(message) = life.client.as_mut().unwrap().poll(wait) {
@@ -238,15 +352,24 @@ impl Editor {
                     life.ask("orgAgent/cancel", &json!({"turnId": turn}), Wait::Cancel);
                 }
             }
-            87..=89 => {
-                let most = self.messages.len() as u64;
-                if most > 0 {
-                    let at = self.rng.below(most) as usize;
-                    self.send(life, at);
+            87..=88 => {
+                let own = |message: &Message| message.client == self.counts.clients;
+                let own: Vec<usize> =
+                    (0..self.messages.len()).filter(|at| own(&self.messages[*at])).collect();
+                if let Some(at) = self.rng.pick(&own) {
+                    self.send(life, *at);
+                }
+            }
+            89 => {
+                let buffers: Vec<String> = self.files.now.keys().cloned().collect();
+                for buffer in buffers {
+                    if self.rng.chance(50) {
+                        self.files.save(&buffer);
+                    }
                 }
             }
             90..=91 => {
-                let sessions = self.open_sessions(false);
+                let sessions = self.known_sessions();
                 if let Some(session) = self.rng.pick(&sessions) {
                     let session = session.clone();
                     self.resume(life, &session);
@@ -260,7 +383,7 @@ impl Editor {
         self.messages.iter().filter_map(|message| message.receipt.as_ref())
     }
 
-    fn say(&mut self, life: &mut Life) {
+    fn say(&mut self, life: &mut Life, buffer: u64) {
         let busy = self.messages.iter().rev().take(10 * BUSY);
         let busy = busy.filter(|one| one.receipt.as_ref().is_none_or(|receipt| self.is_open(&receipt.turn)));
         if busy.count() >= BUSY {
@@ -274,15 +397,24 @@ impl Editor {
             8 => format!("log: note {number}"),
             _ => format!("what about {number}?"),
         };
-        let buffer = format!("*chat {} {}*", number / GENERATION, self.rng.below(BUFFERS));
+        let buffer = format!("*chat {} {buffer}*", number / GENERATION);
+        let at = self.compose(buffer, text);
+        self.send(life, at);
+    }
+
+    /// Writes a message into the input area of a buffer; its number.
+    fn compose(&mut self, buffer: String, text: String) -> usize {
+        let number = self.messages.len();
+        self.files.page(&buffer).input.push(number);
         let client_id = format!("message {number}");
-        self.messages.push(Message { client_id, buffer, text, ..Message::default() });
-        self.send(life, number);
+        let client = self.counts.clients;
+        self.messages.push(Message { client_id, buffer, text, client, ..Message::default() });
+        number
     }
 
     fn resend(&mut self, life: &mut Life) {
-        for at in 0..self.messages.len() {
-            if self.messages[at].receipt.is_none() && (life.calm || self.rng.chance(80)) {
+        for at in self.pending().collect::<Vec<_>>() {
+            if life.calm || self.rng.chance(80) {
                 self.send(life, at);
             }
         }
@@ -293,7 +425,7 @@ impl Editor {
         message.sent += 1;
         let mut params = json!({"sensor": "chat-message", "clientId": message.client_id,
             "buffer": message.buffer, "text": message.text});
-        if let Some(session) = self.sessions.get(&message.buffer)
+        if let Some(session) = &self.files.page(&message.buffer).session
             && self.rng.chance(50)
         {
             params["sessionId"] = session.as_str().into();
@@ -302,9 +434,10 @@ impl Editor {
     }
 
     fn resume(&mut self, life: &mut Life, session: &str) {
-        let own = self.inserts.iter().filter(|(_, insert)| insert.session == session);
-        let applied: Vec<&String> = own.map(|(id, _)| id).collect();
-        let turns: Vec<&String> = self.interrupted.iter().filter(|_| self.rng.chance(40)).collect();
+        let applied = self.files.of(session).map(|page| page.applied.clone()).unwrap_or_default();
+        let turns: Vec<String> = self.told.iter().cloned().collect();
+        let odds = if life.calm { 100 } else { 40 };
+        let turns: Vec<String> = turns.into_iter().filter(|_| self.rng.chance(odds)).collect();
         let mut params = json!({"sessionId": session, "applied": applied, "turns": turns});
         if self.rng.chance(20) {
             // An editor that lost its list: what it has is offered again, and not applied again.
@@ -329,158 +462,10 @@ impl Editor {
     fn report_some_time(&mut self, life: &mut Life, id: &str) {
         match self.rng.below(10) {
             _ if life.calm => self.report(life, id),
+            _ if life.holding => life.withheld.push(id.to_owned()),
             0..=4 => self.report(life, id),
             5..=7 => life.withheld.push(id.to_owned()),
             _ => life.unreported.push(id.to_owned()),
         }
-    }
-
-    // What it is told.
-
-    fn take(&mut self, life: &mut Life, message: &Value) {
-        let params = &message["params"];
-        match message["method"].as_str() {
-            None => self.answered(life, message),
-            Some("orgAgent/turn") => {
-                let turn = self.next_of_turn(life, params);
-                let state = params["state"].as_str().unwrap();
-                if ["done", "failed", "cancelled"].contains(&state) {
-                    self.ends.insert(turn, state.to_owned());
-                }
-            }
-            Some("orgAgent/delta") => {
-                let turn = self.next_of_turn(life, params);
-                let attempt = params["attempt"].as_u64().unwrap();
-                let text = params["text"].as_str().unwrap();
-                life.deltas.entry((turn, attempt)).or_default().push_str(text);
-            }
-            Some("orgAgent/retract") => {
-                let turn = self.next_of_turn(life, params);
-                life.deltas.remove(&(turn, params["attempt"].as_u64().unwrap()));
-            }
-            Some("orgAgent/actuate") => {
-                let turn = self.next_of_turn(life, params);
-                if params["action"]["target"] == "shell" {
-                    self.command(life, params);
-                } else {
-                    let shown = life.deltas.remove(&(turn, params["attempt"].as_u64().unwrap()));
-                    assert_eq!(shown.as_deref(), params["action"]["payload"]["text"].as_str());
-                    self.insert(life, params);
-                }
-            }
-            Some("orgAgent/abort") => {}
-            Some(_) => panic!("{message}"),
-        }
-    }
-
-    /// The turn that a message belongs to, which has not ended and whose messages come in order.
-    fn next_of_turn(&self, life: &mut Life, params: &Value) -> String {
-        let turn = params["turnId"].as_str().unwrap().to_owned();
-        assert!(!self.ends.contains_key(&turn), "after the end of its turn: {params}");
-        let seq = life.seqs.entry(turn.clone()).or_default();
-        *seq += 1;
-        assert_eq!(params["seq"], *seq, "{params}");
-        turn
-    }
-
-    fn insert(&mut self, life: &mut Life, params: &Value) {
-        let id = params["actuationId"].as_str().unwrap().to_owned();
-        let word = |value: &Value| value.as_str().unwrap().to_owned();
-        let text = word(&params["action"]["payload"]["text"]);
-        let insert = self.inserts.entry(id.clone()).or_insert_with(|| Insert {
-            session: word(&params["sessionId"]),
-            turn: word(&params["turnId"]),
-            text: text.clone(),
-            delivered: 0,
-            settled: false,
-        });
-        insert.delivered += 1;
-        assert_eq!(insert.text, text, "one actuation, two texts");
-        self.report_some_time(life, &id);
-    }
-
-    fn command(&mut self, life: &mut Life, params: &Value) {
-        let id = params["actuationId"].as_str().unwrap().to_owned();
-        let command = self.commands.entry(id.clone()).or_default();
-        command.cmd = params["action"]["payload"]["cmd"].as_str().unwrap().to_owned();
-        command.turn = params["turnId"].as_str().unwrap().to_owned();
-        command.sent += 1;
-        let mut decision = json!({"actuationId": id, "choice": "run"});
-        match self.rng.below(10) {
-            0..=5 => {}
-            6 => decision["choice"] = "deny".into(),
-            7 => decision["command"] = format!("{} edited", command.cmd).into(),
-            8 => return self.report(life, &id),
-            // The user has not looked yet.
-            _ if !life.calm => return,
-            _ => {}
-        }
-        life.ask("orgAgent/decide", &decision, Wait::Decide(id));
-    }
-
-    fn answered(&mut self, life: &mut Life, message: &Value) {
-        let Some(wait) = life.waits.remove(&message["id"].as_u64().unwrap()) else {
-            // Of the start.
-            return;
-        };
-        let result = &message["result"];
-        if let Some(error) = message.get("error") {
-            // The turn was cancelled meanwhile.
-            let late = matches!(wait, Wait::Decide(_)) && error["data"]["code"] == "conflict";
-            assert!(late, "{message}");
-            return;
-        }
-        match wait {
-            Wait::Event(at) => self.acknowledged(at, result),
-            Wait::Report(id) => {
-                if let Some(insert) = self.inserts.get_mut(&id) {
-                    insert.settled = true;
-                }
-                if let Some(command) = self.commands.get_mut(&id) {
-                    command.settled = true;
-                }
-            }
-            Wait::Decide(id) if result["decision"] == "allow" => {
-                self.commands.get_mut(&id).unwrap().ran = Some(result["token"].clone());
-                self.report_some_time(life, &id);
-            }
-            Wait::Decide(_) | Wait::Cancel => {}
-            Wait::Resume => self.resumed(life, result),
-        }
-    }
-
-    fn acknowledged(&mut self, at: usize, result: &Value) {
-        let word = |name: &str| result[name].as_str().unwrap().to_owned();
-        let receipt = Receipt { event: word("eventId"), session: word("sessionId"), turn: word("turnId") };
-        let message = &mut self.messages[at];
-        let again = message.receipt.is_some();
-        assert_eq!(*message.receipt.get_or_insert_with(|| receipt.clone()), receipt, "{result}");
-        assert!(result["duplicate"] == true || !again, "taken twice: {result}");
-        assert!(result["duplicate"] == false || message.sent > 1, "sent once, called a duplicate: {result}");
-        let session = self.sessions.entry(message.buffer.clone()).or_insert_with(|| receipt.session.clone());
-        assert_eq!(*session, receipt.session, "a second session for {}", message.buffer);
-    }
-
-    fn resumed(&mut self, life: &mut Life, result: &Value) {
-        let list = |name: &str| result[name].as_array().unwrap().clone();
-        for actuation in list("actuations") {
-            self.insert(life, &actuation);
-        }
-        for turn in list("interrupted") {
-            self.interrupted.insert(turn["turnId"].as_str().unwrap().to_owned());
-        }
-        for turn in list("resumed") {
-            self.interrupted.insert(turn["from"].as_str().unwrap().to_owned());
-        }
-        // All turns that were acknowledged before this answer are in it, unless they are over.
-        let live = list("live");
-        for receipt in self.messages.iter().filter_map(|message| message.receipt.as_ref()) {
-            if receipt.session == result["sessionId"].as_str().unwrap()
-                && !live.contains(&json!(receipt.turn))
-            {
-                self.over.insert(receipt.turn.clone());
-            }
-        }
-        life.left += list("live").len() + list("actuations").len();
     }
 }

@@ -80,7 +80,8 @@ pub fn check(home: &Path, editor: &Editor) -> Verdict {
     let events: HashMap<&str, (&str, &str)> =
         log.messages.iter().map(|(event, id, text)| (event.as_str(), (id.as_str(), text.as_str()))).collect();
     for message in &editor.messages {
-        let receipt = message.receipt.as_ref().expect("all is acknowledged at the end");
+        // Only what a client was killed with was never acknowledged. It is there once or not at all.
+        let Some(receipt) = message.receipt.as_ref() else { continue };
         let there = events.get(receipt.event.as_str()) == Some(&(&message.client_id, &message.text))
             && log.turns.get(&receipt.turn).is_some_and(|turn| turn.session == receipt.session);
         if !there {
@@ -124,6 +125,39 @@ pub fn check(home: &Path, editor: &Editor) -> Verdict {
     }
     let answered_twice = answers.iter().filter(|(_, times)| **times > 1);
     twice.extend(answered_twice.map(|(message, _)| format!("two answers to {:?}", events[message])));
+
+    // Files: every prompt and every text stands in one of them, once, and no message has two replies.
+    let mut prompts: HashMap<&str, usize> = HashMap::new();
+    let mut replies: HashMap<&str, usize> = HashMap::new();
+    for page in editor.files.saved() {
+        page.prompts.iter().for_each(|event| *prompts.entry(event).or_default() += 1);
+        page.applied.iter().for_each(|id| *replies.entry(id).or_default() += 1);
+    }
+    for (event, id, _) in &log.messages {
+        match prompts.remove(event.as_str()) {
+            Some(1) => {}
+            None => lost.push(format!("no file has {id}")),
+            Some(times) => twice.push(format!("{id} stands {times} times in the files")),
+        }
+    }
+    let mut replied: HashMap<&str, usize> = HashMap::new();
+    for (id, action) in log.actions.iter().filter(|(_, action)| action.outcomes == [Status::Done]) {
+        match replies.remove(id.as_str()) {
+            Some(1) => *replied.entry(&log.turns[&action.turn].message).or_default() += 1,
+            None if action.is_text() => lost.push(format!("no file has the text {id}: {}", action.body)),
+            None => {}
+            Some(times) => twice.push(format!("{id} stands {times} times in the files")),
+        }
+    }
+    twice.extend(
+        replied
+            .iter()
+            .filter(|(_, times)| **times > 1)
+            .map(|(at, _)| format!("two replies to {at} in a file")),
+    );
+    problems
+        .extend(prompts.keys().map(|event| format!("a file has a prompt that is not in the log: {event}")));
+    problems.extend(replies.keys().map(|id| format!("a file has a text that is not done: {id}")));
 
     // Commands: sent once, by their identifier and by their words. Only a turn that the user let run again may
     // propose the same once more.
@@ -177,7 +211,7 @@ pub fn check(home: &Path, editor: &Editor) -> Verdict {
         editor.counts,
     );
     let verdict = Verdict {
-        acknowledged: editor.messages.len() + reports,
+        acknowledged: editor.messages.iter().filter(|message| message.receipt.is_some()).count() + reports,
         lost: lost.len(),
         twice: twice.len(),
         counts,

@@ -9,6 +9,8 @@ pub struct Message {
     pub text: String,
     pub sent: u32,
     pub receipt: Option<Receipt>,
+    /// Which client sent it: the number of those that were killed before.
+    pub client: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub struct Command {
     /// The token, once it ran.
     pub ran: Option<Value>,
     pub settled: bool,
+    /// Which client was sent it.
+    pub client: u64,
 }
 
 /// What was seen; `moments` are states in which a server was killed.
@@ -49,10 +53,18 @@ pub struct Counts {
     pub before_report: u64,
     pub before_settled: u64,
     pub deciding: u64,
+    pub clients: u64,
+    pub unacknowledged: u64,
+    pub unsaved_prompts: u64,
+    pub unsaved_replies: u64,
+    /// Replies that no file had any more, and that were read from the record at the end.
+    pub from_the_record: u64,
+    /// The most sessions with a turn under way at the same time.
+    pub at_once: u64,
 }
 
 impl Counts {
-    pub fn moments(&self) -> [(&'static str, u64); 6] {
+    pub fn moments(&self) -> [(&'static str, u64); 10] {
         [
             ("while it started", self.starting),
             ("between an event and its answer", self.before_receipt),
@@ -60,6 +72,10 @@ impl Counts {
             ("between an actuation and the report", self.before_report),
             ("between a report and its answer", self.before_settled),
             ("between a decision and the report", self.deciding),
+            ("with its client", self.clients),
+            ("with a client that waited for an answer to an event", self.unacknowledged),
+            ("with a client that had not saved a prompt", self.unsaved_prompts),
+            ("with a client that had not saved a reply", self.unsaved_replies),
         ]
     }
 }

@@ -4,6 +4,7 @@
 mod durability;
 mod log;
 mod recall;
+mod sessions;
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};

@@ -394,6 +394,7 @@ impl ResumeResult {
         Self {
             session_id: resumed.session.0,
             actuations: resumed.actuations.iter().map(ActuateParams::to_wire).collect(),
+            missing: resumed.missing,
             interrupted: interrupted
                 .map(|(turn, event)| InterruptedTurn { turn_id: turn.0, event_id: event.0 })
                 .collect(),

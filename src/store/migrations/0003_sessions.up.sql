@@ -86,11 +86,12 @@ CREATE TABLE turns (
 CREATE INDEX turns_unfinished ON turns (position) WHERE state IN ('queued', 'started');
 CREATE INDEX turns_session ON turns (session, state);
 
--- `place` is that of the turn. `listed` is 0 as long as an action is only proposed; `undone` is 1 for what the
+-- Its position is what a message is found by: an index on identifiers, which come in no order, would cost more than all
+-- the others. `place` is that of the turn. `listed` is 0 as long as an action is only proposed; `undone` is 1 for what the
 -- session was taken back from. `mark` is what stands for the message in buffers.
 CREATE TABLE chat_messages (
     position   INTEGER PRIMARY KEY,
-    id         TEXT NOT NULL UNIQUE,
+    id         TEXT NOT NULL,
     session    TEXT NOT NULL REFERENCES chat_sessions (id),
     turn       TEXT NOT NULL,
     place      INTEGER NOT NULL,
@@ -102,19 +103,20 @@ CREATE TABLE chat_messages (
     metadata   TEXT NOT NULL,
     listed     INTEGER NOT NULL,
     undone     INTEGER NOT NULL,
+    skill      TEXT,
     delivered_at INTEGER,
     created_at INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX chat_messages_session ON chat_messages (session, position);
 CREATE INDEX chat_messages_history ON chat_messages (session, place, position)
     WHERE listed = 1 AND undone = 0 AND kind IN ('user', 'action', 'command-result');
-CREATE INDEX chat_messages_actuation ON chat_messages (actuation) WHERE actuation IS NOT NULL;
-CREATE INDEX chat_messages_mark ON chat_messages (mark);
 
 -- The words of listed messages. `facets` holds what a search may be narrowed to, as words of their own.
 CREATE VIRTUAL TABLE message_words USING fts5 (
-    content, facets, content = '', contentless_delete = 1, tokenize = "unicode61 remove_diacritics 2"
+    content, facets, content = '', tokenize = "unicode61 remove_diacritics 2"
 );
+-- What is deleted leaves no trace in the index: for that it has to be told what it had.
+INSERT INTO message_words (message_words, rank) VALUES ('secure-delete', 1);
 
 CREATE TABLE chat_actions (
     id          TEXT PRIMARY KEY,
@@ -136,6 +138,7 @@ CREATE TABLE chat_actions (
     executed_at INTEGER
 ) STRICT;
 CREATE INDEX chat_actions_session ON chat_actions (session, position);
+CREATE INDEX chat_actions_skills ON chat_actions (session, position) WHERE module = 'skill';
 CREATE INDEX chat_actions_open ON chat_actions (session, position)
     WHERE undone = 0 AND status IN ('allowed', 'asked');
 

@@ -143,7 +143,7 @@ impl Fold<'_> {
         if status == "denied" && action.module != "shell" {
             return Ok(());
         }
-        self.list(&action.message)
+        self.list(action.position)
     }
 
     pub(super) fn executed(&self, actuation: &ActuationId, outcome: &Outcome) -> rusqlite::Result<()> {
@@ -172,12 +172,16 @@ impl Fold<'_> {
         });
         let content = result_text(outcome);
         if action.has_outcome {
+            let result =
+                "m.session = ?1 AND m.position > ?2 AND m.actuation = ?3 AND m.kind = 'command-result'";
+            let of_action = (self.id(), action.position, actuation.as_str());
+            self.unindex(result, of_action)?;
             self.run(
                 "UPDATE chat_messages SET content = ?1, metadata = ?2
-                 WHERE session = ?3 AND actuation = ?4 AND kind = 'command-result'",
-                params![content, metadata.to_string(), self.id(), actuation.0],
+                 WHERE session = ?3 AND position > ?5 AND actuation = ?4 AND kind = 'command-result'",
+                params![content, metadata.to_string(), self.id(), actuation.0, action.position],
             )?;
-            return self.index("m.actuation = ?1 AND m.kind = 'command-result'", [actuation.as_str()]);
+            return self.index(result, of_action);
         }
         // It is no text of a buffer: its own event stands for it.
         let mark = self.event.id.as_str();
@@ -207,14 +211,14 @@ impl Fold<'_> {
         let action = self
             .db
             .prepare_cached(
-                "SELECT turn, attempt, message_id, module, input, status, output IS NOT NULL
+                "SELECT turn, attempt, position, module, input, status, output IS NOT NULL
                  FROM chat_actions WHERE id = ?1 AND session = ?2",
             )?
             .query_row(params![actuation.0, self.event.session.0], |row| {
                 Ok(ActionRow {
                     turn: row.get(0)?,
                     attempt: row.get(1)?,
-                    message: row.get(2)?,
+                    position: row.get(2)?,
                     module: row.get(3)?,
                     input: row.get(4)?,
                     status: row.get(5)?,
@@ -236,7 +240,8 @@ impl Fold<'_> {
 pub(super) struct ActionRow {
     turn: String,
     attempt: u32,
-    message: String,
+    /// Also that of its message: one event made both.
+    pub(super) position: i64,
     module: String,
     input: String,
     status: String,

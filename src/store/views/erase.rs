@@ -25,8 +25,8 @@ pub(in super::super) fn erase(db: &Connection, tombstone: &Envelope) -> rusqlite
 impl Fold<'_> {
     /// No view knows the session any more.
     pub(super) fn deleted(&self) -> rusqlite::Result<()> {
+        self.unindex("m.session = ?1", [self.id()])?;
         for statement in [
-            "DELETE FROM message_words WHERE rowid IN (SELECT position FROM chat_messages WHERE session = ?1)",
             "DELETE FROM turn_events WHERE turn IN (SELECT id FROM turns WHERE session = ?1)",
             "DELETE FROM model_calls WHERE turn IN (SELECT id FROM turns WHERE session = ?1)",
             "DELETE FROM client_messages WHERE session = ?1",

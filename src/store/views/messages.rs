@@ -12,6 +12,9 @@ use crate::ids::{ActuationId, TurnId};
 use crate::record::{Attachment, MessageRef};
 use crate::search::indexed;
 
+/// Which message a turn answers, by the turn and its session.
+const MESSAGE_OF_TURN: &str = "m.position = (SELECT place FROM turns WHERE id = ?1 AND session = ?2)";
+
 impl Fold<'_> {
     pub(super) fn sent(
         &self,
@@ -67,7 +70,7 @@ impl Fold<'_> {
         let said = self
             .db
             .prepare_cached(
-                "SELECT m.content, m.metadata FROM turns t JOIN chat_messages m ON m.id = t.message
+                "SELECT m.content, m.metadata FROM turns t JOIN chat_messages m ON m.position = t.place
                  WHERE t.id = ?1 AND t.session = ?2 AND t.resumes IS NULL",
             )?
             .query_row([turn.as_str(), self.id()], |row| {
@@ -87,14 +90,18 @@ impl Fold<'_> {
     pub(super) fn dispatched(&self, turn: &TurnId, skill: Option<&str>) -> rusqlite::Result<()> {
         self.belongs(turn)?;
         let Some(skill) = skill else { return Ok(()) };
+        let params = [turn.as_str(), self.id()];
+        self.unindex(MESSAGE_OF_TURN, params)?;
         self.run(
             "UPDATE turns SET skill = ?1 WHERE id = ?2 AND session = ?3",
             params![skill, turn.0, self.id()],
         )?;
-        self.index(
-            "m.id = (SELECT message FROM turns WHERE id = ?1 AND session = ?2)",
-            [turn.as_str(), self.id()],
-        )
+        self.run(
+            "UPDATE chat_messages SET skill = ?1
+             WHERE position = (SELECT place FROM turns WHERE id = ?2 AND session = ?3)",
+            params![skill, turn.0, self.id()],
+        )?;
+        self.index(MESSAGE_OF_TURN, params)
     }
 
     pub(super) fn prompted(
@@ -115,13 +122,10 @@ impl Fold<'_> {
     }
 
     pub(super) fn delivered(&self, actuation: &ActuationId) -> rusqlite::Result<()> {
-        if self.action(actuation)?.is_none() {
-            return Ok(());
-        }
+        let Some(action) = self.action(actuation)? else { return Ok(()) };
         self.run(
-            "UPDATE chat_messages SET delivered_at = ?1
-             WHERE actuation = ?2 AND session = ?3 AND kind <> 'command-result' AND delivered_at IS NULL",
-            params![self.time(), actuation.0, self.id()],
+            "UPDATE chat_messages SET delivered_at = ?1 WHERE position = ?2 AND delivered_at IS NULL",
+            params![self.time(), action.position],
         )
     }
 
@@ -137,7 +141,8 @@ impl Fold<'_> {
     ) -> rusqlite::Result<()> {
         self.run(
             "INSERT INTO chat_messages VALUES (?2, ?1, ?3, ?4,
-                 coalesce((SELECT place FROM turns WHERE id = ?4), ?2), ?5, ?6, ?7, ?8, ?9, ?10, 0, 0, NULL, ?11)",
+                 coalesce((SELECT place FROM turns WHERE id = ?4), ?2), ?5, ?6, ?7, ?8, ?9, ?10, 0, 0,
+                 (SELECT skill FROM turns WHERE id = ?4), NULL, ?11)",
             params![
                 self.event.id.0,
                 self.position,
@@ -152,49 +157,58 @@ impl Fold<'_> {
                 self.time()
             ],
         )?;
-        if listed { self.list(self.event.id.as_str()) } else { Ok(()) }
+        if listed { self.list(self.position) } else { Ok(()) }
     }
 
-    /// Lists a message of this session, if it is not yet.
-    pub(super) fn list(&self, message: &str) -> rusqlite::Result<()> {
+    /// Lists the message at `position`, if it is not yet.
+    pub(super) fn list(&self, position: i64) -> rusqlite::Result<()> {
         let listed = self
             .db
-            .prepare_cached(
-                "UPDATE chat_messages SET listed = 1 WHERE id = ?1 AND session = ?2 AND listed = 0",
-            )?
-            .execute([message, self.id()])?;
+            .prepare_cached("UPDATE chat_messages SET listed = 1 WHERE position = ?1 AND listed = 0")?
+            .execute([position])?;
         if listed == 0 {
             return Ok(());
         }
         self.run(
             "UPDATE chat_sessions SET messages = messages + 1, unread = unread + (m.role <> 'user')
-             FROM chat_messages m WHERE m.id = ?1 AND chat_sessions.id = m.session",
-            [message],
+             FROM chat_messages m WHERE m.position = ?1 AND chat_sessions.id = m.session",
+            [position],
         )?;
-        self.index("m.id = ?1", [message])
+        self.index("m.position = ?1", [position])
     }
 
-    /// Makes the words of listed messages for which `condition` holds anew.
+    /// Takes the words of listed messages for which `condition` holds in.
     pub(super) fn index(&self, condition: &str, params: impl Params) -> rusqlite::Result<()> {
         index(self.db, condition, params)
     }
+
+    /// Takes the words of listed messages for which `condition` holds out, before anything of them changes.
+    pub(super) fn unindex(&self, condition: &str, params: impl Params) -> rusqlite::Result<()> {
+        words(
+            self.db,
+            condition,
+            params,
+            "INSERT INTO message_words (message_words, rowid, content, facets) VALUES ('delete', ?1, ?2, ?3)",
+        )
+    }
 }
 
-/// Makes the words of listed messages for which `condition` holds anew.
+/// Takes the words of listed messages for which `condition` holds in.
 pub(super) fn index(db: &Connection, condition: &str, params: impl Params) -> rusqlite::Result<()> {
+    words(db, condition, params, "INSERT INTO message_words (rowid, content, facets) VALUES (?1, ?2, ?3)")
+}
+
+fn words(db: &Connection, condition: &str, params: impl Params, statement: &str) -> rusqlite::Result<()> {
     let mut find = db.prepare_cached(&format!(
         "SELECT m.position, m.content, 'role' || m.role || ' session' || lower(hex(m.session))
-             || coalesce(' skill' || lower(hex(t.skill)), '')
-         FROM chat_messages m LEFT JOIN turns t ON t.id = m.turn
-         WHERE m.listed = 1 AND m.undone = 0 AND {condition}"
+             || coalesce(' skill' || lower(hex(m.skill)), '')
+         FROM chat_messages m WHERE m.listed = 1 AND m.undone = 0 AND {condition}"
     ))?;
     let mut rows = find.query(params)?;
-    let mut insert = db.prepare_cached(
-        "INSERT OR REPLACE INTO message_words (rowid, content, facets) VALUES (?1, ?2, ?3)",
-    )?;
+    let mut change = db.prepare_cached(statement)?;
     while let Some(row) = rows.next()? {
         let content: String = row.get(1)?;
-        insert.execute(params![row.get::<_, i64>(0)?, indexed(&content), row.get::<_, String>(2)?])?;
+        change.execute(params![row.get::<_, i64>(0)?, indexed(&content), row.get::<_, String>(2)?])?;
     }
     Ok(())
 }

@@ -118,6 +118,7 @@ impl Fold<'_> {
             "UPDATE chat_sessions SET line = ?1, context = ?2, completed = 0 WHERE id = ?3",
             params![line, context, id],
         )?;
+        self.unindex("m.session = ?1", [id])?;
         for (table, at) in [("turns", "place"), ("chat_actions", "position"), ("chat_messages", "position")] {
             self.run(
                 &format!(
@@ -128,10 +129,6 @@ impl Fold<'_> {
                 params![line, id],
             )?;
         }
-        self.run(
-            "DELETE FROM message_words WHERE rowid IN (SELECT position FROM chat_messages WHERE session = ?1)",
-            [id],
-        )?;
         self.index("m.session = ?1", [id])?;
         self.run(
             "UPDATE chat_sessions SET messages =
@@ -146,7 +143,8 @@ impl Fold<'_> {
     fn read(&self, message: &str) -> rusqlite::Result<()> {
         self.run(
             "UPDATE chat_sessions SET read = max(read, coalesce(
-                 (SELECT position FROM chat_messages WHERE id = ?1 AND session = ?2), 0))
+                 (SELECT m.position FROM chat_messages m WHERE m.session = ?2 AND m.position > chat_sessions.read AND m.id = ?1),
+                 0))
              WHERE id = ?2",
             [message, self.id()],
         )?;

@@ -51,17 +51,16 @@ pub(in super::super) fn restore(db: &mut Connection, path: &Path) -> Result<()> 
         let here: Option<String> = tx
             .query_row("SELECT id FROM main.log WHERE position = ?1", [position], |row| row.get(0))
             .optional()?;
-        // What was deleted since is in the snapshot still.
+        // What was deleted since is in the snapshot still: then it is of no use.
         let deleted: bool = tx.query_row(
             "SELECT EXISTS (SELECT 1 FROM main.log WHERE position > ?1 AND type = 'chat.session.deleted')",
             [position],
             |row| row.get(0),
         )?;
-        if here != id {
-            return Ok(false);
-        }
         if deleted {
             rebuild(&tx, &tx)?;
+        } else if here != id {
+            return Ok(false);
         } else {
             reset(&tx)?;
             for view in VIEWS.iter().rev() {
