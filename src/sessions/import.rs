@@ -4,6 +4,8 @@
 //! message in the file stands for it here, so that the export of an import is the same text again. A session that is not
 //! here keeps its identifier; of one that is, a copy is made.
 
+use std::collections::HashSet;
+
 use sha2::{Digest, Sha256};
 
 use super::line;
@@ -50,23 +52,29 @@ pub fn import(
     }
     let name = line("name", name, 200).unwrap_or_else(|_| "a transcript".to_owned());
     let sha256 = hex(&Sha256::digest(text.as_bytes()));
-    found.into_iter().map(|transcript| one(store, user, transcript, &name, &sha256, buffer)).collect()
+    let mut taken = HashSet::new();
+    let mut imported = Vec::with_capacity(found.len());
+    for mut transcript in found {
+        // One that is here is not overwritten, nor one of the same text. One that was deleted may come back.
+        let own = transcript.session.take().filter(|id| is_plain(id)).map(SessionId);
+        let session = match own {
+            Some(id) if store.session(&id).is_err() && taken.insert(id.clone()) => id,
+            _ => SessionId::random()?,
+        };
+        let records = records(user, &session, transcript, &name, &sha256, buffer)?;
+        imported.push(Imported { session, records });
+    }
+    Ok(imported)
 }
 
-fn one(
-    store: &Store,
+fn records(
     user: &str,
+    session: &SessionId,
     transcript: Transcript,
     name: &str,
     sha256: &str,
     buffer: Option<&str>,
-) -> Result<Imported> {
-    // One that is here is not overwritten. One that was deleted may come back.
-    let own = transcript.session.filter(|id| is_plain(id)).map(SessionId);
-    let session = match own {
-        Some(id) if store.session(&id).is_err() => id,
-        _ => SessionId::random()?,
-    };
+) -> Result<Vec<Record>> {
     let first = transcript.turns.first().map(|said| said.text.as_str()).unwrap_or_default();
     let title = match transcript.title.as_deref().map(str::trim) {
         Some(title) if !title.is_empty() => transcript::title(title),
@@ -85,13 +93,13 @@ fn one(
         },
     ];
     for (number, said) in transcript.turns.into_iter().enumerate() {
-        turn(&session, number, said, &mut records)?;
+        turn(session, number, said, &mut records)?;
     }
     if records.len() as u64 > MAX_COPIED {
         return Err(Error::bad_request(format!("a session of {name} has more than {MAX_COPIED} events"))
             .hint("split it"));
     }
-    Ok(Imported { session, records })
+    Ok(records)
 }
 
 fn turn(session: &SessionId, number: usize, said: Said, records: &mut Vec<Record>) -> Result<()> {

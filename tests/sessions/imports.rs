@@ -29,7 +29,7 @@ fn what_was_written_by_hand_is_a_session() {
     assert_eq!((&found["imported"], &found["buffer"]), (&json!("a transcript"), &json!("*org-agent-chat*")));
     assert_eq!(of(&mut client, "resume", id, &Value::Null)["interrupted"], json!([]));
     // It is found and gone on with, and what was imported is what the model is shown.
-    assert_eq!(word(&crate::found(&mut client, &json!({"query": "grusse"}))[0]["sessionId"]), *id);
+    assert_eq!(word(&crate::found(&mut client, &json!({"query": "gruße"}))[0]["sessionId"]), *id);
     say(&mut client, id, "echo: on");
     // What is imported twice is two sessions; with its own identifier only the first has it.
     let text = org(&mut client, id);
@@ -88,7 +88,8 @@ fn what_is_no_transcript_is_refused_with_its_line_and_makes_nothing() {
     let text = "* One\n:PROPERTIES:\n:OA_SESSION: s1\n:END:\n** USER\na\n* Two\n:PROPERTIES:\n:OA_SESSION: s2\n:END:\n** ASSISTANT\nb\n";
     assert_eq!(refused(&mut client, "import", &json!({"org": text})), "bad_request");
     let long = format!(
-        "* One\n:PROPERTIES:\n:OA_SESSION: s1\n:END:\n** USER\na\n* Two\n:PROPERTIES:\n:OA_SESSION: s2\n:END:\n** USER\n{}\n",
+        "* One\n:PROPERTIES:\n:OA_SESSION: s1\n:END:\n** USER\na\n*** ASSISTANT\nb\n\
+         * Two\n:PROPERTIES:\n:OA_SESSION: s2\n:END:\n** USER\n{}\n*** ASSISTANT\nb\n",
         "x".repeat((1 << 20) + 1)
     );
     assert_eq!(refused(&mut client, "import", &json!({"org": long})), "bad_request");
