@@ -31,6 +31,9 @@ const TAGS: usize = 32;
 /// How much clients may keep with a session, in bytes of JSON.
 const CONTEXT: usize = 65_536;
 
+/// How deep that may be. Answers have it some levels further down, and readers of JSON have bounds, too.
+const DEPTH: usize = 64;
+
 /// How many of a session's last texts are compared with those that a client shows.
 const COMPARED: usize = 10_000;
 
@@ -85,6 +88,9 @@ pub fn changed(store: &Store, session: &SessionId, change: &Change) -> Result<Ve
         Change::Context(values) => {
             if Value::Object(values.clone()).to_string().len() > CONTEXT {
                 return Err(Error::bad_request(format!("values: more than {CONTEXT} bytes")));
+            }
+            if values.values().any(|value| is_deeper(value, DEPTH - 1)) {
+                return Err(Error::bad_request(format!("values: more than {DEPTH} levels deep")));
             }
             vec![Record::SessionContext { values: values.clone() }]
         }
@@ -189,6 +195,23 @@ pub fn at_rest(store: &Store, session: &SessionId) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether there are lists or objects in `value` for more than `levels`.
+fn is_deeper(value: &Value, levels: usize) -> bool {
+    let mut open = vec![(value, 1)];
+    while let Some((value, level)) = open.pop() {
+        let inside: Vec<&Value> = match value {
+            Value::Array(items) => items.iter().collect(),
+            Value::Object(map) => map.values().collect(),
+            _ => continue,
+        };
+        if level > levels {
+            return true;
+        }
+        open.extend(inside.into_iter().map(|value| (value, level + 1)));
+    }
+    false
 }
 
 fn group(name: Option<&str>) -> Result<Option<String>> {

@@ -196,24 +196,25 @@ fn what_just_fits_is_taken() {
     // `{"a":"…"}` in exactly 64 KiB.
     let values = json!({"a": "x".repeat(65_536 - 8)});
     assert_eq!(of(&mut client, "context", &id, &json!({"values": values}))["context"]["values"], values);
-    // As deep as a frame may be: the parameters are three levels down, the answer is, too.
-    let mut deep = json!("end");
-    for _ in 0..100 {
-        deep = json!([deep]);
+    // Deep, but not so deep that an answer with it could not be read.
+    let nested = |levels: usize| (0..levels).fold(json!("end"), |inner, _| json!([inner]));
+    let kept = of(&mut client, "context", &id, &json!({"values": {"deep": nested(63)}}));
+    assert_eq!(kept["context"]["values"]["deep"], nested(63));
+    for levels in [64, 100, 120] {
+        let params = with(&id, &json!({"values": {"deep": nested(levels)}}));
+        assert_eq!(refused(&mut client, "context", &params), "bad_request", "{levels}");
     }
-    let kept = of(&mut client, "context", &id, &json!({"values": {"deep": deep}}));
-    assert_eq!(kept["context"]["values"]["deep"], deep);
+    assert_eq!(get(&mut client, &id), kept);
     // What JSON can say is kept as it was said.
     let odd = json!({"": null, "ü\n\"": [1.5, -0.0, 1e300, u64::MAX, i64::MIN, true], "__proto__": {}, "$x": "\u{2028}\u{fffd}"});
     assert_eq!(of(&mut client, "context", &id, &json!({"values": odd}))["context"]["values"], odd);
     client.kill();
     let mut client = server(home.path());
     assert_eq!(get(&mut client, &id)["context"]["values"], odd);
-    for _ in 0..100 {
-        deep = json!([deep]);
-    }
-    let params = with(&id, &json!({"values": {"deep": deep}}));
-    assert!(client.try_request("orgAgent/sessions/context", &params).is_err());
+    // What no frame may have is no message: nobody can say whose request it was.
+    client.ask("orgAgent/sessions/context", &with(&id, &json!({"values": {"deep": nested(200)}})));
+    let error = client.wait_for(|message| message.get("error").is_some());
+    assert_eq!((&error["id"], &error["error"]["code"]), (&Value::Null, &json!(-32700)));
     assert_eq!(list(&mut client, &json!({}), "id"), [id]);
     client.finish();
     sound(home.path());
