@@ -120,6 +120,10 @@ fn restored(store: &Store, session: &SessionId, name: &str) -> Result<Vec<Record
         };
         Error::not_found(format!("session {session} has no checkpoint named {name:?}")).hint(hint)
     })?;
+    // Asked for again, the way back would lead to where it already is.
+    if store.is_at(session, &checkpoint)? {
+        return Ok(Vec::new());
+    }
     let left: String = format!("before going back to {name}").chars().take(NAME).collect();
     Ok(vec![
         Record::SessionCheckpointed { name: left },
