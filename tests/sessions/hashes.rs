@@ -66,9 +66,9 @@ fn what_a_buffer_shows_otherwise_is_named_and_nothing_else() {
         Some(vec![one.event.clone()])
     );
     assert_eq!(edited(&mut client, id, &[(&second, "two!"), ("nothing", "x")]), Some(vec![second.clone()]));
-    let mut both = [second.clone(), two.event.clone()];
-    both.sort();
-    assert_eq!(edited(&mut client, id, &[(&second, ""), (&two.event, "echo: two ")]), Some(both.to_vec()));
+    // The oldest first.
+    let both = vec![two.event.clone(), second.clone()];
+    assert_eq!(edited(&mut client, id, &[(&second, ""), (&two.event, "echo: two ")]), Some(both));
     // It is said to whoever sends it; what is recorded stays what was said.
     assert_eq!(texts(&mut client, id)[..4], ["echo: Grüße\n\n日本", &text, "echo: two\n\n\n", "two"]);
     client.finish_unread();

@@ -150,7 +150,7 @@ fn a_system_error_stands_where_the_reply_would_and_what_the_client_refused_does_
     model.take_request_blocking();
     let text = org(&mut client, &buffer.session);
     // At level two there is a root above, with the session's title.
-    assert_eq!(text, format!("* Fail\n{}", buffer.text()));
+    assert_eq!(text, format!("* Fail.\n{}", buffer.text()));
     client.finish_unread();
     sound(home.path());
 }

@@ -119,3 +119,35 @@ fn a_plain_editor_is_told_nothing_until_it_asks_and_goes_on_by_resume() {
     editor.finish_unread();
     sound(home.path());
 }
+
+#[test]
+fn what_another_client_put_into_its_buffer_is_named_as_missing() {
+    let home = home();
+    let mut client = server(home.path());
+    let one = say(&mut client, "", "echo: one");
+    let id = one.session.clone();
+    say(&mut client, &id, "echo: two");
+    say(&mut client, &id, "echo: three");
+    let marks: Vec<String> = all(&mut client, "messages", &json!({"sessionId": id}))
+        .iter()
+        .filter(|item| item["role"] == "assistant")
+        .map(|item| word(&item["metadata"]["actuation"]))
+        .collect();
+    client.finish_unread();
+    let mut editor = plain(home.path());
+    let mut missing = |session: &str, applied: &[&String]| {
+        of(&mut editor, "resume", session, &json!({"applied": applied}))["missing"].clone()
+    };
+    assert_eq!(missing(&id, &[]), json!(marks));
+    assert_eq!(missing(&id, &[&marks[0]]), json!(marks[1..]));
+    // One that is gone from the middle was taken out by hand.
+    assert_eq!(missing(&id, &[&marks[0], &marks[2]]), json!([]));
+    // Of a copy by the marks that its buffer has.
+    let copy = word(&of(&mut editor, "fork", &id, &Value::Null)["id"]);
+    let found = of(&mut editor, "resume", &copy, &json!({"applied": [marks[1]]}));
+    assert_eq!(found["missing"], json!([marks[2]]));
+    let text = org(&mut editor, &copy);
+    assert!(text.contains(&format!(":OA_ACT: {}\n:END:\nthree\n", marks[2])), "{text}");
+    editor.finish_unread();
+    sound(home.path());
+}
