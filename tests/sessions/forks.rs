@@ -179,3 +179,80 @@ fn a_turn_that_is_under_way_is_not_copied_unless_the_copy_ends_with_its_prompt()
     client.kill();
     sound(home.path());
 }
+
+/// Runs the one interrupted turn of a session again.
+fn again(client: &mut Client, session: &str) {
+    let found = of(client, "resume", session, &Value::Null);
+    assert_eq!(found["interrupted"].as_array().unwrap().len(), 1, "{found}");
+    let turn = found["interrupted"][0]["turnId"].clone();
+    let found = of(client, "resume", session, &json!({"turns": [turn]}));
+    client.turn(&word(&found["resumed"][0]["turnId"]));
+}
+
+#[test]
+fn a_fork_at_a_prompt_is_without_its_answer_however_that_came_about() {
+    let home = home();
+    let mut client = server(home.path());
+    let cut = send(&mut client, "", "run: true", &Value::Null);
+    let id = cut.session.clone();
+    command(&mut client, &cut.turn);
+    client.kill();
+    // One that was interrupted and answered by another turn.
+    let mut client = server(home.path());
+    let found = of(&mut client, "resume", &id, &json!({"turns": [cut.turn]}));
+    let turn = word(&found["resumed"][0]["turnId"]);
+    let asked = command(&mut client, &turn);
+    let report = json!({"actuationId": asked["actuationId"], "status": "done", "exitCode": 0});
+    client.request("orgAgent/actuated", &report);
+    client.turn(&turn);
+    let copy = fork(&mut client, &id, &json!({"messageId": cut.event}));
+    assert_eq!(texts(&mut client, &copy), ["run: true"]);
+    assert_eq!(of(&mut client, "resume", &copy, &Value::Null)["interrupted"].as_array().unwrap().len(), 1);
+    let all_of_it = fork(&mut client, &id, &Value::Null);
+    assert_eq!(texts(&mut client, &all_of_it), texts(&mut client, &id));
+    assert_eq!(of(&mut client, "resume", &all_of_it, &Value::Null)["interrupted"], json!([]));
+
+    // One that was taken back, with nothing said and in the middle.
+    let quiet = send(&mut client, &id, "run: false", &Value::Null);
+    command(&mut client, &quiet.turn);
+    client.request("orgAgent/cancel", &json!({"turnId": quiet.turn}));
+    client.turn(&quiet.turn);
+    of(&mut client, "pause", &id, &Value::Null);
+    let waits = send(&mut client, &id, "echo: never said", &Value::Null);
+    client.request("orgAgent/cancel", &json!({"turnId": waits.turn}));
+    client.turn(&waits.turn);
+    let copy = fork(&mut client, &id, &json!({"messageId": waits.event}));
+    again(&mut client, &copy);
+    assert_eq!(texts(&mut client, &copy).last().unwrap(), "never said");
+
+    // One that is done and showed nothing.
+    of(&mut client, "pause", &id, &json!({"paused": false}));
+    let log = say(&mut client, &id, "log: noted");
+    let copy = fork(&mut client, &id, &json!({"messageId": log.event}));
+    again(&mut client, &copy);
+    client.finish_unread();
+    sound(home.path());
+}
+
+#[test]
+fn only_what_stands_in_a_buffer_is_edited() {
+    let home = home();
+    let mut client = server(home.path());
+    let runs = send(&mut client, "", "run: true", &Value::Null);
+    let asked = command(&mut client, &runs.turn);
+    let report = json!({"actuationId": asked["actuationId"], "status": "done", "stdout": "out"});
+    client.request("orgAgent/actuated", &report);
+    client.turn(&runs.turn);
+    let command = word(&asked["actuationId"]);
+    let outcome = items(&mut client, &runs.session)
+        .into_iter()
+        .find(|item| item["metadata"]["kind"] == "command-result")
+        .unwrap();
+    for mark in [command, word(&outcome["id"])] {
+        let params = with(&runs.session, &json!({"edits": {mark.as_str(): "rm -rf ~"}}));
+        assert_eq!(refused(&mut client, "fork", &params), "bad_request", "{mark}");
+    }
+    assert_eq!(list(&mut client, &json!({}), "id"), [runs.session]);
+    client.finish_unread();
+    sound(home.path());
+}
