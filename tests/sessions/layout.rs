@@ -186,3 +186,37 @@ fn the_export_of_an_import_is_the_same_text() {
     client.finish_unread();
     sound(other.path());
 }
+
+#[test]
+fn a_title_comes_back_as_it_was() {
+    let (home, other) = (home(), home());
+    let long = "word ".repeat(40);
+    let titles = [
+        "# Plan =x=",
+        "\"Quoted\" [[https://gnu.org][GNU]]",
+        "TODO A :tag:",
+        "*",
+        "USER",
+        long.trim(),
+        "日本 — ü",
+    ];
+    let mut texts = Vec::new();
+    let mut client = server(home.path());
+    for title in titles {
+        let made = client.request("orgAgent/sessions/create", &json!({"title": title}));
+        let mut buffer = Buffer { session: word(&made["id"]), ..Buffer::new(2) };
+        buffer.say(&mut client, "echo: one");
+        let text = org(&mut client, &buffer.session);
+        assert_eq!(text, format!("* {title}\n{}", buffer.text()));
+        texts.push(text);
+    }
+    client.finish_unread();
+    let mut client = server(other.path());
+    for (title, text) in titles.iter().zip(&texts) {
+        let items = client.request("orgAgent/sessions/import", &json!({"org": text}));
+        assert_eq!(items["items"][0]["title"], *title);
+        assert_eq!(org(&mut client, &word(&items["items"][0]["id"])), *text);
+    }
+    client.finish_unread();
+    sound(other.path());
+}
