@@ -7,7 +7,7 @@ use super::session::Session;
 use crate::action::CHAT_BUFFER;
 use crate::error::{Code, Error, Result};
 use crate::event::Reply;
-use crate::ids::SessionId;
+use crate::ids::{SessionId, TurnId};
 use crate::outgoing::Outgoing;
 use crate::prompt::MESSAGES;
 use crate::record::{DELETED, Record};
@@ -153,7 +153,14 @@ impl Kernel {
             .map(|(_, id)| id)
             .collect();
         for id in ready {
-            let history = self.store.history(&id, &"".into(), MESSAGES as u32)?;
+            // What was said meanwhile and waits may be on disk already, and is no history all the same. A turn that runs
+            // again said nothing.
+            let waiting = self.sessions.get(&id).and_then(|session| {
+                let says = |turn: &&TurnId| self.turns.get(*turn).is_some_and(|turn| !turn.subject().again);
+                session.live().find(says).cloned()
+            });
+            let before = waiting.unwrap_or_else(|| TurnId::from(""));
+            let history = self.store.history(&id, &before, MESSAGES as u32)?;
             let found = self.store.session(&id)?;
             if let Some(session) = self.sessions.get_mut(&id) {
                 session.read(&found, history);

@@ -139,3 +139,57 @@ fn beside_a_turn_nothing_is_taken_back_or_deleted() {
     client.finish_unread();
     sound(home.path());
 }
+
+#[test]
+fn what_is_said_right_behind_a_restore_or_a_fork_is_shown_once() {
+    let (home, model) = (home(), FakeModel::start());
+    let mut client = asking(&model, home.path());
+    let (one, _) = asked((&mut client, &model), "", "First.", "One.");
+    let id = one.session.clone();
+    of(&mut client, "checkpoint", &id, &json!({"name": "c"}));
+    for round in 0..20 {
+        asked((&mut client, &model), &id, "Gone.", "Away.");
+        model.reply_with(&insert("Next."));
+        let restore = client.ask("orgAgent/sessions/restore", &with(&id, &json!({"name": "c"})));
+        let params = json!({"sensor": "chat-message", "sessionId": id, "clientId": format!("r-{round}"), "text": "Behind."});
+        let event = client.ask("orgAgent/event", &params);
+        // Whether the message came before the restoring or after it, nothing is there twice or half.
+        let restored = client.answer(restore);
+        let receipt = client.answer(event).unwrap();
+        client.turn(&word(&receipt["turnId"]));
+        let shown = format!("{:?}", model.take_request_blocking().messages());
+        assert_eq!(shown.matches("Behind.").count(), 1, "{round}: {shown}");
+        assert_eq!(shown.matches("First.").count(), 1, "{round}: {shown}");
+        assert_eq!(shown.contains("Gone."), restored.is_err(), "{round}: {shown}");
+        of(&mut client, "restore", &id, &json!({"name": "c"}));
+    }
+    client.finish_unread();
+    sound(home.path());
+}
+
+#[test]
+fn what_was_taken_back_is_not_run_again() {
+    let home = home();
+    let mut client = server(home.path());
+    let id = say(&mut client, "", "echo: one").session;
+    of(&mut client, "checkpoint", &id, &json!({"name": "c"}));
+    let cut = send(&mut client, &id, "run: true", &Value::Null);
+    command(&mut client, &cut.turn);
+    client.kill();
+    let mut client = server(home.path());
+    assert_eq!(of(&mut client, "resume", &id, &Value::Null)["interrupted"][0]["turnId"], *cut.turn);
+    assert_eq!(get(&mut client, &id)["status"], "failed");
+    of(&mut client, "restore", &id, &json!({"name": "c"}));
+    let found = of(&mut client, "resume", &id, &json!({"turns": [cut.turn]}));
+    assert_eq!(
+        (&found["interrupted"], &found["resumed"], &found["live"]),
+        (&json!([]), &json!([]), &json!([]))
+    );
+    // It is the state of then.
+    assert_eq!(get(&mut client, &id)["status"], "active");
+    of(&mut client, "restore", &id, &json!({"name": "before going back to c"}));
+    assert_eq!(of(&mut client, "resume", &id, &Value::Null)["interrupted"][0]["turnId"], *cut.turn);
+    assert_eq!(get(&mut client, &id)["status"], "failed");
+    client.finish_unread();
+    sound(home.path());
+}
