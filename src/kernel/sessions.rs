@@ -14,7 +14,7 @@ use crate::record::{DELETED, Record};
 use crate::request::{Change, NewSession, SessionTask};
 use crate::sessions;
 use crate::store::{Appended, Fork, Lease, Store};
-use crate::transcript;
+use crate::transcript::{self, NO_TITLE};
 
 /// How much of a transcript is handed to a client in one answer, in bytes.
 pub(super) const TRANSCRIPT: usize = 16 << 20;
@@ -100,7 +100,8 @@ impl Kernel {
         }
     }
 
-    /// Makes an empty session and holds it; it is titled after `text` unless it has a title.
+    /// Makes an empty session and holds it; unless it has a title it is titled after `text`, or after the first message
+    /// with words.
     pub(super) fn create_session(&mut self, new: &NewSession, text: &str) -> Result<SessionId> {
         let id = SessionId::random()?;
         let lease = self.fresh_lease(&id)?;
@@ -108,7 +109,9 @@ impl Kernel {
         let appended = self.store.append_all(&id, &records)?;
         self.appended(&appended);
         let buffer = new.buffer.clone().unwrap_or_else(|| CHAT_BUFFER.to_owned());
-        self.keep(&id, Session::new(buffer, Vec::new(), lease));
+        let mut session = Session::new(buffer, Vec::new(), lease);
+        session.untitled = new.title.is_none() && transcript::title(text) == NO_TITLE;
+        self.keep(&id, session);
         Ok(id)
     }
 
@@ -133,6 +136,7 @@ impl Kernel {
                     self.start_next(id);
                 }
             }
+            Change::Rename(_) => session.untitled = false,
             Change::Context(values) => session.context.values = values.clone(),
             Change::Restore(_) => {
                 // What it says now is read once it is on disk; until then nothing begins.

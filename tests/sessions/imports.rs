@@ -130,8 +130,8 @@ fn nothing_in_a_text_is_more_than_text() {
     // Deep, wide, long and cut off anywhere.
     for text in [
         format!("{} USER\nx\n{} ASSISTANT\ny\n", "*".repeat(64), "*".repeat(65)),
-        "* USER\nx\n** ASSISTANT\ny\n".repeat(2000),
-        format!("* USER\nx\n{}", "** ASSISTANT\ny\n".repeat(3000)),
+        "* USER\nx\n** ASSISTANT\ny\n".repeat(200),
+        format!("* USER\nx\n{}", "** ASSISTANT\ny\n".repeat(300)),
         format!("* USER\n{}", "x\n".repeat(500_000)),
         format!("* USER\n{}\n", "[[".repeat(200_000)),
         format!("* USER\n:PROPERTIES:\n{}", ":A: b\n".repeat(100_000)),

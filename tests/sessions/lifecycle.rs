@@ -181,3 +181,32 @@ fn the_last_messages_come_first_and_lead_backwards() {
     assert_eq!(parts.concat(), forward);
     client.finish();
 }
+
+#[test]
+fn a_session_without_a_title_gets_that_of_its_first_message() {
+    let home = home();
+    let mut client = server(home.path());
+    let plain = word(&made(&mut client, &json!({}))["id"]);
+    let named = word(&made(&mut client, &json!({"title": "Mine"}))["id"]);
+    let renamed = word(&made(&mut client, &json!({}))["id"]);
+    of(&mut client, "rename", &renamed, &json!({"title": "Later"}));
+    for id in [&plain, &named, &renamed] {
+        say(&mut client, id, "echo: *first words*\nmore");
+        say(&mut client, id, "echo: second");
+    }
+    let titles: Vec<Value> =
+        [&plain, &named, &renamed].map(|id| get(&mut client, id)["title"].clone()).into();
+    assert_eq!(titles, ["echo: *first words", "Mine", "Later"]);
+    // Also if a server came between.
+    let late = word(&made(&mut client, &json!({}))["id"]);
+    client.kill();
+    let mut client = server(home.path());
+    say(&mut client, &late, "echo: late");
+    assert_eq!(get(&mut client, &late)["title"], "echo: late");
+    // What the user calls so is called so.
+    of(&mut client, "rename", &late, &json!({"title": "New chat"}));
+    say(&mut client, &late, "echo: on");
+    assert_eq!(get(&mut client, &late)["title"], "New chat");
+    client.finish_unread();
+    sound(home.path());
+}
