@@ -6,6 +6,7 @@
 
 mod choice;
 mod file;
+mod sessions;
 mod shell;
 
 use std::fmt;
@@ -16,6 +17,7 @@ use secrecy::SecretString;
 
 pub use choice::{Choice, Key, Remote, Secrets};
 pub use file::KeyCommand;
+pub use sessions::Sessions;
 pub use shell::{Element, RuleSpec, Shell};
 
 use crate::error::{Error, Result};
@@ -37,6 +39,8 @@ pub struct Config {
     pub persona: Persona,
     /// What is said about shell commands.
     pub shell: Shell,
+    /// What is kept of sessions, and where.
+    pub sessions: Sessions,
     /// Whether there is a configuration file.
     pub has_file: bool,
     variables: Variables,
@@ -86,11 +90,12 @@ pub enum Source {
 impl fmt::Debug for Config {
     /// Without what was said about models: it is not checked yet, and may hold a secret in the wrong place.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { paths, persona, shell, has_file, variables: _, models: _ } = self;
+        let Self { paths, persona, shell, sessions, has_file, variables: _, models: _ } = self;
         f.debug_struct("Config")
             .field("paths", paths)
             .field("persona", persona)
             .field("shell", shell)
+            .field("sessions", sessions)
             .field("has_file", has_file)
             .finish_non_exhaustive()
     }
@@ -183,13 +188,14 @@ impl Config {
     /// # Errors
     /// As for [`Config::load`].
     pub fn new(paths: Paths, text: Option<&str>, env: impl Fn(&str) -> Option<String>) -> Result<Self> {
-        let File { persona, shell, mut models } =
+        let File { persona, shell, sessions, mut models } =
             file::parse(text.unwrap_or_default(), &paths.config_file())?;
         for model in &mut models {
             if let Some(variable) = &model.api_key_env {
                 model.key_from_env = said(&env, variable).map(SecretString::from);
             }
         }
+        let sessions = Sessions::new(&sessions, said(&env, "HOME").as_deref(), &paths.config_file())?;
         let name = |variable: &str, in_file: Option<String>, default: &str| {
             said(&env, variable)
                 .and_then(|name| one_line(&name))
@@ -206,6 +212,7 @@ impl Config {
                 assistant: name("MEMEX_ASSISTANT", persona.assistant, "Passepartout"),
             },
             shell,
+            sessions,
             has_file: text.is_some(),
             variables: Variables::new(|name| said(&env, name)),
             models,

@@ -12,6 +12,7 @@ use crate::action::Action;
 use crate::dispatch::{Cast, Made, Refused, World};
 use crate::error::{Error, Result};
 use crate::ids::{ActuationId, EventId, SessionId, TurnId};
+use crate::mirror::Outcome;
 use crate::outgoing::Actuation;
 use crate::record::Look;
 use crate::reply::{Failure, Piece};
@@ -50,6 +51,10 @@ pub enum Event {
     Received(ActuationId),
     /// Something is to be done with sessions.
     Session(SessionTask, Reply<Value>),
+    /// Transcripts were written into the mirror, or could not be.
+    Mirrored(Vec<(SessionId, Result<Outcome>)>),
+    /// The time has come to look which sessions are kept no longer.
+    Retain,
     /// A client wants to read something.
     Read(Query, Reply<Value>),
     /// A client comes back and says what it has.

@@ -10,6 +10,7 @@ mod call;
 mod chat;
 mod desk;
 mod jobs;
+mod keeping;
 mod outbox;
 mod reads;
 mod recovery;
@@ -40,7 +41,7 @@ use crate::record::Record;
 use crate::shell::Rule;
 use crate::skill::Shelf;
 use crate::skills::Library;
-use crate::store::{Appended, Store};
+use crate::store::{Appended, Lease, Store};
 use crate::turn::{Effect, Effects, Turn};
 
 use call::Call;
@@ -137,6 +138,9 @@ pub struct Kernel {
     /// What is to be done with sessions, and those that are to be read again.
     tasks: VecDeque<sessions::Waiting>,
     stale: Vec<(u64, SessionId)>,
+    /// What is to be mirrored, and leases of sessions that are being deleted.
+    mirror: keeping::Mirror,
+    leaving: Vec<(u64, Option<Lease>)>,
     /// Why the log takes no more.
     broken: Option<Error>,
     stopping: Vec<Reply<()>>,
@@ -189,6 +193,8 @@ impl Kernel {
             returning: VecDeque::new(),
             tasks: VecDeque::new(),
             stale: Vec::new(),
+            mirror: keeping::Mirror::default(),
+            leaving: Vec::new(),
             broken: None,
             stopping: Vec::new(),
         })
@@ -253,6 +259,8 @@ impl Kernel {
             Event::Refused(actuation, message) => self.refused(&actuation, message),
             Event::Received(actuation) => self.received(&actuation),
             Event::Session(task, reply) => self.session_task(task, reply),
+            Event::Mirrored(written) => self.mirrored(written),
+            Event::Retain => self.retain(),
             Event::Read(query, reply) => self.read(query, reply),
             Event::Resume(resume, reply) => self.come_back(resume, reply),
             Event::Model { turn, attempt, piece } => {
@@ -277,6 +285,7 @@ impl Kernel {
                 self.returned();
                 self.reread()?;
                 self.do_tasks();
+                self.write_mirror();
                 self.release();
             }
             Event::Stop(reply) => {
@@ -375,6 +384,8 @@ impl Kernel {
     /// Lets go of the sessions that were not used for longest, if they have nothing to do and nothing of them waits
     /// for the disk: from then on another server may take them.
     fn release(&mut self) {
+        let outbox = &self.outbox;
+        self.leaving.retain(|(ticket, _)| !outbox.is_durable(*ticket));
         if self.used.len() <= IDLE || !self.outbox.is_durable(self.ticket) {
             return;
         }
@@ -414,6 +425,7 @@ impl Kernel {
         if let Some(session) = self.sessions.get_mut(session) {
             session.ended(id);
         }
+        self.mirror(session);
         self.start_next(session);
     }
 

@@ -37,8 +37,10 @@ pub mod why;
 
 // Layer 2: ports. One vendor each.
 pub mod model;
+pub mod whole;
 pub mod store;
 pub mod sessions;
+pub mod mirror;
 pub mod sandbox;
 pub mod warrant;
 pub mod skills;

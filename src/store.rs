@@ -18,6 +18,7 @@ mod lease;
 mod lists;
 pub mod migrations;
 mod recall;
+mod retention;
 mod search;
 mod texts;
 mod views;
@@ -86,7 +87,8 @@ pub struct Appended {
 pub struct Store {
     // Declared before the writer: the last connection to close is the one that may write, and tidies up.
     reader: Connection,
-    writer: Writer,
+    /// None: it was opened to read.
+    writer: Option<Writer>,
     dir: PathBuf,
     key: SigningKey,
     author: String,
@@ -162,7 +164,7 @@ impl Store {
             .map_err(|error| Error::internal("cannot start the store's thread").because(error))?;
         Ok(Self {
             reader,
-            writer,
+            writer: Some(writer),
             dir: dir.to_owned(),
             author: hex(key.verifying_key().as_bytes()),
             key,
@@ -170,6 +172,43 @@ impl Store {
             busy: options.busy,
             ticket: 0,
             lamport: nat(lamport),
+            heads: HashMap::new(),
+            blobs: Vec::new(),
+            recent: Vec::new(),
+        })
+    }
+
+    /// Opens the store in `dir` to read what is in it: nothing is made, migrated or written, so it may be on a medium
+    /// that is read-only, and a server may be at work on it.
+    ///
+    /// # Errors
+    /// `not_found` if there is none; `internal` if it is damaged, belongs to a newer version, or to an older one that has
+    /// to be migrated first.
+    pub fn open_to_read(dir: &Path) -> Result<Self> {
+        let (path, options) = (dir.join("agent.db"), Options::default());
+        if !path.exists() {
+            return Err(Error::not_found(format!("there is no {}", path.display())));
+        }
+        let path = std::path::absolute(&path).unwrap_or(path);
+        let reader = connection::reader(&path, options.busy).or_else(|error| {
+            let writable = rustix::fs::access(dir, rustix::fs::Access::WRITE_OK).is_ok();
+            if writable { Err(error) } else { connection::frozen_reader(&path, options.busy) }
+        })?;
+        if !migrations::is_current(&reader)? {
+            return Err(Error::internal("the database belongs to an older org-agent")
+                .hint("start a server once, or say something: org-agent chat \"Hello\"; it is brought up to date then"));
+        }
+        let key = key::read_only(&dir.join("key"));
+        Ok(Self {
+            reader,
+            writer: None,
+            dir: dir.to_owned(),
+            author: hex(key.verifying_key().as_bytes()),
+            key,
+            clock: options.clock,
+            busy: options.busy,
+            ticket: 0,
+            lamport: 0,
             heads: HashMap::new(),
             blobs: Vec::new(),
             recent: Vec::new(),
@@ -185,19 +224,19 @@ impl Store {
     /// The highest ticket on disk.
     #[must_use]
     pub fn committed(&self) -> u64 {
-        self.writer.committed()
+        self.writer.as_ref().map_or(0, Writer::committed)
     }
 
     /// How many transactions the writer committed since the store was opened.
     #[must_use]
     pub fn transactions(&self) -> u64 {
-        self.writer.transactions()
+        self.writer.as_ref().map_or(0, Writer::transactions)
     }
 
     /// Whether the disk keeps up well enough for new work to begin. What has begun is recorded in any case.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.writer.has_room()
+        self.writer.as_ref().is_some_and(Writer::has_room)
     }
 
     /// Appends one event to `session`.
@@ -242,8 +281,11 @@ impl Store {
             .iter()
             .map(|event| Appended { event: event.id.clone(), seq: event.seq, lamport: event.lamport, ticket })
             .collect();
+        let Some(writer) = &self.writer else {
+            return Err(Error::internal("the store was opened to read"));
+        };
         let job = Job { ticket, blobs: std::mem::take(&mut self.blobs), events };
-        if let Err(refused) = self.writer.send(job) {
+        if let Err(refused) = writer.send(job) {
             let (error, job) = *refused;
             self.blobs = job.blobs;
             return Err(error);

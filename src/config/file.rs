@@ -7,6 +7,7 @@ use std::path::Path;
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use super::sessions;
 use super::shell::Shell;
 use crate::error::{Error, Result};
 
@@ -18,6 +19,8 @@ pub(super) struct File {
     pub(super) persona: Names,
     #[serde(default)]
     pub(super) shell: Shell,
+    #[serde(default)]
+    pub(super) sessions: sessions::File,
     #[serde(default)]
     pub(super) models: Vec<Model>,
 }

@@ -184,3 +184,29 @@ fn a_missing_file_is_no_error_and_a_huge_one_is() {
     std::fs::write(&file, b"\xff").unwrap();
     assert!(Config::load(env).unwrap_err().to_string().contains("UTF-8"));
 }
+
+#[test]
+fn what_is_kept_of_sessions() {
+    let read = |text: &str| {
+        let paths = Paths { config: "/c".into(), data: "/d".into() };
+        let env = |name: &str| (name == "HOME").then(|| "/home/ada".to_owned());
+        Config::new(paths, Some(text), env).map(|config| config.sessions)
+    };
+    assert_eq!(read("").unwrap(), Sessions::default());
+    let all = read("[sessions]\nkeep = \"90 days\"\nmax_mib = 2\nmirror = \"~/org/chats\"").unwrap();
+    assert_eq!(all.keep, Some(std::time::Duration::from_secs(90 * 86_400)));
+    assert_eq!((all.max_bytes, all.mirror), (Some(2 << 20), Some("/home/ada/org/chats".into())));
+    assert_eq!(read("[sessions]\nkeep = \"forever\"").unwrap(), Sessions::default());
+    for (text, why) in [
+        ("keep = \"90 minutes\"", "less than a day"),
+        ("keep = \"long\"", "no time"),
+        ("keep = 90", "invalid type"),
+        ("max_mib = 0", "is 0"),
+        ("max_mib = -1", "line 2"),
+        ("mirror = \"chats\"", "no absolute directory"),
+        ("mirrors = \"/x\"", "no key `mirrors`"),
+    ] {
+        let error = read(&format!("[sessions]\n{text}")).unwrap_err();
+        assert!(error.to_string().contains(why), "{text}: {error}");
+    }
+}

@@ -28,8 +28,11 @@ impl Kernel {
         if self.shelf.serious().next().is_some() {
             self.tell_skills();
         }
-        if recover && let Err(error) = self.recover() {
-            tracing::error!(%error, "what an earlier server left could not be read");
+        if recover {
+            if let Err(error) = self.recover() {
+                tracing::error!(%error, "what an earlier server left could not be read");
+            }
+            self.retain();
         }
     }
 

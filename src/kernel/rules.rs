@@ -1,7 +1,6 @@
 //! What commands are judged by: the user's rules, those saved by "always", and where the session is.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,6 +11,7 @@ use crate::policy::Surroundings;
 use crate::record::{Decision, Location};
 use crate::sandbox;
 use crate::shell::{self, Rule, Source};
+use crate::whole;
 
 /// The most bytes of the file with saved rules.
 const MAX_FILE: u64 = 1 << 20;
@@ -134,10 +134,7 @@ impl Kernel {
         let directory = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(directory).map_err(|error| failed(&error))?;
         // Whole or not at all: a rule cut short could permit more.
-        let fresh = path.with_extension("toml.new");
-        let mut out = fs::File::create(&fresh).map_err(|error| failed(&error))?;
-        out.write_all(text.as_bytes()).and_then(|()| out.sync_all()).map_err(|error| failed(&error))?;
-        fs::rename(&fresh, &path).map_err(|error| failed(&error))?;
+        whole::write(&path, &text).map_err(|error| failed(&error))?;
         self.rules = Arc::new(load(&self.config)?);
         Ok(())
     }

@@ -37,7 +37,7 @@ pub(super) struct Session {
     pub(super) context: Context,
     /// What its text was imported from, if it was: then it is not certain whose words it has.
     imported: Option<String>,
-    _lease: Lease,
+    lease: Lease,
 }
 
 impl Session {
@@ -53,8 +53,13 @@ impl Session {
             stale: false,
             context: Context::default(),
             imported: None,
-            _lease: lease,
+            lease,
         }
+    }
+
+    /// Its lease, for its end.
+    pub(super) fn into_lease(self) -> Lease {
+        self.lease
     }
 
     /// Takes what is recorded: `found` as the store tells of a session, and what was said in it so far.

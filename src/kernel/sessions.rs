@@ -70,7 +70,9 @@ impl Kernel {
                 }
                 let appended = self.store.delete(&id, "user")?;
                 self.ticket = appended.ticket;
-                self.sessions.remove(&id);
+                // Nobody may begin with it before it is gone.
+                let lease = self.sessions.remove(&id).map(Session::into_lease);
+                self.leaving.push((self.ticket, lease));
                 self.used.retain(|used| *used != id);
                 self.tell_session(&id, &[DELETED]);
                 Ok(Box::new(move |_| Ok(json!({"deleted": true, "sessionId": id, "org": org}))))
@@ -90,6 +92,7 @@ impl Kernel {
                     self.tell_session(&imported.session, &["chat.session.created", "chat.session.imported"]);
                     let buffer = buffer.as_deref().unwrap_or(CHAT_BUFFER);
                     self.keep_unread(&imported.session, Session::new(buffer.to_owned(), Vec::new(), lease));
+                    self.mirror(&imported.session);
                     ids.push(imported.session);
                 }
                 Ok(Box::new(move |store| {
@@ -142,6 +145,7 @@ impl Kernel {
                 // What it says now is read once it is on disk; until then nothing begins.
                 session.stale = true;
                 self.stale.push((self.ticket, id.clone()));
+                self.mirror(id);
             }
             _ => {}
         }
@@ -191,6 +195,7 @@ impl Kernel {
         self.tell_session(&id, &["chat.session.created", "chat.session.forked"]);
         let buffer = new.buffer.unwrap_or_else(|| CHAT_BUFFER.to_owned());
         self.keep_unread(&id, Session::new(buffer, Vec::new(), lease));
+        self.mirror(&id);
         Ok(id)
     }
 
@@ -226,7 +231,7 @@ impl Kernel {
     }
 
     /// Tells the client what became of a session, by the types of the events that say so.
-    fn tell_session(&mut self, id: &SessionId, changes: &[&'static str]) {
+    pub(super) fn tell_session(&mut self, id: &SessionId, changes: &[&'static str]) {
         self.outbox.send(self.ticket, Outgoing::Session(id.clone(), changes.to_vec()));
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,7 @@ use crate::config::Paths;
 use crate::error::{Error, Result};
 use crate::ids::hex;
 use crate::skill::Standing;
+use crate::whole;
 
 /// The most bytes of the file.
 const MAX_FILE: u64 = 4 << 20;
@@ -133,17 +134,8 @@ impl Trust {
             Error::internal(format!("cannot write {}", self.file.display())).because(why)
         };
         let text = toml::to_string(&list).map_err(|error| failed(&error))?;
-        write(&self.file, &format!("{HEAD}{text}")).map_err(|error| failed(&error))?;
+        whole::write(&self.file, &format!("{HEAD}{text}")).map_err(|error| failed(&error))?;
         (self.known, self.stamp) = (known, None);
         Ok(())
     }
-}
-
-/// Whole or not at all.
-fn write(path: &Path, text: &str) -> io::Result<()> {
-    let fresh = path.with_extension("toml.new");
-    let mut out = fs::File::create(&fresh)?;
-    out.write_all(text.as_bytes())?;
-    out.sync_all()?;
-    fs::rename(&fresh, path)
 }

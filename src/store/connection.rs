@@ -31,6 +31,20 @@ pub(super) fn reader(path: &Path, busy: Duration) -> Result<Connection> {
     open(path, flags, busy).map_err(|error| at(error, path))
 }
 
+/// Opens the database file for reading where nothing can be written: on a medium that is read-only, SQLite cannot make
+/// the files it would share with writers. There are none, so what is in the file is all there is.
+///
+/// # Errors
+/// As [`reader`].
+pub(super) fn frozen_reader(path: &Path, busy: Duration) -> Result<Connection> {
+    let url = url::Url::from_file_path(path)
+        .map_err(|()| Error::internal(format!("{} is no absolute path", path.display())))?;
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let name = format!("{url}?immutable=1");
+    open(Path::new(&name), flags, busy).map_err(|error| at(error, path))
+}
+
 fn open(path: &Path, flags: OpenFlags, busy: Duration) -> Result<Connection> {
     let db = Connection::open_with_flags(path, flags)?;
     // Before anything is written, and before SQLite makes its two other files with the same mode.

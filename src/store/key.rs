@@ -51,6 +51,12 @@ pub(super) fn load(path: &Path) -> Result<SigningKey> {
     Ok(SigningKey::from_bytes(&secret))
 }
 
+/// The key in `path`, for those who only read; if there is none, one that signed nothing.
+pub(super) fn read_only(path: &Path) -> SigningKey {
+    let found = File::open(path).and_then(|mut file| read(&mut file)).ok().flatten();
+    found.unwrap_or_else(|| SigningKey::from_bytes(&[0; 32]))
+}
+
 /// Whether nothing was ever written to the file, or nothing of it reached the disk before the power failed: its length
 /// may be there without its bytes. Nothing is signed before the key is on disk.
 fn is_blank(file: &mut File) -> std::io::Result<bool> {

@@ -78,6 +78,14 @@ pub(super) fn scratch() -> Result<Connection> {
     Ok(db)
 }
 
+/// Whether the database has this program's version; a newer one it cannot have.
+///
+/// # Errors
+/// `internal` if it is newer than this program.
+pub(super) fn is_current(db: &Connection) -> Result<bool> {
+    Ok(checked_version(db)? == LATEST)
+}
+
 fn checked_version(db: &Connection) -> Result<usize> {
     let version: i64 = db.pragma_query_value(None, "user_version", |row| row.get(0))?;
     usize::try_from(version).ok().filter(|version| *version <= LATEST).ok_or_else(|| {

@@ -207,6 +207,7 @@ impl Fold<'_> {
 
     fn ended(&self, turn: &TurnId, state: EndState, reason: Option<&str>) -> rusqlite::Result<()> {
         self.belongs(turn)?;
+        self.find_message_of(turn)?;
         let state = match state {
             EndState::Done => "done",
             EndState::Failed => "failed",

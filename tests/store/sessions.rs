@@ -417,3 +417,30 @@ fn what_another_program_logged_is_folded_at_the_next_start() {
     assert_eq!(views(&home.raw()), live);
     sound(&home);
 }
+
+#[test]
+fn a_long_message_that_is_deleted_leaves_the_index() {
+    let mut home = Home::new();
+    home.append(
+        "s",
+        &[
+            created("b"),
+            sent("t", &"x ".repeat(524_000)),
+            started("t"),
+            Record::Dispatched {
+                turn: "t".into(),
+                skill: Some("chat".into()),
+                triggered: Vec::new(),
+                notes: Vec::new(),
+            },
+            ended("t", EndState::Cancelled),
+        ],
+    );
+    home.append("r", &[created("b")]);
+    home.append("r", &turn("u", "hello there", "good day"));
+    let ticket = home.store.delete(&"s".into(), "user").unwrap().ticket;
+    home.wait(ticket);
+    // Before anything is made anew.
+    assert_eq!(home.store.verify_all().unwrap(), []);
+    sound(&home);
+}

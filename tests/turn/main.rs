@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
+mod keeping;
 mod answers;
 #[path = "../common/client.rs"]
 mod client;

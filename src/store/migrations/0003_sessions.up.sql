@@ -102,6 +102,7 @@ CREATE TABLE chat_messages (
     content    TEXT NOT NULL,
     metadata   TEXT NOT NULL,
     listed     INTEGER NOT NULL,
+    indexed    INTEGER NOT NULL,
     undone     INTEGER NOT NULL,
     skill      TEXT,
     delivered_at INTEGER,
@@ -111,7 +112,7 @@ CREATE INDEX chat_messages_session ON chat_messages (session, position);
 CREATE INDEX chat_messages_history ON chat_messages (session, place, position)
     WHERE listed = 1 AND undone = 0 AND kind IN ('user', 'action', 'command-result');
 
--- The words of listed messages. `facets` holds what a search may be narrowed to, as words of their own.
+-- The words of listed messages; `indexed` says of which they are in. `facets` holds what a search may be narrowed to, as words of their own.
 CREATE VIRTUAL TABLE message_words USING fts5 (
     content, facets, content = '', tokenize = "unicode61 remove_diacritics 2"
 );

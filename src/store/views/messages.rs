@@ -10,10 +10,7 @@ use serde_json::{Value, json};
 use super::{Fold, body_hash, int, parsed, text_of};
 use crate::ids::{ActuationId, TurnId};
 use crate::record::{Attachment, MessageRef};
-use crate::search::indexed;
-
-/// Which message a turn answers, by the turn and its session.
-const MESSAGE_OF_TURN: &str = "m.position = (SELECT place FROM turns WHERE id = ?1 AND session = ?2)";
+use crate::search;
 
 impl Fold<'_> {
     pub(super) fn sent(
@@ -86,22 +83,28 @@ impl Fold<'_> {
         self.run("UPDATE chat_sessions SET context = ?1 WHERE id = ?2", params![text_of(&context), self.id()])
     }
 
-    /// Which skill a turn is for: its message can be found by it from now on.
+    /// Which skill a turn is for: its message can be found by it. Only now its words are taken in, so that they need not
+    /// be taken out for that.
     pub(super) fn dispatched(&self, turn: &TurnId, skill: Option<&str>) -> rusqlite::Result<()> {
         self.belongs(turn)?;
-        let Some(skill) = skill else { return Ok(()) };
-        let params = [turn.as_str(), self.id()];
-        self.unindex(MESSAGE_OF_TURN, params)?;
-        self.run(
-            "UPDATE turns SET skill = ?1 WHERE id = ?2 AND session = ?3",
-            params![skill, turn.0, self.id()],
-        )?;
-        self.run(
-            "UPDATE chat_messages SET skill = ?1
-             WHERE position = (SELECT place FROM turns WHERE id = ?2 AND session = ?3)",
-            params![skill, turn.0, self.id()],
-        )?;
-        self.index(MESSAGE_OF_TURN, params)
+        if let Some(skill) = skill {
+            let params = params![skill, turn.0, self.id()];
+            self.run("UPDATE turns SET skill = ?1 WHERE id = ?2 AND session = ?3", params)?;
+            self.run(
+                "UPDATE chat_messages SET skill = ?1 WHERE indexed = 0
+                     AND position = (SELECT place FROM turns WHERE id = ?2 AND session = ?3)",
+                params,
+            )?;
+        }
+        self.find_message_of(turn)
+    }
+
+    /// Takes in the words of the message that a turn answers, if they are not in.
+    pub(super) fn find_message_of(&self, turn: &TurnId) -> rusqlite::Result<()> {
+        self.index(
+            "m.position = (SELECT place FROM turns WHERE id = ?1 AND session = ?2)",
+            [turn.as_str(), self.id()],
+        )
     }
 
     pub(super) fn prompted(
@@ -141,7 +144,7 @@ impl Fold<'_> {
     ) -> rusqlite::Result<()> {
         self.run(
             "INSERT INTO chat_messages VALUES (?2, ?1, ?3, ?4,
-                 coalesce((SELECT place FROM turns WHERE id = ?4), ?2), ?5, ?6, ?7, ?8, ?9, ?10, 0, 0,
+                 coalesce((SELECT place FROM turns WHERE id = ?4), ?2), ?5, ?6, ?7, ?8, ?9, ?10, 0, 0, 0,
                  (SELECT skill FROM turns WHERE id = ?4), NULL, ?11)",
             params![
                 self.event.id.0,
@@ -174,41 +177,62 @@ impl Fold<'_> {
              FROM chat_messages m WHERE m.position = ?1 AND chat_sessions.id = m.session",
             [position],
         )?;
-        self.index("m.position = ?1", [position])
+        // The user's are found once their turn began.
+        self.index("m.position = ?1 AND m.kind <> 'user'", [position])
     }
 
-    /// Takes the words of listed messages for which `condition` holds in.
+    /// Takes in the words of listed messages for which `condition` holds.
     pub(super) fn index(&self, condition: &str, params: impl Params) -> rusqlite::Result<()> {
         index(self.db, condition, params)
     }
 
-    /// Takes the words of listed messages for which `condition` holds out, before anything of them changes.
+    /// Takes out the words of messages for which `condition` holds, before anything of them changes.
     pub(super) fn unindex(&self, condition: &str, params: impl Params) -> rusqlite::Result<()> {
         words(
             self.db,
-            condition,
+            &format!("m.indexed = 1 AND {condition}"),
             params,
-            "INSERT INTO message_words (message_words, rowid, content, facets) VALUES ('delete', ?1, ?2, ?3)",
-        )
+            (
+                0,
+                "INSERT INTO message_words (message_words, rowid, content, facets) VALUES ('delete', ?1, ?2, ?3)",
+            ),
+        )?;
+        // Makes FTS5 take them out now. Of long texts that are taken out and in again at once it leaves some behind
+        // (3.54.1): a test shows it.
+        self.db.execute_batch("SAVEPOINT taken_out; RELEASE taken_out")
     }
 }
 
-/// Takes the words of listed messages for which `condition` holds in.
+/// Takes in the words of listed messages for which `condition` holds.
 pub(super) fn index(db: &Connection, condition: &str, params: impl Params) -> rusqlite::Result<()> {
-    words(db, condition, params, "INSERT INTO message_words (rowid, content, facets) VALUES (?1, ?2, ?3)")
+    words(
+        db,
+        &format!("m.listed = 1 AND m.undone = 0 AND m.indexed <> 1 AND {condition}"),
+        params,
+        (1, "INSERT INTO message_words (rowid, content, facets) VALUES (?1, ?2, ?3)"),
+    )
 }
 
-fn words(db: &Connection, condition: &str, params: impl Params, statement: &str) -> rusqlite::Result<()> {
+/// Does `statement` for each message for which `condition` holds, and notes whether its words are in.
+fn words(
+    db: &Connection,
+    condition: &str,
+    params: impl Params,
+    (indexed, statement): (i64, &str),
+) -> rusqlite::Result<()> {
     let mut find = db.prepare_cached(&format!(
         "SELECT m.position, m.content, 'role' || m.role || ' session' || lower(hex(m.session))
-             || coalesce(' skill' || lower(hex(m.skill)), '')
-         FROM chat_messages m WHERE m.listed = 1 AND m.undone = 0 AND {condition}"
+             || CASE WHEN m.skill IS NULL THEN '' ELSE ' skill' || lower(hex(m.skill)) END
+         FROM chat_messages m WHERE {condition}"
     ))?;
-    let mut rows = find.query(params)?;
+    let found: Vec<(i64, String, String)> = find
+        .query_map(params, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<rusqlite::Result<_>>()?;
     let mut change = db.prepare_cached(statement)?;
-    while let Some(row) = rows.next()? {
-        let content: String = row.get(1)?;
-        change.execute(params![row.get::<_, i64>(0)?, indexed(&content), row.get::<_, String>(2)?])?;
+    let mut note = db.prepare_cached("UPDATE chat_messages SET indexed = ?1 WHERE position = ?2")?;
+    for (position, content, facets) in found {
+        change.execute(params![position, search::indexed(&content), facets])?;
+        note.execute([indexed, position])?;
     }
     Ok(())
 }

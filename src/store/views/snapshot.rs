@@ -10,6 +10,9 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use super::{VIEWS, fold_after, rebuild, reset};
 use crate::error::{Error, Result};
 
+/// How many positions of the log are looked at together for words.
+const AT_ONCE: usize = 10_000;
+
 /// Writes the views of `db` into the file `path`, which must not be there.
 ///
 /// # Errors
@@ -66,7 +69,16 @@ pub(in super::super) fn restore(db: &mut Connection, path: &Path) -> Result<()> 
             for view in VIEWS.iter().rev() {
                 tx.execute_batch(&format!("INSERT INTO main.{view} SELECT * FROM snapshot.{view}"))?;
             }
-            super::messages::index(&tx, "1", [])?;
+            // Their words are in no snapshot.
+            tx.execute("UPDATE main.chat_messages SET indexed = -1 WHERE indexed = 1", [])?;
+            let last: i64 =
+                tx.query_row("SELECT coalesce(max(position), 0) FROM main.chat_messages", [], |row| {
+                    row.get(0)
+                })?;
+            for first in (0..=last).step_by(AT_ONCE) {
+                let part = (first, first + AT_ONCE as i64 - 1);
+                super::messages::index(&tx, "m.indexed = -1 AND m.position BETWEEN ?1 AND ?2", part)?;
+            }
             fold_after(position, &tx, &tx)?;
         }
         tx.commit()?;
