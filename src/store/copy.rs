@@ -10,10 +10,10 @@ use super::envelope::Envelope;
 use super::recall::parse;
 use super::views::{ENVELOPE, envelope, int};
 use super::{Appended, Store};
-use crate::action::{Action, CHAT_BUFFER};
+use crate::action::{Action, CHAT_BUFFER, MAX_REPLY};
 use crate::error::{Error, Result};
 use crate::ids::{ActuationId, EventId, SessionId, TurnId};
-use crate::record::{EndState, Record};
+use crate::record::{Decision, EndState, Outcome, Record};
 use crate::sexp::printer;
 
 /// The most events that are copied at once: the copy is one transaction, and others wait meanwhile.
@@ -68,6 +68,12 @@ impl Store {
                 "edits name messages by their OA_EVENT or OA_ACT, up to the message where the fork ends",
             ));
         }
+        // What may be inserted stands in the copy already: whoever shows it writes it from there.
+        let inserted = std::mem::take(&mut copier.open).into_iter().map(|actuation| {
+            let record = Record::ActionExecuted { actuation, outcome: Outcome::default() };
+            (EventId(String::new()), record)
+        });
+        copies.extend(inserted);
         if let Some(end) = cut.as_ref().and_then(|cut| self.loose_end(cut, &copies, &copier)) {
             copies.extend(end.into_iter().map(|record| (EventId(String::new()), record)));
         }
@@ -230,6 +236,9 @@ struct Copier {
     /// Texts whose messages have not come yet.
     edits: BTreeMap<String, String>,
     edited: Vec<String>,
+    /// Actions that are texts for the buffer, and those of them that are permitted and have no outcome.
+    texts: HashSet<ActuationId>,
+    open: Vec<ActuationId>,
     /// The session of the copy.
     to: String,
 }
@@ -256,18 +265,31 @@ impl Copier {
                 // Others have no text in a buffer.
                 let is_text = action["target"] == "emacs" || action["type"] == "response";
                 if is_text && let Some(edit) = self.edits.remove(name) {
+                    if edit.len() > MAX_REPLY {
+                        return Err(Error::bad_request(format!("edits.{name}: more than {MAX_REPLY} bytes"))
+                            .hint("a reply has no more"));
+                    }
                     self.edited.push(name.clone());
                     let edited = Action::insert(CHAT_BUFFER, &edit);
                     (*action, *sexp) = (edited.to_json(), printer::print(&edited));
                 }
                 *actuation = self.action(actuation)?;
+                if is_text {
+                    self.texts.insert(actuation.clone());
+                }
             }
-            Record::ActionPermitted { actuation, approved, .. } => {
+            Record::ActionPermitted { actuation, approved, decision, .. } => {
                 // What it let run has run.
                 approved.token = None;
                 *actuation = self.action(actuation)?;
+                if *decision == Decision::Allow && self.texts.remove(actuation) {
+                    self.open.push(actuation.clone());
+                }
             }
-            Record::ActionExecuted { actuation, .. } => *actuation = self.action(actuation)?,
+            Record::ActionExecuted { actuation, .. } => {
+                *actuation = self.action(actuation)?;
+                self.open.retain(|open| open != actuation);
+            }
             Record::TurnResumed { from, .. } => *from = self.turn(from)?,
             _ => {}
         }

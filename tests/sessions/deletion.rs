@@ -204,3 +204,19 @@ fn what_a_dead_server_left_under_way_can_be_deleted_at_once() {
     client.finish_unread();
     sound(home.path());
 }
+
+#[test]
+fn after_a_crash_the_next_server_leaves_no_word() {
+    let home = home();
+    let mut client = server(home.path());
+    let id = full(&mut client);
+    of(&mut client, "checkpoint", &id, &json!({"name": "kqzxvcheckpointed"}));
+    say(&mut client, &id, "echo: qzvxwkjyprompt once more");
+    of(&mut client, "restore", &id, &json!({"name": "kqzxvcheckpointed"}));
+    of(&mut client, "delete", &id, &Value::Null);
+    client.kill();
+    server(home.path()).finish_unread();
+    assert_eq!(events(home.path(), &id), ["chat.session.deleted"]);
+    assert_eq!(kept(home.path()), []);
+    sound(home.path());
+}

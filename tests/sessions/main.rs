@@ -6,6 +6,7 @@
 mod checkpoints;
 #[path = "../common/client.rs"]
 mod client;
+mod copies;
 mod deletion;
 #[path = "../common/fake_model.rs"]
 mod fake_model;

@@ -101,7 +101,7 @@ fn a_session_that_another_server_holds_is_read_and_copied_and_not_changed() {
 }
 
 #[test]
-fn a_plain_editor_is_told_nothing_until_it_asks_and_goes_on_by_resume() {
+fn a_plain_editor_goes_on_with_what_was_left_by_resume() {
     let home = home();
     let mut client = server(home.path());
     let runs = send(&mut client, "", "run: true", &Value::Null);
