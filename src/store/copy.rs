@@ -84,8 +84,8 @@ impl Store {
             edited: copier.edited,
         };
         let mut records = first
-            .to_vec()
-            .into_iter()
+            .iter()
+            .cloned()
             .chain([forked])
             .map(|record| (None, record))
             .chain(copies.into_iter().map(|(was, record)| (Some(was), record)));
