@@ -90,7 +90,7 @@ fn one_event_is_left_and_no_word() {
     let deleted = of(&mut client, "delete", &id, &Value::Null);
     assert_eq!((&deleted["deleted"], &deleted["sessionId"]), (&json!(true), &json!(id)));
     assert_eq!(deleted["org"], *before);
-    assert_eq!(list(&mut client, &json!({}), "id"), [other.clone()]);
+    assert_eq!(list(&mut client, &json!({}), "id"), [other.as_str()]);
     for method in
         ["get", "messages", "actions", "checkpoints", "export", "delete", "fork", "resume", "archive"]
     {

@@ -117,7 +117,7 @@ fn what_was_not_seen_is_counted() {
     client.request("orgAgent/cancel", &json!({"turnId": runs.turn}));
     client.turn(&runs.turn);
     let before = get(&mut client, &id);
-    assert_eq!(list(&mut client, &json!({}), "id"), [id.clone()]);
+    assert_eq!(list(&mut client, &json!({}), "id"), [id.as_str()]);
     assert_eq!(all(&mut client, "list", &json!({}))[0]["unread"], before["unread"]);
     client.kill();
     let mut client = server(home.path());
