@@ -151,3 +151,72 @@ fn what_another_client_put_into_its_buffer_is_named_as_missing() {
     editor.finish_unread();
     sound(home.path());
 }
+
+#[test]
+fn requests_that_are_sent_at_once_are_done_in_their_order() {
+    let home = home();
+    let mut client = server(home.path());
+    let id = say(&mut client, "", "echo: one").session;
+    let steps = [
+        ("checkpoint", json!({"name": "c"})),
+        ("rename", json!({"title": "a"})),
+        ("fork", json!({"title": "copy"})),
+        ("rename", json!({"title": "b"})),
+        ("pause", json!({})),
+        ("context", json!({"values": {"a": 1}})),
+        ("restore", json!({"name": "c"})),
+        ("label", json!({"group": "g"})),
+        ("archive", json!({})),
+        ("pause", json!({"paused": false})),
+        ("delete", json!({})),
+        ("delete", json!({})),
+        ("rename", json!({"title": "c"})),
+    ];
+    let asked: Vec<u64> = steps
+        .iter()
+        .map(|(method, more)| client.ask(&format!("orgAgent/sessions/{method}"), &with(&id, more)))
+        .collect();
+    let answers: Vec<Result<Value, Value>> = asked.into_iter().map(|id| client.answer(id)).collect();
+    let shown = |at: usize, key: &str| answers[at].as_ref().unwrap()[key].clone();
+    assert_eq!(
+        (shown(1, "title"), shown(2, "title"), shown(3, "title")),
+        (json!("a"), json!("copy"), json!("b"))
+    );
+    assert_eq!((shown(4, "status"), shown(9, "status")), (json!("paused"), json!("active")));
+    assert_eq!(shown(5, "context")["values"], json!({"a": 1}));
+    assert_eq!((&shown(6, "context")["values"], shown(6, "messages")), (&json!({}), json!(2)));
+    assert_eq!((shown(7, "group"), shown(8, "archived")), (json!("g"), json!(true)));
+    assert_eq!(shown(10, "deleted"), true);
+    for at in [11, 12] {
+        let error = answers[at].as_ref().expect_err(&format!("{at}: {answers:?}"));
+        assert_eq!(error["data"]["code"], "not_found", "{at}");
+    }
+    client.finish_unread();
+    sound(home.path());
+}
+
+#[test]
+fn what_comes_behind_a_deletion_or_an_import_finds_what_they_made() {
+    let home = home();
+    let mut client = server(home.path());
+    let org = "* USER\n:PROPERTIES:\n:OA_EVENT: e\n:END:\nHello\n** ASSISTANT\n:PROPERTIES:\n:OA_ACT: a\n:END:\nHi.\n";
+    for round in 0..10 {
+        let text = format!(":PROPERTIES:\n:OA_SESSION: same\n:END:\n{org}");
+        let import = client.ask("orgAgent/sessions/import", &json!({"org": text}));
+        let fork = client.ask("orgAgent/sessions/fork", &json!({"sessionId": "same", "messageId": "a"}));
+        let delete = client.ask("orgAgent/sessions/delete", &json!({"sessionId": "same"}));
+        let again = client.ask("orgAgent/sessions/import", &json!({"org": text}));
+        let last = client.ask("orgAgent/sessions/delete", &json!({"sessionId": "same"}));
+        for (at, id) in [import, fork, delete, again, last].into_iter().enumerate() {
+            let answer = client.answer(id);
+            assert!(answer.is_ok(), "{round}, {at}: {answer:?}");
+        }
+    }
+    // What is said to a session that was imported a moment ago is behind what was imported.
+    let items = client.request("orgAgent/sessions/import", &json!({"org": org}));
+    let id = word(&items["items"][0]["id"]);
+    say(&mut client, &id, "echo: on");
+    assert_eq!(texts(&mut client, &id), ["Hello", "Hi.", "echo: on", "on"]);
+    client.finish_unread();
+    sound(home.path());
+}
