@@ -202,15 +202,15 @@ fn what_comes_behind_a_deletion_or_an_import_finds_what_they_made() {
     let org = "* USER\n:PROPERTIES:\n:OA_EVENT: e\n:END:\nHello\n** ASSISTANT\n:PROPERTIES:\n:OA_ACT: a\n:END:\nHi.\n";
     for round in 0..10 {
         let text = format!(":PROPERTIES:\n:OA_SESSION: same\n:END:\n{org}");
-        let import = client.ask("orgAgent/sessions/import", &json!({"org": text}));
+        client.request("orgAgent/sessions/import", &json!({"org": text}));
         let fork = client.ask("orgAgent/sessions/fork", &json!({"sessionId": "same", "messageId": "a"}));
         let delete = client.ask("orgAgent/sessions/delete", &json!({"sessionId": "same"}));
         let again = client.ask("orgAgent/sessions/import", &json!({"org": text}));
-        let last = client.ask("orgAgent/sessions/delete", &json!({"sessionId": "same"}));
-        for (at, id) in [import, fork, delete, again, last].into_iter().enumerate() {
+        for id in [fork, delete, again] {
             let answer = client.answer(id);
-            assert!(answer.is_ok(), "{round}, {at}: {answer:?}");
+            assert!(answer.is_ok(), "{round}: {answer:?}");
         }
+        client.request("orgAgent/sessions/delete", &json!({"sessionId": "same"}));
     }
     // What is said to a session that was imported a moment ago is behind what was imported.
     let items = client.request("orgAgent/sessions/import", &json!({"org": org}));
