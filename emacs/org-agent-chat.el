@@ -24,7 +24,10 @@
 ;;
 ;; A prompt stays in the input area until the server has it for good,
 ;; and is sent again with the same identifier, so that it is never lost
-;; and never there twice.
+;; and never there twice.  With it goes what the texts above it are, as
+;; hashes.  What the answers say of the session itself is another file's
+;; business: it handles the messages `:acknowledged', `:resumed' and
+;; `:copied'.
 
 ;;; Code:
 
@@ -42,6 +45,12 @@
 (defvar-local org-agent--pending nil
   "The prompt of this buffer that was not acknowledged, or nil.
 While it is on its way `org-agent--sending' is non-nil as well.")
+
+(defvar-local org-agent--anew nil
+  "Non-nil if the next prompt begins a session, whatever others there are.")
+
+(defvar-local org-agent--copy-of nil
+  "The session of which this buffer is a copy, until it has its own.")
 
 (defvar-local org-agent--context nil
   "What goes with the next prompt, as the protocol wants it, newest first.")
@@ -95,9 +104,29 @@ a language for it."
   (add-hook 'change-major-mode-hook #'org-agent--leave nil t)
   (org-agent--ensure-input)
   (when-let ((session (car (org-agent--all "OA_SESSION"))))
-    (org-agent--join session)
-    (when org-agent--ready
-      (org-agent--resume))))
+    (setq org-agent--session session)
+    (unless (org-agent--copied)
+      (org-agent--join session)
+      (when org-agent--ready
+        (org-agent--resume)))))
+
+(defun org-agent--copied ()
+  "Return non-nil if this buffer waits for a session of its own.
+A copy of a chat that is still open must not speak for it."
+  (when-let* ((session org-agent--session)
+              (other (org-agent--buffer session))
+              (base (lambda (buffer) (or (buffer-base-buffer buffer) buffer))))
+    (unless (eq (funcall base other) (funcall base (current-buffer)))
+      (setq org-agent--copy-of session
+            org-agent--session nil
+            ;; A clone has the variables of the other buffer.
+            org-agent--sending nil
+            org-agent--pending nil
+            org-agent--context nil
+            org-agent--context-overlay nil)))
+  (when org-agent--copy-of
+    (org-agent--handle :copied nil)
+    t))
 
 (defun org-agent--open-no-code ()
   "Refuse to open the result of code at point.
@@ -116,13 +145,22 @@ For that Org runs the code, and its header arguments before it asks."
 
 (defun org-agent--leave ()
   "Forget this buffer; what comes for its session waits."
-  (dolist (turn (org-agent--turns-here))
-    (when (org-agent--turn-overlay turn)
-      (delete-overlay (org-agent--turn-overlay turn)))
-    (setf (org-agent--turn-overlay turn) nil
-          (org-agent--turn-place turn) nil))
+  ;; A copy or an indirect buffer may have the same session.
   (when (eq (current-buffer) (gethash org-agent--session org-agent--buffers))
+    (dolist (turn (org-agent--turns-here))
+      (when (org-agent--turn-overlay turn)
+        (delete-overlay (org-agent--turn-overlay turn)))
+      (setf (org-agent--turn-overlay turn) nil
+            (org-agent--turn-place turn) nil))
     (remhash org-agent--session org-agent--buffers)))
+
+(defun org-agent--forget-session ()
+  "Let this buffer have no session; its next prompt begins a new one."
+  (org-agent--leave)
+  (setq org-agent--session nil
+        org-agent--copy-of nil
+        org-agent--anew t)
+  (org-agent--show-state))
 
 (defun org-agent--chats ()
   "Return the chat buffers."
@@ -150,6 +188,8 @@ It stays there until the server has it for good."
   (interactive nil org-agent-chat-mode)
   (unless (derived-mode-p 'org-agent-chat-mode)
     (user-error "This is no chat of org-agent; see `org-agent-chat'"))
+  (when (org-agent--copied)
+    (user-error "This chat is a copy and gets a session of its own; send again in a moment"))
   (when org-agent--sending
     (user-error "Your last message is still on its way"))
   (let ((text (org-agent--prompt))
@@ -201,19 +241,34 @@ Where the home of another user is, only the other machine knows."
         (buffer (current-buffer)))
     (setq org-agent--sending t)
     (org-agent--show-state)
-    (org-agent--request
-     'orgAgent/event
-     `( :sensor "chat-message"
-        :clientId ,(org-agent--pending-client-id pending)
-        ,@(and org-agent--session (list :sessionId org-agent--session))
-        :buffer ,(buffer-name)
-        :text ,(org-agent--pending-text pending)
-        :level 1
-        ,@(org-agent--location (org-agent--pending-directory pending))
-        ,@(unless (equal (org-agent--pending-context pending) [])
-            (list :context (org-agent--pending-context pending))))
-     (lambda (result) (org-agent--acknowledged buffer pending result))
-     (lambda (words code) (org-agent--not-sent buffer words code)))))
+    (if (or org-agent--session (not org-agent--anew))
+        (org-agent--send-event buffer pending)
+      (org-agent--request
+       'orgAgent/sessions/create (list :buffer (buffer-name))
+       (lambda (result)
+         (when (buffer-live-p buffer)
+           (with-current-buffer buffer
+             (setq org-agent--session (plist-get result :id))
+             (org-agent--send-event buffer pending))))
+       (lambda (words code) (org-agent--not-sent buffer words code))))))
+
+(defun org-agent--send-event (buffer pending)
+  "Send PENDING, the prompt of BUFFER, which is current."
+  (org-agent--request
+   'orgAgent/event
+   `( :sensor "chat-message"
+      :clientId ,(org-agent--pending-client-id pending)
+      ,@(and org-agent--session (list :sessionId org-agent--session))
+      :buffer ,(buffer-name)
+      :text ,(org-agent--pending-text pending)
+      :level 1
+      ,@(org-agent--location (org-agent--pending-directory pending))
+      ,@(unless (equal (org-agent--pending-context pending) [])
+          (list :context (org-agent--pending-context pending)))
+      ,@(when-let ((hashes (and org-agent--session (org-agent--hashes))))
+          (list :turnHashes hashes)))
+   (lambda (result) (org-agent--acknowledged buffer pending result))
+   (lambda (words code) (org-agent--not-sent buffer words code))))
 
 (defun org-agent--not-sent (buffer words code)
   "Tell that the prompt of BUFFER was not sent; WORDS say why.
@@ -227,8 +282,7 @@ CODE is the server's, or nil if it never answered."
       ;; What the server refused is another message when it is tried again.
       (when code (setq org-agent--pending nil))
       (when (equal code "not_found")
-        (org-agent--leave)
-        (setq org-agent--session nil))
+        (org-agent--forget-session))
       (org-agent--show-state)
       (when org-agent--session
         (org-agent--release org-agent--session)))))
@@ -245,13 +299,15 @@ CODE is the server's, or nil if it never answered."
     (when (buffer-live-p buffer)
       (with-current-buffer buffer
         (setq org-agent--sending nil
-              org-agent--pending nil)
+              org-agent--pending nil
+              org-agent--anew nil)
         (unless (org-agent--find "OA_EVENT" event)
           (setf (org-agent--turn-place turn)
                 (org-agent--write-prompt session event
                                          (org-agent--pending-text pending))))
         (org-agent--clear-context (org-agent--pending-context pending))
         (org-agent--join session)
+        (org-agent--handle :acknowledged result)
         (run-hooks 'org-agent--input-hook)
         (dolist (turn (org-agent--turns-here))
           (setf (org-agent--turn-notice turn) nil)
@@ -354,6 +410,9 @@ this buffer afterwards with the turns that are still interrupted."
            :turns (vconcat turns))
      (lambda (result)
        (org-agent--resumed result)
+       (when (buffer-live-p buffer)
+         (with-current-buffer buffer
+           (org-agent--handle :resumed result)))
        (when (and then (buffer-live-p buffer))
          (with-current-buffer buffer
            (funcall then (seq-map (lambda (item) (plist-get item :turnId))
@@ -376,10 +435,10 @@ The server asks for those of unfinished turns; the last ones do."
               (org-agent--turn-place turn) (org-agent--turn-place from)
               (org-agent--turn-notice from) nil)
         (org-agent--show from)))
-    (seq-doseq (item (plist-get result :turns))
-      (let ((turn (org-agent--turn (plist-get item :turnId) session)))
+    (seq-doseq (id (plist-get result :live))
+      (let ((turn (org-agent--turn id session)))
         (unless (org-agent--turn-state turn)
-          (org-agent--set-state turn (plist-get item :state)))))
+          (org-agent--set-state turn "accepted"))))
     (seq-doseq (item (plist-get result :interrupted))
       (let ((turn (org-agent--turn (plist-get item :turnId) session)))
         (setf (org-agent--turn-event turn) (plist-get item :eventId)

@@ -103,8 +103,8 @@ What takes longer is no server, and may fill the memory with its output.")
 (cl-defgeneric org-agent--handle (method params)
   "Handle METHOD with PARAMS, a property list, from the server.
 METHOD is a symbol such as `orgAgent/delta'.  A keyword is a message
-from this file: `:ready' and `:died', the latter with a `:reason',
-and `:drained' after each burst.")
+from this client itself, in this file `:ready' and `:died', the latter
+with a `:reason', and `:drained' after each burst.")
 
 (cl-defmethod org-agent--handle (_method _params)
   "Ignore what this client does not know, as the protocol asks."

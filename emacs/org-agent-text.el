@@ -36,6 +36,7 @@
 ;;; Code:
 
 (require 'org)
+(require 'cl-lib)
 
 (defconst org-agent--user "* USER"
   "The heading of a prompt.")
@@ -261,6 +262,132 @@ Return the position after it."
         (org-agent--fold start (point))
         (insert (org-agent--line text))
         (point)))))
+
+;;;; What stands under its marks
+
+(defconst org-agent--heading-regexp
+  (rx bol (+ "*") " " (or (group "USER") "ASSISTANT") (* (in " \t")) "\n"
+      ":PROPERTIES:" (* (in " \t")) "\n")
+  "What begins a prompt, whose word is group 1, or a reply.")
+
+(defconst org-agent--text-limit (ash 1 18)
+  "How many bytes a text has at most whose hash is sent.")
+
+(defun org-agent--marks (&optional most)
+  "Return what stands above the input area, in its order.
+Each element is a list (MARK HEADING BEG END): the :OA_EVENT: of a
+prompt or the :OA_ACT: of a reply, where it begins, and where its
+text begins and ends.  With MOST, only that many prompts, the last
+ones, and what is under them."
+  (save-excursion
+    (save-restriction
+      (widen)
+      (let ((case-fold-search nil)
+            (end (or (car (org-agent--input)) (point-max)))
+            (marks nil))
+        (goto-char end)
+        (while (and (not (eql most 0))
+                    (re-search-backward org-agent--heading-regexp nil t))
+          (let ((heading (point))
+                (prompt (match-beginning 1)))
+            (when-let ((found (save-excursion
+                                (goto-char (match-end 0))
+                                (org-agent--read-drawer
+                                 (if prompt "OA_EVENT" "OA_ACT") end))))
+              (push (list (car found) heading (cdr found) end) marks)
+              (setq end heading)
+              (when (and most prompt) (cl-decf most)))))
+        marks))))
+
+(defun org-agent--read-drawer (key limit)
+  "Return (VALUE . END) of the rest of the drawer at point, or nil.
+VALUE is that of the property KEY, END the position after the drawer,
+at most LIMIT."
+  (let ((property (format ":%s: +\\(\\S-+\\)[ \t]*$" key))
+        (value nil))
+    (while (and (looking-at ":") (not (looking-at ":END:[ \t]*$"))
+                (< (point) limit))
+      (when (looking-at property)
+        (setq value (match-string-no-properties 1)))
+      (forward-line 1))
+    (and value
+         (looking-at ":END:[ \t]*$")
+         (progn (forward-line 1) (<= (point) limit))
+         (cons value (point)))))
+
+(defun org-agent--mark-at (position)
+  "Return the element of `org-agent--marks' at or above POSITION, or nil."
+  (seq-find (lambda (mark) (<= (nth 1 mark) position))
+            (nreverse (org-agent--marks))))
+
+(defun org-agent--hashes ()
+  "Return a table with the hash of each recent text, or nil.
+Its keys are what `org-agent--marks' has of the last 50 prompts.  A
+text is all that stands between its drawer and what follows."
+  (save-restriction
+    (widen)
+    (let ((hashes (make-hash-table :test #'equal))
+          ;; Also says that there is nothing to ask the user.
+          (coding-system-for-write 'utf-8-unix)
+          ;; Each text is garbage twice; to collect that takes longer than
+          ;; the hashes do.
+          (gc-cons-threshold (max gc-cons-threshold (ash 1 26))))
+      (pcase-dolist (`(,mark ,_heading ,beg ,end) (org-agent--marks 50))
+        (when (<= (- (position-bytes end) (position-bytes beg))
+                  org-agent--text-limit)
+          (puthash mark (secure-hash 'sha256 (current-buffer) beg end) hashes)))
+      (and (< 0 (hash-table-count hashes)) hashes))))
+
+(defun org-agent--write-transcript (text)
+  "Let TEXT stand above the input area, in place of what stands there.
+What is the same already is not touched, and points stay in their
+prompts and replies."
+  (pcase-let* ((heading (car (org-agent--ensure-input)))
+               (`(,beg ,end . ,new) (org-agent--difference heading text))
+               (spots (mapcar #'org-agent--spot (org-agent--points beg end))))
+    (org-agent--with-edit
+      (save-excursion
+        (goto-char end)
+        ;; Before the deletion: what is at the end stays behind the text.
+        (insert new)
+        (delete-region beg end)
+        (goto-char beg)
+        (ignore-errors (re-search-backward "^\\*"))
+        (org-agent--fold (point) (+ beg (length new)))))
+    (dolist (spot spots)
+      (pcase-let* ((`(,mover ,mark . ,offset) spot)
+                   (`(,_ ,heading ,_ ,end) (assoc mark (org-agent--marks))))
+        (when (and heading (< offset (- end heading)))
+          (org-agent--move (list mover) (+ heading offset)))))))
+
+(defun org-agent--difference (end new)
+  "Compare what stands before END with the text NEW, line by line.
+Return (FROM TO . TEXT): what stands between is to become TEXT."
+  (save-restriction
+    (widen)
+    (let* ((old (buffer-substring-no-properties (point-min) end))
+           (same (lambda (old new)
+                   (let ((at (compare-strings old nil nil new nil nil)))
+                     (if (eq at t) (length new) (1- (abs at))))))
+           (first (funcall same old new))
+           (first (progn
+                    (while (not (or (= first 0) (eq (aref new (1- first)) ?\n)))
+                      (cl-decf first))
+                    first))
+           (old (substring old first))
+           (new (substring new first))
+           (last (funcall same (reverse old) (reverse new)))
+           (last (let ((newline (string-search
+                                 "\n" (substring new (- (length new) last)))))
+                   (if newline (- last newline 1) 0))))
+      (cl-list* (+ (point-min) first) (- end last)
+                (substring new 0 (- (length new) last))))))
+
+(defun org-agent--spot (mover)
+  "Return (MOVER MARK . OFFSET): where the point of MOVER is."
+  (let* ((point (if (bufferp mover) (point) (window-point mover)))
+         (mark (org-agent--mark-at point)))
+    (cl-list* mover (car mark) (- point (or (nth 1 mark) point)))))
 
 (provide 'org-agent-text)
 ;;; org-agent-text.el ends here

@@ -64,6 +64,7 @@
 ;;   org-agent-text     what stands in a buffer, and all changes of it
 ;;   org-agent-turn     what becomes of a turn
 ;;   org-agent-chat     the mode, sending, cancelling, coming back
+;;   org-agent-sessions coming back to what was said, and branching from it
 ;;   org-agent-literal  commands, shown as they are
 ;;   org-agent-card     what is shown of a command
 ;;   org-agent-approve  commands that the user is asked about
@@ -73,10 +74,11 @@
 
 ;;; Code:
 
-(require 'org-agent-chat)
+(require 'org-agent-sessions)
 (require 'org-agent-approve)
 (require 'org-agent-skills)
 (require 'org-agent-trust)
+(require 'outline)
 
 (defconst org-agent--chat-name "*org-agent-chat*"
   "The name of the chat buffer.")
@@ -92,8 +94,7 @@ in the same chat is shown if the buffer was closed since."
   (let ((buffer (get-buffer-create
                  ;; The server finds a chat by its name, so a new one needs
                  ;; a name that never was.
-                 (if new (generate-new-buffer-name
-                          (format-time-string "*org-agent-chat %F %T*"))
+                 (if new (org-agent--new-name)
                    org-agent--chat-name))))
     (with-current-buffer buffer
       (unless (derived-mode-p 'org-agent-chat-mode)
@@ -121,114 +122,6 @@ Then write the message in the chat."
         (org-agent--clear-context)
       (org-agent--add-context "region" name text mode))
     (goto-char (point-max))))
-
-;;;; What was said earlier
-
-(defun org-agent--reopen ()
-  "Fill this new buffer with the session that the server has for it."
-  (let ((buffer (current-buffer)))
-    (org-agent--request
-     'orgAgent/sessions/list
-     (list :status "active" :buffer (buffer-name) :limit 1)
-     (lambda (result)
-       (seq-doseq (item (plist-get result :items))
-         (let* ((session (plist-get item :id))
-                (other (org-agent--buffer session)))
-           (if (and other (not (eq other buffer)))
-               (org-agent--give-way buffer other)
-             (org-agent--take buffer session)))))
-     (lambda (words _code)
-       (message "org-agent: %s" words)))))
-
-(defun org-agent--give-way (buffer other)
-  "Show the chat OTHER in place of BUFFER, and kill BUFFER.
-They are the same chat: OTHER was saved as a file, or renamed."
-  (when (buffer-live-p buffer)
-    (message "This chat is in `%s'" (buffer-name other))
-    (with-current-buffer buffer
-      (when (and (string-empty-p (org-agent--prompt))
-                 (not org-agent--session)
-                 (not org-agent--context))
-        (dolist (window (get-buffer-window-list buffer nil t))
-          (set-window-buffer window other))
-        (kill-buffer buffer)))))
-
-(defun org-agent--take (buffer session)
-  "Fill BUFFER with SESSION unless another Emacs has it."
-  (org-agent--request
-   'orgAgent/sessions/resume
-   (list :sessionId session :applied [] :turns [])
-   (lambda (_result) (org-agent--read-messages buffer session nil nil))
-   (lambda (words code)
-     (message "org-agent: %s"
-              (if (equal code "conflict")
-                  "the chat is open in another Emacs; this is a new one"
-                (concat "what was said is not shown: " words))))))
-
-(defun org-agent--read-messages (buffer session cursor before)
-  "Read the messages of SESSION from CURSOR on into BUFFER.
-BEFORE holds those that were read already, newest first."
-  (org-agent--request
-   'orgAgent/sessions/messages
-   `(:sessionId ,session :limit 500 ,@(and cursor (list :cursor cursor)))
-   (lambda (result)
-     (let ((all (append (reverse (plist-get result :items)) before))
-           (next (plist-get result :nextCursor)))
-       (if next
-           (org-agent--read-messages buffer session next all)
-         (when (buffer-live-p buffer)
-           (with-current-buffer buffer
-             (org-agent--rebuild session (reverse all)))))))
-   (lambda (words _code)
-     (message "org-agent: what was said is not shown: %s" words))))
-
-(defun org-agent--rebuild (session messages)
-  "Write MESSAGES of SESSION above the input area, unless there are some."
-  (unless (or org-agent--session (org-agent--all "OA_EVENT"))
-    (let ((text (org-agent--transcript messages))
-          (heading (car (org-agent--ensure-input))))
-      (org-agent--with-edit
-        (save-excursion
-          (goto-char heading)
-          (insert text)
-          (org-agent--fold heading (point))
-          (org-agent--write-session session))))
-    (org-agent--join session)
-    (org-agent--resume)))
-
-(defun org-agent--transcript (messages)
-  "Return the text of a chat in which MESSAGES were said.
-Each reply stands under its prompt."
-  (let ((turns nil))
-    (dolist (message messages)
-      (let* ((metadata (plist-get message :metadata))
-             (kind (plist-get metadata :kind))
-             (place (assoc (plist-get metadata :turn) turns))
-             (content (org-agent--line (plist-get message :content))))
-        (cond
-         ((equal kind "user")
-          (push (list (plist-get metadata :turn)
-                      (concat org-agent--user "\n"
-                              (org-agent--drawer "OA_EVENT"
-                                                 (plist-get message :id))
-                              content))
-                turns))
-         ((org-agent--reply-p metadata)
-          (setcdr (or place (car turns))
-                  (append (cdr (or place (car turns)))
-                          (list (concat org-agent--assistant "\n"
-                                        (org-agent--drawer
-                                         "OA_ACT" (plist-get metadata :actuation))
-                                        content))))))))
-    (mapconcat (lambda (turn) (string-join (cdr turn))) (reverse turns) "")))
-
-(defun org-agent--reply-p (metadata)
-  "Return non-nil if a message with METADATA is text for the buffer."
-  (or (equal (plist-get metadata :kind) "system-error")
-      (and (equal (plist-get metadata :kind) "action")
-           (member (list (plist-get metadata :module)
-                         (plist-get metadata :action))
-                   '(("emacs" "insert-at-end") ("chat" "response"))))))
 
 ;;;; Server
 
@@ -272,6 +165,25 @@ What it had accepted is not lost; what was running is interrupted."
 
 ;;;; Why
 
+(defvar org-agent-why-mode-map (make-sparse-keymap)
+  "Keys of `org-agent-why-mode'.")
+
+(pcase-dolist (`(,key . ,command) '(("TAB" . outline-cycle)
+                                    ("<backtab>" . outline-cycle-buffer)
+                                    ("n" . outline-next-visible-heading)
+                                    ("p" . outline-previous-visible-heading)
+                                    ("q" . quit-window)))
+  (define-key org-agent-why-mode-map (kbd key) command))
+
+;; Not Org: there is nothing in it to act on, and much that others wrote.
+(define-derived-mode org-agent-why-mode outline-mode "Org-Agent-Why"
+  "Show what is behind a turn, as an Org document that is only text.
+
+\\{org-agent-why-mode-map}"
+  (setq-local outline-regexp "[*]+ "
+              buffer-read-only t
+              truncate-lines nil))
+
 (defun org-agent-why ()
   "Show all that is behind the text of the agent at point.
 At a prompt, show what has become of it since this Emacs knows it."
@@ -283,44 +195,23 @@ At a prompt, show what has become of it since this Emacs knows it."
                          (org-agent--turns-here))))
     (org-agent--request
      'orgAgent/why
-     (cond (id (list :actuationId id))
-           (turn (list :turnId (org-agent--turn-id turn)))
-           (t (user-error "This text is not the agent's")))
-     (lambda (result)
-       (with-current-buffer (get-buffer-create "*org-agent why*")
-         (let ((inhibit-read-only t))
-           (erase-buffer)
-           (insert (org-agent--outline result 0))
-           (goto-char (point-min)))
-         (special-mode)
-         (display-buffer (current-buffer))))
+     `( ,@(cond (id (list :actuationId id))
+                (turn (list :turnId (org-agent--turn-id turn)))
+                (t (user-error "This text is not the agent's")))
+        :format "org")
+     (lambda (result) (org-agent--show-why (plist-get result :org)))
      (lambda (words _code) (message "org-agent: %s" words)))))
 
-(defun org-agent--outline (value depth)
-  "Return VALUE, read from JSON, as text with an indentation of DEPTH."
-  (let ((indent (make-string (* 2 depth) ?\s)))
-    (cond
-     ((null value) "-\n")
-     ((eq value t) "yes\n")
-     ((eq value :json-false) "no\n")
-     ((numberp value) (format "%s\n" value))
-     ((stringp value)
-      (if (string-search "\n" value)
-          (concat "\n" (replace-regexp-in-string "^" (concat indent "| ") value)
-                  "\n")
-        (concat value "\n")))
-     ((vectorp value)
-      (concat "\n" (mapconcat (lambda (item)
-                                (concat indent "- "
-                                        (string-trim-left
-                                         (org-agent--outline item (1+ depth)))))
-                              value "")))
-     (t
-      (concat "\n" (cl-loop for (key item) on value by #'cddr
-                            concat (format "%s%s: %s" indent
-                                           (substring (symbol-name key) 1)
-                                           (org-agent--outline
-                                            item (1+ depth)))))))))
+(defun org-agent--show-why (text)
+  "Show TEXT, what is behind a turn, with its headings only."
+  (with-current-buffer (get-buffer-create "*org-agent why*")
+    (org-agent-why-mode)
+    (let ((inhibit-read-only t))
+      (erase-buffer)
+      (insert (or text "The server has nothing to show.\n")))
+    (goto-char (point-min))
+    (outline-hide-body)
+    (display-buffer (current-buffer))))
 
 (provide 'org-agent)
 ;;; org-agent.el ends here

@@ -17,6 +17,7 @@ mod skill;
 mod why;
 mod steps;
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -84,7 +85,7 @@ pub fn main() -> ExitCode {
             policy::run(&args, &config, &mut io::stdin().lock(), &mut io::stdout().lock())
         }),
         Command::Session(args) => {
-            config().and_then(|config| session::run(&args, &config, &mut io::stdout().lock())).map(|()| 0)
+            config().and_then(|config| session::run(&args, &config, &mut io::stdout().lock()))
         }
         Command::Skill(args) => {
             config().and_then(|config| skill::run(&args, &config, &mut io::stdout().lock()))
@@ -119,6 +120,24 @@ fn written(outcome: io::Result<()>, what: &str) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// `text` for a terminal: control characters could make it do anything, so all but LF and TAB are shown as JSON writes
+/// them.
+fn visible(text: &str) -> Cow<'_, str> {
+    let acts = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    if !text.contains(acts) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if acts(c) {
+            shown.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
 }
 
 /// The configuration of this process's environment.

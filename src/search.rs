@@ -72,12 +72,12 @@ impl Query {
         // Every second part stands between double quotes.
         for (at, part) in text.split('"').enumerate() {
             if at % 2 == 1 {
-                let words: Vec<String> = tokens(part).map(|token| token.folded).collect();
+                let words: Vec<String> = words(part).map(|(start, end)| fold(&part[start..end])).collect();
                 terms.extend(words.chunks(PHRASE).map(|words| Term { words: words.to_vec(), open: false }));
                 continue;
             }
             for word in part.split_whitespace() {
-                let words: Vec<String> = tokens(word).map(|token| token.folded).collect();
+                let words: Vec<String> = words(word).map(|(start, end)| fold(&word[start..end])).collect();
                 let open =
                     word.ends_with('*') && words.last().is_some_and(|last| last.chars().count() >= PREFIX);
                 let count = words.len().div_ceil(PHRASE);
@@ -112,18 +112,18 @@ impl Query {
 
     /// Where its terms stand in `text`: for each how often, then all places as bytes in order, and the number of words.
     fn places(&self, text: &str) -> (Vec<u32>, Vec<(usize, usize)>, usize) {
-        let tokens: Vec<Token> = tokens(text).collect();
+        let words: Vec<(usize, usize)> = words(text).collect();
         let mut counts = vec![0; self.terms.len()];
         let mut places = Vec::new();
-        for at in 0..tokens.len() {
+        for at in 0..words.len() {
             for (term, count) in self.terms.iter().zip(&mut counts) {
-                if term.stands_at(&tokens[at..]) {
+                if term.stands_at(text, &words[at..]) {
                     *count += 1;
-                    places.push((tokens[at].start, tokens[at + term.words.len() - 1].end));
+                    places.push((words[at].0, words[at + term.words.len() - 1].1));
                 }
             }
         }
-        (counts, places, tokens.len())
+        (counts, places, words.len())
     }
 
     /// How well each of `texts` answers, which all have what it asks for; with their ages in days.
@@ -206,45 +206,51 @@ impl Query {
 }
 
 impl Term {
-    fn stands_at(&self, tokens: &[Token]) -> bool {
-        tokens.len() >= self.words.len()
-            && self.words.iter().zip(tokens).enumerate().all(|(at, (word, token))| {
-                if self.open && at + 1 == self.words.len() {
-                    token.folded.starts_with(word.as_str())
-                } else {
-                    token.folded == *word
-                }
+    fn stands_at(&self, text: &str, places: &[(usize, usize)]) -> bool {
+        places.len() >= self.words.len()
+            && self.words.iter().zip(places).enumerate().all(|(at, (word, (start, end)))| {
+                is(&text[*start..*end], word, self.open && at + 1 == self.words.len())
             })
     }
 }
 
-/// A word of a text: where it stands, and how it is indexed.
-struct Token {
-    start: usize,
-    end: usize,
-    folded: String,
+/// Whether a word of a text is `word`, or begins so if that is `open`.
+fn is(text: &str, word: &str, open: bool) -> bool {
+    if text.is_ascii() {
+        let text = text.as_bytes();
+        return match open {
+            true => text.get(..word.len()).is_some_and(|text| text.eq_ignore_ascii_case(word.as_bytes())),
+            false => text.eq_ignore_ascii_case(word.as_bytes()),
+        };
+    }
+    let text = fold(text);
+    if open { text.starts_with(word) } else { text == word }
 }
 
-/// The words of `text`, as near to the index's own as needs be: it is asked for them, and this shows where they are.
-fn tokens(text: &str) -> impl Iterator<Item = Token> {
-    let mut letters = text.char_indices().peekable();
+/// Where the words of `text` are, as near to the index's own as needs be: it is asked for them, and this shows where they
+/// are.
+fn words(text: &str) -> impl Iterator<Item = (usize, usize)> {
+    let mut at = 0;
     std::iter::from_fn(move || {
-        let (start, first) = letters.find(|(_, c)| c.is_alphanumeric())?;
-        let mut end = start + first.len_utf8();
+        let begins = |c: char| c.is_alphanumeric();
+        let goes_on = |c: char| {
+            !is_unspaced(c) && (c.is_alphanumeric() || unicode_normalization::char::is_combining_mark(c))
+        };
+        let start = at + text[at..].find(begins)?;
+        let first = text[start..].chars().next()?;
+        at = start + first.len_utf8();
         if !is_unspaced(first) {
-            let goes_on = |c: char| {
-                !is_unspaced(c) && (c.is_alphanumeric() || unicode_normalization::char::is_combining_mark(c))
-            };
-            while let Some((at, c)) = letters.next_if(|(_, c)| goes_on(*c)) {
-                end = at + c.len_utf8();
-            }
+            at += text[at..].find(|c| !goes_on(c)).unwrap_or(text.len() - at);
         }
-        Some(Token { start, end, folded: fold(&text[start..end]) })
+        Some((start, at))
     })
 }
 
 /// Lower case, without accents.
 fn fold(word: &str) -> String {
+    if word.is_ascii() {
+        return word.to_ascii_lowercase();
+    }
     let bare = word.nfd().filter(|c| !unicode_normalization::char::is_combining_mark(*c));
     bare.flat_map(char::to_lowercase).collect::<String>().nfc().collect()
 }

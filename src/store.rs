@@ -18,6 +18,7 @@ mod lease;
 mod lists;
 pub mod migrations;
 mod recall;
+mod recover;
 mod retention;
 mod search;
 mod texts;
@@ -39,6 +40,7 @@ pub use check::Finding;
 pub use copy::{Fork, MAX_COPIED};
 pub use lease::Lease;
 pub use recall::{Actuation, ClientMessage, Turn, UnfinishedTurn};
+pub use recover::{Recovered, recover};
 pub use texts::Text;
 pub use views::body_hash;
 
@@ -89,6 +91,8 @@ pub struct Store {
     reader: Connection,
     /// None: it was opened to read.
     writer: Option<Writer>,
+    /// Says to others that somebody writes.
+    _shared: Option<std::fs::File>,
     dir: PathBuf,
     key: SigningKey,
     author: String,
@@ -153,6 +157,7 @@ impl Store {
                 .hint("make it yourself, or choose another with ORG_AGENT_HOME")
         })?;
         let key = key::load(&dir.join("key"))?;
+        let shared = lease::share(&dir.join("leases"))?;
         let path = dir.join("agent.db");
         let mut db = connection::writer(&path, options.busy)?;
         migrations::migrate(&mut db, &path, migrations::LATEST)?;
@@ -165,6 +170,7 @@ impl Store {
         Ok(Self {
             reader,
             writer: Some(writer),
+            _shared: Some(shared),
             dir: dir.to_owned(),
             author: hex(key.verifying_key().as_bytes()),
             key,
@@ -202,6 +208,7 @@ impl Store {
         Ok(Self {
             reader,
             writer: None,
+            _shared: None,
             dir: dir.to_owned(),
             author: hex(key.verifying_key().as_bytes()),
             key,

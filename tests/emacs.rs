@@ -172,6 +172,61 @@ fn death() {
 }
 
 #[test]
+fn record() {
+    let (model, queued) = (FakeModel::start(), Gate::new());
+    let text = r"*Ünï* /漢字/ 🙂\n* Heading\n- a\n  - b\n#+begin_src sh\n* ls\n#+end_src\n:PROPERTIES:\n:OA_ACT: x\n:END:\n\n\n";
+    model.push(Reply::stream().wait(&queued).text(&insert(text)).finish("stop").done());
+    model.reply_with(&insert("Meanwhile."));
+    model.push(Reply::page(401, "application/json", r#"{"error":{"message":"no"}}"#));
+    model.reply_with(r#"(:type :response :payload (:text "Only that: é."))"#);
+    run("record", &model, &[("record-queued", queued)]);
+    let prompts = [
+        "Grüße, *世界* 🙂\n** A heading\n- [ ] =one=\n#+begin_src sh\n* no heading",
+        "And this meanwhile?",
+        "Fail, please.",
+        "Fail, please.\n\nAnswer me only.",
+    ];
+    for prompt in prompts {
+        assert_eq!(messages(&model.take_request_blocking()).last(), Some(&user(prompt)));
+    }
+}
+
+#[test]
+fn branch() {
+    let model = FakeModel::start();
+    for text in ["First reply.", "Second.", "Third.", "Fourth."] {
+        model.reply_with(&insert(text));
+    }
+    run("branch", &model, &[]);
+    let said = |first: &str, count: usize| -> Vec<(String, String)> {
+        let replies = [first, "Second.", "Third."];
+        let turns = ["One?", "Two?", "Three?", "Four?"].into_iter().zip(replies.into_iter().chain([""]));
+        let all = turns.flat_map(|(prompt, reply)| [user(prompt), assistant(&insert(reply))]);
+        all.take(count).collect()
+    };
+    // The model is shown what was said, until the user goes on from what they made of it.
+    for (first, count) in
+        [("First reply.", 1), ("First reply.", 3), ("Éditéd reply.", 5), ("Éditéd reply.", 7)]
+    {
+        assert_eq!(messages(&model.take_request_blocking()), said(first, count));
+    }
+}
+
+#[test]
+fn retake() {
+    let (model, answered) = (FakeModel::start(), Gate::new());
+    model.reply_with(&insert("First reply."));
+    model.push(Reply::stream().wait(&answered).text(&insert("Second.")).finish("stop").done());
+    model.reply_with(&insert("Again."));
+    run("retake", &model, &[("retake-answered", answered)]);
+    assert_eq!(messages(&model.take_request_blocking()), [user("One?")]);
+    for first in ["First reply.", "Edited reply."] {
+        let said = [user("One?"), assistant(&insert(first)), user("Two?")];
+        assert_eq!(messages(&model.take_request_blocking()), said);
+    }
+}
+
+#[test]
 fn skill() {
     let model = FakeModel::start();
     model.reply_with(&insert("I am Passepartout."));

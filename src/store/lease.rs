@@ -38,6 +38,34 @@ pub(super) fn take(dir: &Path, session: &SessionId) -> Result<Option<Lease>> {
     }
 }
 
+/// Notes in `dir` that this process writes to the store, for as long as the file is open: several may.
+///
+/// # Errors
+/// `internal` if the file cannot be made.
+pub(super) fn share(dir: &Path) -> Result<File> {
+    // No session's: those have no such character.
+    let path = dir.join("_store.lock");
+    let fail = |error: std::io::Error| {
+        Error::internal(format!("cannot lock the store with {}", path.display()))
+            .because(error)
+            .hint("check that the data directory belongs to you and is writable; it is being recovered if this lasts")
+    };
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(fail)?;
+    let file = private(&path).map_err(fail)?;
+    match file.try_lock_shared() {
+        Ok(()) => Ok(file),
+        Err(error) => Err(fail(error.into())),
+    }
+}
+
+/// Whether any process writes to the store, or holds a lease in `dir`.
+pub(super) fn any_held(dir: &Path) -> bool {
+    let Ok(files) = std::fs::read_dir(dir) else { return false };
+    files
+        .filter_map(|file| File::open(file.ok()?.path()).ok())
+        .any(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+}
+
 /// A session's identifier may come from a client: what is no plain name becomes its hash.
 fn file_name(session: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::Store;
 use super::recall::parse;
 use super::why::camel_case;
+use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::ids::SessionId;
 use crate::request::Sessions;
@@ -22,7 +23,7 @@ const PAGE_BYTES: usize = 4 << 20;
 
 const SESSION: &str =
     "SELECT position, id, title, status, buffer, created_at, updated_at, archived, label_group, tags,
-         messages, unread, forked_from, imported, user, context FROM chat_sessions";
+         messages, unread, forked_from, imported, user FROM chat_sessions";
 
 const MESSAGES: &str =
     "SELECT position, id, role, content, metadata, created_at, delivered_at FROM chat_messages
@@ -84,12 +85,19 @@ impl Store {
     /// `not_found` if there is none.
     pub fn session(&self, id: &SessionId) -> Result<Value> {
         let found = self.one(&format!("{SESSION} WHERE id = ?1"), [id.as_str()], |row| {
-            let context: String = row.get(15)?;
-            Ok((session(row)?, row.get::<_, String>(14)?, context))
+            Ok((session(row)?, row.get::<_, String>(14)?))
         })?;
-        let (mut session, user, context) = found.ok_or_else(|| no_session(id))?;
+        let (mut session, user) = found.ok_or_else(|| no_session(id))?;
         session["user"] = user.into();
-        session["context"] = parse(&context)?;
+        let context: Option<String> =
+            self.one("SELECT context FROM session_contexts WHERE session = ?1", [id.as_str()], |row| {
+                row.get(0)
+            })?;
+        // What has a shape of its own shows it, also if it is empty.
+        session["context"] = match context {
+            Some(context) => parse(&context)?,
+            None => json!(Context::default()),
+        };
         Ok(session)
     }
 

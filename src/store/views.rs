@@ -28,7 +28,7 @@ pub(super) use erase::erase;
 pub(super) use snapshot::{restore, snapshot};
 
 /// The tables that are views, those that refer to others first.
-pub(super) const VIEWS: [&str; 9] = [
+pub(super) const VIEWS: [&str; 10] = [
     "blob_uses",
     "turn_events",
     "client_messages",
@@ -37,6 +37,7 @@ pub(super) const VIEWS: [&str; 9] = [
     "chat_messages",
     "turns",
     "checkpoints",
+    "session_contexts",
     "chat_sessions",
 ];
 

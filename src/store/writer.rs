@@ -195,7 +195,7 @@ fn transact(db: &mut Connection, batch: &[Job]) -> rusqlite::Result<()> {
 }
 
 /// Appends `event` to the log and returns its position.
-fn insert(db: &Connection, event: &Envelope) -> rusqlite::Result<i64> {
+pub(super) fn insert(db: &Connection, event: &Envelope) -> rusqlite::Result<i64> {
     db.prepare_cached("INSERT INTO log VALUES (NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)")?.insert(
         params![
             event.id.0,

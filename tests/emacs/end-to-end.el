@@ -77,8 +77,9 @@
     (error "Not true: %s; buffer:\n%s" what (buffer-string))))
 
 (defun end-to-end-ask (question)
-  "Type QUESTION in the chat and send it; return its turn."
-  (org-agent-chat)
+  "Type QUESTION in this chat, or the chat, and send it; return its turn."
+  (unless (derived-mode-p 'org-agent-chat-mode)
+    (org-agent-chat))
   (setq end-to-end-seen nil)
   (goto-char (point-max))
   (execute-kbd-macro (vconcat question))
@@ -246,6 +247,141 @@ if it is known.  Return the text with the reply."
                         (string-search "interrupted"
                                        (or (end-to-end-shown turn) ""))))))
 
+(defun end-to-end-above ()
+  "Return what stands above the input area."
+  (buffer-substring-no-properties (point-min) (car (org-agent--input))))
+
+(defun end-to-end-export ()
+  "Return the transcript that the server has of this buffer's session."
+  (let (text)
+    (org-agent--request 'orgAgent/sessions/export
+                        (list :sessionId org-agent--session)
+                        (lambda (result) (setq text (plist-get result :org))))
+    (end-to-end-until "the export" (lambda () text))))
+
+(defun end-to-end-record ()
+  "What stands in the buffer is the server's record, byte for byte."
+  (let ((check (lambda (what)
+                 (let ((said (end-to-end-export)))
+                   (end-to-end-check (format "%s; the record:\n%s" what said)
+                                     (equal said (end-to-end-above))))))
+        all)
+    (org-agent-chat)
+    (insert "\n\nGrüße, *世界* 🙂\n** A heading\n- [ ] =one=\n#+begin_src sh\n* no heading\n\n\n")
+    (let ((first (progn (org-agent-send)
+                        (end-to-end-until "the acknowledgement"
+                                          (lambda () (not org-agent--sending)))
+                        (car (org-agent--turns-here))))
+          (second (end-to-end-ask "And this meanwhile?")))
+      (end-to-end-step "record-queued")
+      (end-to-end-state first "done")
+      (end-to-end-state second "done"))
+    (end-to-end-check "replies stand under their prompts"
+                      (string-match-p "no heading\n\\*\\* ASSISTANT\n" (buffer-string)))
+    (funcall check "two turns are as they were said")
+    (end-to-end-state (end-to-end-ask "Fail, please.") "failed")
+    (end-to-end-check "the failure is told" (string-search "System Error" (end-to-end-above)))
+    (end-to-end-state (end-to-end-ask "Answer me only.") "done")
+    (funcall check "a failed turn and a response are as they were said")
+    (setq all (end-to-end-above))
+    (let ((file (expand-file-name "chat.org" (getenv "ORG_AGENT_HOME")))
+          (lost (string-search "** ASSISTANT\n"
+                               all (string-search "Answer me only." all))))
+      (kill-buffer)
+      (org-agent-chat)
+      (end-to-end-until "the chat" (lambda () org-agent--session))
+      (end-to-end-check "a chat that was closed comes back" (equal (end-to-end-above) all))
+      (kill-buffer)
+      ;; Emacs died before the file was saved.
+      (write-region (substring all 0 lost) nil file nil 'silent)
+      (find-file file)
+      (org-agent-chat-mode)
+      (end-to-end-until "word of what is missing" (lambda () org-agent--missing))
+      (end-to-end-check "one reply is" (= 1 (length org-agent--missing)))
+      (goto-char (point-max))
+      (insert "draft")
+      (org-agent-rebuild)
+      (end-to-end-until "the rebuilding" (lambda () (not org-agent--missing)))
+      (end-to-end-check "all is back" (equal (buffer-string) (concat all "* USER\ndraft")))
+      (set-buffer-modified-p nil))))
+
+(defun end-to-end-branch ()
+  "What was edited is told, and gone on from; so is a copy."
+  (end-to-end-reply (end-to-end-ask "One?"))
+  (goto-char (point-min))
+  (search-forward "First")
+  (replace-match "Éditéd")
+  (end-to-end-reply (end-to-end-ask "Two?"))
+  (end-to-end-check "the edit is told" (= 1 (length org-agent--edited)))
+  (let ((chat (current-buffer))
+        (above (end-to-end-above))
+        (session org-agent--session))
+    (org-agent-branch)
+    (end-to-end-until "the branch" (lambda () (not (eq (window-buffer) chat))))
+    (set-buffer (window-buffer))
+    (end-to-end-check "it has the edited text, under the same marks"
+                      (equal (end-to-end-above)
+                             (string-replace session org-agent--session above)))
+    (end-to-end-check "it is another" (not (equal session org-agent--session)))
+    (end-to-end-reply (end-to-end-ask "Three?"))
+    (end-to-end-check "nothing is edited there" (not org-agent--edited))
+    (end-to-end-check "it is as it was said" (equal (end-to-end-export) (end-to-end-above)))
+    (with-current-buffer chat
+      (end-to-end-check "the chat is as it was"
+                        (equal (buffer-string) (concat above "* USER\n"))))
+    ;; A copy of the branch while that is open.
+    (let ((file (expand-file-name "copy.org" (getenv "ORG_AGENT_HOME")))
+          (before (end-to-end-above))
+          (session org-agent--session)
+          (branch (current-buffer)))
+      (write-region before nil file nil 'silent)
+      (find-file file)
+      (org-agent-chat-mode)
+      (end-to-end-until "a session of its own" (lambda () org-agent--session))
+      (end-to-end-check "the copy has the same text but for the session"
+                        (equal (end-to-end-above)
+                               (string-replace session org-agent--session before)))
+      (end-to-end-reply (end-to-end-ask "Four?"))
+      (end-to-end-check "the copy is as it was said"
+                        (equal (end-to-end-export) (end-to-end-above)))
+      (set-buffer-modified-p nil)
+      (set-buffer branch)
+      (end-to-end-check "the branch is as it was" (equal before (end-to-end-above)))
+      (end-to-end-check "it has its session" (eq branch (org-agent--buffer session))))))
+
+(defun end-to-end-retake ()
+  "A branch takes the prompt that is under way along, to be answered there."
+  (end-to-end-reply (end-to-end-ask "One?"))
+  (goto-char (point-min))
+  (search-forward "First")
+  (replace-match "Edited")
+  (let ((turn (end-to-end-ask "Two?"))
+        (chat (current-buffer))
+        (session org-agent--session))
+    (end-to-end-check "the edit is told" (= 1 (length org-agent--edited)))
+    (org-agent-branch)
+    (end-to-end-until "the branch" (lambda () (not (eq (window-buffer) chat))))
+    (set-buffer (window-buffer))
+    (end-to-end-check "it has all but the session"
+                      (equal (string-replace org-agent--session session
+                                             (end-to-end-above))
+                             (with-current-buffer chat (end-to-end-above))))
+    (end-to-end-until "word of the interruption"
+                      (lambda ()
+                        (seq-find (lambda (turn)
+                                    (string-search "M-x org-agent-retry"
+                                                   (or (end-to-end-shown turn) "")))
+                                  (org-agent--turns-here))))
+    (org-agent-retry)
+    (end-to-end-until "the answer in the branch"
+                      (lambda () (string-search "Again." (buffer-string))))
+    (end-to-end-check "it is as it was said" (equal (end-to-end-export) (end-to-end-above)))
+    (end-to-end-step "retake-answered")
+    (set-buffer chat)
+    (end-to-end-state turn "done")
+    (end-to-end-check "the chat has its own answer"
+                      (string-suffix-p "\nSecond.\n" (end-to-end-above)))))
+
 (defun end-to-end-skill ()
   "A note of the user's leads the turn; broken by a save it goes on as it was.
 The note is tests/skills/original.org, in the style of the first kernel."
@@ -288,7 +424,7 @@ The note is tests/skills/original.org, in the style of the first kernel."
 
 (let ((failed 0))
   (dolist (name (split-string (or (getenv "ORG_AGENT_SCENARIO")
-                                  "stream,repair,typing,shell,cancel,death,skill")
+                                  "stream,repair,typing,shell,cancel,death,record,branch,retake,skill")
                               "," t))
     (unless (end-to-end-run name)
       (setq failed (1+ failed))))

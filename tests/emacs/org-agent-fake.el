@@ -32,6 +32,9 @@
 (defvar org-agent-fake-directory nil)
 (defvar org-agent-fake-count 0)
 
+(defvar org-agent-fake-transcript ""
+  "What the server has as the transcript of every session.")
+
 (defvar org-agent-fake-code nil
   "The code of the last refusal.")
 
@@ -77,7 +80,12 @@
        '(:decision "allow" :token "token-1" :steps nil :rule "the user said run")))
     ('orgAgent/sessions/resume
      (list :sessionId (plist-get params :sessionId)
-           :actuations [] :interrupted [] :resumed [] :turns []))
+           :actuations [] :missing [] :interrupted [] :resumed [] :live []))
+    ('orgAgent/sessions/create '(:id "session-2"))
+    ('orgAgent/sessions/fork '(:id "session-2"))
+    ('orgAgent/sessions/export
+     (list :sessionId (plist-get params :sessionId)
+           :org org-agent-fake-transcript))
     ('orgAgent/sessions/list '(:items [] :nextCursor nil))
     (_ (make-hash-table))))
 
@@ -172,6 +180,7 @@ Its car becomes the client's answer."
          (org-agent-fake-log nil)
          (org-agent-fake-answers nil)
          (org-agent-fake-count 0)
+         (org-agent-fake-transcript "")
          (org-agent-fake-connection nil)
          (org-agent--connection nil)
          (org-agent--process nil)
@@ -296,6 +305,12 @@ MORE are further parameters, which win."
                                   (nth 0 turn) (nth 2 turn)))))
            turns "")
           "* USER\n"))
+
+(defun org-agent-fake-said (session &rest turns)
+  "Return the transcript of SESSION with TURNS, see `org-agent-fake-layout'."
+  (string-remove-suffix
+   "* USER\n" (string-replace "session-1" session
+                              (apply #'org-agent-fake-layout turns))))
 
 (provide 'org-agent-fake)
 ;;; org-agent-fake.el ends here

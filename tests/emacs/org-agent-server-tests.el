@@ -198,8 +198,9 @@
       (search-forward text)
       (save-window-excursion (org-agent-why) (org-agent-fake-settle)))
     (should (equal (org-agent-fake-sent 'orgAgent/why)
-                   '((:turnId "turn-1") (:actuationId "act-turn-1")
-                     (:turnId "turn-2"))))
+                   '((:turnId "turn-1" :format "org")
+                     (:actuationId "act-turn-1" :format "org")
+                     (:turnId "turn-2" :format "org"))))
     (goto-char (point-max))
     (should-error (org-agent-why) :type 'user-error)))
 
@@ -238,14 +239,17 @@
     (org-agent-fake-send "question")
     (push (cons 'orgAgent/event
                 (lambda (params)
-                  (if (plist-get params :sessionId)
+                  (if (equal (plist-get params :sessionId) "session-1")
                       (org-agent-fake-refuse "not_found")
+                    ;; There may be older ones of this buffer.
+                    (should (equal (plist-get params :sessionId) "session-2"))
                     '( :eventId "event-2" :sessionId "session-2" :turnId "turn-2"
                        :lamport 1 :duplicate :json-false))))
           org-agent-fake-answers)
     (org-agent-fake-send "second")
     (should (equal (org-agent--prompt) "second"))
     (org-agent-fake-send "")
+    (org-agent-fake-settle)
     (should (equal (buffer-string)
                    (replace-regexp-in-string
                     "session-1" "session-2"
@@ -270,7 +274,7 @@
             `((orgAgent/sessions/resume
                . ,(lambda (params)
                     (list :sessionId (plist-get params :sessionId)
-                          :actuations [] :resumed [] :turns []
+                          :actuations [] :resumed [] :live []
                           :interrupted [(:turnId "turn-1" :eventId "event-1")])))))
       ;; The next message brings the server back.
       (org-agent-fake-send "and now?")
@@ -290,13 +294,13 @@
                . ,(lambda (params)
                     (if (equal (plist-get params :turns) [])
                         (list :sessionId (plist-get params :sessionId)
-                              :actuations [] :resumed [] :turns []
+                              :actuations [] :resumed [] :live []
                               :interrupted [(:turnId "turn-1" :eventId "event-1")])
                       (should (equal (plist-get params :turns) ["turn-1"]))
                       (list :sessionId (plist-get params :sessionId)
                             :actuations [] :interrupted []
                             :resumed [(:from "turn-1" :turnId "turn-9")]
-                            :turns [(:turnId "turn-9" :state "accepted")]))))))
+                            :live ["turn-9"]))))))
       (org-agent-retry)
       (org-agent-fake-settle)
       (org-agent-fake-settle)
@@ -357,11 +361,11 @@
              . ,(lambda (params)
                   (list :sessionId (plist-get params :sessionId)
                         :actuations [] :interrupted [] :resumed []
-                        :turns [(:turnId "turn-1" :state "thinking")])))))
+                        :live ["turn-1"])))))
     (org-agent-restart)
     (org-agent-fake-until (lambda () org-agent--ready))
     (org-agent-fake-settle)
-    (should (equal mode-line-process " [thinking]"))
+    (should (equal mode-line-process " [queued]"))
     ;; The new server counts from 1.
     (org-agent-fake-delta "turn-1" 1 "text")
     (should (equal (org-agent-fake-shown "turn-1")
@@ -385,7 +389,7 @@
                . ,(lambda (params)
                     (should (equal (plist-get params :applied) ["act-turn-1"]))
                     (list :sessionId "session-1" :interrupted [] :resumed []
-                          :turns []
+                          :live []
                           ;; The first is there already.
                           :actuations (vector (funcall missed "turn-1" "reply")
                                               (funcall missed "turn-2" "missed")

@@ -12,6 +12,7 @@
 (require 'org-agent-text-tests)
 (require 'org-agent-turn-tests)
 (require 'org-agent-server-tests)
+(require 'org-agent-sessions-tests)
 (require 'org-agent-shell-tests)
 (require 'org-agent-approve-tests)
 (require 'org-agent-elsewhere-tests)

@@ -299,7 +299,14 @@
         (when draft (insert "draft"))
         (org-agent-fake-settle)
         (should (eq (eq (window-buffer) chat) (not draft)))
-        (when draft (kill-buffer)))
+        (when draft
+          ;; It is another chat, also for the server.
+          (org-agent-fake-send "")
+          (org-agent-fake-settle)
+          (should (equal (plist-get (car (last (org-agent-fake-sent 'orgAgent/event)))
+                                    :sessionId)
+                         "session-2"))
+          (kill-buffer)))
       (should (equal (org-agent--chats) (list chat)))
       (should (eq (org-agent--buffer "session-1") chat)))))
 
@@ -310,30 +317,13 @@
           `((orgAgent/sessions/list
              . ,(lambda (params)
                   (should (equal (plist-get params :buffer) "*org-agent-chat*"))
-                  '(:items [(:id "session-1" :status "active")] :nextCursor nil)))
-            (orgAgent/sessions/messages
-             . ,(lambda (params)
-                  (if (plist-get params :cursor)
-                      '( :items [(:id "m4" :role "system" :content "out"
-                                  :metadata (:kind "command-result" :turn "t2"))
-                                 (:id "m5" :role "assistant" :content "two\n"
-                                  :metadata ( :kind "action" :turn "t2"
-                                              :actuation "act-turn-2"
-                                              :module "chat" :action "response"))]
-                         :nextCursor nil)
-                    '( :items [(:id "event-1" :role "user" :content "first"
-                                :metadata (:kind "user" :turn "t1"))
-                               (:id "event-2" :role "user" :content "second"
-                                :metadata (:kind "user" :turn "t2"))
-                               (:id "m2" :role "assistant" :content "one"
-                                :metadata ( :kind "action" :turn "t1"
-                                            :actuation "act-turn-1"
-                                            :module "emacs" :action "insert-at-end"))
-                               (:id "m3" :role "assistant" :content "ls"
-                                :metadata ( :kind "action" :turn "t2"
-                                            :actuation "x" :module "shell"
-                                            :action "run"))]
-                       :nextCursor "c"))))))
+                  (should (eq (plist-get params :archived) :json-false))
+                  '(:items [ (:id "session-3" :status "completed")
+                             (:id "session-1" :status "failed")
+                             (:id "session-0" :status "active")]
+                    :nextCursor nil))))
+          org-agent-fake-transcript
+          (org-agent-fake-said "session-1" '(1 "first" "one") '(2 "second" "two")))
     (org-agent-chat)
     (insert "draft")
     (dotimes (_ 5) (org-agent-fake-settle))
@@ -342,9 +332,10 @@
                                                   '(2 "second" "two"))
                            "draft")))
     (should (= (point) (point-max)))
-    (should (equal (plist-get (cadr (org-agent-fake-sent 'orgAgent/sessions/resume))
-                              :applied)
-                   ["act-turn-1" "act-turn-2"]))))
+    (should (equal (org-agent-fake-sent 'orgAgent/sessions/resume)
+                   '((:sessionId "session-1" :applied [] :turns [])
+                     (:sessionId "session-1" :applied ["act-turn-1" "act-turn-2"]
+                                 :turns []))))))
 
 (ert-deftest org-agent-chat-of-another-emacs-is-left-alone ()
   (org-agent-fake-with
@@ -362,9 +353,13 @@
         (dotimes (_ 3) (org-agent-fake-settle)))
       (should (string-match-p "open in another Emacs" (car said))))
     (should (equal (buffer-string) "* USER\n"))
-    (should-not (org-agent-fake-sent 'orgAgent/sessions/messages))
-    (setq org-agent-fake-answers nil
-          org-agent-fake-log nil)
+    (should-not (org-agent-fake-sent 'orgAgent/sessions/export))
+    (setq org-agent-fake-answers nil)
+    (org-agent-fake-send "mine")
+    (org-agent-fake-settle)
+    (should (equal (plist-get (car (org-agent-fake-sent 'orgAgent/event)) :sessionId)
+                   "session-2"))
+    (setq org-agent-fake-log nil)
     ;; And a new chat asks for nothing.
     (org-agent-chat t)
     (dotimes (_ 3) (org-agent-fake-settle))

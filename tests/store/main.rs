@@ -3,7 +3,9 @@
 
 mod durability;
 mod log;
+mod model;
 mod recall;
+mod recover;
 mod sessions;
 
 use std::path::Path;
@@ -161,6 +163,7 @@ fn views(db: &Connection) -> Vec<String> {
     for view in [
         "chat_sessions",
         "checkpoints",
+        "session_contexts",
         "blob_uses",
         "turns",
         "chat_messages",

@@ -404,8 +404,8 @@ fn what_another_program_logged_is_folded_at_the_next_start() {
     home.raw()
         .execute_batch(
             "INSERT INTO message_words (message_words) VALUES ('delete-all'); DELETE FROM turn_events; DELETE FROM client_messages; DELETE FROM chat_actions;
-             DELETE FROM chat_messages; DELETE FROM turns; UPDATE folded SET position = 1;
-             UPDATE chat_sessions SET messages = 0, unread = 0, bytes = 0, context = '{}', ended = '', updated_at = created_at",
+             DELETE FROM chat_messages; DELETE FROM turns; DELETE FROM session_contexts; UPDATE folded SET position = 1;
+             UPDATE chat_sessions SET messages = 0, unread = 0, bytes = 0, ended = '', updated_at = created_at",
         )
         .unwrap();
     let bytes: i64 = home

@@ -149,22 +149,9 @@ impl Screen {
     }
 }
 
-/// What a terminal may be sent for `text`: control characters could make it do anything, so all but LF and
-/// TAB are shown as JSON writes them. Elsewhere, the text itself.
+/// `text` for a terminal; elsewhere, the text itself.
 fn visible(text: &str, terminal: bool) -> Cow<'_, str> {
-    let acts = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
-    if !terminal || !text.contains(acts) {
-        return Cow::Borrowed(text);
-    }
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if acts(c) {
-            shown.push_str(&format!("\\u{:04x}", u32::from(c)));
-        } else {
-            shown.push(c);
-        }
-    }
-    Cow::Owned(shown)
+    if terminal { super::super::visible(text) } else { Cow::Borrowed(text) }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ DROP TABLE chat_actions;
 DROP TABLE chat_messages;
 DROP TABLE turns;
 DROP TABLE checkpoints;
+DROP TABLE session_contexts;
 DROP TABLE chat_sessions;
 DROP TABLE folded;
 

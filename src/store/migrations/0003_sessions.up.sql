@@ -32,7 +32,6 @@ CREATE TABLE chat_sessions (
     position    INTEGER NOT NULL UNIQUE,
     user        TEXT NOT NULL,
     title       TEXT NOT NULL,
-    context     TEXT NOT NULL,
     status      TEXT NOT NULL,
     buffer      TEXT NOT NULL,
     archived    INTEGER NOT NULL,
@@ -55,6 +54,12 @@ CREATE INDEX chat_sessions_buffer ON chat_sessions (buffer, archived, completed,
 CREATE INDEX chat_sessions_status ON chat_sessions (archived, status, position);
 CREATE INDEX chat_sessions_group ON chat_sessions (label_group, position) WHERE label_group IS NOT NULL;
 CREATE INDEX chat_sessions_age ON chat_sessions (updated_at);
+
+-- What a session remembers, as JSON. Apart, because it is long, and a session's own row changes with every event.
+CREATE TABLE session_contexts (
+    session TEXT PRIMARY KEY REFERENCES chat_sessions (id),
+    context TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE checkpoints (
     session    TEXT NOT NULL REFERENCES chat_sessions (id),

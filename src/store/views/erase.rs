@@ -35,6 +35,7 @@ impl Fold<'_> {
             "DELETE FROM chat_messages WHERE session = ?1",
             "DELETE FROM turns WHERE session = ?1",
             "DELETE FROM checkpoints WHERE session = ?1",
+            "DELETE FROM session_contexts WHERE session = ?1",
             "DELETE FROM chat_sessions WHERE id = ?1",
         ] {
             self.run(statement, [self.id()])?;

@@ -80,7 +80,7 @@ impl Fold<'_> {
         let attached = attached.filter_map(|item| Some((item["kind"].as_str()?, item["name"].as_str()?)));
         let mut context = self.context()?;
         context.learn(turn, &text, attached);
-        self.run("UPDATE chat_sessions SET context = ?1 WHERE id = ?2", params![text_of(&context), self.id()])
+        self.remember(&text_of(&context))
     }
 
     /// Which skill a turn is for: its message can be found by it. Only now its words are taken in, so that they need not

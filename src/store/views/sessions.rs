@@ -19,7 +19,7 @@ impl Fold<'_> {
         let bytes = i64::try_from(self.event.body.len()).unwrap_or(i64::MAX);
         self.run(
             "INSERT INTO chat_sessions
-             VALUES (?1, ?2, '', '', '{}', 'active', '', 0, 0, 0, '', NULL, '[]', NULL, NULL, '[]', 0, 0, 0, ?4, ?3, ?3)
+             VALUES (?1, ?2, '', '', 'active', '', 0, 0, 0, '', NULL, '[]', NULL, NULL, '[]', 0, 0, 0, ?4, ?3, ?3)
              ON CONFLICT (id) DO UPDATE SET updated_at = max(updated_at, ?3), bytes = bytes + ?4",
             params![self.id(), self.position, self.time(), bytes],
         )
@@ -71,14 +71,12 @@ impl Fold<'_> {
             Record::SessionContext { values } => {
                 let mut context = self.context()?;
                 context.values = values;
-                self.run(
-                    "UPDATE chat_sessions SET context = ?1 WHERE id = ?2",
-                    params![text_of(&context), id],
-                )
+                self.remember(&text_of(&context))
             }
             Record::SessionCheckpointed { name } => self.run(
                 "INSERT OR REPLACE INTO checkpoints
-                 SELECT id, ?2, ?3, ?4, line, context, ?5 FROM chat_sessions WHERE id = ?1",
+                 SELECT id, ?2, ?3, ?4, line, coalesce(context, '{}'), ?5
+                 FROM chat_sessions LEFT JOIN session_contexts ON session = id WHERE id = ?1",
                 params![id, name, self.event.id.0, self.position, self.time()],
             ),
             Record::SessionRestored { checkpoint } => self.restored(&checkpoint.0),
@@ -90,9 +88,16 @@ impl Fold<'_> {
     pub(super) fn context(&self) -> rusqlite::Result<Context> {
         let text: String = self
             .db
-            .prepare_cached("SELECT context FROM chat_sessions WHERE id = ?1")?
-            .query_row([self.id()], |row| row.get(0))?;
+            .prepare_cached("SELECT context FROM session_contexts WHERE session = ?1")?
+            .query_row([self.id()], |row| row.get(0))
+            .optional()?
+            .unwrap_or_default();
         Ok(parsed(&text))
+    }
+
+    /// Keeps what the session remembers from now on.
+    pub(super) fn remember(&self, context: &str) -> rusqlite::Result<()> {
+        self.run("INSERT OR REPLACE INTO session_contexts VALUES (?1, ?2)", [self.id(), context])
     }
 
     /// Takes the session back to a checkpoint: what was said since counts no more, and what did not count then does
@@ -114,10 +119,8 @@ impl Fold<'_> {
         line.push((open, position));
         line.push((self.position, i64::MAX));
         let line = text_of(&line);
-        self.run(
-            "UPDATE chat_sessions SET line = ?1, context = ?2, completed = 0 WHERE id = ?3",
-            params![line, context, id],
-        )?;
+        self.run("UPDATE chat_sessions SET line = ?1, completed = 0 WHERE id = ?2", params![line, id])?;
+        self.remember(&context)?;
         self.unindex("m.session = ?1", [id])?;
         for (table, at) in [("turns", "place"), ("chat_actions", "position"), ("chat_messages", "position")] {
             self.run(
