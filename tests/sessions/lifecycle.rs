@@ -25,7 +25,7 @@ fn a_session_is_made_as_it_was_wished() {
         ("unread", json!(0)),
         ("forkedFrom", Value::Null),
         ("imported", Value::Null),
-        ("context", json!({})),
+        ("context", json!({"entities": [], "intents": [], "values": {}})),
     ] {
         assert_eq!(plain[key], value, "{key}");
     }
