@@ -282,6 +282,9 @@ impl Kernel {
             Event::Tick => self.tick(),
             Event::Committed(result) => {
                 self.outbox.committed(result?);
+                // First: the next task may make a session anew that was deleted.
+                let outbox = &self.outbox;
+                self.leaving.retain(|(ticket, _)| !outbox.is_durable(*ticket));
                 self.returned();
                 self.reread()?;
                 self.do_tasks();
@@ -384,8 +387,6 @@ impl Kernel {
     /// Lets go of the sessions that were not used for longest, if they have nothing to do and nothing of them waits
     /// for the disk: from then on another server may take them.
     fn release(&mut self) {
-        let outbox = &self.outbox;
-        self.leaving.retain(|(ticket, _)| !outbox.is_durable(*ticket));
         if self.used.len() <= IDLE || !self.outbox.is_durable(self.ticket) {
             return;
         }

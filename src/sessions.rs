@@ -31,6 +31,9 @@ const TAGS: usize = 32;
 /// How much clients may keep with a session, in bytes of JSON.
 const CONTEXT: usize = 65_536;
 
+/// How deep that may be. Answers have it some levels further down, and readers of JSON have bounds, too.
+const DEPTH: usize = 64;
+
 /// How many of a session's last texts are compared with those that a client shows.
 const COMPARED: usize = 10_000;
 
@@ -86,6 +89,9 @@ pub fn changed(store: &Store, session: &SessionId, change: &Change) -> Result<Ve
             if Value::Object(values.clone()).to_string().len() > CONTEXT {
                 return Err(Error::bad_request(format!("values: more than {CONTEXT} bytes")));
             }
+            if values.values().any(|value| is_deeper(value, DEPTH - 1)) {
+                return Err(Error::bad_request(format!("values: more than {DEPTH} levels deep")));
+            }
             vec![Record::SessionContext { values: values.clone() }]
         }
         Change::Checkpoint(name) => {
@@ -114,6 +120,10 @@ fn restored(store: &Store, session: &SessionId, name: &str) -> Result<Vec<Record
         };
         Error::not_found(format!("session {session} has no checkpoint named {name:?}")).hint(hint)
     })?;
+    // Asked for again, the way back would lead to where it already is.
+    if store.is_at(session, &checkpoint)? {
+        return Ok(Vec::new());
+    }
     let left: String = format!("before going back to {name}").chars().take(NAME).collect();
     Ok(vec![
         Record::SessionCheckpointed { name: left },
@@ -189,6 +199,23 @@ pub fn at_rest(store: &Store, session: &SessionId) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether there are lists or objects in `value` for more than `levels`.
+fn is_deeper(value: &Value, levels: usize) -> bool {
+    let mut open = vec![(value, 1)];
+    while let Some((value, level)) = open.pop() {
+        let inside: Vec<&Value> = match value {
+            Value::Array(items) => items.iter().collect(),
+            Value::Object(map) => map.values().collect(),
+            _ => continue,
+        };
+        if level > levels {
+            return true;
+        }
+        open.extend(inside.into_iter().map(|value| (value, level + 1)));
+    }
+    false
 }
 
 fn group(name: Option<&str>) -> Result<Option<String>> {

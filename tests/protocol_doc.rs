@@ -149,7 +149,15 @@ fn the_document_and_the_types_are_in_step() {
     let documented: BTreeSet<&str> = doc.keys().copied().collect();
     let known: BTreeSet<&str> = wire::METHODS
         .into_iter()
-        .chain([wire::TURN, wire::DELTA, wire::RETRACT, wire::ACTUATE, wire::ABORT, wire::SKILLS_CHANGED])
+        .chain([
+            wire::TURN,
+            wire::DELTA,
+            wire::RETRACT,
+            wire::ACTUATE,
+            wire::ABORT,
+            wire::SKILLS_CHANGED,
+            wire::SESSIONS_CHANGED,
+        ])
         .chain(["initialize"])
         .collect();
     assert_eq!(documented, known);
@@ -168,10 +176,27 @@ fn the_document_and_the_types_are_in_step() {
     check::<wire::WhyParams>(doc, wire::WHY, "Params", false);
     check::<wire::ListParams>(doc, wire::LIST, "Params", false);
     check::<wire::GetParams>(doc, wire::GET, "Params", false);
-    check::<wire::ItemsParams>(doc, wire::MESSAGES, "Params", false);
+    check::<wire::MessagesParams>(doc, wire::MESSAGES, "Params", false);
     check::<wire::ItemsParams>(doc, wire::ACTIONS, "Params", false);
     check::<wire::ResumeParams>(doc, wire::RESUME, "Params", false);
     check::<wire::ResumeResult>(doc, wire::RESUME, "Result", true);
+    check::<wire::CreateParams>(doc, wire::CREATE, "Params", false);
+    check::<wire::RenameParams>(doc, wire::RENAME, "Params", false);
+    check::<wire::ArchiveParams>(doc, wire::ARCHIVE, "Params", false);
+    check::<wire::LabelParams>(doc, wire::LABEL, "Params", false);
+    check::<wire::PauseParams>(doc, wire::PAUSE, "Params", false);
+    check::<wire::GetParams>(doc, wire::COMPLETE, "Params", false);
+    check::<wire::ContextParams>(doc, wire::CONTEXT, "Params", false);
+    check::<wire::CheckpointParams>(doc, wire::CHECKPOINT, "Params", false);
+    check::<wire::ItemsParams>(doc, wire::CHECKPOINTS, "Params", false);
+    check::<wire::CheckpointParams>(doc, wire::RESTORE, "Params", false);
+    check::<wire::ReadParams>(doc, wire::READ, "Params", false);
+    check::<wire::GetParams>(doc, wire::DELETE, "Params", false);
+    check::<wire::ForkParams>(doc, wire::FORK, "Params", false);
+    check::<wire::SearchParams>(doc, wire::SEARCH, "Params", false);
+    check::<wire::GetParams>(doc, wire::EXPORT, "Params", false);
+    check::<wire::ImportParams>(doc, wire::IMPORT, "Params", false);
+    check::<wire::SessionsChangedParams>(doc, wire::SESSIONS_CHANGED, "Params", true);
     check::<wire::TurnParams>(doc, wire::TURN, "Params", true);
     check::<wire::DeltaParams>(doc, wire::DELTA, "Params", true);
     check::<wire::RetractParams>(doc, wire::RETRACT, "Params", true);
@@ -193,9 +218,13 @@ fn the_document_and_the_types_are_in_step() {
     let views = [
         (wire::CAPABILITIES, "Item"),
         (wire::ACTIONS, "Item"),
+        (wire::CHECKPOINTS, "Item"),
+        (wire::DELETE, "Result"),
+        (wire::EXPORT, "Result"),
         (wire::GET, "Result"),
         (wire::LIST, "Item"),
         (wire::MESSAGES, "Item"),
+        (wire::SEARCH, "Item"),
         (wire::SKILLS, "Item"),
         (wire::SKILL, "Result"),
         (wire::UNTRUSTED, "Item"),
@@ -297,8 +326,13 @@ fn a_real_server_sends_what_is_documented() {
     }
     check_sent(part(wire::GET, "Result"), wire::GET, &client.request(wire::GET, &session));
     check_sent(part(wire::RESUME, "Result"), wire::RESUME, &client.request(wire::RESUME, &session));
-    for what in [json!({"turnId": turn}), json!({"actuationId": params["actuationId"]})] {
-        check_sent(part(wire::WHY, "Result"), wire::WHY, &client.request(wire::WHY, &what));
+    for mut what in [json!({"turnId": turn}), json!({"actuationId": params["actuationId"]})] {
+        for format in ["json", "org"] {
+            what["format"] = format.into();
+            let why = client.request(wire::WHY, &what);
+            check_sent(part(wire::WHY, "Result"), wire::WHY, &why);
+            assert_eq!(why.get("org").is_some(), format == "org", "{why}");
+        }
     }
     let list = client.request(wire::SKILLS, &json!({}));
     for item in list["items"].as_array().unwrap() {
@@ -330,4 +364,90 @@ fn a_real_server_sends_what_is_documented() {
     let cancelled = client.request(wire::CANCEL, &json!({"turnId": turn}));
     check_sent(part(wire::CANCEL, "Result"), wire::CANCEL, &cancelled);
     client.finish();
+}
+
+#[test]
+fn what_is_done_with_sessions_is_answered_as_documented() {
+    let doc = sections();
+    let mut client = Client::new(&[("ORG_AGENT_MODEL", "offline")]);
+    let made = client.request(wire::CREATE, &json!({"title": "One", "group": "g", "tags": ["a"]}));
+    let id = made["id"].clone();
+    let said = json!({"sensor": "chat-message", "clientId": "1", "sessionId": id, "text": "echo: one"});
+    let said = client.request(wire::EVENT, &said);
+    check_sent(&doc[wire::EVENT]["Result"], wire::EVENT, &said);
+    client.turn(said["turnId"].as_str().unwrap());
+    let edited = json!({"sensor": "chat-message", "clientId": "2", "sessionId": id, "text": "echo: two",
+        "turnHashes": {said["eventId"].as_str().unwrap(): "0".repeat(64)}});
+    let edited = client.request(wire::EVENT, &edited);
+    check_sent(&doc[wire::EVENT]["Result"], wire::EVENT, &edited);
+    assert_eq!(edited["edited"], json!([said["eventId"]]));
+    client.turn(edited["turnId"].as_str().unwrap());
+
+    // What answers with a session.
+    let session = |value: &Value, method: &str| check_sent(&doc[wire::GET]["Result"], method, value);
+    session(&made, wire::CREATE);
+    for (method, params) in [
+        (wire::RENAME, json!({"title": "Two"})),
+        (wire::ARCHIVE, json!({})),
+        (wire::LABEL, json!({"tags": []})),
+        (wire::PAUSE, json!({"paused": true})),
+        (wire::COMPLETE, json!({})),
+        (wire::CONTEXT, json!({"values": {"a": 1}})),
+        (wire::CHECKPOINT, json!({"name": "c"})),
+        (wire::RESTORE, json!({"name": "c"})),
+        (wire::READ, json!({"messageId": said["eventId"]})),
+        (wire::FORK, json!({"messageId": said["eventId"]})),
+    ] {
+        let mut params = params;
+        params["sessionId"] = id.clone();
+        session(&client.request(method, &params), method);
+    }
+    let whole = json!({"sessionId": id});
+    for (method, params) in [(wire::CHECKPOINTS, &whole), (wire::SEARCH, &json!({"query": "echo"}))] {
+        let list = client.request(method, params);
+        let items = list["items"].as_array().unwrap();
+        assert!(!items.is_empty(), "{method}");
+        items.iter().for_each(|item| check_sent(&doc[method]["Item"], method, item));
+        let names: Vec<&str> = list.as_object().unwrap().keys().map(String::as_str).collect();
+        match method {
+            wire::SEARCH => assert_eq!(names, ["items", "complete", "nextCursor"]),
+            _ => assert_eq!(names, ["items", "nextCursor"]),
+        }
+    }
+    check_sent(&doc[wire::EXPORT]["Result"], wire::EXPORT, &client.request(wire::EXPORT, &whole));
+    let deleted = client.request(wire::DELETE, &whole);
+    check_sent(&doc[wire::DELETE]["Result"], wire::DELETE, &deleted);
+    let imported = client.request(wire::IMPORT, &json!({"org": deleted["org"]}));
+    session(&imported["items"][0], wire::IMPORT);
+    assert_eq!(imported.as_object().unwrap().keys().collect::<Vec<_>>(), ["items"]);
+
+    // Every change was told, by a documented type.
+    let text = DOC.split("### `orgAgent/sessions/changed`").nth(1).unwrap();
+    let mut told = BTreeSet::new();
+    for message in client.finish_unread() {
+        if message["method"] == wire::SESSIONS_CHANGED {
+            check_sent(&doc[wire::SESSIONS_CHANGED]["Params"], "changed", &message["params"]);
+            for change in message["params"]["changes"].as_array().unwrap() {
+                let change = change.as_str().unwrap();
+                let name = change.strip_prefix("chat.session.").unwrap_or(change);
+                assert!(text.contains(&format!("`{name}`")), "{change}");
+                told.insert(change.to_owned());
+            }
+        }
+    }
+    assert_eq!(told.len(), 13, "{told:?}");
+}
+
+#[test]
+fn the_statuses_of_sessions_are_documented() {
+    let mut documented: Vec<&str> = column("| `status` |").into_iter().map(|(status, _)| status).collect();
+    documented.sort_unstable();
+    assert_eq!(documented, ["active", "completed", "failed", "paused", "running"]);
+    let params =
+        |status: &str| serde_json::from_value::<wire::ListParams>(json!({"status": status})).unwrap();
+    for status in documented.into_iter().chain(["archived"]) {
+        assert!(params(status).from_wire().is_ok(), "{status}");
+    }
+    let error = params("x").from_wire().unwrap_err();
+    assert_eq!(error.hint.matches(", ").count() + 1, 6, "{}", error.hint);
 }

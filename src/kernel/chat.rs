@@ -11,6 +11,7 @@ use crate::record::Record;
 use crate::request::NewSession;
 use crate::sessions;
 use crate::store::body_hash;
+use crate::transcript::{self, NO_TITLE};
 use crate::turn::{Subject, Turn};
 
 impl Kernel {
@@ -73,6 +74,9 @@ impl Kernel {
                 .hint("wait for an answer, or cancel a turn"));
         }
         let buffer = held.buffer.clone();
+        if held.untitled {
+            self.entitle(&session, &message.text)?;
+        }
         let turn = TurnId::random()?;
         let record = Record::MessageSent {
             turn: turn.clone(),
@@ -97,6 +101,19 @@ impl Kernel {
         let around = self.surroundings(message.location.as_ref());
         let level = message.level;
         Ok((receipt, Some(Subject { turn, session, buffer, level, said, again: false, around })))
+    }
+
+    /// Names a session that has no title yet after what is said in it, if that has words.
+    fn entitle(&mut self, session: &SessionId, text: &str) -> Result<()> {
+        let title = transcript::title(text);
+        if title == NO_TITLE {
+            return Ok(());
+        }
+        self.append(session, &Record::SessionRenamed { title })?;
+        if let Some(session) = self.sessions.get_mut(session) {
+            session.untitled = false;
+        }
+        Ok(())
     }
 
     fn session_for(&mut self, message: &ChatMessage) -> Result<SessionId> {

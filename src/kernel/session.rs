@@ -10,6 +10,7 @@ use crate::ids::TurnId;
 use crate::prompt::{self, HistoryItem, MESSAGES};
 use crate::record::{Outcome, Status};
 use crate::store::Lease;
+use crate::transcript::NO_TITLE;
 
 /// How many turns may wait in one session.
 const QUEUE: usize = 64;
@@ -28,6 +29,8 @@ pub(super) struct Session {
     pub(super) running: Option<TurnId>,
     /// The user wants no turn to begin.
     pub(super) paused: bool,
+    /// It has no title yet, as nothing was said: the first message with words gives it one.
+    pub(super) untitled: bool,
     /// What is recorded of it is to be read again; until then no turn begins.
     pub(super) stale: bool,
     /// What it remembers beyond its history.
@@ -46,6 +49,7 @@ impl Session {
             queue: VecDeque::new(),
             running: None,
             paused: false,
+            untitled: false,
             stale: false,
             context: Context::default(),
             imported: None,
@@ -62,6 +66,7 @@ impl Session {
     pub(super) fn read(&mut self, found: &Value, history: Vec<HistoryItem>) {
         self.history = history.into();
         self.paused = found["status"] == "paused";
+        self.untitled = found["title"] == NO_TITLE && found["messages"] == 0;
         self.context = Context::deserialize(&found["context"]).unwrap_or_default();
         self.imported = found["imported"].as_str().map(str::to_owned);
         self.stale = false;

@@ -7,14 +7,14 @@ use super::session::Session;
 use crate::action::CHAT_BUFFER;
 use crate::error::{Code, Error, Result};
 use crate::event::Reply;
-use crate::ids::SessionId;
+use crate::ids::{SessionId, TurnId};
 use crate::outgoing::Outgoing;
 use crate::prompt::MESSAGES;
 use crate::record::{DELETED, Record};
 use crate::request::{Change, NewSession, SessionTask};
 use crate::sessions;
 use crate::store::{Appended, Fork, Lease, Store};
-use crate::transcript;
+use crate::transcript::{self, NO_TITLE};
 
 /// How much of a transcript is handed to a client in one answer, in bytes.
 pub(super) const TRANSCRIPT: usize = 16 << 20;
@@ -103,7 +103,8 @@ impl Kernel {
         }
     }
 
-    /// Makes an empty session and holds it; it is titled after `text` unless it has a title.
+    /// Makes an empty session and holds it; unless it has a title it is titled after `text`, or after the first message
+    /// with words.
     pub(super) fn create_session(&mut self, new: &NewSession, text: &str) -> Result<SessionId> {
         let id = SessionId::random()?;
         let lease = self.fresh_lease(&id)?;
@@ -111,7 +112,9 @@ impl Kernel {
         let appended = self.store.append_all(&id, &records)?;
         self.appended(&appended);
         let buffer = new.buffer.clone().unwrap_or_else(|| CHAT_BUFFER.to_owned());
-        self.keep(&id, Session::new(buffer, Vec::new(), lease));
+        let mut session = Session::new(buffer, Vec::new(), lease);
+        session.untitled = new.title.is_none() && transcript::title(text) == NO_TITLE;
+        self.keep(&id, session);
         Ok(id)
     }
 
@@ -136,6 +139,7 @@ impl Kernel {
                     self.start_next(id);
                 }
             }
+            Change::Rename(_) => session.untitled = false,
             Change::Context(values) => session.context.values = values.clone(),
             Change::Restore(_) => {
                 // What it says now is read once it is on disk; until then nothing begins.
@@ -157,7 +161,14 @@ impl Kernel {
             .map(|(_, id)| id)
             .collect();
         for id in ready {
-            let history = self.store.history(&id, &"".into(), MESSAGES as u32)?;
+            // What was said meanwhile and waits may be on disk already, and is no history all the same. A turn that runs
+            // again said nothing.
+            let waiting = self.sessions.get(&id).and_then(|session| {
+                let says = |turn: &&TurnId| self.turns.get(*turn).is_some_and(|turn| !turn.subject().again);
+                session.live().find(says).cloned()
+            });
+            let before = waiting.unwrap_or_else(|| TurnId::from(""));
+            let history = self.store.history(&id, &before, MESSAGES as u32)?;
             let found = self.store.session(&id)?;
             if let Some(session) = self.sessions.get_mut(&id) {
                 session.read(&found, history);

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use sha2::{Digest, Sha256};
 
-use super::line;
+use super::{TITLE, line};
 use crate::action::{Action, CHAT_BUFFER, MAX_REPLY};
 use crate::error::{Error, Result};
 use crate::ids::{ActuationId, SessionId, TurnId, hex};
@@ -77,7 +77,10 @@ fn records(
 ) -> Result<Vec<Record>> {
     let first = transcript.turns.first().map(|said| said.text.as_str()).unwrap_or_default();
     let title = match transcript.title.as_deref().map(str::trim) {
-        Some(title) if !title.is_empty() => transcript::title(title),
+        // As it is, so that the export has it again; what can be no title is made one.
+        Some(title) if !title.is_empty() => {
+            line("title", title, TITLE).unwrap_or_else(|_| transcript::title(title))
+        }
         _ => transcript::title(first),
     };
     let mut records = vec![

@@ -10,7 +10,7 @@ use super::envelope::Envelope;
 use super::recall::parse;
 use super::views::{ENVELOPE, envelope, int};
 use super::{Appended, Store};
-use crate::action::{Action, CHAT_BUFFER};
+use crate::action::{Action, CHAT_BUFFER, MAX_REPLY};
 use crate::error::{Error, Result};
 use crate::ids::{ActuationId, EventId, SessionId, TurnId};
 use crate::record::{Decision, EndState, Outcome, Record, Status};
@@ -37,6 +37,8 @@ struct Cut {
     /// The event that made the message.
     position: i64,
     message: EventId,
+    /// Whether it is the message that its turn answers: then nothing of the answer is copied, nor that there was none.
+    prompt: bool,
 }
 
 impl Store {
@@ -104,7 +106,7 @@ impl Store {
     /// The message of `session` that `at` names.
     fn cut(&self, session: &SessionId, at: &str) -> Result<Cut> {
         let found = self.one(
-            "SELECT turn, place, position, id FROM chat_messages
+            "SELECT turn, place, position, id, kind = 'user' FROM chat_messages
              WHERE session = ?1 AND (id = ?2 OR mark = ?2) AND listed = 1 AND undone = 0
              ORDER BY position LIMIT 1",
             [session.as_str(), at],
@@ -114,6 +116,7 @@ impl Store {
                     place: row.get(1)?,
                     position: row.get(2)?,
                     message: EventId(row.get(3)?),
+                    prompt: row.get(4)?,
                 })
             },
         )?;
@@ -125,19 +128,20 @@ impl Store {
 
     /// The events of the turns that are copied, and those that say what the session is.
     fn chosen(&self, session: &SessionId, cut: Option<&Cut>) -> Result<Vec<Envelope>> {
-        let place = cut.map_or(i64::MAX, |cut| cut.place);
+        let (place, end) = cut.map_or((i64::MAX, i64::MAX), |cut| (cut.place, cut.position));
         let turns: HashSet<TurnId> = self
             .all(
-                "SELECT id FROM turns WHERE session = ?1 AND undone = 0 AND place <= ?2
-                     AND (state NOT IN ('queued', 'started') OR place = ?2)",
-                (session.as_str(), place),
+                // Of the turns that answer one message those that began after the last message are further answers.
+                "SELECT id FROM turns WHERE session = ?1 AND undone = 0
+                     AND (place < ?2 AND state NOT IN ('queued', 'started') OR place = ?2 AND position <= ?3)",
+                (session.as_str(), place, end),
                 |row| row.get(0).map(TurnId),
             )?
             .into_iter()
             .collect();
         let count = self.one(
             "SELECT count(*) FROM log WHERE session = ?1 AND position <= ?2",
-            (session.as_str(), cut.map_or(i64::MAX, |cut| cut.position)),
+            (session.as_str(), end),
             |row| row.get::<_, i64>(0),
         )?;
         if count.is_none_or(|count| count > int(MAX_COPIED)) {
@@ -184,6 +188,9 @@ impl Store {
     /// Whether all of `turn` is copied.
     fn is_whole(&self, cut: Option<&Cut>, turn: &TurnId) -> Result<bool> {
         let Some(cut) = cut.filter(|cut| cut.turn == *turn) else { return Ok(true) };
+        if cut.prompt {
+            return Ok(false);
+        }
         let later = self.one(
             "SELECT 1 FROM chat_messages WHERE turn = ?1 AND session =
                  (SELECT session FROM turns WHERE id = ?1) AND position > ?2 AND listed = 1 AND undone = 0 LIMIT 1",
@@ -282,7 +289,13 @@ impl Copier {
             }
             Record::ActionProposed { actuation, action, sexp, mark, .. } => {
                 let name = mark.get_or_insert_with(|| actuation.0.clone());
-                if let Some(edit) = self.edits.remove(name) {
+                // Others have no text in a buffer.
+                let is_text = action["target"] == "emacs" || action["type"] == "response";
+                if is_text && let Some(edit) = self.edits.remove(name) {
+                    if edit.len() > MAX_REPLY {
+                        return Err(Error::bad_request(format!("edits.{name}: more than {MAX_REPLY} bytes"))
+                            .hint("a reply has no more"));
+                    }
                     self.edited.push(name.clone());
                     let edited = Action::insert(CHAT_BUFFER, &edit);
                     (*action, *sexp) = (edited.to_json(), printer::print(&edited));

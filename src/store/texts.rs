@@ -110,4 +110,22 @@ impl Store {
             |row| row.get(0),
         )
     }
+
+    /// Whether `session` was taken back to the state of this event, and nothing has come since that going back there
+    /// would take away.
+    ///
+    /// # Errors
+    /// `internal` if the database fails.
+    pub fn is_at(&self, session: &SessionId, checkpoint: &str) -> Result<bool> {
+        let last = self.one(
+            "SELECT type, body ->> 'checkpoint' FROM log WHERE session = ?1 AND type NOT IN
+                 ('chat.session.renamed', 'chat.session.archived', 'chat.session.labelled', 'chat.session.paused',
+                  'chat.session.checkpointed', 'chat.message.read', 'chat.message.delivered')
+             ORDER BY seq DESC LIMIT 1",
+            [session.as_str()],
+            |row| Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?)),
+        )?;
+        Ok(last
+            .is_some_and(|(kind, to)| kind == "chat.session.restored" && to.as_deref() == Some(checkpoint)))
+    }
 }

@@ -192,7 +192,7 @@ pub struct CreateParams {
 }
 
 impl CreateParams {
-    fn session(self) -> Result<NewSession> {
+    fn checked(self) -> Result<NewSession> {
         let Self { buffer, title, group, tags } = self;
         if let Some(buffer) = &buffer {
             within("buffer", buffer, 1, MAX_NAME)?;
@@ -205,7 +205,7 @@ impl CreateParams {
     /// # Errors
     /// `bad_request`, naming the field.
     pub fn from_wire(self) -> Result<SessionTask> {
-        self.session().map(SessionTask::Create)
+        self.checked().map(SessionTask::Create)
     }
 }
 
@@ -348,7 +348,7 @@ impl ForkParams {
             session: session(self.session_id)?,
             at: self.message_id.map(|id| identifier("messageId", id)).transpose()?,
             edits,
-            new: new.session()?,
+            new: new.checked()?,
         })
     }
 }

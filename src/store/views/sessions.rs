@@ -135,7 +135,9 @@ impl Fold<'_> {
         self.index("m.session = ?1", [id])?;
         self.run(
             "UPDATE chat_sessions SET messages =
-                 (SELECT count(*) FROM chat_messages WHERE session = ?1 AND listed = 1 AND undone = 0)
+                 (SELECT count(*) FROM chat_messages WHERE session = ?1 AND listed = 1 AND undone = 0),
+                 ended = coalesce((SELECT state FROM turns WHERE session = ?1 AND undone = 0
+                     AND state NOT IN ('queued', 'started') ORDER BY position DESC LIMIT 1), '')
              WHERE id = ?1",
             [id],
         )?;
