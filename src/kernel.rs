@@ -211,6 +211,7 @@ impl Kernel {
         client: mpsc::Sender<Outgoing>,
     ) -> Result<()> {
         let changed = self.internal.clone();
+        self.look_for_damage();
         // If the queue is full, the next turn looks all the same.
         let _watch = crate::skills::watch(&self.desk.directory(), move || {
             drop(changed.try_send(Event::Skills));

@@ -91,6 +91,8 @@ pub struct Store {
     reader: Connection,
     /// None: it was opened to read.
     writer: Option<Writer>,
+    /// Whether whoever wrote last did not come to an end.
+    interrupted: bool,
     /// Says to others that somebody writes.
     _shared: Option<std::fs::File>,
     dir: PathBuf,
@@ -159,6 +161,8 @@ impl Store {
         let key = key::load(&dir.join("key"))?;
         let shared = lease::share(&dir.join("leases"))?;
         let path = dir.join("agent.db");
+        // Whoever closes the database last leaves no such file.
+        let interrupted = std::fs::metadata(dir.join("agent.db-wal")).is_ok_and(|data| data.len() > 0);
         let mut db = connection::writer(&path, options.busy)?;
         migrations::migrate(&mut db, &path, migrations::LATEST)?;
         catch_up(&mut db)?;
@@ -170,6 +174,7 @@ impl Store {
         Ok(Self {
             reader,
             writer: Some(writer),
+            interrupted,
             _shared: Some(shared),
             dir: dir.to_owned(),
             author: hex(key.verifying_key().as_bytes()),
@@ -208,6 +213,7 @@ impl Store {
         Ok(Self {
             reader,
             writer: None,
+            interrupted: false,
             _shared: None,
             dir: dir.to_owned(),
             author: hex(key.verifying_key().as_bytes()),
@@ -226,6 +232,12 @@ impl Store {
     #[must_use]
     pub fn author(&self) -> &str {
         &self.author
+    }
+
+    /// Whether the process that wrote last died, or still writes.
+    #[must_use]
+    pub fn was_interrupted(&self) -> bool {
+        self.interrupted
     }
 
     /// The highest ticket on disk.

@@ -141,9 +141,21 @@ fn configuration(config: &Config, report: &mut Report) {
 fn data(config: &Config, report: &mut Report) {
     // Opened as the server opens it, which makes the directory, the database and the key on the first run.
     match Store::open(&config.paths.data, |_| {}) {
-        Ok(_) => {
+        Ok(store) => {
             let database = config.paths.database();
-            report.add(Grade::Good, "data", format!("{} can be read and written", database.display()), "");
+            match store.damage() {
+                Ok(damage) if damage.is_empty() => {
+                    let text = format!("{} can be read and written", database.display());
+                    report.add(Grade::Good, "data", text, "");
+                }
+                Ok(damage) => report.fail(
+                    "data",
+                    &Error::internal(format!("{} is damaged", database.display()))
+                        .because(damage.join("; "))
+                        .hint("close the editors that use it, then keep what can be read: org-agent session recover"),
+                ),
+                Err(error) => report.fail("data", &error),
+            }
         }
         Err(error) => report.fail("data", &error),
     }

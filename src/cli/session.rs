@@ -10,6 +10,7 @@ mod export;
 mod fork;
 mod import;
 mod list;
+mod recover;
 mod search;
 mod show;
 mod verify;
@@ -58,6 +59,7 @@ enum Command {
     Restore(change::Restore),
     Delete(delete::Args),
     Verify(verify::Args),
+    Recover(recover::Args),
 }
 
 /// Runs the command that the arguments name; the exit status.
@@ -86,6 +88,7 @@ pub fn run(args: &Args, config: &Config, stdout: &mut dyn Write) -> Result<u8> {
         }
         Command::Delete(args) => delete::run(args, config, stdout),
         Command::Verify(args) => verify::run(args, &open(config)?, stdout),
+        Command::Recover(recover::Args {}) => recover::run(config, stdout),
     }
 }
 

@@ -64,7 +64,7 @@ fn a_wrong_file_is_explained_without_its_values() {
     let cases = [
         ("\n[persona]\nusr = 'x'", vec!["/c/config.toml", "line 3", "`usr`", "did you mean `user`?"]),
         ("[[model]]\n", vec!["line 1", "`model`", "did you mean `models`?"]),
-        ("zzzzzzzzzz = 1", vec!["known here: persona, shell, models"]),
+        ("zzzzzzzzzz = 1", vec!["known here: persona, shell, sessions, models"]),
         ("[persona\n", vec!["line 1"]),
         ("[[models]]\nname = 'x'", vec!["line 1", "missing field `model`"]),
         (&format!("{model}api_key = '{SECRET}'"), vec!["line 3", "api_key_env", "api_key_command"]),

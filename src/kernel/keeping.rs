@@ -33,6 +33,23 @@ pub(super) struct Mirror {
 }
 
 impl Kernel {
+    /// If whoever wrote last did not come to an end: looks through the database, beside the loop.
+    pub(super) fn look_for_damage(&self) {
+        if !self.store.was_interrupted() {
+            return;
+        }
+        let data = self.config.paths.data.clone();
+        // Nobody waits for it: what it finds, people are told.
+        drop(spawn_blocking(move || match Store::open_to_read(&data).and_then(|store| store.damage()) {
+            Ok(damage) if damage.is_empty() => {}
+            Ok(damage) => tracing::error!(
+                "the database is damaged: {}; close the editors, then run: org-agent session recover",
+                damage.join("; ")
+            ),
+            Err(error) => tracing::error!(%error, "the database could not be looked through"),
+        }));
+    }
+
     /// Notes that a session has other texts now.
     pub(super) fn mirror(&mut self, session: &SessionId) {
         if self.config.sessions.mirror.is_none() {

@@ -77,6 +77,15 @@ impl Store {
         Ok(findings)
     }
 
+    /// What is wrong with the file itself, as SQLite sees it: nothing if it is whole. Reads all of it.
+    ///
+    /// # Errors
+    /// `internal` if it cannot be read at all.
+    pub fn damage(&self) -> Result<Vec<String>> {
+        let found = self.all("PRAGMA quick_check(5)", [], |row| row.get::<_, String>(0))?;
+        Ok(found.into_iter().filter(|line| line != "ok").collect())
+    }
+
     /// How many events there are.
     ///
     /// # Errors

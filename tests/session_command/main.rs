@@ -140,6 +140,7 @@ fn every_command_has_help_with_an_example_and_knows_wrong_usage() {
         "restore",
         "delete",
         "verify",
+        "recover",
     ];
     for command in commands {
         let help = home.run(&[command, "--help"]).good();

@@ -89,3 +89,29 @@ fn where_nothing_can_be_written_sessions_can_be_looked_at() {
     outcome(&frozen(&["verify", "--repair"]).unwrap()).bad(1, &["org-agent: "]);
     assert_eq!(home.session(&ids[0])["title"], "echo: one");
 }
+
+#[test]
+fn of_a_damaged_database_what_can_be_read_is_kept() {
+    let (home, ids) = Home::with(&["echo: one", "echo: two", "echo: three"]);
+    assert!(home.run(&["recover"]).good().contains("events and"));
+    // The pages of one table's data, and whatever else is on them.
+    let path = home.path().join("agent.db");
+    let db = home.database();
+    db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    let page: i64 = db
+        .query_row("SELECT rootpage FROM sqlite_schema WHERE name = 'chat_messages'", [], |row| row.get(0))
+        .unwrap();
+    drop(db);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let end = usize::try_from(page).unwrap() * 4096;
+    bytes[end - 4096..end].fill(0xa5);
+    std::fs::write(&path, bytes).unwrap();
+    let seen = outcome(&home.command("doctor").output().unwrap());
+    assert_eq!(seen.status, 1);
+    assert!(seen.stdout.contains("is damaged") && seen.stdout.contains("session recover"), "{}", seen.stdout);
+    home.run(&["show", &ids[0]]).bad(1, &["damaged", "org-agent session recover"]);
+    let said = home.run(&["recover"]).good();
+    assert!(said.contains("agent.db.damaged-"), "{said}");
+    assert!(home.run(&["show", &ids[0]]).good().contains("one"));
+    home.run(&["verify"]).good();
+}
