@@ -13,7 +13,7 @@ use super::{Appended, Store};
 use crate::action::{Action, CHAT_BUFFER, MAX_REPLY};
 use crate::error::{Error, Result};
 use crate::ids::{ActuationId, EventId, SessionId, TurnId};
-use crate::record::{Decision, EndState, Outcome, Record, Status};
+use crate::record::{Decision, EndState, Outcome, Record};
 use crate::sexp::printer;
 
 /// The most events that are copied at once: the copy is one transaction, and others wait meanwhile.
@@ -224,38 +224,32 @@ impl Store {
     }
 }
 
-/// What came of actions of which nothing is known: their texts stand in the buffer of the copy as they do in that of the
-/// session, and nobody will report a command.
+/// The outcomes of texts that were permitted and not reported: they stand in the buffer of the copy as they do in that of
+/// the session, so they are not to be offered there.
 fn left_open(copies: &[(EventId, Record)]) -> Vec<Record> {
-    let mut open: Vec<(&ActuationId, Status)> = Vec::new();
     let mut texts: HashSet<&ActuationId> = HashSet::new();
+    let mut open: Vec<&ActuationId> = Vec::new();
     for (_, record) in copies {
         match record {
-            Record::ActionProposed { actuation, action, .. } if action["target"] != "shell" => {
+            Record::ActionProposed { actuation, action, .. }
+                if action["target"] == "emacs" || action["type"] == "response" =>
+            {
                 texts.insert(actuation);
             }
-            Record::ActionPermitted { actuation, decision, .. } => {
-                open.retain(|(id, _)| *id != actuation);
-                let status = if texts.contains(actuation) { Status::Done } else { Status::Unknown };
-                if *decision != Decision::Deny {
-                    open.push((actuation, status));
-                }
+            Record::ActionPermitted { actuation, decision: Decision::Allow, .. }
+                if texts.remove(actuation) =>
+            {
+                open.push(actuation);
             }
-            Record::ActionExecuted { actuation, .. } => open.retain(|(id, _)| *id != actuation),
+            Record::ActionExecuted { actuation, .. } => open.retain(|id| *id != actuation),
             _ => {}
         }
     }
-    let unknown = || Some("this is a copy; the outcome was not known when it was made".to_owned());
-    open.into_iter()
-        .map(|(actuation, status)| Record::ActionExecuted {
-            actuation: actuation.clone(),
-            outcome: Outcome {
-                status,
-                message: if status == Status::Unknown { unknown() } else { None },
-                ..Outcome::default()
-            },
-        })
-        .collect()
+    let done = |actuation: &ActuationId| Record::ActionExecuted {
+        actuation: actuation.clone(),
+        outcome: Outcome::default(),
+    };
+    open.into_iter().map(done).collect()
 }
 
 /// Gives turns and actions identifiers of their own, and messages other texts.

@@ -106,7 +106,7 @@ fn of_a_damaged_database_what_can_be_read_is_kept() {
     let end = usize::try_from(page).unwrap() * 4096;
     bytes[end - 4096..end].fill(0xa5);
     std::fs::write(&path, bytes).unwrap();
-    let seen = outcome(&home.command("doctor").output().unwrap());
+    let seen = home.fed(&["doctor"], "");
     assert_eq!(seen.status, 1);
     assert!(seen.stdout.contains("is damaged") && seen.stdout.contains("session recover"), "{}", seen.stdout);
     home.run(&["show", &ids[0]]).bad(1, &["damaged", "org-agent session recover"]);
