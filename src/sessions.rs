@@ -109,6 +109,7 @@ pub fn changed(store: &Store, session: &SessionId, change: &Change) -> Result<Ve
 
 /// The way back is kept: the state that is left gets a checkpoint of its own.
 fn restored(store: &Store, session: &SessionId, name: &str) -> Result<Vec<Record>> {
+    let name = name.trim();
     let checkpoint = store.checkpoint(session, name)?.ok_or_else(|| {
         let names = store.checkpoints(session, None, None).map(|list| {
             let items = list["items"].as_array().into_iter().flatten();
@@ -241,7 +242,9 @@ fn tags(names: &[String]) -> Result<Vec<String>> {
     Ok(tags)
 }
 
-fn strings(list: &Value) -> Vec<String> {
+/// The strings of a JSON list.
+#[must_use]
+pub fn strings(list: &Value) -> Vec<String> {
     list.as_array().into_iter().flatten().filter_map(|item| item.as_str().map(str::to_owned)).collect()
 }
 

@@ -185,7 +185,7 @@ impl Kernel {
             buffer: new.buffer.clone().or_else(|| word("buffer")),
             title: new.title.clone().or_else(|| word("title")),
             group: new.group.clone().or_else(|| word("group")),
-            tags: new.tags.clone(),
+            tags: if new.tags.is_empty() { sessions::strings(&found["tags"]) } else { new.tags.clone() },
         };
         let id = SessionId::random()?;
         let lease = self.fresh_lease(&id)?;

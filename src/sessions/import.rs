@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::{TITLE, line};
 use crate::action::{Action, CHAT_BUFFER, MAX_REPLY};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::ids::{ActuationId, SessionId, TurnId, hex};
 use crate::record::{Approved, Decider, Decision, EndState, Outcome, Record};
 use crate::sexp::printer;
@@ -46,25 +46,35 @@ pub fn import(
     let found = transcript::parse_all(text).map_err(|problem| {
         Error::bad_request(format!("line {} of {name}: {}", problem.line, problem.message)).hint(problem.hint)
     })?;
-    if found.is_empty() {
+    if found.iter().all(|transcript| transcript.turns.is_empty()) {
         return Err(Error::bad_request(format!("there is no session in {name}"))
             .hint("a session has prompts under `* USER` and replies under `** ASSISTANT`"));
     }
     let name = line("name", name, 200).unwrap_or_else(|_| "a transcript".to_owned());
     let sha256 = hex(&Sha256::digest(text.as_bytes()));
     let mut taken = HashSet::new();
-    let mut imported = Vec::with_capacity(found.len());
-    for mut transcript in found {
+    let mut imported = Vec::new();
+    // One in which nothing was said is no session, whatever waits in its input area.
+    for mut transcript in found.into_iter().filter(|transcript| !transcript.turns.is_empty()) {
         // One that is here is not overwritten, nor one of the same text. One that was deleted may come back.
         let own = transcript.session.take().filter(|id| is_plain(id)).map(SessionId);
         let session = match own {
-            Some(id) if store.session(&id).is_err() && taken.insert(id.clone()) => id,
+            Some(id) if is_free(store, &id)? && taken.insert(id.clone()) => id,
             _ => SessionId::random()?,
         };
         let records = records(user, &session, transcript, &name, &sha256, buffer)?;
         imported.push(Imported { session, records });
     }
     Ok(imported)
+}
+
+/// Whether there is no session of this identifier.
+fn is_free(store: &Store, id: &SessionId) -> Result<bool> {
+    match store.session(id) {
+        Ok(_) => Ok(false),
+        Err(error) if error.code == Code::NotFound => Ok(true),
+        Err(error) => Err(error),
+    }
 }
 
 fn records(

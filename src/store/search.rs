@@ -46,6 +46,11 @@ impl Store {
     /// `bad_request` if nothing is asked for, or for a cursor that no search gave.
     pub fn search(&self, search: &Search, cursor: Option<&str>) -> Result<Value> {
         let query = Query::new(&search.text);
+        if let Some(role) = &search.role
+            && !["user", "assistant", "system"].contains(&role.as_str())
+        {
+            return Err(Error::bad_request("role: there is no such role").hint("user, assistant or system"));
+        }
         let narrowed = search.session.is_some() || search.role.is_some() || search.skill.is_some();
         if query.is_empty() && !narrowed {
             return Err(Error::bad_request("query: there is no word in it")

@@ -39,8 +39,8 @@ fn a_fork_at_a_prompt_can_be_answered_again() {
     let copy = fork(&mut client, &id, &json!({"messageId": two.event, "title": "Other"}));
     let found = get(&mut client, &copy);
     assert_eq!(
-        (&found["title"], &found["group"], &found["status"]),
-        (&json!("Other"), &json!("g"), &json!("failed"))
+        (&found["title"], &found["group"], &found["tags"], &found["status"]),
+        (&json!("Other"), &json!("g"), &json!(["t"]), &json!("failed"))
     );
     assert_eq!(texts(&mut client, &copy), ["echo: one", "one", "echo: two"]);
     let found = of(&mut client, "resume", &copy, &Value::Null);

@@ -132,9 +132,9 @@ fn nothing_in_a_text_is_more_than_text() {
         format!("{} USER\nx\n{} ASSISTANT\ny\n", "*".repeat(64), "*".repeat(65)),
         "* USER\nx\n** ASSISTANT\ny\n".repeat(200),
         format!("* USER\nx\n{}", "** ASSISTANT\ny\n".repeat(300)),
-        format!("* USER\n{}", "x\n".repeat(500_000)),
-        format!("* USER\n{}\n", "[[".repeat(200_000)),
-        format!("* USER\n:PROPERTIES:\n{}", ":A: b\n".repeat(100_000)),
+        format!("* USER\n{}** ASSISTANT\ny\n", "x\n".repeat(500_000)),
+        format!("* USER\n{}\n** ASSISTANT\ny\n", "[[".repeat(200_000)),
+        format!("* USER\n:PROPERTIES:\n{}** ASSISTANT\ny\n", ":A: b\n".repeat(100_000)),
         "\u{feff}* USER\r\nx\r\n** ASSISTANT\r\ny\r\n".to_owned(),
     ] {
         let ids = import(&mut client, &text);

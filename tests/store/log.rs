@@ -176,6 +176,45 @@ fn migrations_go_down_and_up_and_keep_the_log() {
     assert!(error.what.contains("newer org-agent") && error.why.contains("99"), "{error}");
 }
 
+/// A database as the program of version 2 left it: its own views, with rows, and the same log.
+#[test]
+fn a_database_of_an_earlier_version_is_brought_along_with_a_backup() {
+    let mut home = Home::new();
+    home.append("s", &[created("b"), sent("t", "q"), proposed("a", "t", shell("ls"))]);
+    home.append("s", &[permitted("a", Decision::Allow), executed("a", Status::Done)]);
+    let wanted = views(&home.raw());
+    let old = tempfile::tempdir().unwrap();
+    let path = old.path().join("agent.db");
+    let db = raw(old.path());
+    db.execute_batch("PRAGMA journal_mode = wal").unwrap();
+    db.execute_batch(include_str!("../../src/store/migrations/0001_log.up.sql")).unwrap();
+    db.execute_batch(include_str!("../../src/store/migrations/0002_views.up.sql")).unwrap();
+    db.execute("ATTACH ?1 AS new", [home.dir.path().join("agent.db").to_str().unwrap()]).unwrap();
+    db.execute_batch(
+        "INSERT INTO main.log SELECT * FROM new.log;
+         INSERT INTO main.chat_sessions
+             SELECT id, position, user, title, '{}', 'active', buffer, created_at, updated_at FROM new.chat_sessions;
+         INSERT INTO main.turns SELECT id, position, place, session, message, level, state, reason, resumes, created_at, updated_at
+             FROM new.turns;
+         INSERT INTO main.chat_messages SELECT id, position, session, turn, place, role, kind, actuation, content, metadata,
+             listed, created_at FROM new.chat_messages;
+         INSERT INTO main.turn_events SELECT * FROM new.turn_events;
+         PRAGMA main.user_version = 2;
+         DETACH new",
+    )
+    .unwrap();
+    drop(db);
+    std::fs::copy(home.dir.path().join("key"), old.path().join("key")).unwrap();
+    let home = Home::in_dir(old);
+    assert_eq!(views(&home.raw()), wanted);
+    assert_eq!(home.store.verify_all().unwrap(), []);
+    // The copy is what was there.
+    let backup = Connection::open(path.with_extension("db.bak-2")).unwrap();
+    let count = |sql: &str| backup.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!((count("SELECT count(*) FROM log"), count("PRAGMA user_version")), (5, 2));
+    assert!(count("SELECT count(*) FROM chat_messages") > 1);
+}
+
 /// One step of a random history: the same few turns and actions come up in every order.
 fn step() -> impl Strategy<Value = Record> {
     let turn = || (0..4_u8).prop_map(|n| format!("t{n}").as_str().into());

@@ -42,7 +42,7 @@ pub(super) fn run(args: &Args, config: &Config, stdout: &mut dyn Write) -> Resul
         buffer: text("buffer"),
         title: args.title.clone().or_else(|| text("title")),
         group: text("group"),
-        tags: Vec::new(),
+        tags: sessions::strings(&found["tags"]),
     };
     let id = SessionId::random()?;
     let _lease = book.lease(&id)?;
