@@ -276,29 +276,34 @@ impl Store {
         self.append_each(session, &mut |_| records.next())
     }
 
-    /// [`Store::append_all`] of what `next` gives until it gives nothing; it is shown what there is so far.
+    /// [`Store::append_all`] of what `next` gives until it gives nothing; it is shown what its last one became.
     fn append_each(
         &mut self,
         session: &SessionId,
-        next: &mut dyn FnMut(&[Envelope]) -> Option<Record>,
+        next: &mut dyn FnMut(Option<&Envelope>) -> Option<Record>,
     ) -> Result<Vec<Appended>> {
         let mut head = self.head(session)?;
         let mut lamport = self.lamport;
         let ticket = self.ticket + 1;
-        let mut events: Vec<Envelope> = Vec::new();
+        let mut events: Vec<(Envelope, Record)> = Vec::new();
         let mut recent = Vec::new();
-        while let Some(record) = next(&events) {
+        while let Some(record) = next(events.last().map(|(event, _)| event)) {
             lamport = lamport.max(head.lamport) + 1;
             let place = Place { session, seq: head.seq + 1, prev: &head.id, lamport, time: (self.clock)() };
             let event = Envelope::seal(&record, place, &self.key)
                 .map_err(|error| Error::internal("an event has no JSON form").because(error))?;
             head = Head { seq: event.seq, id: event.id.0.clone(), lamport, ticket, stale: head.stale };
             recent.extend(Recent::new(&event, &record, ticket));
-            events.push(event);
+            events.push((event, record));
         }
         let appended = events
             .iter()
-            .map(|event| Appended { event: event.id.clone(), seq: event.seq, lamport: event.lamport, ticket })
+            .map(|(event, _)| Appended {
+                event: event.id.clone(),
+                seq: event.seq,
+                lamport: event.lamport,
+                ticket,
+            })
             .collect();
         let Some(writer) = &self.writer else {
             return Err(Error::internal("the store was opened to read"));

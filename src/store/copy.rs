@@ -88,8 +88,8 @@ impl Store {
         // A resumed turn names its message, and what that is called here is known only once it is appended.
         let mut last: Option<EventId> = None;
         let mut now: HashMap<EventId, EventId> = HashMap::new();
-        self.append_each(to, &mut |events| {
-            if let (Some(was), Some(event)) = (last.take(), events.last()) {
+        self.append_each(to, &mut |event| {
+            if let (Some(was), Some(event)) = (last.take(), event) {
                 now.insert(was, event.id.clone());
             }
             let (was, mut record) = records.next()?;

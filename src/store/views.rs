@@ -131,19 +131,28 @@ pub(super) fn reached(db: &Connection, position: i64) -> rusqlite::Result<()> {
 
 /// Folds the event at `position` of the log into the views.
 pub(super) fn apply(db: &Connection, position: i64, event: &Envelope) -> rusqlite::Result<()> {
-    let fold = Fold { db, position, event };
-    if event.kind == DELETED {
-        return fold.deleted();
-    }
-    fold.session()?;
     match serde_json::from_str(&event.body) {
-        Ok(record) => fold.record(record),
+        Ok(record) => apply_record(db, position, event, record),
         Err(error) => {
             // A type of a later version, or a damaged body: `store::check` tells which.
             tracing::warn!("event {} of type {} is in no view: {error}", event.id, event.kind);
-            Ok(())
+            if event.kind == DELETED { Ok(()) } else { Fold { db, position, event }.session() }
         }
     }
+}
+
+/// [`apply`], for those who have the record that the event's body is.
+pub(super) fn apply_record(
+    db: &Connection,
+    position: i64,
+    event: &Envelope,
+    record: Record,
+) -> rusqlite::Result<()> {
+    let fold = Fold { db, position, event };
+    if !matches!(record, Record::SessionDeleted { .. }) {
+        fold.session()?;
+    }
+    fold.record(record)
 }
 
 struct Fold<'a> {

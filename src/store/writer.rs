@@ -17,7 +17,7 @@ use super::connection::is_busy;
 use super::envelope::Envelope;
 use super::views::{self, int};
 use crate::error::{Error, Result};
-use crate::record::DELETED;
+use crate::record::{DELETED, Record};
 
 /// With so many jobs waiting, no new work begins.
 const MAX_JOBS: usize = 1024;
@@ -37,14 +37,14 @@ pub(super) struct Job {
     pub ticket: u64,
     /// Texts by their SHA-256.
     pub blobs: Vec<(String, String)>,
-    /// Events, in their order.
-    pub events: Vec<Envelope>,
+    /// Events, in their order, with what they say.
+    pub events: Vec<(Envelope, Record)>,
 }
 
 impl Job {
     fn bytes(&self) -> usize {
         let blobs: usize = self.blobs.iter().map(|(_, text)| text.len()).sum();
-        let events: usize = self.events.iter().map(|event| event.body.len()).sum();
+        let events: usize = self.events.iter().map(|(event, _)| event.body.len()).sum();
         blobs + events
     }
 }
@@ -179,12 +179,12 @@ fn transact(db: &mut Connection, batch: &[Job]) -> rusqlite::Result<()> {
         for (sha256, text) in &job.blobs {
             tx.prepare_cached("INSERT OR IGNORE INTO blobs VALUES (?1, ?2)")?.execute([sha256, text])?;
         }
-        for event in &job.events {
+        for (event, record) in &job.events {
             let position = insert(&tx, event)?;
             if event.kind == DELETED {
                 views::erase(&tx, event)?;
             }
-            views::apply(&tx, position, event)?;
+            views::apply_record(&tx, position, event, record.clone())?;
             last = Some(position);
         }
     }
@@ -218,7 +218,6 @@ mod tests {
     use super::*;
     use crate::error::Code;
     use crate::ids::SessionId;
-    use crate::record::Record;
     use crate::store::connection;
     use crate::store::envelope::Place;
     use crate::store::migrations::{self, LATEST};
@@ -229,7 +228,11 @@ mod tests {
         let session = SessionId(format!("s{ticket}"));
         let place = Place { session: &session, seq: 1, prev: "", lamport: ticket, time: 0 };
         let key = ed25519_dalek::SigningKey::from_bytes(&[1; 32]);
-        Job { ticket, blobs: Vec::new(), events: vec![Envelope::seal(&record, place, &key).unwrap()] }
+        Job {
+            ticket,
+            blobs: Vec::new(),
+            events: vec![(Envelope::seal(&record, place, &key).unwrap(), record)],
+        }
     }
 
     /// Needs no signature.

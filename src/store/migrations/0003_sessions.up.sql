@@ -53,7 +53,6 @@ CREATE TABLE chat_sessions (
 CREATE INDEX chat_sessions_buffer ON chat_sessions (buffer, archived, completed, position);
 CREATE INDEX chat_sessions_status ON chat_sessions (archived, status, position);
 CREATE INDEX chat_sessions_group ON chat_sessions (label_group, position) WHERE label_group IS NOT NULL;
-CREATE INDEX chat_sessions_age ON chat_sessions (updated_at);
 
 -- What a session remembers, as JSON. Apart, because it is long, and a session's own row changes with every event.
 CREATE TABLE session_contexts (
