@@ -117,7 +117,7 @@ impl From<rusqlite::Error> for Error {
             ),
             Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => (
                 "the database file is damaged or is no database",
-                "what can be read is kept by: org-agent session recover; or restore agent.db from a backup (agent.db.bak-N)",
+                "keep what can be read with: org-agent session recover; or restore agent.db from a backup (agent.db.bak-N), or move it away to start anew",
             ),
             Some(ErrorCode::SystemIoFailure) => ("the disk failed", "check the disk, then restart"),
             _ => ("the database refused", ""),
