@@ -398,16 +398,18 @@ CODE is the server's, or nil if it never answered."
       (when org-agent--session
         (org-agent--resume)))))
 
-(defun org-agent--resume (&optional turns then)
+(defun org-agent--resume (&optional turns then drop)
   "Ask the server for what this buffer lacks.
-Let it run TURNS, a list of identifiers, again.  THEN is called in
-this buffer afterwards with the turns that are still interrupted."
+Let it run TURNS, a list of identifiers, again, and let go of those in
+DROP.  THEN is called in this buffer afterwards with the turns that
+are still interrupted."
   (let ((buffer (current-buffer)))
     (org-agent--request
      'orgAgent/sessions/resume
-     (list :sessionId org-agent--session
-           :applied (vconcat (org-agent--have))
-           :turns (vconcat turns))
+     `( :sessionId ,org-agent--session
+        :applied ,(vconcat (org-agent--have))
+        :turns ,(vconcat turns)
+        ,@(and drop (list :drop (vconcat drop))))
      (lambda (result)
        (org-agent--resumed result)
        (when (buffer-live-p buffer)
@@ -444,22 +446,28 @@ The server asks for those of unfinished turns; the last ones do."
         (setf (org-agent--turn-event turn) (plist-get item :eventId)
               (org-agent--turn-state turn) "failed"
               (org-agent--turn-notice turn)
-              "interrupted; M-x org-agent-retry runs it again")
+              "interrupted; M-x org-agent-retry runs it again, C-u lets it go")
         (org-agent--show turn)))
     (seq-doseq (params (plist-get result :actuations))
       (org-agent--actuate params))))
 
-(defun org-agent-retry ()
-  "Run again what was interrupted in this buffer when the server went away."
-  (interactive nil org-agent-chat-mode)
+(defun org-agent-retry (&optional drop)
+  "Run again what was interrupted in this buffer when the server went away.
+With prefix argument DROP, let it go instead: no answer is wanted."
+  (interactive "P" org-agent-chat-mode)
   (unless org-agent--session
     (user-error "This chat has not begun"))
   ;; The server says what was interrupted; then it is asked to go on.
   (org-agent--resume
    nil
    (lambda (turns)
-     (if turns (org-agent--resume turns)
-       (message "org-agent: nothing was interrupted")))))
+     (cond ((null turns) (message "org-agent: nothing was interrupted"))
+           (drop (org-agent--resume nil #'ignore turns)
+                 (dolist (id turns)
+                   (let ((turn (org-agent--turn id)))
+                     (setf (org-agent--turn-notice turn) nil)
+                     (org-agent--show turn))))
+           (t (org-agent--resume turns))))))
 
 (provide 'org-agent-chat)
 ;;; org-agent-chat.el ends here

@@ -265,6 +265,12 @@ pub enum Record {
         /// The message that both answer.
         message: EventId,
     },
+    /// The user wants no answer to a turn that was interrupted.
+    #[serde(rename = "turn.dropped")]
+    TurnDropped {
+        /// Which one.
+        turn: TurnId,
+    },
 }
 
 /// The type of the event that takes the place of a deleted session.
@@ -300,6 +306,7 @@ impl Record {
             Self::ActionExecuted { .. } => "chat.action.executed",
             Self::TurnEnded { .. } => "turn.ended",
             Self::TurnResumed { .. } => "turn.resumed",
+            Self::TurnDropped { .. } => "turn.dropped",
         }
     }
 
@@ -315,7 +322,8 @@ impl Record {
             | Self::Replied { turn, .. }
             | Self::ActionProposed { turn, .. }
             | Self::TurnEnded { turn, .. }
-            | Self::TurnResumed { turn, .. } => Some(turn),
+            | Self::TurnResumed { turn, .. }
+            | Self::TurnDropped { turn } => Some(turn),
             _ => None,
         }
     }
@@ -331,7 +339,8 @@ impl Record {
             | Self::Replied { turn, .. }
             | Self::ActionProposed { turn, .. }
             | Self::TurnEnded { turn, .. }
-            | Self::TurnResumed { turn, .. } => Some(turn),
+            | Self::TurnResumed { turn, .. }
+            | Self::TurnDropped { turn } => Some(turn),
             _ => None,
         }
     }

@@ -130,6 +130,8 @@ pub struct Resume {
     pub applied: Vec<ActuationId>,
     /// Interrupted turns to run again, each as a new turn.
     pub turns: Vec<TurnId>,
+    /// Interrupted turns that the user wants no answer to.
+    pub drop: Vec<TurnId>,
 }
 
 /// A question about what is recorded. Answers are JSON in the shape of the wire protocol: they are

@@ -157,6 +157,8 @@ impl Kernel {
         for found in self.store.interrupted_turns(&resume.session)? {
             if resume.turns.contains(&found.turn) {
                 resumed.push(self.run_again(&found)?);
+            } else if resume.drop.contains(&found.turn) {
+                self.append(&found.session, &Record::TurnDropped { turn: found.turn })?;
             } else {
                 interrupted.push((found.turn, found.message));
             }

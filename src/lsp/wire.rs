@@ -334,6 +334,8 @@ pub struct ResumeParams {
     pub applied: Option<Vec<String>>,
     /// Interrupted turns to run again.
     pub turns: Option<Vec<String>>,
+    /// Interrupted turns that nobody wants an answer to any more.
+    pub drop: Option<Vec<String>>,
 }
 
 /// The answer to [`RESUME`].

@@ -201,6 +201,14 @@ impl Fold<'_> {
                 self.permitted(&actuation, decision, &rule, by, command.as_deref())
             }
             Record::ActionExecuted { actuation, outcome } => self.executed(&actuation, &outcome),
+            Record::TurnDropped { turn } => {
+                self.belongs(&turn)?;
+                self.run(
+                    "UPDATE turns SET reason = 'dropped', updated_at = ?1
+                     WHERE id = ?2 AND session = ?3 AND state = 'failed' AND reason = 'interrupted'",
+                    params![self.time(), turn.0, self.id()],
+                )
+            }
             Record::TurnEnded { turn, state, reason } => self.ended(&turn, state, reason.as_deref()),
             Record::TurnResumed { turn, from, message } => {
                 self.belongs(&turn)?;

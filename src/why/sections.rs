@@ -183,6 +183,10 @@ impl<'a> Story<'a> {
 fn prompt(page: &mut Page<'_>, event: &Value, after: &str) {
     page.heading(3, &format!("Model, {after}"), "");
     page.fact("model", word(event, "model"));
+    if let Some(persona) = event["persona"].as_object() {
+        let name = |key: &str| persona.get(key).and_then(Value::as_str).unwrap_or_default();
+        page.fact("persona", &format!("{} speaks to {}", name("assistant"), name("user")));
+    }
     match event["parameters"].as_object() {
         Some(parameters) if !parameters.is_empty() => {
             for (name, value) in parameters {

@@ -301,6 +301,24 @@
                             :actuations [] :interrupted []
                             :resumed [(:from "turn-1" :turnId "turn-9")]
                             :live ["turn-9"]))))))
+      ;; With a prefix argument it is let go, and asked about no more.
+      (let ((answers org-agent-fake-answers))
+        (setq org-agent-fake-answers
+              `((orgAgent/sessions/resume
+                 . ,(lambda (params)
+                      (should (equal (plist-get params :turns) []))
+                      (should (member (plist-get params :drop)
+                                      '(nil ["turn-1"])))
+                      (list :sessionId (plist-get params :sessionId)
+                            :actuations [] :resumed [] :live []
+                            :interrupted
+                            (if (plist-get params :drop) []
+                              [(:turnId "turn-1" :eventId "event-1")]))))))
+        (org-agent-retry t)
+        (org-agent-fake-settle)
+        (org-agent-fake-settle)
+        (should-not (org-agent-fake-shown "turn-1"))
+        (setq org-agent-fake-answers answers))
       (org-agent-retry)
       (org-agent-fake-settle)
       (org-agent-fake-settle)

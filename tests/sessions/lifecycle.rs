@@ -210,3 +210,33 @@ fn a_session_without_a_title_gets_that_of_its_first_message() {
     client.finish_unread();
     sound(home.path());
 }
+
+#[test]
+fn an_interrupted_turn_can_be_let_go() {
+    let home = home();
+    let mut client = server(home.path());
+    let receipt = client.chat("b", "1", "run: true");
+    let id = word(&receipt["sessionId"]);
+    client.wait_for(|message| message["method"] == "orgAgent/actuate");
+    client.kill();
+
+    let mut client = server(home.path());
+    let found = of(&mut client, "resume", &id, &Value::Null);
+    let turn = found["interrupted"][0]["turnId"].clone();
+    assert_eq!(turn, receipt["turnId"]);
+    let found = of(&mut client, "resume", &id, &json!({"drop": [turn, "nobody"]}));
+    assert_eq!(
+        (&found["interrupted"], &found["resumed"], &found["live"]),
+        (&json!([]), &json!([]), &json!([]))
+    );
+    // It stays so, and what was said stays.
+    client.kill();
+    let mut client = server(home.path());
+    let found = of(&mut client, "resume", &id, &json!({"turns": [turn]}));
+    assert_eq!((&found["interrupted"], &found["resumed"]), (&json!([]), &json!([])));
+    assert_eq!(texts(&mut client, &id)[..2], ["run: true", "true"]);
+    let why = client.request("orgAgent/why", &json!({"turnId": turn}));
+    assert_eq!((&why["state"], &why["reason"]), (&json!("failed"), &json!("dropped")));
+    client.finish();
+    sound(home.path());
+}

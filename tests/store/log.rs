@@ -302,18 +302,56 @@ fn step() -> impl Strategy<Value = Record> {
     ]
 }
 
+/// One step of what is done with a session as a whole, and of what is rare in a turn.
+fn whole() -> impl Strategy<Value = Record> {
+    let turn = (0..4_u8).prop_map(|number| format!("t{number}").as_str().into());
+    let action = (0..5_u8).prop_map(|number| format!("a{number}").as_str().into());
+    prop_oneof![
+        "[a-z]{1,5}".prop_map(|title| Record::SessionRenamed { title }),
+        any::<bool>().prop_map(|archived| Record::SessionArchived { archived }),
+        any::<bool>().prop_map(|paused| Record::SessionPaused { paused }),
+        Just(Record::SessionCompleted {}),
+        (0..2_u8).prop_map(|name| Record::SessionCheckpointed { name: name.to_string() }),
+        // Which event that is, is put in later.
+        Just(Record::SessionRestored { checkpoint: "m".into() }),
+        prop_oneof![
+            Just(Record::MessageRead { message: "m".into() }),
+            action.prop_map(|actuation| Record::MessageDelivered { actuation }),
+        ],
+        (turn.clone(), proptest::option::of("[a-z]{1,3}")).prop_map(|(turn, skill)| Record::Dispatched {
+            turn,
+            skill,
+            triggered: Vec::new(),
+            notes: Vec::new(),
+        }),
+        turn.prop_map(|turn| Record::TurnDropped { turn }),
+        Just(Record::SessionContext { values: serde_json::Map::new() }),
+    ]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
     fn views_made_anew_are_the_live_ones(
-        history in proptest::collection::vec((0..3_u8, proptest::collection::vec(step(), 1..4)), 1..60)
+        history in proptest::collection::vec((0..3_u8, proptest::collection::vec(prop_oneof![3 => step(), 1 => whole()], 1..4)), 1..60)
     ) {
         let mut home = Home::new();
         let mut last = 0;
+        // The latest event of each session, and its latest checkpoint.
+        let mut latest: std::collections::HashMap<(u8, bool), EventId> = Default::default();
         for (session, records) in &history {
             let mut records = records.clone();
             for record in &mut records {
+                match record {
+                    Record::SessionRestored { checkpoint: event } => {
+                        latest.get(&(*session, true)).into_iter().for_each(|id| event.clone_from(id));
+                    }
+                    Record::MessageRead { message: event } => {
+                        latest.get(&(*session, false)).into_iter().for_each(|id| event.clone_from(id));
+                    }
+                    _ => {}
+                }
                 // A message to resume from is known only once it was sent.
                 if let Record::TurnResumed { from, message, .. } = record
                     && let Some(found) = home.store.find_turn(from).unwrap()
@@ -321,7 +359,12 @@ proptest! {
                     *message = found.message;
                 }
             }
-            last = home.store.append_all(&format!("s{session}").as_str().into(), &records).unwrap()[0].ticket;
+            let appended = home.store.append_all(&format!("s{session}").as_str().into(), &records).unwrap();
+            for (event, record) in appended.iter().zip(&records) {
+                let kept = matches!(record, Record::SessionCheckpointed { .. });
+                latest.insert((*session, kept), event.event.clone());
+            }
+            last = appended[0].ticket;
         }
         home.wait(last);
         let live = views(&home.raw());

@@ -381,6 +381,7 @@ impl ResumeParams {
             session: identifier("sessionId", self.session_id).map(SessionId)?,
             applied: identifiers("applied", self.applied)?.map(ActuationId).collect(),
             turns: identifiers("turns", self.turns)?.map(TurnId).collect(),
+            drop: identifiers("drop", self.drop)?.map(TurnId).collect(),
         })
     }
 }
