@@ -140,7 +140,7 @@ pub struct Kernel {
     stale: Vec<(u64, SessionId)>,
     /// What is to be mirrored, and leases of sessions that are being deleted.
     mirror: keeping::Mirror,
-    leaving: Vec<(u64, Option<Lease>)>,
+    leaving: Vec<(u64, SessionId, Option<Lease>)>,
     /// Why the log takes no more.
     broken: Option<Error>,
     stopping: Vec<Reply<()>>,
@@ -285,7 +285,11 @@ impl Kernel {
                 self.outbox.committed(result?);
                 // First: the next task may make a session anew that was deleted.
                 let outbox = &self.outbox;
-                self.leaving.retain(|(ticket, _)| !outbox.is_durable(*ticket));
+                for (_, id, lease) in self.leaving.extract_if(.., |(ticket, ..)| outbox.is_durable(*ticket)) {
+                    // Whoever makes it anew goes on where its chain ends then.
+                    self.store.forget(&id);
+                    drop(lease);
+                }
                 self.returned();
                 self.reread()?;
                 self.do_tasks();

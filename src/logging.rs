@@ -70,6 +70,8 @@ fn start_on(filter: EnvFilter, writer: impl for<'a> MakeWriter<'a> + Send + Sync
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(false)
+        // A line that cannot be written is no reason to end: it would be told on the stream that failed.
+        .log_internal_errors(false)
         .with_writer(writer)
         .try_init()
         .map_err(|error| Error::internal("logging was started twice").because(error))

@@ -5,17 +5,22 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::ids::SessionId;
 use crate::sessions;
 use crate::store::Store;
+use crate::store::envelope::sha256;
 use crate::transcript::{self, Transcript};
 use crate::whole;
 
 /// How large a file is that is looked at, in bytes.
 const MAX_BYTES: u64 = 64 << 20;
+
+/// In how much of its beginning a file says which session it is of, in bytes.
+const HEAD: u64 = 4096;
 
 /// What became of a transcript.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,11 +48,17 @@ pub fn write(store: &Store, directory: &Path, session: &SessionId) -> Result<Out
             .hint("check that the directory of sessions.mirror in config.toml is writable and has room")
     };
     fs::create_dir_all(directory).map_err(|error| failed(directory, error))?;
-    let fresh = transcript::file_name(transcript.title.as_deref().unwrap_or_default(), &session.0);
-    let path = named(directory, &fresh).unwrap_or_else(|| directory.join(&fresh));
+    let title = transcript.title.as_deref().unwrap_or_default();
+    let fresh = transcript::file_name(title, &session.0);
     let text = transcript::write(&transcript);
-    match fs::metadata(&path) {
-        Ok(data) if data.len() > MAX_BYTES => return Ok(Outcome::Edited(path)),
+    let path = match named(directory, &fresh, session) {
+        Some(path) => path,
+        None if !directory.join(&fresh).exists() => directory.join(&fresh),
+        // Another session's identifier begins as this one's does.
+        None => directory.join(transcript::file_name(title, &sha256(&session.0))),
+    };
+    match fs::symlink_metadata(&path) {
+        Ok(data) if !data.is_file() || data.len() > MAX_BYTES => return Ok(Outcome::Edited(path)),
         Ok(_) => {
             let there = fs::read(&path).map_err(|error| failed(&path, error))?;
             if there == text.as_bytes() {
@@ -63,19 +74,33 @@ pub fn write(store: &Store, directory: &Path, session: &SessionId) -> Result<Out
     Ok(Outcome::Written(path))
 }
 
-/// The file in `directory` that has the same session's identifier in its name as `fresh`.
-fn named(directory: &Path, fresh: &str) -> Option<PathBuf> {
-    let ending = fresh.rfind('-').map(|at| &fresh[at..])?;
+/// The file in `directory` that has the same ending of its name as `fresh`, and is of `session`.
+fn named(directory: &Path, fresh: &str, session: &SessionId) -> Option<PathBuf> {
+    let endings = [fresh.rfind('-').map(|at| fresh[at..].to_owned())?, {
+        let other = transcript::file_name("", &sha256(&session.0));
+        other[other.rfind('-')?..].to_owned()
+    }];
+    let head = format!(":OA_SESSION: {session}\n");
     let mut found: Vec<PathBuf> = fs::read_dir(directory)
         .ok()?
         .filter_map(|entry| {
-            let name = entry.ok()?.file_name();
+            let entry = entry.ok()?;
+            let name = entry.file_name();
             let name = name.to_str()?;
-            (name.ends_with(ending) && !name.starts_with('.')).then(|| directory.join(name))
+            let ours = endings.iter().any(|ending| name.ends_with(ending)) && !name.starts_with('.');
+            (ours && entry.file_type().ok()?.is_file()).then(|| directory.join(name))
         })
+        .filter(|path| begins_with(path, &head))
         .collect();
     found.sort();
     found.into_iter().next()
+}
+
+/// Whether the beginning of the file has this line.
+fn begins_with(path: &Path, line: &str) -> bool {
+    let mut beginning = Vec::new();
+    let read = fs::File::open(path).and_then(|file| file.take(HEAD).read_to_end(&mut beginning));
+    read.is_ok() && String::from_utf8_lossy(&beginning).contains(line)
 }
 
 /// Whether `there` is what was written here earlier: the same session, the same words where it has the same turns, and

@@ -188,17 +188,17 @@ pub fn edited(store: &Store, session: &SessionId, hashes: &BTreeMap<String, Stri
     Ok(edited)
 }
 
-/// That nothing of `session` is under way, for what must not happen beside a turn.
+/// That nothing of `session` is under way or waits, for what must not happen beside a turn.
 ///
 /// # Errors
-/// `conflict` if something is.
+/// `conflict` if something does.
 pub fn at_rest(store: &Store, session: &SessionId) -> Result<()> {
-    match store.session(session)?["status"].as_str() {
-        Some("running") => {
-            Err(Error::new(Code::Conflict, format!("a turn of session {session} is under way"))
+    match store.unfinished_turns()?.iter().any(|turn| turn.session == *session) {
+        true => {
+            Err(Error::new(Code::Conflict, format!("a turn of session {session} is under way, or waits"))
                 .hint("wait for its end, or cancel it"))
         }
-        _ => Ok(()),
+        false => Ok(()),
     }
 }
 

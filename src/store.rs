@@ -58,8 +58,10 @@ const KEPT: usize = 4096;
 pub struct Options {
     /// Unix time in milliseconds.
     pub clock: Box<dyn Fn() -> u64 + Send>,
-    /// How long a transaction waits for another process's.
+    /// How long one try of a transaction waits for another process's.
     pub busy: Duration,
+    /// For how long it is tried again before the store gives up.
+    pub patience: Duration,
 }
 
 impl Default for Options {
@@ -68,7 +70,7 @@ impl Default for Options {
             let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
         };
-        Self { clock: Box::new(clock), busy: Duration::from_secs(5) }
+        Self { clock: Box::new(clock), busy: Duration::from_secs(5), patience: Duration::from_secs(3600) }
     }
 }
 
@@ -94,7 +96,7 @@ pub struct Store {
     /// Whether whoever wrote last did not come to an end.
     interrupted: bool,
     /// Says to others that somebody writes.
-    _shared: Option<std::fs::File>,
+    shared: Option<std::fs::File>,
     dir: PathBuf,
     key: SigningKey,
     author: String,
@@ -169,13 +171,13 @@ impl Store {
         let reader = connection::reader(&path, options.busy)?;
         let lamport: i64 =
             reader.query_row("SELECT coalesce(max(lamport), 0) FROM log", [], |row| row.get(0))?;
-        let writer = Writer::spawn(db, committed)
+        let writer = Writer::spawn(db, options.patience, committed)
             .map_err(|error| Error::internal("cannot start the store's thread").because(error))?;
         Ok(Self {
             reader,
             writer: Some(writer),
             interrupted,
-            _shared: Some(shared),
+            shared: Some(shared),
             dir: dir.to_owned(),
             author: hex(key.verifying_key().as_bytes()),
             key,
@@ -214,7 +216,7 @@ impl Store {
             reader,
             writer: None,
             interrupted: false,
-            _shared: None,
+            shared: None,
             dir: dir.to_owned(),
             author: hex(key.verifying_key().as_bytes()),
             key,
@@ -244,6 +246,12 @@ impl Store {
     #[must_use]
     pub fn committed(&self) -> u64 {
         self.writer.as_ref().map_or(0, Writer::committed)
+    }
+
+    /// Whether no other process writes to the store; then none can begin to until this one is closed.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        self.shared.as_ref().is_some_and(|file| file.try_lock().is_ok())
     }
 
     /// How many transactions the writer committed since the store was opened.
@@ -372,6 +380,19 @@ impl Store {
         let tx = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         views::rebuild(&tx, &tx)?;
         Ok(tx.commit()?)
+    }
+
+    /// Writes the database anew, without what is not used any more: of what was deleted nothing is left in the file then.
+    /// Other writers wait meanwhile.
+    ///
+    /// # Errors
+    /// `internal` if the database is locked for too long, fails, or the disk has no room for a second one.
+    pub fn compact(&self) -> Result<()> {
+        let db = connection::writer(&self.dir.join("agent.db"), self.busy)?;
+        views::compact(&db)?;
+        db.execute_batch("VACUUM")?;
+        connection::empty_log(&db);
+        Ok(())
     }
 
     /// Writes the views, as they are on disk now, into a new file.

@@ -1,24 +1,28 @@
 //! Files that are written whole or not at all.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 /// Puts `text` into `path`: in a file beside it first, which takes its place once it is on disk. Whoever reads sees the old
-/// text or the new one, also after a power failure. The directory has to be there.
+/// text or the new one, also after a power failure. The directory has to be there. A file that is new is its owner's alone.
 ///
 /// # Errors
 /// Those of the file system; then what was there is as it was.
 pub fn write(path: &Path, text: &str) -> io::Result<()> {
     let mut name = OsString::from(".");
     name.push(path.file_name().ok_or_else(|| io::Error::other("this is no name of a file"))?);
-    name.push(".new");
+    name.push(format!(".{}", crate::ids::token().map_err(io::Error::other)?));
     let fresh = path.with_file_name(name);
-    let written = File::create(&fresh).and_then(|mut out| {
-        out.write_all(text.as_bytes())?;
-        out.sync_all()
-    });
+    // Nobody else's, and not through a link that somebody put there.
+    let mode = fs::metadata(path).map_or(0o600, |data| data.permissions().mode() & 0o7777);
+    let written =
+        OpenOptions::new().write(true).create_new(true).mode(mode).open(&fresh).and_then(|mut out| {
+            out.write_all(text.as_bytes())?;
+            out.sync_all()
+        });
     let placed = written.and_then(|()| fs::rename(&fresh, path));
     if placed.is_err() {
         // What is left of it is of no use to anybody.

@@ -96,7 +96,6 @@ impl Kernel {
             duplicate: false,
             edited: sessions::edited(&self.store, &session, &message.hashes)?,
         };
-
         let said = HistoryItem::User { text: message.text, context: message.context };
         let around = self.surroundings(message.location.as_ref());
         let level = message.level;
@@ -139,12 +138,15 @@ impl Kernel {
         if self.sessions.contains_key(id) {
             return Ok(());
         }
-        let found = self.store.session(id)?;
-        let buffer = found["buffer"].as_str().unwrap_or(CHAT_BUFFER).to_owned();
+        // To see whether there is one first, so that no lock is made for what is none; then again under the lease.
+        self.store.session(id)?;
         let lease = self.store.lease(id)?.ok_or_else(|| {
             Error::new(Code::Conflict, format!("session {id} is open in another server"))
                 .hint("close it there, or start a new session")
         })?;
+        self.store.forget(id);
+        let found = self.store.session(id)?;
+        let buffer = found["buffer"].as_str().unwrap_or(CHAT_BUFFER).to_owned();
         let mut unfinished = self.store.unfinished_turns()?;
         unfinished.retain(|turn| turn.session == *id);
         // What was said and not begun yet is no history. A turn that resumes another one said nothing.

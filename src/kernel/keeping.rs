@@ -149,14 +149,17 @@ impl Kernel {
             Some(_) => return Ok(false),
             None => self.store.lease(id)?,
         };
-        if lease.is_none() {
+        // Another process may have worked with it, or deleted it, before the lease was ours.
+        self.store.forget(id);
+        let rules = &self.config.sessions;
+        if lease.is_none() || !self.store.expired(rules.keep, rules.max_bytes)?.contains(id) {
             return Ok(false);
         }
         let appended = self.store.delete(id, "retention")?;
         self.ticket = appended.ticket;
         self.tell_session(id, &[DELETED]);
         // Nobody may begin with it before it is gone.
-        self.leaving.push((appended.ticket, lease));
+        self.leaving.push((appended.ticket, id.clone(), lease));
         Ok(true)
     }
 }

@@ -72,7 +72,7 @@ impl Kernel {
                 self.ticket = appended.ticket;
                 // Nobody may begin with it before it is gone.
                 let lease = self.sessions.remove(&id).map(Session::into_lease);
-                self.leaving.push((self.ticket, lease));
+                self.leaving.push((self.ticket, id.clone(), lease));
                 self.used.retain(|used| *used != id);
                 self.tell_session(&id, &[DELETED]);
                 Ok(Box::new(move |_| Ok(json!({"deleted": true, "sessionId": id, "org": org}))))
@@ -84,9 +84,13 @@ impl Kernel {
             SessionTask::Import { org, name, buffer } => {
                 let user = self.persona.user.clone();
                 let found = sessions::import(&self.store, &user, &org, &name, buffer.as_deref())?;
+                // All of them, or none.
+                let leases: Vec<Lease> = found
+                    .iter()
+                    .map(|imported| self.fresh_lease(&imported.session))
+                    .collect::<Result<_>>()?;
                 let mut ids = Vec::new();
-                for imported in found {
-                    let lease = self.fresh_lease(&imported.session)?;
+                for (imported, lease) in found.into_iter().zip(leases) {
                     let appended = self.store.append_all(&imported.session, &imported.records)?;
                     self.appended(&appended);
                     self.tell_session(&imported.session, &["chat.session.created", "chat.session.imported"]);
@@ -199,11 +203,14 @@ impl Kernel {
         Ok(id)
     }
 
-    fn fresh_lease(&self, id: &SessionId) -> Result<Lease> {
-        self.store.lease(id)?.ok_or_else(|| {
+    fn fresh_lease(&mut self, id: &SessionId) -> Result<Lease> {
+        let lease = self.store.lease(id)?.ok_or_else(|| {
             Error::new(Code::Conflict, format!("session {id} is open in another server"))
                 .hint("close it there")
-        })
+        })?;
+        // Another process may have written to it since this one last did.
+        self.store.forget(id);
+        Ok(lease)
     }
 
     /// Takes in a session whose records were appended a moment ago.

@@ -17,6 +17,9 @@ use crate::sexp::printer;
 use crate::store::{MAX_COPIED, Store};
 use crate::transcript::{self, Said, Transcript};
 
+/// The most sessions of one text: each is locked while it is made.
+const SESSIONS: usize = 200;
+
 /// The longest identifier that is taken from a file, in bytes.
 const MAX_ID: usize = 256;
 
@@ -49,6 +52,11 @@ pub fn import(
     if found.iter().all(|transcript| transcript.turns.is_empty()) {
         return Err(Error::bad_request(format!("there is no session in {name}"))
             .hint("a session has prompts under `* USER` and replies under `** ASSISTANT`"));
+    }
+    if found.len() > SESSIONS {
+        return Err(
+            Error::bad_request(format!("there are more than {SESSIONS} sessions in {name}")).hint("split it")
+        );
     }
     let name = line("name", name, 200).unwrap_or_else(|_| "a transcript".to_owned());
     let sha256 = hex(&Sha256::digest(text.as_bytes()));
@@ -105,12 +113,19 @@ fn records(
             turns: transcript.turns.len() as u64,
         },
     ];
-    for (number, said) in transcript.turns.into_iter().enumerate() {
+    let mut marks = HashSet::new();
+    for (number, mut said) in transcript.turns.into_iter().enumerate() {
+        // What stands for a message stands for no other one.
+        let mut own = |mark: Option<String>| mark.filter(|mark| is_plain(mark) && marks.insert(mark.clone()));
+        said.event = own(said.event);
+        for reply in &mut said.replies {
+            reply.actuation = own(reply.actuation.take());
+        }
         turn(session, number, said, &mut records)?;
-    }
-    if records.len() as u64 > MAX_COPIED {
-        return Err(Error::bad_request(format!("a session of {name} has more than {MAX_COPIED} events"))
-            .hint("split it"));
+        if records.len() as u64 > MAX_COPIED {
+            return Err(Error::bad_request(format!("a session of {name} has more than {MAX_COPIED} events"))
+                .hint("split it"));
+        }
     }
     Ok(records)
 }
@@ -130,7 +145,7 @@ fn turn(session: &SessionId, number: usize, said: Said, records: &mut Vec<Record
         level: said.level,
         context: Vec::new(),
         location: None,
-        mark: said.event.filter(|id| is_plain(id)),
+        mark: said.event,
     });
     records.push(Record::TurnStarted { turn: turn.clone() });
     let answered = !said.replies.is_empty();
@@ -147,7 +162,7 @@ fn turn(session: &SessionId, number: usize, said: Said, records: &mut Vec<Record
             action: action.to_json(),
             sexp: printer::print(&action),
             system: false,
-            mark: reply.actuation.filter(|id| is_plain(id)),
+            mark: reply.actuation,
         });
         records.push(Record::ActionPermitted {
             actuation: actuation.clone(),

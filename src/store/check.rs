@@ -60,6 +60,11 @@ impl Store {
         let snapshot = self.reader.unchecked_transaction()?;
         self.chains("", &[], &mut findings, progress)?;
         self.texts("", &[], &mut findings)?;
+        findings.extend(
+            self.broken("integrity_check")?
+                .into_iter()
+                .map(|problem| Finding { place: "the database file".into(), problem }),
+        );
         let mut scratch = migrations::scratch()?;
         let fresh = scratch.transaction()?;
         if let Err(error) = views::rebuild(&snapshot, &fresh) {
@@ -82,7 +87,11 @@ impl Store {
     /// # Errors
     /// `internal` if it cannot be read at all.
     pub fn damage(&self) -> Result<Vec<String>> {
-        let found = self.all("PRAGMA quick_check(5)", [], |row| row.get::<_, String>(0))?;
+        self.broken("quick_check")
+    }
+
+    fn broken(&self, check: &str) -> Result<Vec<String>> {
+        let found = self.all(&format!("PRAGMA {check}(5)"), [], |row| row.get::<_, String>(0))?;
         Ok(found.into_iter().filter(|line| line != "ok").collect())
     }
 
@@ -102,14 +111,17 @@ impl Store {
         progress: &mut dyn FnMut(u64),
     ) -> Result<()> {
         let known = self.known_authors();
-        let sql = format!("SELECT {ENVELOPE} FROM log {which} ORDER BY session, seq");
+        let sql = format!("SELECT {ENVELOPE}, position FROM log {which} ORDER BY session, seq");
         let mut query = self.reader.prepare(&sql)?;
         let mut rows = query.query(rusqlite::params_from_iter(params))?;
         let mut before: Option<Envelope> = None;
+        // Nobody signs where an event stands in the file; the chain says in which order.
+        let mut place_before = 0;
         let mut count = 0;
         while let Some(row) = rows.next()? {
             count += 1;
             progress(count);
+            let position: i64 = row.get(11)?;
             let event = match views::envelope(row) {
                 Ok(event) => event,
                 Err(error) => {
@@ -130,6 +142,10 @@ impl Store {
             } else {
                 problems.extend(link(&event, last));
             }
+            if last.is_some() && position <= place_before {
+                problems.push("it stands before the event that it follows");
+            }
+            place_before = position;
             findings.extend(
                 problems.into_iter().map(|problem| Finding { place: place.clone(), problem: problem.into() }),
             );

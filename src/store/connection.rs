@@ -37,6 +37,16 @@ pub(super) fn reader(path: &Path, busy: Duration) -> Result<Connection> {
 /// # Errors
 /// As [`reader`].
 pub(super) fn frozen_reader(path: &Path, busy: Duration) -> Result<Connection> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    if std::fs::metadata(Path::new(&log)).is_ok_and(|data| data.len() > 0) {
+        return Err(Error::internal(format!(
+            "a part of the database {} cannot be read here",
+            path.display()
+        ))
+        .because("its write-ahead log is not folded in, and nothing can be written in its directory")
+        .hint("copy the directory to where you can write, and set ORG_AGENT_HOME to that"));
+    }
     let url = url::Url::from_file_path(path)
         .map_err(|()| Error::internal(format!("{} is no absolute path", path.display())))?;
     let flags =
@@ -93,6 +103,18 @@ where
     db.pragma_update(None, pragma, value)?;
     let found: T = db.pragma_query_value(None, pragma, |row| row.get(0))?;
     if found == *expected { Ok(()) } else { Err(rusqlite::Error::InvalidParameterName(pragma.to_owned())) }
+}
+
+/// Folds the write-ahead log into the database and empties it, without waiting for anybody; whether that was possible.
+pub(super) fn empty_log(db: &Connection) -> bool {
+    let busy: rusqlite::Result<i64> =
+        db.pragma_query_value(None, "busy_timeout", |row| row.get(0)).and_then(|patience: i64| {
+            db.busy_timeout(Duration::ZERO)?;
+            let busy = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+            db.busy_timeout(Duration::from_millis(u64::try_from(patience).unwrap_or_default()))?;
+            busy
+        });
+    matches!(busy, Ok(0))
 }
 
 pub(super) fn is_busy(error: &rusqlite::Error) -> bool {

@@ -109,10 +109,33 @@ fn back_up(db: &Connection, path: &Path, version: usize) -> Result<()> {
             .because(error)
             .hint("free some space, check that the directory is writable, then restart")
     };
-    // Made here first, so that its mode is ours; SQLite fills an empty file.
-    super::files::private(&draft).map_err(fail)?;
-    db.execute("VACUUM INTO ?1", [draft.to_string_lossy()])?;
-    std::fs::File::open(&draft).and_then(|file| file.sync_all()).map_err(fail)?;
-    std::fs::rename(&draft, &backup).map_err(fail)?;
-    Ok(())
+    sweep(&backup);
+    // Made here first, so that its mode is ours; SQLite fills an empty file. Locked, so that others see that it is in use.
+    let file = super::files::private(&draft).map_err(fail)?;
+    let copied = file.try_lock().map_err(std::io::Error::from).map_err(fail).and_then(|()| {
+        db.execute("VACUUM INTO ?1", [draft.to_string_lossy()])?;
+        file.sync_all().map_err(fail)?;
+        std::fs::rename(&draft, &backup).map_err(fail)
+    });
+    if copied.is_err() {
+        drop(std::fs::remove_file(&draft));
+    }
+    copied
+}
+
+/// Removes what is left of copies that were never finished.
+fn sweep(backup: &Path) {
+    let (Some(directory), Some(name)) = (backup.parent(), backup.file_name().and_then(|name| name.to_str()))
+    else {
+        return;
+    };
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let rest = path.file_name().and_then(|own| own.to_str()?.strip_prefix(name));
+        if rest.is_some_and(|rest| rest.starts_with('.'))
+            && std::fs::File::open(&path).is_ok_and(|file| file.try_lock().is_ok())
+        {
+            drop(std::fs::remove_file(&path));
+        }
+    }
 }

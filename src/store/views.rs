@@ -123,6 +123,12 @@ fn fold_after(position: i64, from: &Connection, to: &Connection) -> rusqlite::Re
     reached(to, last)
 }
 
+/// Makes one segment of the index of words, without those that were taken out.
+pub(super) fn compact(db: &Connection) -> rusqlite::Result<()> {
+    db.execute("INSERT INTO message_words (message_words) VALUES ('optimize')", [])?;
+    Ok(())
+}
+
 /// Notes how far the log is folded.
 pub(super) fn reached(db: &Connection, position: i64) -> rusqlite::Result<()> {
     db.prepare_cached("UPDATE folded SET position = ?1")?.execute([position])?;

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 
-use super::connection::is_busy;
+use super::connection::{self, is_busy};
 use super::envelope::Envelope;
 use super::views::{self, int};
 use crate::error::{Error, Result};
@@ -25,8 +25,8 @@ const MAX_JOBS: usize = 1024;
 /// With so many bytes waiting, no new work begins.
 const MAX_BYTES: usize = 64 << 20;
 
-/// The pauses between tries of a transaction that failed because the database was locked (beyond its
-/// busy time-out) or the disk full.
+/// The pauses between tries of a transaction that failed because the disk was full; the first of them also if the database
+/// was locked for longer than one try waits.
 const PAUSES: [Duration; 3] =
     [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(1000)];
 
@@ -71,13 +71,14 @@ impl Writer {
     /// disk and visible to every connection, or once with what made the writer stop.
     pub(super) fn spawn(
         db: Connection,
+        patience: Duration,
         committed: impl Fn(Result<u64>) + Send + 'static,
     ) -> std::io::Result<Self> {
         let (jobs, queue) = channel();
         let gauge = Arc::new(Gauge::default());
         let theirs = Arc::clone(&gauge);
         let thread = std::thread::Builder::new().name("store".into()).spawn(move || {
-            let run = AssertUnwindSafe(|| run(db, &queue, &theirs, &committed));
+            let run = AssertUnwindSafe(|| run(db, patience, &queue, &theirs, &committed));
             // Whoever waits for a ticket must hear of a bug, too.
             if catch_unwind(run).is_err() {
                 committed(Err(Error::internal("the store's writer broke").hint("see the log; restart")));
@@ -130,11 +131,18 @@ impl Drop for Writer {
     }
 }
 
-fn run(mut db: Connection, queue: &Receiver<Job>, gauge: &Gauge, committed: &impl Fn(Result<u64>)) {
+fn run(
+    mut db: Connection,
+    patience: Duration,
+    queue: &Receiver<Job>,
+    gauge: &Gauge,
+    committed: &impl Fn(Result<u64>),
+) {
+    let mut erased = false;
     while let Ok(first) = queue.recv() {
         let mut batch = vec![first];
         batch.extend(queue.try_iter());
-        match write(&mut db, &batch) {
+        match write(&mut db, &batch, patience) {
             Ok(()) => {
                 let ticket = batch.last().map_or(0, |job| job.ticket);
                 gauge.transactions.fetch_add(1, Ordering::AcqRel);
@@ -142,6 +150,9 @@ fn run(mut db: Connection, queue: &Receiver<Job>, gauge: &Gauge, committed: &imp
                 gauge.jobs.fetch_sub(batch.len(), Ordering::AcqRel);
                 gauge.bytes.fetch_sub(batch.iter().map(Job::bytes).sum(), Ordering::AcqRel);
                 committed(Ok(ticket));
+                // What was deleted stands in the write-ahead log until that is emptied; who reads may keep it for a while.
+                erased |= batch.iter().flat_map(|job| &job.events).any(|(event, _)| event.kind == DELETED);
+                erased = erased && !connection::empty_log(&db);
             }
             Err(error) => {
                 let mut error = Error::from(error);
@@ -154,22 +165,23 @@ fn run(mut db: Connection, queue: &Receiver<Job>, gauge: &Gauge, committed: &imp
     }
 }
 
-/// Writes `batch`, patiently.
-fn write(db: &mut Connection, batch: &[Job]) -> rusqlite::Result<()> {
-    for pause in PAUSES {
-        match transact(db, batch) {
-            Err(error) if passes(&error) => {
-                tracing::warn!("trying again to record {} entries: {error}", batch.len());
-                std::thread::sleep(pause);
-            }
+/// Writes `batch`, patiently. Another process may have much to do, and what waits here is not lost meanwhile: a locked
+/// database is waited for as long as `patience` says. A full disk is tried a few times.
+fn write(db: &mut Connection, batch: &[Job], patience: Duration) -> rusqlite::Result<()> {
+    let begun = Instant::now();
+    let mut full = PAUSES.iter();
+    loop {
+        let (error, pause) = match transact(db, batch) {
+            Err(error) if is_busy(&error) && begun.elapsed() < patience => (error, PAUSES[0]),
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => match full.next() {
+                Some(pause) => (error, *pause),
+                None => return Err(error),
+            },
             result => return result,
-        }
+        };
+        tracing::warn!("trying again to record {} entries: {error}", batch.len());
+        std::thread::sleep(pause);
     }
-    transact(db, batch)
-}
-
-fn passes(error: &rusqlite::Error) -> bool {
-    is_busy(error) || error.sqlite_error_code() == Some(ErrorCode::DiskFull)
 }
 
 fn transact(db: &mut Connection, batch: &[Job]) -> rusqlite::Result<()> {
@@ -218,7 +230,6 @@ mod tests {
     use super::*;
     use crate::error::Code;
     use crate::ids::SessionId;
-    use crate::store::connection;
     use crate::store::envelope::Place;
     use crate::store::migrations::{self, LATEST};
 
@@ -254,7 +265,7 @@ mod tests {
         let pages: i64 = db.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
         db.pragma_update(None, "max_page_count", pages + 20).unwrap();
         let (said, hear) = channel();
-        let writer = Writer::spawn(db, move |result| drop(said.send(result))).unwrap();
+        let writer = Writer::spawn(db, Duration::ZERO, move |result| drop(said.send(result))).unwrap();
         writer.send(job(1, 10)).unwrap();
         assert_eq!(hear.recv().unwrap().unwrap(), 1);
         writer.send(job(2, 200_000)).unwrap();
@@ -280,7 +291,7 @@ mod tests {
         let (said, hear) = channel();
         // The thread stops at its first report until it is let go on.
         let (go, wait) = channel::<()>();
-        let writer = Writer::spawn(db, move |result| {
+        let writer = Writer::spawn(db, Duration::ZERO, move |result| {
             drop(said.send(result));
             let _ = wait.recv();
         })
@@ -309,7 +320,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let db = database(dir.path());
         let (said, hear) = channel();
-        let writer = Writer::spawn(db, move |result| {
+        let writer = Writer::spawn(db, Duration::ZERO, move |result| {
             assert!(result.is_err(), "made to fail");
             drop(said.send(result));
         })

@@ -94,7 +94,7 @@ fn a_database_that_cannot_be_used_says_so() {
 fn a_database_that_stays_locked_stops_the_store() {
     let dir = tempfile::tempdir().unwrap();
     let (said, hear) = channel();
-    let options = Options { clock: ticking(), busy: Duration::from_millis(20) };
+    let options = Options { clock: ticking(), busy: Duration::from_millis(20), patience: Duration::ZERO };
     let mut store = Store::open_with(dir.path(), options, move |result| drop(said.send(result))).unwrap();
     let lock = raw(dir.path());
     lock.execute_batch("BEGIN IMMEDIATE").unwrap();

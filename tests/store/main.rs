@@ -78,7 +78,7 @@ fn raw(dir: &Path) -> Connection {
 
 fn open(dir: &Path) -> (Store, Receiver<Result<u64>>) {
     let (said, hear) = channel();
-    let options = Options { clock: ticking(), busy: Duration::from_secs(60) };
+    let options = Options { clock: ticking(), busy: Duration::from_secs(60), ..Options::default() };
     (Store::open_with(dir, options, move |result| drop(said.send(result))).unwrap(), hear)
 }
 

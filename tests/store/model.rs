@@ -52,7 +52,10 @@ struct Session {
     messages: Vec<Said>,
     /// How many of the messages the user has seen, by their place among all that were ever said.
     turns: usize,
-    checkpoints: BTreeMap<String, Vec<Said>>,
+    /// The messages then, whether the last turn had failed, and which checkpoint it is.
+    checkpoints: BTreeMap<String, (Vec<Said>, bool, usize)>,
+    /// The one to which it was taken back, if nothing has come since.
+    at: Option<usize>,
     imported: bool,
 }
 
@@ -163,6 +166,7 @@ impl Both {
                 }));
                 session.completed = false;
                 session.failed = state == EndState::Failed;
+                session.at = None;
             }
             Step::Rename { session, title } => {
                 let Some(id) = of(self, session) else { return };
@@ -178,7 +182,11 @@ impl Both {
             Step::Complete { session } => {
                 let Some(id) = of(self, session) else { return };
                 assert!(self.change(&id, &Change::Complete));
-                self.sessions.get_mut(&id).unwrap().completed = true;
+                let session = self.sessions.get_mut(&id).unwrap();
+                if session.status() != "completed" {
+                    session.at = None;
+                }
+                session.completed = true;
             }
             Step::Pause { session, paused } => {
                 let Some(id) = of(self, session) else { return };
@@ -202,8 +210,9 @@ impl Both {
                 let Some(id) = of(self, session) else { return };
                 let name = format!("c{}", name % 3);
                 assert!(self.change(&id, &Change::Checkpoint(name.clone())));
+                let made = self.next();
                 let session = self.sessions.get_mut(&id).unwrap();
-                session.checkpoints.insert(name, session.messages.clone());
+                session.checkpoints.insert(name, (session.messages.clone(), session.failed, made));
             }
             Step::Restore { session, name } => {
                 let Some(id) = of(self, session) else { return };
@@ -212,8 +221,12 @@ impl Both {
                 assert_eq!(self.change(&id, &Change::Restore(name.clone())), there);
                 if there {
                     let session = self.sessions.get_mut(&id).unwrap();
-                    session.messages = session.checkpoints[&name].clone();
-                    session.completed = false;
+                    let (messages, failed, made) = session.checkpoints[&name].clone();
+                    // If that is where it is, nothing happens.
+                    if session.at != Some(made) {
+                        (session.messages, session.failed, session.completed) = (messages, failed, false);
+                        session.at = Some(made);
+                    }
                 }
             }
             Step::Read { session, message } => {

@@ -267,8 +267,9 @@ fn what_is_deleted_is_gone_and_a_signed_word_of_it_stays() {
     home.wait(ticket);
     assert_eq!(count("SELECT count(*) FROM log WHERE session = 's'"), 1);
     sound(&home);
-    // Once nobody has the file open, its words are nowhere in it.
+    // Written anew, the file has its words nowhere.
     drop(db);
+    home.store.compact().unwrap();
     let home = home.reopen();
     let Home { store, dir, .. } = home;
     drop(store);
@@ -461,4 +462,63 @@ fn a_long_message_that_is_deleted_leaves_the_index() {
     // Before anything is made anew.
     assert_eq!(home.store.verify_all().unwrap(), []);
     sound(&home);
+}
+
+#[test]
+fn a_long_session_that_is_deleted_leaves_no_trace_in_a_file_that_is_written_anew() {
+    let mut home = Home::new();
+    home.append("s", &[created("b")]);
+    home.append("r", &[created("b")]);
+    home.append("r", &turn("kept", "something else", "that stays"));
+    let mut records = Vec::new();
+    for number in 0..2_100 {
+        let name = format!("t{number}");
+        records.extend([sent(&name, "a Quokka and a Numbat"), started(&name), ended(&name, EndState::Done)]);
+    }
+    home.append("s", &records);
+    let ticket = home.store.delete(&"s".into(), "user").unwrap().ticket;
+    home.wait(ticket);
+    assert_eq!(home.store.verify_all().unwrap(), []);
+    home.append("r", &turn("next", "one more", "turn"));
+    home.store.compact().unwrap();
+    for file in ["agent.db", "agent.db-wal"] {
+        let bytes = std::fs::read(home.dir.path().join(file)).unwrap_or_default().to_ascii_lowercase();
+        for word in ["quokka", "numbat"] {
+            assert!(!bytes.windows(word.len()).any(|part| part == word.as_bytes()), "{word} in {file}");
+        }
+    }
+    let search = |text: &str| Search { text: text.into(), ..Search::default() };
+    let hits =
+        |text: &str| home.store.search(&search(text), None).unwrap()["items"].as_array().unwrap().len();
+    assert_eq!((hits("quokka"), hits("stays"), hits("turn")), (0, 1, 1));
+    sound(&home);
+}
+
+#[test]
+fn an_event_that_was_moved_in_the_file_is_found() {
+    let mut home = Home::new();
+    home.append("s", &[created("b"), sent("t", "one"), sent("u", "two")]);
+    let db = home.raw();
+    db.execute_batch(
+        "DROP TRIGGER log_no_update; UPDATE log SET position = -1 WHERE position = 2;
+         UPDATE log SET position = 2 WHERE position = 3; UPDATE log SET position = 3 WHERE position = -1",
+    )
+    .unwrap();
+    let findings = home.store.verify(&"s".into()).unwrap();
+    assert!(findings.iter().any(|finding| finding.problem.contains("stands before")), "{findings:?}");
+}
+
+#[test]
+fn whoever_makes_a_deleted_session_anew_goes_on_where_its_chain_ends() {
+    let mut home = Home::new();
+    home.append("s", &[created("b")]);
+    let ticket = home.store.delete(&"s".into(), "user").unwrap().ticket;
+    home.wait(ticket);
+    // Another process does so first.
+    let (mut there, hear) = open(home.dir.path());
+    there.append_all(&"s".into(), &[created("b"), sent("t", "q")]).unwrap();
+    hear.recv().unwrap().unwrap();
+    home.store.forget(&"s".into());
+    home.append("s", &[ended("t", EndState::Done)]);
+    assert_eq!(home.store.verify_all().unwrap(), []);
 }

@@ -120,8 +120,6 @@ CREATE INDEX chat_messages_history ON chat_messages (session, place, position)
 CREATE VIRTUAL TABLE message_words USING fts5 (
     content, facets, content = '', tokenize = "unicode61 remove_diacritics 2"
 );
--- What is deleted leaves no trace in the index: for that it has to be told what it had.
-INSERT INTO message_words (message_words, rank) VALUES ('secure-delete', 1);
 
 CREATE TABLE chat_actions (
     id          TEXT PRIMARY KEY,

@@ -196,10 +196,7 @@ impl Fold<'_> {
                 0,
                 "INSERT INTO message_words (message_words, rowid, content, facets) VALUES ('delete', ?1, ?2, ?3)",
             ),
-        )?;
-        // Makes FTS5 take them out now. Of long texts that are taken out and in again at once it leaves some behind
-        // (3.54.1): a test shows it.
-        self.db.execute_batch("SAVEPOINT taken_out; RELEASE taken_out")
+        )
     }
 }
 

@@ -118,19 +118,25 @@ impl Fold<'_> {
         let open = line.pop().map_or(0, |(first, _)| first);
         line.push((open, position));
         line.push((self.position, i64::MAX));
-        let line = text_of(&line);
-        self.run("UPDATE chat_sessions SET line = ?1, completed = 0 WHERE id = ?2", params![line, id])?;
+        // Numbers of our own, so they can stand in a statement.
+        let counts = |at: &str| {
+            let parts = line.iter().map(|(first, last)| format!("{at} BETWEEN {first} AND {last}"));
+            format!("({})", parts.collect::<Vec<_>>().join(" OR "))
+        };
+        let text = text_of(&line);
+        self.run("UPDATE chat_sessions SET line = ?1, completed = 0 WHERE id = ?2", params![text, id])?;
         self.remember(&context)?;
-        self.unindex("m.session = ?1", [id])?;
+        // Only what changes is touched: there may be much that does not.
+        self.unindex(&format!("m.session = ?1 AND m.undone = 0 AND NOT {}", counts("m.position")), [id])?;
         for (table, at) in [("turns", "place"), ("chat_actions", "position"), ("chat_messages", "position")] {
-            self.run(
-                &format!(
-                    "UPDATE {table} SET undone = NOT EXISTS (SELECT 1 FROM json_each(?1) AS part
-                         WHERE {table}.{at} BETWEEN part.value ->> 0 AND part.value ->> 1)
-                     WHERE session = ?2"
-                ),
-                params![line, id],
-            )?;
+            let counts = counts(at);
+            for (undone, from, which) in [(1, 0, format!("NOT {counts}")), (0, 1, counts.clone())] {
+                let sql = format!(
+                    "UPDATE {table} SET undone = {undone} WHERE session = ?1 AND undone = {from} AND {which}"
+                );
+                // Its text is another one each time.
+                self.db.execute(&sql, [id])?;
+            }
         }
         self.index("m.session = ?1", [id])?;
         self.run(
