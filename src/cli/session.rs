@@ -5,6 +5,7 @@
 
 mod book;
 mod change;
+mod compact;
 mod delete;
 mod export;
 mod fork;
@@ -59,6 +60,7 @@ enum Command {
     Restore(change::Restore),
     Delete(delete::Args),
     Verify(verify::Args),
+    Compact(compact::Args),
     Recover(recover::Args),
 }
 
@@ -88,6 +90,7 @@ pub fn run(args: &Args, config: &Config, stdout: &mut dyn Write) -> Result<u8> {
         }
         Command::Delete(args) => delete::run(args, config, stdout),
         Command::Verify(args) => verify::run(args, &open(config)?, stdout),
+        Command::Compact(compact::Args {}) => compact::run(config, stdout),
         Command::Recover(recover::Args {}) => recover::run(config, stdout),
     }
 }

@@ -129,6 +129,23 @@ pub(super) fn compact(db: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// How much of the index of words is written anew in one step, in its pages.
+const FORGOTTEN: i64 = 500;
+
+/// Begins to merge the segments of the index of words into one, without those that were taken out.
+pub(super) fn begin_to_forget(db: &Connection) -> rusqlite::Result<()> {
+    db.execute("INSERT INTO message_words (message_words, rank) VALUES ('merge', ?1)", [-FORGOTTEN])?;
+    Ok(())
+}
+
+/// Goes on with it; whether there is more to do.
+pub(super) fn forget_some(db: &Connection) -> rusqlite::Result<bool> {
+    let before = db.total_changes();
+    db.execute("INSERT INTO message_words (message_words, rank) VALUES ('merge', ?1)", [FORGOTTEN])?;
+    // As the documentation of FTS5 has it: less than two changes, and nothing was left to merge.
+    Ok(db.total_changes() - before >= 2)
+}
+
 /// Notes how far the log is folded.
 pub(super) fn reached(db: &Connection, position: i64) -> rusqlite::Result<()> {
     db.prepare_cached("UPDATE folded SET position = ?1")?.execute([position])?;

@@ -7,7 +7,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,9 @@ const MAX_BYTES: usize = 64 << 20;
 /// was locked for longer than one try waits.
 const PAUSES: [Duration; 3] =
     [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(1000)];
+
+/// For how long at most a process that ends goes on to forget what was deleted.
+const FORGETTING: Duration = Duration::from_secs(3);
 
 /// What is written together.
 #[derive(Debug)]
@@ -138,8 +141,27 @@ fn run(
     gauge: &Gauge,
     committed: &impl Fn(Result<u64>),
 ) {
-    let mut erased = false;
-    while let Ok(first) = queue.recv() {
+    let mut erasure = Erasure::Nothing;
+    loop {
+        let next = match erasure {
+            Erasure::Nothing => queue.recv().map_err(|_| TryRecvError::Disconnected),
+            _ => queue.try_recv(),
+        };
+        let first = match next {
+            Ok(first) => first,
+            // While nothing waits, deleted words are forgotten, a little at a time.
+            Err(TryRecvError::Empty) => {
+                erasure = erasure.step(&db);
+                continue;
+            }
+            Err(TryRecvError::Disconnected) => {
+                let begun = Instant::now();
+                while !matches!(erasure, Erasure::Nothing) && begun.elapsed() < FORGETTING {
+                    erasure = erasure.step(&db);
+                }
+                return;
+            }
+        };
         let mut batch = vec![first];
         batch.extend(queue.try_iter());
         match write(&mut db, &batch, patience) {
@@ -150,9 +172,9 @@ fn run(
                 gauge.jobs.fetch_sub(batch.len(), Ordering::AcqRel);
                 gauge.bytes.fetch_sub(batch.iter().map(Job::bytes).sum(), Ordering::AcqRel);
                 committed(Ok(ticket));
-                // What was deleted stands in the write-ahead log until that is emptied; who reads may keep it for a while.
-                erased |= batch.iter().flat_map(|job| &job.events).any(|(event, _)| event.kind == DELETED);
-                erased = erased && !connection::empty_log(&db);
+                if batch.iter().flat_map(|job| &job.events).any(|(event, _)| event.kind == DELETED) {
+                    erasure = Erasure::Begun;
+                }
             }
             Err(error) => {
                 let mut error = Error::from(error);
@@ -162,6 +184,43 @@ fn run(
                 return;
             }
         }
+    }
+}
+
+/// What is still to be done after a deletion: the index of words forgets when its segments are merged, and the write-ahead log
+/// when it is emptied.
+enum Erasure {
+    Nothing,
+    Begun,
+    Merging,
+    Emptying,
+}
+
+impl Erasure {
+    /// Does a little of it. What does not succeed is left for the next deletion, or for `compact`.
+    fn step(self, db: &Connection) -> Self {
+        match self {
+            Self::Nothing => Self::Nothing,
+            Self::Begun => match views::begin_to_forget(db) {
+                Ok(()) => Self::Merging,
+                Err(error) => Self::given_up(&error),
+            },
+            Self::Merging => match views::forget_some(db) {
+                Ok(true) => Self::Merging,
+                Ok(false) => Self::Emptying,
+                Err(error) => Self::given_up(&error),
+            },
+            Self::Emptying => {
+                // Who reads at the moment keeps it: then the next deletion, or whoever closes the database last, does it.
+                connection::empty_log(db);
+                Self::Nothing
+            }
+        }
+    }
+
+    fn given_up(error: &rusqlite::Error) -> Self {
+        tracing::warn!("words of what was deleted are still in the index: {error}");
+        Self::Nothing
     }
 }
 

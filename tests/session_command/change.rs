@@ -111,7 +111,9 @@ fn what_a_running_server_holds_is_changed_there() {
     ] {
         home.run(args).bad(1, hints);
     }
-    home.run(&["verify", "--repair"]).bad(1, &["something is at work here", id, "hint: close it"]);
+    home.run(&["verify", "--repair"]).bad(1, &["something is at work here", "hint: close it"]);
+    home.run(&["compact"]).bad(1, &["something is at work here"]);
+    home.run(&["recover"]).bad(1, &["a server is at work"]);
     // What only looks, and a copy, need nothing of it; nor do other sessions.
     home.run(&["verify"]).good();
     let copy = home.run(&["fork", id]).good();

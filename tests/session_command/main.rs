@@ -141,6 +141,7 @@ fn every_command_has_help_with_an_example_and_knows_wrong_usage() {
         "delete",
         "verify",
         "recover",
+        "compact",
     ];
     for command in commands {
         let help = home.run(&[command, "--help"]).good();

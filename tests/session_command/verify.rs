@@ -115,3 +115,19 @@ fn of_a_damaged_database_what_can_be_read_is_kept() {
     assert!(home.run(&["show", &ids[0]]).good().contains("one"));
     home.run(&["verify"]).good();
 }
+
+#[test]
+fn a_database_that_is_written_anew_has_nothing_of_what_was_deleted() {
+    let (home, ids) = Home::with(&["echo: Xylophonist", "echo: else"]);
+    home.run(&["delete", &ids[0], "--yes"]).good();
+    let said = home.run(&["compact"]).good();
+    assert!(said.contains("KiB were"), "{said}");
+    for file in ["agent.db", "agent.db-wal"] {
+        let bytes = std::fs::read(home.path().join(file)).unwrap_or_default();
+        for word in [&b"Xylophonist"[..], b"xylophonist"] {
+            assert!(!bytes.windows(word.len()).any(|part| part == word), "{file}");
+        }
+    }
+    home.run(&["verify"]).good();
+    assert!(home.run(&["show", &ids[1]]).good().contains("else"));
+}

@@ -22,7 +22,7 @@ Examples:
   org-agent session delete 3f99 --yes
 
 At a terminal you are asked whether to export each one first. Elsewhere say --export or --yes. What was exported can be imported \
-again, without the commands that ran. What is deleted is overwritten in the database; that it was, and when, is kept.";
+again, without the commands that ran. What is deleted is overwritten where it stood; org-agent session compact leaves nothing of it in the file. Backups (agent.db.bak-N) and mirrored transcripts are yours to delete. That it was deleted, and when, is kept.";
 
 /// The most bytes of an answer.
 const ANSWER: u64 = 8192;
