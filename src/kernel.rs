@@ -31,7 +31,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::config::{Config, Secrets};
 use crate::error::{Code, Error, Result};
-use crate::event::{Event, Query, Reply, Resume, Resumed};
+use crate::event::{Event, Reply, Resume, Resumed};
 use crate::ids::{ActuationId, SessionId, TurnId};
 use crate::lisp::Environment;
 use crate::model::{self, Model};
@@ -492,19 +492,5 @@ impl Kernel {
     /// Answers once everything appended so far is durable.
     fn answer<T: Send + 'static>(&mut self, reply: Reply<T>, result: Result<T>) {
         self.outbox.answer(self.ticket, move |durable| reply.send(durable.and(result)));
-    }
-
-    fn read(&mut self, query: Query, reply: Reply<serde_json::Value>) {
-        if let Query::Untrusted(_, directory)
-        | Query::Capabilities(_, Some(directory))
-        | Query::Skills(_, Some(directory))
-        | Query::Skill(_, Some(directory)) = &query
-        {
-            return self.read_of_project(directory.clone(), query, reply);
-        }
-        let (shelf, keys) = (Arc::clone(&self.shelf), self.keys());
-        self.outbox.answer(self.ticket, move |store| {
-            reply.send(store.and_then(|store| reads::read(store, &shelf, &keys, &query)));
-        });
     }
 }

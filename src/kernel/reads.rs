@@ -1,9 +1,13 @@
 //! Questions about what is recorded, as the store answers them.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
+use super::Kernel;
+use super::sessions::TRANSCRIPT;
 use crate::error::{Error, Result};
-use crate::event::{Page, Query};
+use crate::event::{Page, Query, Reply};
 use crate::ids::SessionId;
 use crate::redact::Keys;
 use crate::sessions;
@@ -12,14 +16,29 @@ use crate::store::Store;
 use crate::transcript;
 use crate::why;
 
-use super::sessions::TRANSCRIPT;
-
 /// How many skills a list has if nobody says, and at most.
 const LIMIT: usize = 50;
 const MAX_LIMIT: usize = 500;
 
+impl Kernel {
+    /// Answers a question once what was appended before it is durable.
+    pub(super) fn read(&mut self, query: Query, reply: Reply<Value>) {
+        if let Query::Untrusted(_, directory)
+        | Query::Capabilities(_, Some(directory))
+        | Query::Skills(_, Some(directory))
+        | Query::Skill(_, Some(directory)) = &query
+        {
+            return self.read_of_project(directory.clone(), query, reply);
+        }
+        let (shelf, keys) = (Arc::clone(&self.shelf), self.keys());
+        self.outbox.answer(self.ticket, move |store| {
+            reply.send(store.and_then(|store| read(store, &shelf, &keys, &query)));
+        });
+    }
+}
+
 /// The answer to `query`, from what is durable.
-pub(super) fn read(store: &Store, shelf: &Shelf, keys: &Keys, query: &Query) -> Result<Value> {
+fn read(store: &Store, shelf: &Shelf, keys: &Keys, query: &Query) -> Result<Value> {
     match query {
         Query::Sessions { which, page } => store.sessions(which, page.limit, page.cursor.as_deref()),
         Query::Session(id) => store.session(id),

@@ -4,6 +4,7 @@
 //! Unknown members are ignored, so that a newer client can talk to an older server.
 
 pub mod convert;
+mod resume;
 mod sessions;
 mod skills;
 
@@ -15,6 +16,7 @@ use serde_json::Value;
 use crate::outgoing::State;
 use crate::record::{Attachment, Decision};
 
+pub use resume::{InterruptedTurn, RESUME, ResumeParams, ResumeResult, ResumedTurn};
 pub use sessions::{
     ACTIONS, ARCHIVE, ArchiveParams, CHECKPOINT, CHECKPOINTS, COMPLETE, CONTEXT, CREATE, CheckpointParams,
     ContextParams, CreateParams, DELETE, EXPORT, FORK, ForkParams, GET, GetParams, IMPORT, ImportParams,
@@ -79,8 +81,6 @@ pub const OUTPUT: &str = "orgAgent/output";
 pub const ACTUATED: &str = "orgAgent/actuated";
 /// Everything behind a turn or an action: request.
 pub const WHY: &str = "orgAgent/why";
-/// What a client that comes back lacks: request.
-pub const RESUME: &str = "orgAgent/sessions/resume";
 
 /// A turn's new state: notification to the client.
 pub const TURN: &str = "orgAgent/turn";
@@ -322,59 +322,6 @@ pub struct WhyParams {
     pub actuation_id: Option<String>,
     /// `org`: the answer has it as Org text as well, in `org`.
     pub format: Option<String>,
-}
-
-/// [`RESUME`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ResumeParams {
-    /// Which session.
-    pub session_id: String,
-    /// The inserts that the client has.
-    pub applied: Option<Vec<String>>,
-    /// Interrupted turns to run again.
-    pub turns: Option<Vec<String>>,
-    /// Interrupted turns that nobody wants an answer to any more.
-    pub drop: Option<Vec<String>>,
-}
-
-/// The answer to [`RESUME`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ResumeResult {
-    /// Which session.
-    pub session_id: String,
-    /// Inserts that are permitted and not reported as applied, oldest first; their `seq` is 0.
-    pub actuations: Vec<ActuateParams>,
-    /// Replies that were reported to be in the buffer and are not among those that it has, by what stands for them
-    /// there, oldest first: `orgAgent/sessions/export` has them.
-    pub missing: Vec<String>,
-    /// Turns that were cut off and are not run again.
-    pub interrupted: Vec<InterruptedTurn>,
-    /// Turns that run again.
-    pub resumed: Vec<ResumedTurn>,
-    /// Turns that wait or are under way, in their order.
-    pub live: Vec<String>,
-}
-
-/// A turn that was cut off.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct InterruptedTurn {
-    /// Which one.
-    pub turn_id: String,
-    /// The message that it should have answered.
-    pub event_id: String,
-}
-
-/// A turn that runs again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ResumedTurn {
-    /// The turn that was cut off.
-    pub from: String,
-    /// The turn that runs in its place.
-    pub turn_id: String,
 }
 
 /// [`TURN`].

@@ -1,6 +1,7 @@
 //! The store over its public interface, on real files. What needs its insides is tested beside them.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers included")]
 
+mod deletion;
 mod durability;
 mod log;
 mod model;

@@ -1,7 +1,8 @@
-DROP TABLE turn_events;
-DROP TABLE client_messages;
-DROP TABLE model_calls;
-DROP TABLE chat_actions;
-DROP TABLE chat_messages;
-DROP TABLE turns;
-DROP TABLE chat_sessions;
+-- A later step's way back may have left none of them.
+DROP TABLE IF EXISTS turn_events;
+DROP TABLE IF EXISTS client_messages;
+DROP TABLE IF EXISTS model_calls;
+DROP TABLE IF EXISTS chat_actions;
+DROP TABLE IF EXISTS chat_messages;
+DROP TABLE IF EXISTS turns;
+DROP TABLE IF EXISTS chat_sessions;
