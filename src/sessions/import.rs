@@ -20,6 +20,9 @@ use crate::transcript::{self, Said, Transcript};
 /// The most sessions of one text: each is locked while it is made.
 const SESSIONS: usize = 200;
 
+/// The most prompts of one text: others wait while they are written.
+const TURNS: usize = 10_000;
+
 /// The longest identifier that is taken from a file, in bytes.
 const MAX_ID: usize = 256;
 
@@ -53,10 +56,12 @@ pub fn import(
         return Err(Error::bad_request(format!("there is no session in {name}"))
             .hint("a session has prompts under `* USER` and replies under `** ASSISTANT`"));
     }
-    if found.len() > SESSIONS {
-        return Err(
-            Error::bad_request(format!("there are more than {SESSIONS} sessions in {name}")).hint("split it")
-        );
+    let turns: usize = found.iter().map(|transcript| transcript.turns.len()).sum();
+    if found.len() > SESSIONS || turns > TURNS {
+        return Err(Error::bad_request(format!(
+            "there are more than {SESSIONS} sessions or {TURNS} prompts in {name}"
+        ))
+        .hint("split it"));
     }
     let name = line("name", name, 200).unwrap_or_else(|_| "a transcript".to_owned());
     let sha256 = hex(&Sha256::digest(text.as_bytes()));

@@ -118,25 +118,19 @@ impl Fold<'_> {
         let open = line.pop().map_or(0, |(first, _)| first);
         line.push((open, position));
         line.push((self.position, i64::MAX));
-        // Numbers of our own, so they can stand in a statement.
-        let counts = |at: &str| {
-            let parts = line.iter().map(|(first, last)| format!("{at} BETWEEN {first} AND {last}"));
-            format!("({})", parts.collect::<Vec<_>>().join(" OR "))
-        };
-        let text = text_of(&line);
-        self.run("UPDATE chat_sessions SET line = ?1, completed = 0 WHERE id = ?2", params![text, id])?;
+        self.run(
+            "UPDATE chat_sessions SET line = ?1, completed = 0 WHERE id = ?2",
+            params![text_of(&line), id],
+        )?;
         self.remember(&context)?;
         // Only what changes is touched: there may be much that does not.
-        self.unindex(&format!("m.session = ?1 AND m.undone = 0 AND NOT {}", counts("m.position")), [id])?;
-        for (table, at) in [("turns", "place"), ("chat_actions", "position"), ("chat_messages", "position")] {
-            let counts = counts(at);
-            for (undone, from, which) in [(1, 0, format!("NOT {counts}")), (0, 1, counts.clone())] {
-                let sql = format!(
-                    "UPDATE {table} SET undone = {undone} WHERE session = ?1 AND undone = {from} AND {which}"
-                );
-                // Its text is another one each time.
-                self.db.execute(&sql, [id])?;
-            }
+        for (first, last) in gaps(&line) {
+            let of_gap = (id, first, last);
+            self.unindex("m.session = ?1 AND m.undone = 0 AND m.position BETWEEN ?2 AND ?3", of_gap)?;
+            self.undo(true, of_gap)?;
+        }
+        for (first, last) in &line {
+            self.undo(false, (id, *first, *last))?;
         }
         self.index("m.session = ?1", [id])?;
         self.run(
@@ -149,6 +143,19 @@ impl Fold<'_> {
         )?;
         self.count_unread()?;
         self.status()
+    }
+
+    /// Lets what stands between two positions count no more, or again.
+    fn undo(&self, undone: bool, (id, first, last): (&str, i64, i64)) -> rusqlite::Result<()> {
+        for (table, at) in [("turns", "place"), ("chat_actions", "position"), ("chat_messages", "position")] {
+            self.run(
+                &format!(
+                    "UPDATE {table} SET undone = ?4 WHERE session = ?1 AND {at} BETWEEN ?2 AND ?3 AND undone <> ?4"
+                ),
+                params![id, first, last, undone],
+            )?;
+        }
+        Ok(())
     }
 
     fn read(&self, message: &str) -> rusqlite::Result<()> {
@@ -170,4 +177,17 @@ impl Fold<'_> {
             [self.id()],
         )
     }
+}
+
+/// What is between the parts of `line`, which is in order.
+fn gaps(line: &Line) -> Line {
+    let mut gaps = Vec::new();
+    let mut next = 0;
+    for (first, last) in line {
+        if *first > next {
+            gaps.push((next, first - 1));
+        }
+        next = last.saturating_add(1);
+    }
+    gaps
 }
