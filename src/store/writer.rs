@@ -30,10 +30,6 @@ const MAX_BYTES: usize = 64 << 20;
 const PAUSES: [Duration; 3] =
     [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(1000)];
 
-/// After a transaction of so many jobs, the next one waits so long for each further job.
-const CROWD: usize = 8;
-const MOMENT: Duration = Duration::from_micros(60);
-
 /// For how long at most a process that ends goes on to forget what was deleted.
 const FORGETTING: Duration = Duration::from_secs(3);
 
@@ -146,7 +142,6 @@ fn run(
     committed: &impl Fn(Result<u64>),
 ) {
     let mut erasure = Erasure::Nothing;
-    let mut crowded = false;
     loop {
         let next = match erasure {
             Erasure::Nothing => queue.recv().map_err(|_| TryRecvError::Disconnected),
@@ -169,12 +164,7 @@ fn run(
         };
         let mut batch = vec![first];
         batch.extend(queue.try_iter());
-        // Where many write at the same time, the next one is a moment away: they share what a transaction costs.
-        while crowded && batch.len() < MAX_JOBS {
-            let Ok(next) = queue.recv_timeout(MOMENT) else { break };
-            batch.push(next);
-        }
-        crowded = batch.len() >= CROWD;
+        // It does not wait for more: meanwhile the next events are signed, which takes as long.
         match write(&mut db, &batch, patience) {
             Ok(()) => {
                 let ticket = batch.last().map_or(0, |job| job.ticket);
