@@ -69,7 +69,7 @@ lint: emacs ## formatting, clippy, byte-compilation, checkdoc, package-lint
 	$(EMACS) -Q --batch -L emacs -l tests/emacs/lint.el
 
 .PHONY: bench
-bench: ## measure; prints two tables, ratios within one run
+bench: ## measure; prints tables, ratios within one run (a good half hour)
 	$(CARGO) bench --locked
 
 .PHONY: fuzz

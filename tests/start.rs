@@ -56,3 +56,36 @@ fn a_store_that_cannot_be_opened_ends_the_server() {
     check(&[initialize, shutdown, exit], true);
     check(&[initialize, shutdown], false);
 }
+
+/// A full disk must not end the server by its own log.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_log_that_cannot_be_written_is_no_reason_to_end() {
+    use std::io::BufRead;
+    use std::os::unix::fs::PermissionsExt;
+
+    let home = tempfile::tempdir().unwrap();
+    // A database that others may read is worth a line.
+    let database = home.path().join("agent.db");
+    std::fs::write(&database, "").unwrap();
+    std::fs::set_permissions(&database, PermissionsExt::from_mode(0o644)).unwrap();
+    std::fs::write(home.path().join("key"), "").unwrap();
+    let mut server = Command::new(env!("CARGO_BIN_EXE_org-agent"))
+        .arg("serve")
+        .env("ORG_AGENT_HOME", home.path())
+        .env("ORG_AGENT_MODEL", "offline")
+        .env("ORG_AGENT_LOG", "trace")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap())
+        .spawn()
+        .unwrap();
+    let message = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"capabilities":{}}}"#;
+    let frame = format!("Content-Length: {}\r\n\r\n{message}", message.len());
+    server.stdin.as_mut().unwrap().write_all(frame.as_bytes()).unwrap();
+    let mut line = String::new();
+    std::io::BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with("Content-Length: "), "{line:?}");
+    server.kill().unwrap();
+    server.wait().unwrap();
+}

@@ -87,8 +87,8 @@ fn settle(db: &Connection) -> Result<()> {
     set(db, "synchronous", "FULL", &2_i64)?;
     // What is deleted is overwritten.
     set(db, "secure_delete", 1, &1_i64)?;
-    // The indexes take many pages in hand: with more room for them, and with fewer and larger checkpoints, twice as many
-    // events a second are written (docs/sessions.md). In pages, and in KiB.
+    // The indexes take many pages in hand: with more room for them, and with fewer and larger checkpoints, more events a
+    // second are written (docs/sessions.md says how many). In pages, and in KiB.
     set(db, "wal_autocheckpoint", 16_000, &16_000_i64)?;
     set(db, "cache_size", -65_536, &-65_536_i64)?;
     Ok(())

@@ -157,7 +157,13 @@ pub fn check(home: &Path, editor: &Editor) -> Verdict {
     );
     problems
         .extend(prompts.keys().map(|event| format!("a file has a prompt that is not in the log: {event}")));
-    problems.extend(replies.keys().map(|id| format!("a file has a text that is not done: {id}")));
+    problems.extend(replies.keys().map(|id| {
+        let logged = log.actions.get(*id).map(|action| {
+            let end = log.turns.get(&action.turn).map(|turn| format!("{:?}", turn.end));
+            format!("decision {:?}, outcomes {:?}, its turn's end {end:?}", action.decision, action.outcomes)
+        });
+        format!("a file has a text that is not done: {id}, {logged:?}")
+    }));
 
     // Commands: sent once, by their identifier and by their words. Only a turn that the user let run again may
     // propose the same once more.

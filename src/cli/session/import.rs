@@ -48,7 +48,8 @@ pub(super) fn run(args: &Args, config: &Config, stdout: &mut dyn Write) -> Resul
         let user = &config.persona.user.value;
         let found = sessions::import(&book.store, user, &text, &name, args.buffer.as_deref())?;
         // What they were called there: it was read once already, so it can be read.
-        let there = transcript::parse_all(&text).unwrap_or_default();
+        let mut there = transcript::parse_all(&text).unwrap_or_default();
+        there.retain(|transcript| !transcript.turns.is_empty());
         for (number, imported) in found.iter().enumerate() {
             let id = &imported.session;
             let was = there.get(number).and_then(|transcript| transcript.session.as_ref());
