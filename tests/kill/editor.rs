@@ -172,6 +172,8 @@ impl Editor {
                     self.read_record(&mut life, &session);
                 }
                 completed = true;
+                // What was written from the record stands in the files now: the server is told so by one more round.
+                life.left = 1;
             }
         }
         self.files.save_all();
