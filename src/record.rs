@@ -265,6 +265,18 @@ pub enum Record {
         /// The message that both answer.
         message: EventId,
     },
+    /// A skill, or a file of one, was read for a turn.
+    #[serde(rename = "skill.loaded")]
+    SkillLoaded {
+        /// The turn.
+        turn: TurnId,
+        /// The skill's name; for a file, then a slash and its path.
+        skill: String,
+        /// The SHA-256 of the text, in hexadecimal.
+        sha256: String,
+        /// Where the skill comes from: `builtin`, `user` or `project`.
+        origin: String,
+    },
     /// The user wants no answer to a turn that was interrupted.
     #[serde(rename = "turn.dropped")]
     TurnDropped {
@@ -307,6 +319,7 @@ impl Record {
             Self::TurnEnded { .. } => "turn.ended",
             Self::TurnResumed { .. } => "turn.resumed",
             Self::TurnDropped { .. } => "turn.dropped",
+            Self::SkillLoaded { .. } => "skill.loaded",
         }
     }
 
@@ -323,7 +336,8 @@ impl Record {
             | Self::ActionProposed { turn, .. }
             | Self::TurnEnded { turn, .. }
             | Self::TurnResumed { turn, .. }
-            | Self::TurnDropped { turn } => Some(turn),
+            | Self::TurnDropped { turn }
+            | Self::SkillLoaded { turn, .. } => Some(turn),
             _ => None,
         }
     }
@@ -340,7 +354,8 @@ impl Record {
             | Self::ActionProposed { turn, .. }
             | Self::TurnEnded { turn, .. }
             | Self::TurnResumed { turn, .. }
-            | Self::TurnDropped { turn } => Some(turn),
+            | Self::TurnDropped { turn }
+            | Self::SkillLoaded { turn, .. } => Some(turn),
             _ => None,
         }
     }

@@ -18,6 +18,7 @@ use crate::outgoing::Outgoing;
 use crate::prompt::{self, HistoryItem, Message, Persona, Role};
 use crate::record::{Record, Speakers};
 use crate::skill::{Loaded, Shelf, Shelved};
+use crate::store::envelope::sha256;
 use crate::turn::{Dispatched, Gated, Lead};
 use crate::verify::Verified;
 
@@ -323,6 +324,16 @@ impl Kernel {
         let history =
             self.sessions.get_mut(&turn.subject().session).map(super::Session::history).unwrap_or_default();
         let shown = loaded.as_ref().is_ok_and(|loaded| prompt::shows(history, &loaded.name, &loaded.text));
+        if let Ok(loaded) = &loaded {
+            let session = turn.subject().session.clone();
+            let record = Record::SkillLoaded {
+                turn: id.clone(),
+                skill: loaded.name.clone(),
+                sha256: sha256(&loaded.text),
+                origin: loaded.origin.as_str().to_owned(),
+            };
+            self.record(&session, &record);
+        }
         let now = self.now();
         self.advance(id, |turn| turn.activated(loaded, shown, now));
     }

@@ -210,7 +210,7 @@ impl Fold<'_> {
             Record::TurnStarted { turn } => self.started(&turn),
             Record::Dispatched { turn, skill, .. } => self.dispatched(&turn, skill.as_deref()),
             // What happens on the way stands in the log, for `why`.
-            Record::Gated { turn, .. } => self.belongs(&turn),
+            Record::Gated { turn, .. } | Record::SkillLoaded { turn, .. } => self.belongs(&turn),
             Record::Prompted { turn, attempt, model, messages, .. } => {
                 self.prompted(&turn, attempt, &model, &messages)
             }

@@ -101,6 +101,12 @@ fn the_model_loads_a_folder_then_a_file_of_it_and_answers() {
     assert!(scene.end(&turn).contains(&"insert Filled.".to_owned()));
     let executed = events(&mut scene, &turn, "chat.action.executed");
     assert_eq!(executed[1]["outcome"]["stdout"], "Fill them with *pdftk*.");
+    // The log says which text that was, and whose.
+    let loaded = events(&mut scene, &turn, "skill.loaded");
+    let names: Vec<_> = loaded.iter().map(|event| (&event["skill"], &event["origin"])).collect();
+    assert_eq!(json!(names), json!([["pdf", "user"], ["pdf/references/forms.md", "user"]]));
+    let hash = org_agent::store::envelope::sha256("Fill them with *pdftk*.");
+    assert_eq!(loaded[1]["sha256"], hash.as_str());
     // It is history, also after a restart, and no reason to ask about a command that needs no asking.
     let mut scene = again(scene, home.path());
     scene.model.reply_with(&insert("Again."));
