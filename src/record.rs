@@ -288,6 +288,26 @@ pub enum Record {
 /// The type of the event that takes the place of a deleted session.
 pub const DELETED: &str = "chat.session.deleted";
 
+/// The turn that a record is about, borrowed as the record is.
+macro_rules! turn_of {
+    ($record:expr) => {
+        match $record {
+            Self::MessageSent { turn, .. }
+            | Self::TurnStarted { turn }
+            | Self::Dispatched { turn, .. }
+            | Self::Gated { turn, .. }
+            | Self::Prompted { turn, .. }
+            | Self::Replied { turn, .. }
+            | Self::ActionProposed { turn, .. }
+            | Self::TurnEnded { turn, .. }
+            | Self::TurnResumed { turn, .. }
+            | Self::TurnDropped { turn }
+            | Self::SkillLoaded { turn, .. } => Some(turn),
+            _ => None,
+        }
+    };
+}
+
 impl Record {
     /// The event type.
     #[must_use]
@@ -326,38 +346,12 @@ impl Record {
     /// The turn that it is about, if it names one.
     #[must_use]
     pub const fn turn(&self) -> Option<&TurnId> {
-        match self {
-            Self::MessageSent { turn, .. }
-            | Self::TurnStarted { turn }
-            | Self::Dispatched { turn, .. }
-            | Self::Gated { turn, .. }
-            | Self::Prompted { turn, .. }
-            | Self::Replied { turn, .. }
-            | Self::ActionProposed { turn, .. }
-            | Self::TurnEnded { turn, .. }
-            | Self::TurnResumed { turn, .. }
-            | Self::TurnDropped { turn }
-            | Self::SkillLoaded { turn, .. } => Some(turn),
-            _ => None,
-        }
+        turn_of!(self)
     }
 
     /// The same, to change it.
     pub const fn turn_mut(&mut self) -> Option<&mut TurnId> {
-        match self {
-            Self::MessageSent { turn, .. }
-            | Self::TurnStarted { turn }
-            | Self::Dispatched { turn, .. }
-            | Self::Gated { turn, .. }
-            | Self::Prompted { turn, .. }
-            | Self::Replied { turn, .. }
-            | Self::ActionProposed { turn, .. }
-            | Self::TurnEnded { turn, .. }
-            | Self::TurnResumed { turn, .. }
-            | Self::TurnDropped { turn }
-            | Self::SkillLoaded { turn, .. } => Some(turn),
-            _ => None,
-        }
+        turn_of!(self)
     }
 
     /// The version of the event type's shape.
