@@ -132,6 +132,16 @@ pub(super) fn compact(db: &Connection) -> rusqlite::Result<()> {
 /// How much of the index of words is written anew in one step, in its pages.
 const FORGOTTEN: i64 = 500;
 
+/// Whether deleted words may still be in the index, or in the write-ahead log.
+pub(super) fn is_to_forget(db: &Connection) -> rusqlite::Result<bool> {
+    db.query_row("SELECT pending FROM erasure", [], |row| row.get(0))
+}
+
+/// Notes that no deleted words are left.
+pub(super) fn forgotten(db: &Connection) -> rusqlite::Result<()> {
+    db.execute("UPDATE erasure SET pending = 0", []).map(drop)
+}
+
 /// Begins to merge the segments of the index of words into one, without those that were taken out.
 pub(super) fn begin_to_forget(db: &Connection) -> rusqlite::Result<()> {
     db.execute("INSERT INTO message_words (message_words, rank) VALUES ('merge', ?1)", [-FORGOTTEN])?;
