@@ -209,6 +209,7 @@ impl Fold<'_> {
             | Record::SessionPaused { .. }
             | Record::SessionCompleted {}
             | Record::SessionContext { .. }
+            | Record::ModelSelected { .. }
             | Record::SessionCheckpointed { .. }
             | Record::SessionRestored { .. }
             | Record::MessageRead { .. } => self.changed(record),
@@ -220,12 +221,21 @@ impl Fold<'_> {
             Record::TurnStarted { turn } => self.started(&turn),
             Record::Dispatched { turn, skill, .. } => self.dispatched(&turn, skill.as_deref()),
             // What happens on the way stands in the log, for `why`.
-            Record::Gated { turn, .. } | Record::SkillLoaded { turn, .. } => self.belongs(&turn),
-            Record::Prompted { turn, attempt, model, messages, .. } => {
-                self.prompted(&turn, attempt, &model, &messages)
+            Record::Gated { turn, .. } | Record::SkillLoaded { turn, .. } | Record::FellBack { turn, .. } => {
+                self.belongs(&turn)
             }
-            Record::Replied { turn, attempt, raw: _, verdict, usage, latency } => {
-                self.replied(&turn, attempt, &verdict, usage, latency)
+            Record::Summarised { turn, summary, .. } => {
+                self.belongs(&turn)?;
+                let mut context = self.context()?;
+                context.summary = Some(summary);
+                self.remember(&text_of(&context))
+            }
+            Record::Prompted { turn, attempt, model, messages, persona, .. } => {
+                let persona = persona.map(|persona| persona.assistant).unwrap_or_default();
+                self.prompted(&turn, attempt, (&model, &persona), &messages)
+            }
+            Record::Replied { turn, attempt, raw, verdict, usage, latency, cost, .. } => {
+                self.replied(&turn, attempt, &verdict, raw.len(), (usage, cost, latency))
             }
             Record::ActionProposed { actuation, turn, attempt, action, sexp: _, system, mark } => {
                 self.proposed(&actuation, &turn, attempt, &action, system, mark.as_deref())
