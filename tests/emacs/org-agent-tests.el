@@ -19,6 +19,7 @@
 (require 'org-agent-card-tests)
 (require 'org-agent-skills-tests)
 (require 'org-agent-trust-tests)
+(require 'org-agent-models-tests)
 
 (provide 'org-agent-tests)
 ;;; org-agent-tests.el ends here

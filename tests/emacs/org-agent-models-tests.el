@@ -1,0 +1,365 @@
+;;; org-agent-models-tests.el --- Models, keys, thoughts  -*- lexical-binding: t; -*-
+
+;; SPDX-License-Identifier: GPL-3.0-or-later
+
+;;; Commentary:
+
+;; With the real server where one could be wrong about it, and with the
+;; one of the tests for what the real one does not do.
+
+;;; Code:
+
+(require 'auth-source)
+(require 'org-agent-fake)
+
+;;;; The real server
+
+(defmacro org-agent-real-with (files variables &rest body)
+  "Run BODY in a fresh chat with the real server.
+FILES are names in its home with what they contain, VARIABLES are added
+to its environment, where HOME/ is that home."
+  (declare (indent 2) (debug t))
+  `(let* ((home (file-name-as-directory (make-temp-file "org-agent" t)))
+          (process-environment
+           (append (mapcar (lambda (text) (string-replace "HOME/" home text)) ,variables)
+                   (list (concat "ORG_AGENT_HOME=" home)
+                         "OPENAI_API_KEY" "OPENAI_BASE_URL" "ORG_AGENT_MODEL")
+                   process-environment))
+          (org-agent--connection nil)
+          (org-agent--process nil)
+          (org-agent--spawned nil)
+          (org-agent--ending nil)
+          (org-agent--ready nil)
+          (org-agent--waiting nil)
+          (org-agent--turns (make-hash-table :test #'equal))
+          (org-agent--buffers (make-hash-table :test #'equal))
+          (org-agent--held (make-hash-table :test #'equal))
+          (org-agent-fake-errors nil)
+          (inhibit-message t))
+     (pcase-dolist (`(,name . ,text) ,files)
+       (write-region text nil (expand-file-name name home) nil 'silent))
+     (cl-letf (((symbol-function 'org-agent--guarded) #'org-agent-fake-guarded))
+       (unwind-protect
+           (progn
+             (org-agent-chat)
+             (org-agent-fake-until (lambda () org-agent--ready) "the server")
+             (org-agent-fake-settle)
+             ,@body
+             (should-not org-agent-fake-errors))
+         (dolist (buffer (org-agent--chats))
+           (with-current-buffer buffer (set-buffer-modified-p nil))
+           (kill-buffer buffer))
+         (when org-agent--process
+           (delete-process org-agent--process)
+           (org-agent-fake-until (lambda () (not org-agent--connection))))
+         (accept-process-output nil 0.05)
+         (delete-directory home t)))))
+
+(defun org-agent-real-ask (text)
+  "Type TEXT in this chat and send it; return its turn."
+  (goto-char (point-max))
+  (insert text)
+  (org-agent-send)
+  (org-agent-fake-until (lambda () (not org-agent--sending)) "the acknowledgement")
+  (let ((event (car (last (org-agent--all "OA_EVENT")))))
+    (seq-find (lambda (turn) (equal (org-agent--turn-event turn) event))
+              (org-agent--turns-here))))
+
+(defun org-agent-real-reply (text)
+  "Send TEXT, wait until its turn is over, and return that."
+  (let ((turn (org-agent-real-ask text)))
+    (org-agent-fake-until (lambda () (org-agent--over-p turn)) "the end of the turn")
+    (org-agent-fake-settle)
+    (org-agent-fake-settle)
+    turn))
+
+(defun org-agent-real-choose (name)
+  "Choose the model NAME with M-x, by completion, and wait until it is shown."
+  (let (asked)
+    (cl-letf (((symbol-function 'completing-read)
+               (lambda (_prompt table &rest _)
+                 (setq asked (all-completions "" table))
+                 name)))
+      (call-interactively #'org-agent-model))
+    (org-agent-fake-settle)
+    (org-agent-fake-settle)
+    (org-agent-fake-settle)
+    asked))
+
+(defmacro org-agent-tests-said (&rest body)
+  "Return what BODY says in the echo area, oldest first."
+  (declare (indent 0) (debug t))
+  `(let (said)
+     (cl-letf (((symbol-function 'message)
+                (lambda (format &rest args)
+                  (when format (push (apply #'format-message format args) said)))))
+       ,@body)
+     (nreverse said)))
+
+(defconst org-agent-tests-replay
+  (concat
+   "{\"thought\":\"The user wants\"}\n"
+   "{\"thought\":\" a greeting.\"}\n"
+   "{\"text\":\"(:type :request :target :emacs :payload (:action :insert-at-end"
+   " :buffer \\\"*org-agent-chat*\\\" :text \\\"Hello.\\\"))\"}\n"
+   "{\"end\":{\"prompt_tokens\":1234,\"completion_tokens\":56}}\n")
+  "A recorded reply with thoughts.")
+
+(defconst org-agent-tests-config
+  (concat "[[models]]\nname = \"here\"\nmodel = \"tiny\"\n"
+          "base_url = \"http://127.0.0.1:9/v1\"\nfallback = [\"offline\"]\n"
+          "price = { input = 2.5, output = 10.0 }\n"
+          "[[models]]\nname = \"keyed\"\nmodel = \"large\"\n"
+          "base_url = \"http://127.0.0.1:9/v1\"\napi_key_env = \"CANARY_KEY\"\n")
+  "Two models that no server has.")
+
+;;;; Choosing
+
+(ert-deftest org-agent-model-is-chosen-in-the-middle-of-a-chat ()
+  (org-agent-real-with `(("replay" . ,(concat org-agent-tests-replay
+                                              org-agent-tests-replay))
+                         ("config.toml" . ,org-agent-tests-config))
+      '("ORG_AGENT_MODEL=replay:HOME/replay")
+    (should (string-search "replay" org-agent--in-sight))
+    (org-agent-real-reply "One?")
+    (should (string-search "Hello." (buffer-string)))
+    (let ((names (org-agent-real-choose "offline")))
+      (should (equal names '("replay" "here" "keyed" "offline"
+                             "(the configured one)"))))
+    (should (equal org-agent--in-sight " offline · the last reply is of replay \
+· 1,234 tokens in, 56 out"))
+    (org-agent-real-reply "Two?")
+    (should (string-search "no language model" (buffer-string)))
+    (should (string-search "offline" org-agent--in-sight))
+    (should-not (string-search "replay" org-agent--in-sight))
+    ;; Back to the configured one, by a prefix argument and by the list.
+    (let ((current-prefix-arg '(4)))
+      (call-interactively #'org-agent-model))
+    (dotimes (_ 3) (org-agent-fake-settle))
+    (should (string-search " replay" org-agent--in-sight))
+    (org-agent-real-choose "here")
+    (should (string-search " here" org-agent--in-sight))
+    (org-agent-real-choose org-agent--model-configured)
+    (should (string-search " replay" org-agent--in-sight))
+    (org-agent-real-reply "Three?")
+    (should (= 2 (how-many "^Hello\\.$" (point-min) (point-max))))))
+
+(ert-deftest org-agent-model-is-chosen-before-the-first-message ()
+  (org-agent-real-with `(("replay" . ,org-agent-tests-replay))
+      '("ORG_AGENT_MODEL=replay:HOME/replay")
+    (should-not org-agent--session)
+    (org-agent-real-choose "offline")
+    (should org-agent--session)
+    (should (equal (buffer-string) "* USER\n"))
+    (should (string-search "offline" org-agent--in-sight))
+    (org-agent-real-reply "One?")
+    (should (string-search "no language model" (buffer-string)))
+    ;; Another chat is not this one.
+    (let ((first (current-buffer)))
+      (org-agent-chat t)
+      (dotimes (_ 2) (org-agent-fake-settle))
+      (should (string-search "replay" org-agent--in-sight))
+      (org-agent-real-reply "Two?")
+      (should (string-search "Hello." (buffer-string)))
+      (with-current-buffer first
+        (should (string-search "offline" org-agent--in-sight))
+        (should-not (string-search "Hello." (buffer-string)))))))
+
+(ert-deftest org-agent-model-that-cannot-be-asked-is-not-chosen ()
+  (org-agent-real-with `(("config.toml" . ,org-agent-tests-config)) nil
+    (let ((said (org-agent-tests-said (org-agent-real-choose "keyed"))))
+      (should (= 1 (length said)))
+      (should (string-match-p "the model stays as it is: .*CANARY_KEY" (car said))))
+    (should (string-search " here" org-agent--in-sight))
+    (org-agent-real-choose "offline")
+    (should (string-search " offline" org-agent--in-sight))
+    ;; It is found from the transcript in another buffer, too.
+    (org-agent-real-reply "One?")
+    (let ((text (buffer-string))
+          (chat (current-buffer)))
+      (with-temp-buffer
+        (insert text)
+        (org-mode)
+        (goto-char (point-min))
+        (search-forward "One?")
+        (org-agent-real-choose "here"))
+      (with-current-buffer chat
+        (should (string-search " here" org-agent--in-sight)))
+      (with-temp-buffer
+        (should-error (org-agent-model) :type 'user-error)))))
+
+(ert-deftest org-agent-model-notes-say-what-it-is ()
+  (dolist (case '(((:name "a" :model "m" :provider "OpenAI" :local :json-false
+                    :price (:input 2.5 :cached nil :output 10))
+                   "  OpenAI, m, $2.5 in, $10 out a million tokens")
+                  ((:name "a" :model "a" :local t :default t)
+                   "  on this machine, configured")
+                  ((:name "a" :problem "no\nkey") "  cannot be asked: no key")
+                  ((:name "o/l" :found t) "  found, asks you first")
+                  (nil "")))
+    (should (equal (org-agent--model-note (car case)) (cadr case)))))
+
+(defun org-agent-tests-models (&rest items)
+  "Let the fake server have the models ITEMS."
+  (push (cons 'orgAgent/models/list
+              (lambda (_) (list :items (vconcat items) :nextCursor nil)))
+        org-agent-fake-answers))
+
+(ert-deftest org-agent-found-server-is-used-after-a-yes-only ()
+  (org-agent-fake-with
+    (org-agent-fake-send "question")
+    (org-agent-tests-models
+     '(:name "offline" :default t :selected t :found :json-false)
+     '( :name "ollama/llama3.2" :provider "Ollama" :found t :local t
+        :baseUrl "http://localhost:11434/v1"))
+    (let (question)
+      (cl-letf (((symbol-function 'yes-or-no-p)
+                 (lambda (prompt) (setq question prompt) nil)))
+        (should-error (org-agent-real-choose "ollama/llama3.2") :type 'user-error)
+        (should-not (org-agent-fake-sent 'orgAgent/models/select))
+        (should (equal question "What you and the agent say will be sent to the server \
+at http://localhost:11434/v1 (Ollama).  Let it answer? "))
+        ;; Others are not asked about.
+        (setq question nil)
+        (org-agent-real-choose "offline")
+        (should-not question))
+      (cl-letf (((symbol-function 'yes-or-no-p) (lambda (_) t)))
+        (org-agent-real-choose "ollama/llama3.2")))
+    (should (equal (org-agent-fake-sent 'orgAgent/models/select)
+                   '((:sessionId "session-1" :name "offline")
+                     (:sessionId "session-1" :name "ollama/llama3.2" :remember t))))
+    (should (seq-find (lambda (params) (equal params '( :look t :limit 500
+                                                        :sessionId "session-1")))
+                      (org-agent-fake-sent 'orgAgent/models/list)))))
+
+(ert-deftest org-agent-older-server-has-no-models-and-says-so ()
+  (org-agent-fake-with
+    (push (cons 'orgAgent/models/list
+                (lambda (_) (jsonrpc-error :code -32601 :message "Method not found")))
+          org-agent-fake-answers)
+    (org-agent-fake-send "question")
+    (should (equal (org-agent-tests-said
+                     (should (string-match-p
+                              "No model can be chosen: Method not found.*older"
+                              (cadr (should-error (org-agent-model) :type 'user-error)))))
+                   nil))
+    (push (cons 'orgAgent/models/select
+                (lambda (_) (jsonrpc-error :code -32601 :message "Method not found")))
+          org-agent-fake-answers)
+    (should (string-match-p "the model stays as it is: Method not found"
+                            (car (org-agent-tests-said
+                                   (org-agent-model t)
+                                   (org-agent-fake-settle)))))
+    ;; The chat goes on.
+    (org-agent-fake-insert "turn-1" 1 "reply")
+    (org-agent-fake-state "turn-1" 2 "done")
+    (should (string-search "reply" (buffer-string)))))
+
+(ert-deftest org-agent-models-of-a-server-that-is-silent-are-not-waited-for ()
+  (org-agent-fake-with
+    (let ((org-agent--model-time 0.2))
+      (setq org-agent-fake-mute t)
+      (should (string-search "try again" (cadr (should-error (org-agent-model)
+                                                             :type 'user-error))))
+      (setq org-agent-fake-mute nil))))
+
+(ert-deftest org-agent-model-of-a-killed-chat-is-nobodys ()
+  (org-agent-fake-with
+    (org-agent-tests-models '(:name "a" :default t :selected t))
+    ;; Before it had a session, and with one.
+    (dolist (text '(nil "question"))
+      (org-agent-chat t)
+      (when text (org-agent-fake-send text))
+      (let ((buffer (current-buffer)))
+        (org-agent-model t)
+        (org-agent-fake-state "turn-1" 1 "done")
+        (set-buffer-modified-p nil)
+        (kill-buffer buffer)
+        (dotimes (_ 3) (org-agent-fake-settle))
+        (should-not (buffer-live-p buffer))))))
+
+;;;; In sight
+
+(ert-deftest org-agent-usage-is-in-sight ()
+  (org-agent-fake-with
+    (org-agent-tests-models '(:name "a%d" :model "m" :default t :selected t))
+    (push (cons 'orgAgent/sessions/messages
+                (lambda (params)
+                  (should (equal params '(:sessionId "session-1" :last t :limit 50)))
+                  '(:items [(:role "assistant"
+                             :metadata (:turn "turn-0" :model "m" :tokens (:prompt 9)))
+                            (:role "assistant"
+                             :metadata ( :turn "turn-1" :model "b"
+                                         :tokens (:prompt 1000 :completion 20)
+                                         :cost (:microUsd 1500)))
+                            (:role "user" :metadata (:turn "turn-1" :kind "outcome"))
+                            (:role "assistant"
+                             :metadata ( :turn "turn-1" :model "m"
+                                         :tokens (:prompt 200000 :completion nil)
+                                         :cost (:microUsd 10000)))])))
+          org-agent-fake-answers)
+    (org-agent-fake-send "question")
+    (should (equal header-line-format '("" org-agent--in-sight)))
+    (should (equal org-agent--in-sight " a%d"))
+    (org-agent-fake-insert "turn-1" 1 "reply")
+    (org-agent-fake-state "turn-1" 2 "done")
+    (org-agent-fake-settle)
+    (should (equal org-agent--in-sight
+                   " a%d · 201,000 tokens in, 20 out · $0.01"))))
+
+(ert-deftest org-agent-money-is-readable ()
+  (dolist (case '((0 "$0.00") (1 "$0.000001") (1500 "$0.001500") (10000 "$0.01")
+                  (1234567 "$1.23")))
+    (should (equal (org-agent--dollars (car case)) (cadr case)))))
+
+(ert-deftest org-agent-header-line-of-others-stays ()
+  (org-agent-fake-with
+    (let ((hook (lambda () (setq-local header-line-format "mine"))))
+      (unwind-protect
+          (progn (add-hook 'org-mode-hook hook)
+                 (org-agent-chat t)
+                 (should (equal header-line-format "mine")))
+        (remove-hook 'org-mode-hook hook)))
+    (let ((org-agent-header-line nil))
+      (org-agent-chat t)
+      (should-not header-line-format))))
+
+;; Nobody listens there: it is tried again, and then another model asked.
+(ert-deftest org-agent-retries-and-fallbacks-are-told ()
+  (org-agent-real-with `(("config.toml" . ,org-agent-tests-config)) nil
+    (should (string-search " here" org-agent--in-sight))
+    (let ((turn (org-agent-real-ask "One?")) again instead)
+      (org-agent-fake-until
+       (lambda ()
+         (let ((reason (or (org-agent--turn-reason turn) "")))
+           (when (string-prefix-p "trying again in " reason)
+             (should (string-prefix-p " [thinking: trying again in " mode-line-process))
+             (should (string-search (concat "thinking: " reason "\n")
+                                    (org-agent-fake-shown (org-agent--turn-id turn))))
+             (setq again t))
+           (when (string-prefix-p "asking offline instead of here: " reason)
+             (setq instead t)))
+         (org-agent--over-p turn)))
+      (should again)
+      (should instead)
+      (should-not (org-agent--turn-reason turn)))
+    (dotimes (_ 2) (org-agent-fake-settle))
+    (should-not mode-line-process)
+    (should (string-prefix-p " here · the last reply is of offline" org-agent--in-sight))))
+
+(ert-deftest org-agent-reasons-are-one-short-line ()
+  (org-agent-fake-with
+    (org-agent-fake-send "question")
+    (org-agent-fake-state "turn-1" 1 "thinking"
+                          (concat "trying\n* again: " (make-string 500 ?x)))
+    (let ((shown (org-agent-fake-shown "turn-1")))
+      (should (string-prefix-p "thinking: trying * again: xxx" shown))
+      (should (= 1 (cl-count ?\n shown)))
+      (should (< (length shown) 320))
+      (should (< (length mode-line-process) 80)))
+    (org-agent-fake-state "turn-1" 2 "streaming")
+    (should (equal mode-line-process " [streaming]"))
+    (should-not (org-agent-fake-shown "turn-1"))))
+
+(provide 'org-agent-models-tests)
+;;; org-agent-models-tests.el ends here
