@@ -163,9 +163,9 @@ A line that does not begin there is left out if there is another."
     text))
 
 (defun org-agent--thought-string (thought over rows width toggle)
-  "Return what is shown of THOUGHT in at most ROWS rows of WIDTH columns.
-OVER is non-nil if the model thinks no more.  TOGGLE is a function to
-call when its line is clicked."
+  "Return what is shown of THOUGHT, its text in ROWS rows of WIDTH columns.
+If there are fewer than two, only its line is shown.  OVER is non-nil
+if the model thinks no more.  TOGGLE is called when its line is clicked."
   (let* ((open (org-agent--thought-open thought))
          (map (make-sparse-keymap))
          (label (if over
@@ -180,7 +180,7 @@ call when its line is clicked."
                  'face 'org-agent-thought 'mouse-face 'highlight 'keymap map
                  'help-echo "mouse-1, or M-x org-agent-toggle-thought: unfold or fold it")
      "\n"
-     (when open
+     (when (and open (> rows 1))
        (let ((text (org-agent--thought-shown thought)))
          (org-agent--excerpt text "" (length text) rows width
                              'org-agent-thought))))))

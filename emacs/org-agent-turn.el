@@ -294,6 +294,9 @@ TARGET is the action's target as a symbol.")
      (t
       (unless (or (member id org-agent--applied)
                   (org-agent--find "OA_ACT" id))
+        ;; What was thought stands above the reply, also if all came at once.
+        (when (org-agent--turn-thought turn)
+          (org-agent--show turn))
         (let* ((place (org-agent--place (org-agent--turn-place turn)
                                         (org-agent--turn-event turn)))
                (end (org-agent--write-reply place id text)))
@@ -390,7 +393,10 @@ MESSAGE says more."
         (propertize (format "%s (not verified)\n" org-agent--assistant)
                     'face 'org-agent-notice)
         (org-agent--preview
-         turn (- room (min (/ room 2) (cl-count ?\n thought))) width)))
+         turn (- room (pcase (cl-count ?\n thought)
+                        ((and lines (or 0 1)) lines)
+                        (_ (/ room 2))))
+         width)))
      (org-agent--turn-card turn)
      (org-agent--turn-results turn)
      (when-let ((reason (org-agent--turn-reason turn)))
@@ -408,7 +414,7 @@ That is at most ROWS rows of WIDTH columns."
        thought (or (org-agent--turn-replied turn)
                    (not (member (org-agent--turn-state turn)
                                 '("accepted" "thinking" "repairing"))))
-       (max 2 (- rows 1)) width
+       (- rows 1) width
        (lambda () (org-agent--toggle-thought turn)))
     ""))
 

@@ -1,4 +1,4 @@
-;;; org-agent-models-tests.el --- Models, keys, thoughts  -*- lexical-binding: t; -*-
+;;; org-agent-models-tests.el --- Choosing models, and what they cost  -*- lexical-binding: t; -*-
 
 ;; SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -9,109 +9,7 @@
 
 ;;; Code:
 
-(require 'auth-source)
-(require 'org-agent-fake)
-
-;;;; The real server
-
-(defmacro org-agent-real-with (files variables &rest body)
-  "Run BODY in a fresh chat with the real server.
-FILES are names in its home with what they contain, VARIABLES are added
-to its environment, where HOME/ is that home."
-  (declare (indent 2) (debug t))
-  `(let* ((home (file-name-as-directory (make-temp-file "org-agent" t)))
-          (process-environment
-           (append (mapcar (lambda (text) (string-replace "HOME/" home text)) ,variables)
-                   (list (concat "ORG_AGENT_HOME=" home)
-                         "OPENAI_API_KEY" "OPENAI_BASE_URL" "ORG_AGENT_MODEL")
-                   process-environment))
-          (org-agent--connection nil)
-          (org-agent--process nil)
-          (org-agent--spawned nil)
-          (org-agent--ending nil)
-          (org-agent--ready nil)
-          (org-agent--waiting nil)
-          (org-agent--turns (make-hash-table :test #'equal))
-          (org-agent--buffers (make-hash-table :test #'equal))
-          (org-agent--held (make-hash-table :test #'equal))
-          (org-agent-fake-errors nil)
-          (inhibit-message t))
-     (pcase-dolist (`(,name . ,text) ,files)
-       (write-region text nil (expand-file-name name home) nil 'silent))
-     (cl-letf (((symbol-function 'org-agent--guarded) #'org-agent-fake-guarded))
-       (unwind-protect
-           (progn
-             (org-agent-chat)
-             (org-agent-fake-until (lambda () org-agent--ready) "the server")
-             (org-agent-fake-settle)
-             ,@body
-             (should-not org-agent-fake-errors))
-         (dolist (buffer (org-agent--chats))
-           (with-current-buffer buffer (set-buffer-modified-p nil))
-           (kill-buffer buffer))
-         (when org-agent--process
-           (delete-process org-agent--process)
-           (org-agent-fake-until (lambda () (not org-agent--connection))))
-         (accept-process-output nil 0.05)
-         (delete-directory home t)))))
-
-(defun org-agent-real-ask (text)
-  "Type TEXT in this chat and send it; return its turn."
-  (goto-char (point-max))
-  (insert text)
-  (org-agent-send)
-  (org-agent-fake-until (lambda () (not org-agent--sending)) "the acknowledgement")
-  (let ((event (car (last (org-agent--all "OA_EVENT")))))
-    (seq-find (lambda (turn) (equal (org-agent--turn-event turn) event))
-              (org-agent--turns-here))))
-
-(defun org-agent-real-reply (text)
-  "Send TEXT, wait until its turn is over, and return that."
-  (let ((turn (org-agent-real-ask text)))
-    (org-agent-fake-until (lambda () (org-agent--over-p turn)) "the end of the turn")
-    (org-agent-fake-settle)
-    (org-agent-fake-settle)
-    turn))
-
-(defun org-agent-real-choose (name)
-  "Choose the model NAME with M-x, by completion, and wait until it is shown."
-  (let (asked)
-    (cl-letf (((symbol-function 'completing-read)
-               (lambda (_prompt table &rest _)
-                 (setq asked (all-completions "" table))
-                 name)))
-      (call-interactively #'org-agent-model))
-    (org-agent-fake-settle)
-    (org-agent-fake-settle)
-    (org-agent-fake-settle)
-    asked))
-
-(defmacro org-agent-tests-said (&rest body)
-  "Return what BODY says in the echo area, oldest first."
-  (declare (indent 0) (debug t))
-  `(let (said)
-     (cl-letf (((symbol-function 'message)
-                (lambda (format &rest args)
-                  (when format (push (apply #'format-message format args) said)))))
-       ,@body)
-     (nreverse said)))
-
-(defconst org-agent-tests-replay
-  (concat
-   "{\"thought\":\"The user wants\"}\n"
-   "{\"thought\":\" a greeting.\"}\n"
-   "{\"text\":\"(:type :request :target :emacs :payload (:action :insert-at-end"
-   " :buffer \\\"*org-agent-chat*\\\" :text \\\"Hello.\\\"))\"}\n"
-   "{\"end\":{\"prompt_tokens\":1234,\"completion_tokens\":56}}\n")
-  "A recorded reply with thoughts.")
-
-(defconst org-agent-tests-config
-  (concat "[[models]]\nname = \"here\"\nmodel = \"tiny\"\n"
-          "base_url = \"http://127.0.0.1:9/v1\"\nfallback = [\"offline\"]\n"
-          "price = { input = 2.5, output = 10.0 }\n"
-          "[[models]]\nname = \"keyed\"\nmodel = \"large\"\n"
-          "base_url = \"http://127.0.0.1:9/v1\"\napi_key_env = \"CANARY_KEY\"\n")
-  "Two models that no server has.")
+(require 'org-agent-real)
 
 ;;;; Choosing
 
@@ -324,25 +222,46 @@ at http://localhost:11434/v1 (Ollama).  Let it answer? "))
       (org-agent-chat t)
       (should-not header-line-format))))
 
-;; Nobody listens there: it is tried again, and then another model asked.
+(defun org-agent-tests-refusing ()
+  "Return a model's server that always says it has too much to do."
+  (make-network-process
+   :name "refusing" :server t :host 'local :service t :family 'ipv4 :noquery t
+   :log (lambda (_server process _) (set-process-query-on-exit-flag process nil))
+   :filter (lambda (process _)
+             (process-send-string process "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"))))
+
+;; It is tried again, and then another model is asked.
 (ert-deftest org-agent-retries-and-fallbacks-are-told ()
-  (org-agent-real-with `(("config.toml" . ,org-agent-tests-config)) nil
+  (let ((server (org-agent-tests-refusing)))
+    (unwind-protect
+        (org-agent-tests-refused
+         (string-replace "127.0.0.1:9/"
+                         (format "127.0.0.1:%d/" (process-contact server :service))
+                         org-agent-tests-config))
+      (delete-process server))))
+
+(defun org-agent-tests-refused (config)
+  "Ask a model by CONFIG that refuses, and check what is told meanwhile."
+  (org-agent-real-with `(("config.toml" . ,config)) nil
     (should (string-search " here" org-agent--in-sight))
-    (let ((turn (org-agent-real-ask "One?")) again instead)
-      (org-agent-fake-until
-       (lambda ()
-         (let ((reason (or (org-agent--turn-reason turn) "")))
-           (when (string-prefix-p "trying again in " reason)
-             (should (string-prefix-p " [thinking: trying again in " mode-line-process))
-             (should (string-search (concat "thinking: " reason "\n")
-                                    (org-agent-fake-shown (org-agent--turn-id turn))))
-             (setq again t))
-           (when (string-prefix-p "asking offline instead of here: " reason)
-             (setq instead t)))
-         (org-agent--over-p turn)))
-      (should again)
-      (should instead)
-      (should-not (org-agent--turn-reason turn)))
+    (let* (told
+           (set-state (symbol-function 'org-agent--set-state)))
+      (cl-letf (((symbol-function 'org-agent--set-state)
+                 (lambda (turn state &optional reason)
+                   (funcall set-state turn state reason)
+                   (org-agent--show turn)
+                   (push (list mode-line-process
+                               (org-agent-fake-shown (org-agent--turn-id turn)))
+                         told))))
+        (org-agent-real-reply "One?"))
+      (dolist (reason '("trying again in 1 s, 1 of 2: " "asking offline instead of here: "))
+        (should (seq-find
+                 (pcase-lambda (`(,state ,shown))
+                   (and shown
+                        (string-prefix-p (concat " [thinking: " reason) state)
+                        (string-prefix-p (concat "thinking: " reason) shown)))
+                 told)))
+      (should (equal (car told) '(nil nil))))
     (dotimes (_ 2) (org-agent-fake-settle))
     (should-not mode-line-process)
     (should (string-prefix-p " here · the last reply is of offline" org-agent--in-sight))))

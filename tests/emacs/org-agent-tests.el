@@ -20,6 +20,7 @@
 (require 'org-agent-skills-tests)
 (require 'org-agent-trust-tests)
 (require 'org-agent-models-tests)
+(require 'org-agent-thought-tests)
 
 (provide 'org-agent-tests)
 ;;; org-agent-tests.el ends here
