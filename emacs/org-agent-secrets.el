@@ -31,6 +31,8 @@
 
 (require 'subr-x)
 
+(defvar auth-source-do-cache)
+
 (declare-function auth-source-search "auth-source" (&rest spec))
 
 (defcustom org-agent-secrets nil
@@ -103,10 +105,12 @@ neither a variable's name nor a pair of that and a search"))))
   "Return what SEARCH has as the value of the variable NAME, or nil."
   (require 'auth-source)
   (let ((value (condition-case problem
-                   (let ((secret (plist-get
-                                  (car (apply #'auth-source-search
-                                              :max 1 :require '(:secret) search))
-                                  :secret)))
+                   ;; A key that was changed, or was not there, is looked up anew.
+                   (let* ((auth-source-do-cache nil)
+                          (secret (plist-get
+                                   (car (apply #'auth-source-search
+                                               :max 1 :require '(:secret) search))
+                                   :secret)))
                      (if (functionp secret) (funcall secret) secret))
                  (quit (user-error "No key for %s: you quit" name))
                  (error (user-error "No key for %s: auth-source failed: %s" name

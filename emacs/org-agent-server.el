@@ -312,10 +312,14 @@ The null character could, but Emacs cannot read it in JSON.")
         ,@(and secrets
                (list :initializationOptions (list :secrets secrets))))
      #'org-agent--initialized
-     (lambda (words _code)
-       ;; If the process is gone, `org-agent--closed' tells more.
-       (when (process-live-p process)
-         (org-agent--disconnect words))))))
+     ;; A closure could keep the keys, too.
+     (apply-partially #'org-agent--not-initialized process))))
+
+(defun org-agent--not-initialized (process words _code)
+  "End PROCESS, which refused `initialize'; WORDS say why."
+  ;; If the process is gone, `org-agent--closed' tells more.
+  (when (process-live-p process)
+    (org-agent--disconnect words)))
 
 (defun org-agent--too-late (process)
   "End PROCESS unless it has answered by now."

@@ -21,6 +21,7 @@
 (require 'org-agent-trust-tests)
 (require 'org-agent-models-tests)
 (require 'org-agent-thought-tests)
+(require 'org-agent-secrets-tests)
 
 (provide 'org-agent-tests)
 ;;; org-agent-tests.el ends here
