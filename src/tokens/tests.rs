@@ -8,17 +8,6 @@ use super::*;
 
 const PROSE: &str = "All human beings are born free and equal in dignity and rights. They are endowed with reason and \
                      conscience and should act towards one another in a spirit of brotherhood.";
-const GERMAN: &str = "Alle Menschen sind frei und gleich an Würde und Rechten geboren. Sie sind mit Vernunft und Gewissen \
-                      begabt und sollen einander im Geist der Brüderlichkeit begegnen.";
-const RUSSIAN: &str = "Все люди рождаются свободными и равными в своем достоинстве и правах. Они наделены разумом и \
-                       совестью и должны поступать в отношении друг друга в духе братства.";
-const CHINESE: &str = "人人生而自由,在尊严和权利上一律平等。他们赋有理性和良心,并应以兄弟关系的精神相对待。";
-const HINDI: &str = "सभी मनुष्यों को गौरव और अधिकारों के मामले में जन्मजात स्वतन्त्रता और समानता प्राप्त है।";
-const ORG: &str = "* TODO Call the plumber :home:\nSCHEDULED: <2026-03-02 Mon 09:30>\n:PROPERTIES:\n:ID: \
-                   5f3c2a10-77de-4b8e-9a55-0c1f2d3e4b5a\n:END:\n- [ ] /kitchen/ sink, see [[id:abc][the note]]\n\
-                   #+begin_src emacs-lisp\n(defun greet (name)\n  (message \"Hello, %s!\" name))\n#+end_src\n";
-const LISP: &str = "(:type :request :target :emacs :payload (:action :insert-at-end :buffer \"*org-agent-chat*\" :text \
-                    \"Hello\\n\"))";
 
 /// What no language is, the same each time.
 fn base64(length: usize) -> String {
@@ -29,12 +18,6 @@ fn base64(length: usize) -> String {
         digits[(state >> 58) as usize]
     };
     (0..length).map(|_| next()).collect()
-}
-
-fn samples() -> Vec<(&'static str, String)> {
-    let samples = [PROSE, GERMAN, RUSSIAN, CHINESE, HINDI, ORG, LISP].map(str::to_owned);
-    let names = ["English", "German", "Russian", "Chinese", "Hindi", "Org", "Lisp"];
-    names.into_iter().zip(samples).chain([("base64", base64(1_000))]).collect()
 }
 
 /// Texts that are costly to count, of about `length` bytes.
@@ -184,11 +167,38 @@ proptest! {
     }
 }
 
+#[cfg(not(feature = "tokenizer"))]
+#[test]
+fn without_the_library_all_is_estimated() {
+    for (pattern, _) in MODELS {
+        assert_eq!(named(&pattern.replace('*', "0")), ("estimate", false), "{pattern}");
+    }
+}
+
 #[cfg(feature = "tokenizer")]
 mod counted {
     use std::fmt::Write as _;
 
     use super::*;
+
+    const GERMAN: &str = "Alle Menschen sind frei und gleich an Würde und Rechten geboren. Sie sind mit Vernunft und Gewissen \
+                          begabt und sollen einander im Geist der Brüderlichkeit begegnen.";
+    const RUSSIAN: &str = "Все люди рождаются свободными и равными в своем достоинстве и правах. Они наделены разумом и \
+                           совестью и должны поступать в отношении друг друга в духе братства.";
+    const CHINESE: &str =
+        "人人生而自由,在尊严和权利上一律平等。他们赋有理性和良心,并应以兄弟关系的精神相对待。";
+    const HINDI: &str = "सभी मनुष्यों को गौरव और अधिकारों के मामले में जन्मजात स्वतन्त्रता और समानता प्राप्त है।";
+    const ORG: &str = "* TODO Call the plumber :home:\nSCHEDULED: <2026-03-02 Mon 09:30>\n:PROPERTIES:\n:ID: \
+                       5f3c2a10-77de-4b8e-9a55-0c1f2d3e4b5a\n:END:\n- [ ] /kitchen/ sink, see [[id:abc][the note]]\n\
+                       #+begin_src emacs-lisp\n(defun greet (name)\n  (message \"Hello, %s!\" name))\n#+end_src\n";
+    const LISP: &str = "(:type :request :target :emacs :payload (:action :insert-at-end :buffer \"*org-agent-chat*\" :text \
+                        \"Hello\\n\"))";
+
+    fn samples() -> Vec<(&'static str, String)> {
+        let samples = [PROSE, GERMAN, RUSSIAN, CHINESE, HINDI, ORG, LISP].map(str::to_owned);
+        let names = ["English", "German", "Russian", "Chinese", "Hindi", "Org", "Lisp"];
+        names.into_iter().zip(samples).chain([("base64", base64(1_000))]).collect()
+    }
 
     #[test]
     fn names_of_models_are_known_as_providers_write_them() {
