@@ -139,9 +139,11 @@ fn hostile_texts_are_counted_in_bounded_time() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn any_text_has_at_most_as_many_tokens_as_bytes(text in any::<String>(), again in 1..2_000_usize) {
-        let text = text.repeat(again.min(20_000 / text.len().max(1)).max(1));
+        let text = text.repeat(again.min(6_000 / text.len().max(1)).max(1));
         for model in ["gpt-4o", "gpt-4", "qwen3", "mistral-nemo", "deepseek-v3", "claude"] {
             let tokens = Counter::of(model).count(&text);
             prop_assert!(tokens <= text.len());
@@ -264,7 +266,7 @@ mod counted {
             let whole = tiktoken::get_encoding(counter.name()).unwrap();
             for unit in [PROSE, GERMAN, ORG, LISP, "The year 1984 \n\n  was  \n /odd/ it's O'Neil's\t2.\n"] {
                 // Other distances to the places where it is cut.
-                for shift in 0..40 {
+                for shift in (0..40).step_by(3) {
                     let text = format!("{}{}", "x".repeat(shift), unit.repeat(30_000 / unit.len()));
                     assert_eq!(counter.count(&text), whole.count(&text), "{model}, {shift}: {unit}");
                 }
