@@ -15,6 +15,7 @@ use crate::context::Context;
 use crate::ids::hex;
 use crate::record::{Attachment, Outcome, Status};
 use crate::skill::Origin;
+use crate::tokens;
 
 pub use mandate::{introduction, system};
 pub use select::{SKILLS, keep, shows};
@@ -257,12 +258,10 @@ pub fn shorter() -> String {
         .to_owned()
 }
 
-/// Tokens of `text`, roughly: four bytes each, plus the wrapping of a message.
-///
-/// The usual rule of thumb for English; it overestimates for most other scripts, which is the safe side.
+/// Tokens of a message that says `text`, roughly, with the wrapping of a message.
 #[must_use]
 pub fn estimate(text: &str) -> usize {
-    text.len() / 4 + 4
+    tokens::estimate(text) + tokens::MESSAGE
 }
 
 fn render(item: &HistoryItem) -> Message {

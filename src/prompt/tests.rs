@@ -199,7 +199,8 @@ fn skills_stay_when_the_rest_goes_the_newest_of_each_in_their_order() {
 
 #[test]
 fn skills_have_a_budget_of_their_own() {
-    let big = |fill: &str| fill.repeat(SKILLS * 4 * 2 / 5);
+    // A digit is a token.
+    let big = |fill: &str| fill.repeat(SKILLS * 2 / 5);
     let load = |name: &str, fill: &str| [said(name), answered(), skill(name, &big(fill)), answered()];
     let mut history: Vec<HistoryItem> = [load("one", "1"), load("two", "2"), load("three", "3")].concat();
     history.push(said("now"));
@@ -208,7 +209,7 @@ fn skills_have_a_budget_of_their_own() {
     assert!(text.contains("[skill] The text of \"one\" that stood here is left out."));
     assert!(!shows(&history, "one", &big("1")) && shows(&history, "two", &big("2")));
     // They take nothing from the room for the rest, nor that from theirs.
-    history.splice(12..12, [said(&"x".repeat(BUDGET * 3)), answered()]);
+    history.splice(12..12, [said(&"x".repeat(BUDGET * 3 / 2)), answered()]);
     let text = whole(&history);
     assert!(text.contains("222") && text.contains("333") && text.contains("xxx"));
     // What is asked for now is never left out.
