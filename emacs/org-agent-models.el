@@ -46,8 +46,8 @@ A header line that something else put there stays."
 
 (defvar-local org-agent--usage nil
   "What the last reply in this chat took, or nil if that is not known.
-A property list with :model, :in, :out and :cost, some of which may be
-nil; the cost is in millionths of a US dollar.")
+A property list with :model, :in, :out, :estimated and :cost, some of
+which may be nil; the cost is in US dollars.")
 
 (defvar-local org-agent--in-sight ""
   "What the header line of this chat shows.")
@@ -77,17 +77,18 @@ nil; the cost is in millionths of a US dollar.")
                  (and by (not (member by (list name (plist-get model :model))))
                       (format "the last reply is of %s" by))
                  (and (or in out)
-                      (format "%s tokens in, %s out"
+                      (format "%s%s tokens in, %s out"
+                              (if (plist-get usage :estimated) "about " "")
                               (if in (org-agent--number in) "?")
                               (if out (org-agent--number out) "?")))
                  (and cost (org-agent--dollars cost))))
      " · ")))
 
-(defun org-agent--dollars (millionths)
-  "Return MILLIONTHS of a US dollar as an amount."
-  (if (< 0 millionths 10000)
-      (format "$%.6f" (/ millionths 1e6))
-    (format "$%.2f" (/ millionths 1e6))))
+(defun org-agent--dollars (amount)
+  "Return AMOUNT, in US dollars, as it is shown."
+  (if (< 0 amount 0.01)
+      (string-trim-right (format "$%.6f" amount) "0+")
+    (format "$%.2f" amount)))
 
 (defun org-agent--show-in-sight ()
   "Show in this chat which model answers, and what the last reply took."
@@ -146,22 +147,26 @@ An older server does not know."
 
 (defun org-agent--usage-of (turn items)
   "Return what TURN took as its messages among ITEMS have it, or nil.
-It is as of `org-agent--usage'; the model is the last one's."
+It is as of `org-agent--usage'; the model is the last one's.  An older
+server has only what each call took whose reply was good."
   (let (usage)
     (seq-doseq (item items)
       (let* ((metadata (plist-get item :metadata))
-             (tokens (plist-get metadata :tokens)))
+             (all (plist-get metadata :turnTokens))
+             (tokens (or all (plist-get metadata :tokens)))
+             (before (and (not all) usage)))
         (when (and (equal (plist-get metadata :turn) turn)
                    (stringp (plist-get metadata :model)))
           (setq usage
                 (list :model (plist-get metadata :model)
-                      :in (org-agent--plus (plist-get usage :in)
+                      :in (org-agent--plus (plist-get before :in)
                                            (plist-get tokens :prompt))
-                      :out (org-agent--plus (plist-get usage :out)
+                      :out (org-agent--plus (plist-get before :out)
                                             (plist-get tokens :completion))
-                      :cost (org-agent--plus
-                             (plist-get usage :cost)
-                             (plist-get (plist-get metadata :cost) :microUsd)))))))
+                      :estimated (org-agent--true-p (plist-get tokens :estimated))
+                      :cost (if all (plist-get metadata :turnCost)
+                              (org-agent--plus (plist-get before :cost)
+                                               (plist-get metadata :cost))))))))
     usage))
 
 (defun org-agent--plus (one other)
@@ -304,7 +309,8 @@ It is nil for the one that is configured."
 (defun org-agent--found-question (item)
   "Return the question whether what is said may go to the server of ITEM."
   (org-agent--one-line
-   (format "What you and the agent say will be sent to the server at %s%s.  Let it answer? "
+   (format "What you and the agent say will be sent to the server at %s%s, \
+here and wherever no other model is configured.  Let it answer? "
            (or (plist-get item :baseUrl) (plist-get item :name))
            (if-let ((provider (plist-get item :provider)))
                (format " (%s)" provider)

@@ -116,7 +116,8 @@
         (should-error (org-agent-real-choose "ollama/llama3.2") :type 'user-error)
         (should-not (org-agent-fake-sent 'orgAgent/models/select))
         (should (equal question "What you and the agent say will be sent to the server \
-at http://localhost:11434/v1 (Ollama).  Let it answer? "))
+at http://localhost:11434/v1 (Ollama), here and wherever no other model is configured.  \
+Let it answer? "))
         ;; Others are not asked about.
         (setq question nil)
         (org-agent-real-choose "offline")
@@ -184,17 +185,10 @@ at http://localhost:11434/v1 (Ollama).  Let it answer? "))
     (push (cons 'orgAgent/sessions/messages
                 (lambda (params)
                   (should (equal params '(:sessionId "session-1" :last t :limit 50)))
-                  '(:items [(:role "assistant"
-                             :metadata (:turn "turn-0" :model "m" :tokens (:prompt 9)))
-                            (:role "assistant"
-                             :metadata ( :turn "turn-1" :model "b"
-                                         :tokens (:prompt 1000 :completion 20)
-                                         :cost (:microUsd 1500)))
-                            (:role "user" :metadata (:turn "turn-1" :kind "outcome"))
-                            (:role "assistant"
-                             :metadata ( :turn "turn-1" :model "m"
-                                         :tokens (:prompt 200000 :completion nil)
-                                         :cost (:microUsd 10000)))])))
+                  '(:items [( :role "assistant"
+                              :metadata ( :turn "turn-1" :model "m"
+                                          :tokens (:prompt 1000 :completion 20)
+                                          :cost 0.25))])))
           org-agent-fake-answers)
     (org-agent-fake-send "question")
     (should (equal header-line-format '("" org-agent--in-sight)))
@@ -202,12 +196,39 @@ at http://localhost:11434/v1 (Ollama).  Let it answer? "))
     (org-agent-fake-insert "turn-1" 1 "reply")
     (org-agent-fake-state "turn-1" 2 "done")
     (org-agent-fake-settle)
-    (should (equal org-agent--in-sight
-                   " a%d · 201,000 tokens in, 20 out · $0.01"))))
+    (should (equal org-agent--in-sight " a%d · 1,000 tokens in, 20 out · $0.25"))))
+
+(ert-deftest org-agent-usage-is-that-of-the-whole-turn ()
+  (let ((earlier '(:metadata (:turn "t-0" :model "m" :tokens (:prompt 9) :cost 9)))
+        (outcome '(:metadata (:turn "t" :kind "outcome"))))
+    ;; As servers say it by turn, and as older ones do by call.
+    (should (equal (org-agent--usage-of
+                    "t" (list earlier
+                              '(:metadata ( :turn "t" :model "a" :tokens (:prompt 1)
+                                            :turnTokens (:prompt 3 :completion 4)
+                                            :turnCost 0.5))
+                              outcome
+                              '(:metadata ( :turn "t" :model "b" :tokens (:prompt 1)
+                                            :turnTokens ( :prompt 5 :completion 6
+                                                          :estimated t)
+                                            :turnCost 0.75))))
+                   '(:model "b" :in 5 :out 6 :estimated t :cost 0.75)))
+    (should (equal (org-agent--usage-of
+                    "t" (list earlier
+                              '(:metadata ( :turn "t" :model "a" :cost 0.5
+                                            :tokens (:prompt 3 :completion 4)))
+                              outcome
+                              '(:metadata ( :turn "t" :model "b" :cost nil
+                                            :tokens (:prompt 5 :completion nil)))))
+                   '(:model "b" :in 8 :out 4 :estimated nil :cost 0.5)))
+    (should-not (org-agent--usage-of "t" (list earlier outcome)))
+    (should (equal (org-agent--model-words
+                    nil '(:model "b" :in 1234 :out nil :estimated t :cost 0))
+                   "the last reply is of b · about 1,234 tokens in, ? out · $0.00"))))
 
 (ert-deftest org-agent-money-is-readable ()
-  (dolist (case '((0 "$0.00") (1 "$0.000001") (1500 "$0.001500") (10000 "$0.01")
-                  (1234567 "$1.23")))
+  (dolist (case '((0 "$0.00") (0.000001 "$0.000001") (0.0015 "$0.0015")
+                  (0.01 "$0.01") (1.234567 "$1.23")))
     (should (equal (org-agent--dollars (car case)) (cadr case)))))
 
 (ert-deftest org-agent-header-line-of-others-stays ()

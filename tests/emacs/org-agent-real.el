@@ -20,6 +20,8 @@ to its environment, where HOME/ is that home."
           (process-environment
            (append (mapcar (lambda (text) (string-replace "HOME/" home text)) ,variables)
                    (list (concat "ORG_AGENT_HOME=" home)
+                         ;; What else runs on this machine is no matter.
+                         "ORG_AGENT_LOCAL_PORTS=none"
                          "OPENAI_API_KEY" "OPENAI_BASE_URL" "ORG_AGENT_MODEL")
                    process-environment))
           (org-agent--connection nil)

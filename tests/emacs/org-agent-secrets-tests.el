@@ -13,10 +13,12 @@
 
 (defun org-agent-tests-shapes (key)
   "Return a regexp for the shapes in which KEY could have leaked."
-  (regexp-opt (list key (url-hexify-string key)
-                    (base64-encode-string key t)
-                    ;; Inside of something longer, from its second byte on.
-                    (substring (base64-encode-string (substring key 1) t) 0 -4))))
+  (regexp-opt
+   (append (list key (url-hexify-string key))
+           ;; In base64, also inside of something longer.
+           (mapcar (lambda (beg)
+                     (substring (base64-encode-string (substring key beg) t) 0 -4))
+                   '(0 1 2)))))
 
 (defmacro org-agent-tests-with-keys (lines &rest body)
   "Run BODY with an auth-source file of LINES, which are strings."
