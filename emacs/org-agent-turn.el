@@ -55,7 +55,7 @@
   place ; marker where its reply goes, if known
   (seq 0) ; of the last message seen
   state ; as on the wire; nil if the server did not tell since it started
-  reason ; why it is in that state, if there is more to say
+  reason ; why a model is asked again, or another one
   (attempt 0) ; number of the model call whose preview this is:
   (head "") (tail "") (length 0)
   thought ; what the model thinks, or thought before the reply
@@ -214,8 +214,9 @@ A session's buffer may be gone, or its prompt not acknowledged yet.")
 (defun org-agent--set-state (turn state &optional reason)
   "Give TURN the STATE, because of REASON."
   (setf (org-agent--turn-state turn) state
+        ;; Why a reply was rejected is the model's to know.
         (org-agent--turn-reason turn) (and (stringp reason)
-                                           (org-agent--live-p turn)
+                                           (equal state "thinking")
                                            (org-agent--one-line reason 300))
         (org-agent--turn-notice turn) nil)
   (when (org-agent--over-p turn)

@@ -131,6 +131,102 @@ Let it answer? "))
                                                         :sessionId "session-1")))
                       (org-agent-fake-sent 'orgAgent/models/list)))))
 
+(defconst org-agent-tests-said-yes
+  (concat "data: {\"choices\":[{\"delta\":{\"content\":\"(:type :request :target :emacs"
+          " :payload (:action :insert-at-end :buffer \\\"*org-agent-chat*\\\""
+          " :text \\\"From the llama.\\\"))\"}}]}\n\n"
+          "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
+          "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1000,\"completion_tokens\":100}}\n\n"
+          "data: [DONE]\n\n")
+  "A streamed reply, with what it took.")
+
+(defun org-agent-tests-llama (heard)
+  "Return a server like Ollama; HEARD is called with each whole request."
+  (make-network-process
+   :name "llama" :server t :host 'local :service t :family 'ipv4 :noquery t
+   :coding 'binary
+   :log (lambda (_server process _) (set-process-query-on-exit-flag process nil))
+   :filter
+   (lambda (process text)
+     (let ((all (concat (process-get process 'text) text)))
+       (process-put process 'text all)
+       (when (and (string-match "\r\n\r\n" all)
+                  (<= (let ((body (match-end 0)))
+                        (+ body (if (string-match "content-length: *\\([0-9]+\\)" all)
+                                    (string-to-number (match-string 1 all))
+                                  0)))
+                      (length all)))
+         (process-put process 'text "")
+         (funcall heard all)
+         (let ((body (cond
+                      ((string-search "POST /v1/chat/completions" all)
+                       org-agent-tests-said-yes)
+                      ((string-search "/v1/models" all)
+                       (concat "{\"object\":\"list\",\"data\":[{\"id\":\"llama3.2\","
+                               "\"object\":\"model\",\"owned_by\":\"library\"}]}"))
+                      (t "{\"version\":\"0.1\"}"))))
+           (process-send-string
+            process (format "HTTP/1.1 200 OK\r\nContent-Type: %s\r\n\
+Content-Length: %d\r\n\r\n%s"
+                            (if (string-prefix-p "data:" body) "text/event-stream"
+                              "application/json")
+                            (length body) body))))))))
+
+(defun org-agent-tests-offered (key)
+  "Return the values of KEY of what the server offers."
+  (let (items)
+    (org-agent--request 'orgAgent/models/list '(:look t)
+                        (lambda (result) (setq items (plist-get result :items))))
+    (org-agent-fake-until (lambda () items) "the models")
+    (mapcar (lambda (item) (plist-get item key)) items)))
+
+(ert-deftest org-agent-server-on-this-machine-is-found-and-asked-after-a-yes ()
+  (let* (chats
+         (server (org-agent-tests-llama
+                  (lambda (request)
+                    (when (string-search "chat/completions" request)
+                      (push request chats))))))
+    (unwind-protect
+        (org-agent-real-with nil
+            (list (format "ORG_AGENT_LOCAL_PORTS=ollama=%d"
+                          (process-contact server :service)))
+          (skip-unless (seq-some #'identity (org-agent-tests-offered :found)))
+          (org-agent-real-reply "Secret?")
+          (cl-letf (((symbol-function 'yes-or-no-p) (lambda (_) nil)))
+            (should-error (org-agent-real-choose "ollama/llama3.2") :type 'user-error))
+          (org-agent-real-reply "And now?")
+          (should-not chats)
+          (cl-letf (((symbol-function 'yes-or-no-p) (lambda (_) t)))
+            (should (member "ollama/llama3.2" (org-agent-real-choose "ollama/llama3.2"))))
+          (should (string-search "ollama/llama3.2" org-agent--in-sight))
+          (org-agent-real-reply "Hello?")
+          (should (= 1 (length chats)))
+          (should (string-search "From the llama." (buffer-string)))
+          ;; That was said once and for all.
+          (cl-letf (((symbol-function 'yes-or-no-p) (lambda (_) (error "Asked again"))))
+            (org-agent-real-choose "offline")
+            (org-agent-real-choose "ollama/llama3.2")))
+      (delete-process server))))
+
+;; $2.5 and $10 a million.  An older server does not say what a turn cost.
+(ert-deftest org-agent-cost-of-the-real-server-is-in-sight ()
+  (let ((server (org-agent-tests-llama #'ignore)))
+    (unwind-protect
+        (org-agent-real-with
+            `(("config.toml"
+               . ,(string-replace "127.0.0.1:9/"
+                                  (format "127.0.0.1:%d/"
+                                          (process-contact server :service))
+                                  org-agent-tests-config)))
+            nil
+          (org-agent-real-reply "Hello?")
+          (should (string-search "From the llama." (buffer-string)))
+          (should (equal org-agent--in-sight
+                         (concat " here · 1,000 tokens in, 100 out"
+                                 (and (plist-get org-agent--usage :cost) " · $0.0035"))))
+          (skip-unless (plist-get org-agent--usage :cost)))
+      (delete-process server))))
+
 (ert-deftest org-agent-older-server-has-no-models-and-says-so ()
   (org-agent-fake-with
     (push (cons 'orgAgent/models/list
@@ -300,6 +396,10 @@ Let it answer? "))
       (should (< (length mode-line-process) 80)))
     (org-agent-fake-state "turn-1" 2 "streaming")
     (should (equal mode-line-process " [streaming]"))
+    (should-not (org-agent-fake-shown "turn-1"))
+    ;; It may hold what was rejected.
+    (org-agent-fake-state "turn-1" 3 "repairing" "the reply is bad")
+    (should (equal mode-line-process " [asking again]"))
     (should-not (org-agent-fake-shown "turn-1"))))
 
 (provide 'org-agent-models-tests)
