@@ -57,6 +57,12 @@
 
 ;;;; Texts in few rows
 
+(defconst org-agent--head-limit 8000
+  "How many characters of the beginning of a long text are shown.")
+
+(defconst org-agent--tail-limit 4000
+  "How many characters of the end of a long text are shown.")
+
 (defun org-agent--unverified (text)
   "Return the lines TEXT as what is not verified."
   (propertize (org-agent--line text) 'face 'org-agent-unverified))
@@ -121,6 +127,12 @@ A line that does not begin there is left out if there is another."
                              " " text)
    most nil nil "..."))
 
+(defun org-agent--harmless (text)
+  "Return TEXT without characters that change the look of other text."
+  (replace-regexp-in-string
+   "[\u0000-\b\v-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]" "\ufffd"
+   text))
+
 ;;;; What a model thinks
 
 (cl-defstruct (org-agent--thought (:copier nil))
@@ -145,7 +157,8 @@ A line that does not begin there is left out if there is another."
       (setf (org-agent--thought-since thought) now))
     (setf (org-agent--thought-until thought) now)
     (when (> room 0)
-      (let ((text (substring text 0 (min room (length text)))))
+      (let ((text (org-agent--harmless
+                   (substring text 0 (min room (length text))))))
         (cl-incf (org-agent--thought-length thought) (length text))
         (push text (org-agent--thought-pieces thought))))))
 
@@ -181,15 +194,13 @@ if the model thinks no more.  TOGGLE is called when its line is clicked."
                  'help-echo "mouse-1, or M-x org-agent-toggle-thought: unfold or fold it")
      "\n"
      (when (and open (> rows 1))
-       (let ((text (org-agent--thought-shown thought)))
-         (org-agent--excerpt text "" (length text) rows width
-                             'org-agent-thought))))))
-
-(defun org-agent--thought-shown (thought)
-  "Return the text of THOUGHT without what would change how others look."
-  (replace-regexp-in-string
-   "[\u0000-\b\v-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]" "\ufffd"
-   (org-agent--thought-text thought)))
+       (let* ((text (org-agent--thought-text thought))
+              (length (length text))
+              (head (min length org-agent--head-limit)))
+         ;; What comes is drawn again and again: not all of it each time.
+         (org-agent--excerpt (substring text 0 head)
+                             (substring text (max head (- length org-agent--tail-limit)))
+                             length rows width 'org-agent-thought))))))
 
 (provide 'org-agent-preview)
 ;;; org-agent-preview.el ends here

@@ -37,7 +37,7 @@
 
 (defcustom org-agent-secrets nil
   "The keys that the server gets from auth-source.
-Each element is the name of a variable, such as \"OPENAI_API_KEY\" or
+Each element is the name of a variable, in upper case, such as \"OPENAI_API_KEY\" or
 what `api_key_env' in config.toml names; or a pair of that and of what
 to look for, as for `auth-source-search'.  A name alone stands for the
 user \"apikey\" on the host of the variable's provider; if it is of
@@ -90,16 +90,21 @@ M-x org-agent-restart looks again"
 
 (defun org-agent--secret-search (entry)
   "Return the pair of variable and search that ENTRY of the option stands for."
-  (pcase entry
-    ((pred stringp)
-     (let ((host (cdr (assoc entry org-agent--secret-hosts))))
-       (cons entry (if host (list :host host :user "apikey")
-                     (list :host entry)))))
-    ((and `(,(pred stringp) . ,(and search (pred consp)))
-          (guard (keywordp (car search))))
-     entry)
-    (_ (user-error "The option `org-agent-secrets' has an element that is \
-neither a variable's name nor a pair of that and a search"))))
+  (pcase-let ((`(,name . ,search) (if (consp entry) entry (list entry)))
+              (case-fold-search nil))
+    (cond
+     ((not (and (stringp name)
+                ;; Upper case only, as the server has it: a key that was put
+                ;; here by mistake is no name, and not shown as one.
+                (string-match-p "\\`[A-Z_][A-Z0-9_]\\{0,99\\}\\'" name)
+                (or (null search)
+                    (and (proper-list-p search) (keywordp (car search))))))
+      (user-error "The option `org-agent-secrets' has an element that is \
+neither a variable's name in upper case nor a pair of that and a search"))
+     (search (cons name search))
+     ((assoc name org-agent--secret-hosts)
+      (list name :host (cdr (assoc name org-agent--secret-hosts)) :user "apikey"))
+     (t (list name :host name)))))
 
 (defun org-agent--secret (name search)
   "Return what SEARCH has as the value of the variable NAME, or nil."

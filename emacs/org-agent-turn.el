@@ -322,12 +322,6 @@ MESSAGE says more."
 
 ;;;; Preview
 
-(defconst org-agent--head-limit 8000
-  "How many characters of a long preview's beginning are kept.")
-
-(defconst org-agent--tail-limit 4000
-  "How many characters of a long preview's end are kept.")
-
 (defun org-agent--clear-preview (turn)
   "Forget the preview of TURN."
   (setf (org-agent--turn-head turn) ""
