@@ -37,11 +37,11 @@
 
 (defcustom org-agent-secrets nil
   "The keys that the server gets from auth-source.
-Each element is the name of a variable, in upper case, such as \"OPENAI_API_KEY\" or
-what `api_key_env' in config.toml names; or a pair of that and of what
-to look for, as for `auth-source-search'.  A name alone stands for the
-user \"apikey\" on the host of the variable's provider; if it is of
-none that is known, for the host of the variable's own name.
+Each element is the name of a variable, in upper case, such as
+\"OPENAI_API_KEY\" or what `api_key_env' in config.toml names; or a pair
+of that and of what to look for, as for `auth-source-search'.  A name
+alone stands for the user \"apikey\" on the host of the variable's
+provider; if that is not known, for the host of the variable's own name.
 
 With (\"OPENAI_API_KEY\") a line of ~/.authinfo.gpg can be
 
