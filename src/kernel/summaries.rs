@@ -33,6 +33,9 @@ impl Kernel {
     pub(super) fn summarise(&mut self, id: &TurnId) -> bool {
         let Some(turn) = self.turns.get(id).filter(|turn| turn.may_summarise()) else { return false };
         let session = turn.subject().session.clone();
+        if self.config.sessions.leaves_out {
+            return false;
+        }
         // What is built in has no words for it.
         let Some(model) = self.model_of(id).filter(|model| model.terms().is_some()) else { return false };
         let room = self.room_of(id);
