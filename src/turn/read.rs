@@ -164,7 +164,8 @@ impl Turn {
             let message = format!("the model's reply was rejected three times: {}", rejection.message);
             if !self.fall_back(&message, now, effects) {
                 let message = format!("{message}; ask in other words, or choose another model");
-                self.system_error(&message, Some(&raw), "rejected", effects);
+                let shown = Some(raw.as_str()).filter(|raw| !raw.trim().is_empty());
+                self.system_error(&message, shown, "rejected", effects);
             }
         }
     }

@@ -9,6 +9,7 @@ mod answers;
 mod client;
 mod clients;
 mod failures;
+mod fallbacks;
 mod folders;
 #[path = "../common/fake_model.rs"]
 mod fake_model;
@@ -20,6 +21,7 @@ mod shell;
 mod skills;
 mod summaries;
 mod templates;
+mod troubles;
 mod trust;
 mod warrants;
 

@@ -2,6 +2,7 @@
 //!
 //! Every message is one short line without the key, whatever the server wrote.
 
+use std::env;
 use std::io::{self, ErrorKind};
 use std::time::{Duration, SystemTime};
 
@@ -27,6 +28,9 @@ const AGAIN: &str =
 
 /// What to do about a filter.
 const FILTERED: &str = "the server's content filter stopped it; put the question in other words";
+
+/// What to do about a proxy with a password, which has no place here.
+const PASSWORD: &str = "the proxy wants a password; set another with proxy in config.toml";
 
 /// Who says which models there are.
 const LISTS: &str = "`org-agent doctor` lists what the server has";
@@ -119,18 +123,7 @@ impl Exchange {
             let message = format!("the connection to the model's server broke: {cause}");
             return self.failed(Trouble::Cut, &message, AGAIN, true);
         }
-        let terms = &self.remote().terms;
-        let (way, start) = match &terms.proxy {
-            Proxy::Through(proxy) => {
-                let at = proxy.host_str().unwrap_or_default();
-                let port = proxy.port_or_known_default().map(|port| format!(":{port}")).unwrap_or_default();
-                (
-                    format!(" through the proxy {at}{port}"),
-                    "correct proxy in config.toml, start the server".to_owned(),
-                )
-            }
-            Proxy::Environment | Proxy::None => (String::new(), "start the server".to_owned()),
-        };
+        let (way, start) = self.way();
         let (trouble, hint, transient) = if chain.contains("dns error") {
             // A name may resolve later: networks come back.
             (Trouble::Dns, format!("is there a network? else {check}"), true)
@@ -146,18 +139,50 @@ impl Exchange {
                  so else {check}"
             );
             (Trouble::Tls, hint, false)
+        } else if chain.contains("proxy authorization required") {
+            (Trouble::Unreachable, PASSWORD.to_owned(), false)
         } else if kinds.contains(&ErrorKind::ConnectionRefused) {
             // A port that refuses has no server behind it.
             (Trouble::Unreachable, format!("{start}, or {check}"), false)
         } else if error.is_timeout() || kinds.contains(&ErrorKind::TimedOut) {
-            let seconds = terms.patience.connect.as_secs();
+            let seconds = self.patience().connect.as_secs();
             let message = format!("cannot connect to {}{way}: no answer within {seconds} s", base.value);
-            let hint = format!("is it up, and is a firewall in the way? else {check}");
+            let hint = format!("is a firewall in the way? {start}, or {check}");
             return self.failed(Trouble::Unreachable, &message, &hint, true);
         } else {
             (Trouble::Unreachable, format!("{start}, or {check}"), true)
         };
         self.failed(trouble, &format!("cannot connect to {}{way}: {cause}", base.value), &hint, transient)
+    }
+
+    /// The way to the server where it is not straight, and what to do first if it is barred.
+    fn way(&self) -> (String, String) {
+        let remote = self.remote();
+        let url = &remote.base_url.value;
+        let variables = match &remote.terms.proxy {
+            Proxy::Through(proxy) => {
+                let host = proxy.host_str().unwrap_or_default();
+                let port = proxy.port_or_known_default().map(|port| format!(":{port}")).unwrap_or_default();
+                let way = format!(" through the proxy {host}{port}");
+                return (way, "start the proxy, correct proxy in config.toml".to_owned());
+            }
+            Proxy::Environment if !remote.is_local() && url.scheme() == "https" => {
+                ["HTTPS_PROXY", "ALL_PROXY"]
+            }
+            Proxy::Environment if !remote.is_local() => ["HTTP_PROXY", "ALL_PROXY"],
+            Proxy::Environment | Proxy::None => ["", ""],
+        };
+        let is_set = |name: &str| {
+            !name.is_empty()
+                && [name, &name.to_ascii_lowercase()].into_iter().any(|name| env::var_os(name).is_some())
+        };
+        let start = match variables.into_iter().find(|name| is_set(name)) {
+            Some(name) => {
+                format!("correct the variable {name}, or go past it with proxy = \"none\" in config.toml")
+            }
+            None => "start the server".to_owned(),
+        };
+        (String::new(), start)
     }
 
     /// What the library says about a chunk or a request.
@@ -249,11 +274,7 @@ impl Exchange {
                 ),
                 false,
             ),
-            407 => (
-                Trouble::Unreachable,
-                "the proxy wants a password; set another with proxy in config.toml".to_owned(),
-                false,
-            ),
+            407 => (Trouble::Unreachable, PASSWORD.to_owned(), false),
             401 | 403 => {
                 let hint = match &remote.key {
                     Some(key) if status == 403 => {
