@@ -13,6 +13,7 @@ mod fallbacks;
 mod folders;
 #[path = "../common/fake_model.rs"]
 mod fake_model;
+mod notations;
 mod policy;
 mod prompts;
 mod scene;

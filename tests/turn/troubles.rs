@@ -169,7 +169,8 @@ fn every_failure_is_told_as_documented() {
     let mut made: Vec<&str> = causes.iter().map(|(what, _)| *what).collect();
     made.sort_unstable();
     assert_eq!(made, rows.keys().copied().collect::<Vec<_>>());
-    let queue = Mutex::new(causes);
+    // Those that wait for something begin first: they stand at the front.
+    let queue = Mutex::new(causes.into_iter().rev().collect::<Vec<_>>());
     thread::scope(|scope| {
         for _ in 0..WORKERS {
             scope.spawn(|| {
@@ -236,6 +237,9 @@ fn fails(what: &str, cause: Cause, (seen, todo, again): Row) {
         let (begin, why) = wait.split_once(": ").unwrap();
         assert!(begin.ends_with(&format!(" s, {} of 2", number + 1)), "{what}: {wait}");
         assert!(matches(why, seen) || why.contains("503"), "{what}: {wait}");
+    }
+    for repair in told.iter().filter_map(|line| line.strip_prefix("repairing: ")) {
+        assert!(told.last().is_some_and(|last| last.contains(repair)), "{what}: {repair}: {told:?}");
     }
     // Nothing is left of what was shown.
     let count = |wanted: &str| told.iter().filter(|line| line.starts_with(wanted)).count();
