@@ -113,6 +113,18 @@ async fn a_broken_reply_is_a_failure_and_is_asked_for_once() {
             "check the model m (environment",
             false,
         ),
+        // As Google says it.
+        (
+            Reply::page(
+                400,
+                "application/json",
+                "[{\"error\":{\"code\":400,\"message\":\"API key not valid.\"}}]",
+            ),
+            "400 Bad Request: API key not valid.",
+            "check the key (environment",
+            false,
+        ),
+        (Reply::page(400, "text/plain", "prompt is too long"), "400", "context_tokens", false),
         (moved, "308", "redirects to http://127.0.0.1:1/elsewhere", false),
         (
             Reply::page(200, "text/html; charset=utf-8", "<p>Log in"),

@@ -265,6 +265,7 @@ impl Exchange {
     ) -> (Trouble, String, bool) {
         let remote = self.remote();
         let (base, model) = (&remote.base_url, &remote.model);
+        let lower = words.to_ascii_lowercase();
         match status {
             200..=299 => (
                 Trouble::Garbled,
@@ -275,18 +276,9 @@ impl Exchange {
                 false,
             ),
             407 => (Trouble::Unreachable, PASSWORD.to_owned(), false),
-            401 | 403 => {
-                let hint = match &remote.key {
-                    Some(key) if status == 403 => {
-                        format!("may the account of this key ({}) use {}? else check the key", key.source, model.value)
-                    }
-                    Some(key) => format!("check the key ({})", key.source),
-                    None => "no key was sent: set OPENAI_API_KEY beside OPENAI_BASE_URL, or api_key_env beside base_url in \
-                             config.toml"
-                        .to_owned(),
-                };
-                (if status == 403 { Trouble::Forbidden } else { Trouble::Unauthorized }, hint, false)
-            }
+            // Some say 400 to a key that they do not know.
+            400 if lower.contains("api key") => self.unwelcome(false),
+            401 | 403 => self.unwelcome(status == 403),
             404 if code == "model_not_found" => (
                 Trouble::NotFound,
                 format!("check the model {} ({}); {LISTS}", model.value, model.source),
@@ -315,7 +307,9 @@ impl Exchange {
             500.. => (Trouble::Server, wait(after), true),
             413 => (Trouble::TooLong, too_long(), false),
             _ if code == "content_filter" => (Trouble::Filtered, FILTERED.to_owned(), false),
-            _ if code == "context_length_exceeded" || words.to_ascii_lowercase().contains("context") => {
+            _ if code == "context_length_exceeded"
+                || ["context", "too long"].iter().any(|word| lower.contains(word)) =>
+            {
                 (Trouble::TooLong, too_long(), false)
             }
             _ => (
@@ -325,6 +319,21 @@ impl Exchange {
                 false,
             ),
         }
+    }
+
+    /// What a key that is not known means, or one that may not do this.
+    fn unwelcome(&self, forbidden: bool) -> (Trouble, String, bool) {
+        let remote = self.remote();
+        let hint = match &remote.key {
+            Some(key) if forbidden => {
+                format!("may the account of this key ({}) use {}? else check the key", key.source, remote.model.value)
+            }
+            Some(key) => format!("check the key ({})", key.source),
+            None => "no key was sent: set OPENAI_API_KEY beside OPENAI_BASE_URL, or api_key_env beside base_url in \
+                     config.toml"
+                .to_owned(),
+        };
+        (if forbidden { Trouble::Forbidden } else { Trouble::Unauthorized }, hint, false)
     }
 }
 
