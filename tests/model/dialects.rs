@@ -23,6 +23,16 @@ fn action() -> Wanted {
     Wanted::Action { buffer: CHAT_BUFFER.to_owned() }
 }
 
+/// The exported schema without what only people read.
+fn for_machines(mut schema: Value) -> Value {
+    let object = schema.as_object_mut().unwrap();
+    object.retain(|name, _| !["$comment", "$schema", "title", "description"].contains(&name.as_str()));
+    for form in object["anyOf"].as_array_mut().unwrap() {
+        form.as_object_mut().unwrap().remove("description").expect("every form has one");
+    }
+    schema
+}
+
 /// Whether the verifier takes what was heard.
 fn is_accepted(heard: &Heard) -> bool {
     let mut reading = Reading::new(CHAT_BUFFER, 1);
@@ -39,7 +49,7 @@ async fn each_dialect_sends_the_exported_grammar_in_its_own_fields() {
             "llama.cpp" => json!({"grammar": export.gbnf()}),
             "vllm" => json!({"structured_outputs": {"grammar": export.gbnf()}}),
             "json-schema" => json!({"response_format": {"type": "json_schema",
-                "json_schema": {"name": "action", "strict": true, "schema": export.json_schema()}}}),
+                "json_schema": {"name": "action", "strict": true, "schema": for_machines(export.json_schema())}}}),
             "openai-lark" => json!({
                 "tools": [{"type": "custom", "custom": {"name": "act", "format": lark}}],
                 "tool_choice": {"type": "custom", "custom": {"name": "act"}},
