@@ -363,7 +363,7 @@ impl Kernel {
                 Effect::RetryIn(time) => {
                     let (events, turn) = (self.internal.clone(), id.clone());
                     tokio::spawn(async move {
-                        sleep(time).await;
+                        sleep(call::spread(time)).await;
                         // If the kernel is gone, there is nothing to try again.
                         drop(events.send(Event::Retry(turn)).await);
                     });

@@ -9,9 +9,11 @@ mod answers;
 mod client;
 mod clients;
 mod failures;
+mod fallbacks;
 mod folders;
 #[path = "../common/fake_model.rs"]
 mod fake_model;
+mod notations;
 mod policy;
 mod prompts;
 mod scene;
@@ -20,6 +22,7 @@ mod shell;
 mod skills;
 mod summaries;
 mod templates;
+mod troubles;
 mod trust;
 mod warrants;
 
