@@ -111,13 +111,13 @@ fn a_small_model_gets_a_summary_and_then_a_summary_of_that_and_more() {
     small.again();
     let mut told_again = false;
     for _ in 0..6 {
+        // One for the summary, if there is one; whatever its words are, they are only data.
+        small.model.reply_with(&insert("Yes."));
         small.model.reply_with(&insert("Yes."));
         let turn = small.send();
         let request = small.request();
         if is_summary(&request) {
             assert!(request.messages()[1].1.contains("They ask about *it*."), "{:?}", request.messages());
-            // What was the answer becomes the words; whatever they are, they are only data.
-            small.model.reply_with(&insert("Yes."));
             small.client.turn(&turn);
             small.request();
             told_again = true;
