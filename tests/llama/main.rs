@@ -1,0 +1,110 @@
+//! Whole turns with a real inference server: llama.cpp's, and a model that has learned nothing.
+//!
+//! Whatever order there is in this model's replies was put there by the exported grammar: with it every reply has
+//! to be verified, without it hardly any can be. `make test-llama` builds the server and runs these tests; a plain
+//! `cargo test` leaves them out. Docs: docs/models.md.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+#![allow(clippy::print_stdout, reason = "the table is what a reader wants to see")]
+
+#[path = "../common/client.rs"]
+mod client;
+mod gguf;
+mod product;
+#[path = "../kill/rng.rs"]
+#[allow(dead_code, reason = "the dice of the other tests, of which this one needs a part")]
+mod rng;
+mod server;
+mod tally;
+mod tiny;
+
+use std::process::Command;
+
+use client::Client;
+use product::{Home, Model, run};
+use serde_json::{Value, json};
+use server::{Llama, until};
+use tally::{Reply, Tally, replies};
+use tiny::Habit;
+
+/// Long enough for every brief reply.
+const ROOM: u32 = 2_000;
+const CONSTRAINED: Model = Model { dialect: "llama.cpp", max_tokens: ROOM };
+
+/// Turns of each kind.
+const CHATS: usize = 100;
+const IN_EMACS: usize = 20;
+const UNCONSTRAINED: usize = 20;
+
+#[test]
+#[ignore = "needs an inference server: make test-llama"]
+fn with_the_grammar_every_reply_is_verified_at_the_first_try() {
+    let llama = Llama::start(Habit::Brief);
+    let mut terminal = Tally::new("`org-agent chat`, with the grammar");
+    let home = Home::new(&llama, &CONSTRAINED);
+    for number in 0..CHATS {
+        let chat = home.chat(&format!("Question {number}: what is there to say?"));
+        let events = home.why(chat.turn());
+        nothing_ran(&events);
+        terminal.add(&shown(replies(&events)));
+    }
+    let mut emacs = Tally::new("Emacs, with the grammar");
+    in_emacs(&Home::new(&llama, &CONSTRAINED), &mut emacs);
+    let mut free = Tally::new("`org-agent chat`, without it");
+    let home = Home::new(&llama, &Model { dialect: "prompt", max_tokens: 400 });
+    for number in 0..UNCONSTRAINED {
+        let chat = home.chat(&format!("Question {number}: what is there to say?"));
+        free.add(&replies(&home.why(chat.turn())));
+    }
+    println!("{}\n{}\n{}\n{}", Tally::header(), terminal.row(), emacs.row(), free.row());
+    assert!(terminal.all_accepted() && emacs.all_accepted(), "a constrained reply was not verified");
+    assert!(free.first_accepted < UNCONSTRAINED / 2, "the grammar is not what makes the difference");
+}
+
+/// Prints the replies that were not accepted.
+fn shown(replies: Vec<Reply>) -> Vec<Reply> {
+    for reply in replies.iter().filter(|reply| !reply.accepted) {
+        println!("not accepted: {}\n{:?}", reply.verdict, reply.raw);
+    }
+    replies
+}
+
+/// No command was carried out.
+#[track_caller]
+fn nothing_ran(events: &[Value]) {
+    for event in events.iter().filter(|event| event["type"] == "chat.action.proposed") {
+        if event["action"]["target"] == "shell" {
+            let outcome = events.iter().find(|other| {
+                other["type"] == "chat.action.executed" && other["actuation"] == event["actuation"]
+            });
+            let status = outcome.map_or(&Value::Null, |outcome| &outcome["outcome"]["status"]);
+            assert_eq!(status, "denied", "{event}");
+        }
+    }
+}
+
+/// All turns in one chat buffer, whose history the model is shown.
+fn in_emacs(home: &Home, tally: &mut Tally) {
+    let mut emacs = Command::new(std::env::var("EMACS").unwrap_or_else(|_| "emacs".into()));
+    emacs.args(["-Q", "--batch", "-L", "emacs", "-l", "tests/llama/turns.el"]);
+    emacs.current_dir(env!("CARGO_MANIFEST_DIR")).env("ORG_AGENT_TURNS", IN_EMACS.to_string());
+    emacs.env("ORG_AGENT_PROGRAM", env!("CARGO_BIN_EXE_org-agent")).env("ORG_AGENT_HOME", home.path());
+    for name in ["OPENAI_API_KEY", "OPENAI_BASE_URL", "ORG_AGENT_MODEL", "MEMEX_USER", "MEMEX_ASSISTANT"] {
+        emacs.env_remove(name);
+    }
+    let ended = run(&mut emacs);
+    assert!(ended.success, "{}\n{}", ended.stdout, ended.stderr);
+    let turns: Vec<&str> = ended.stdout.lines().filter_map(|line| line.strip_prefix("TURN ")).collect();
+    assert_eq!(turns.len(), IN_EMACS, "{}\n{}", ended.stdout, ended.stderr);
+    for turn in turns {
+        let events = home.why(turn.split_once(' ').unwrap().0);
+        nothing_ran(&events);
+        tally.add(&shown(replies(&events)));
+        for event in events.iter().filter(|event| event["type"] == "chat.action.executed") {
+            if event["outcome"]["status"] == "done" {
+                let mark = format!(":OA_ACT: {}", event["actuation"].as_str().unwrap());
+                assert!(ended.stdout.contains(&mark), "{mark} is not in\n{}", ended.stdout);
+            }
+        }
+    }
+}
