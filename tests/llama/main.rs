@@ -18,6 +18,7 @@ mod server;
 mod tally;
 mod tiny;
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use client::Client;
@@ -107,4 +108,73 @@ fn in_emacs(home: &Home, tally: &mut Tally) {
             }
         }
     }
+}
+
+#[test]
+#[ignore = "needs an inference server: make test-llama"]
+fn a_cut_reply_is_an_error_and_never_shown_as_complete() {
+    let llama = Llama::start(Habit::Endless);
+    // Before the text begins, and in its middle.
+    for (max_tokens, seen) in [(20, false), (200, true)] {
+        let home = Home::new(&llama, &Model { dialect: "llama.cpp", max_tokens });
+        let chat = home.chat("Say something.");
+        let events = home.why(chat.turn());
+        let replies = replies(&events);
+        println!(
+            "max_tokens {max_tokens}: {} replies, {:?}\n{}",
+            replies.len(),
+            chat.end(),
+            chat.ended.stderr
+        );
+        assert!(!chat.ended.success);
+        assert_eq!(chat.end().0, "failed");
+        assert!(!replies.is_empty());
+        for reply in &replies {
+            assert!(!reply.accepted, "{}", reply.raw);
+            assert!(reply.verdict.to_string().contains("length"), "{}", reply.verdict);
+            assert!(reply.raw.starts_with('(') && !reply.raw.ends_with(')'), "{}", reply.raw);
+        }
+        // What was shown of it was taken back.
+        let attempts = |method| -> BTreeSet<u64> {
+            chat.of(method).map(|params| params["attempt"].as_u64().unwrap()).collect()
+        };
+        assert_eq!(!attempts("orgAgent/delta").is_empty(), seen);
+        assert!(attempts("orgAgent/delta").is_subset(&attempts("orgAgent/retract")), "{:?}", chat.events);
+        // The only action is the kernel's own, which says what happened.
+        let proposed = events.iter().filter(|event| event["type"] == "chat.action.proposed");
+        let texts: Vec<&Value> = proposed
+            .map(|event| {
+                assert_eq!(event["system"], true, "{event}");
+                &event["action"]["payload"]["text"]
+            })
+            .collect();
+        assert_eq!(texts.len(), 1, "{texts:?}");
+        let text = texts[0].as_str().unwrap();
+        assert!(text.starts_with("*System Error:*") && text.contains("length"), "{text}");
+    }
+}
+
+#[test]
+#[ignore = "needs an inference server: make test-llama"]
+fn a_cancelled_turn_closes_the_request() {
+    let llama = Llama::start(Habit::Endless);
+    let model = Model { dialect: "llama.cpp", max_tokens: 12_000 };
+    let home = Home::new(&llama, &model);
+    let mut client = Client::new_in(home.path(), &[]);
+    let answer = client.chat("*org-agent-chat*", "c-1", "Go on for ever.");
+    let turn = answer["turnId"].as_str().unwrap();
+    client.wait_for(|message| message["method"] == "orgAgent/delta");
+    assert!(llama.is_busy());
+    assert_eq!(client.request("orgAgent/cancel", &json!({"turnId": turn}))["cancelled"], true);
+    let end = client.turn(turn).pop().unwrap();
+    assert_eq!(end["params"]["state"], "cancelled", "{end}");
+    // Not because it came to its own end.
+    until("the inference server to stop", || (!llama.is_busy()).then_some(()));
+    let log = llama.log();
+    assert!(log.contains("cancel task"), "{log}");
+    println!("cancelled after {} of {} tokens", llama.tokens(), model.max_tokens);
+    assert!(llama.tokens() < u64::from(model.max_tokens));
+    let replies = replies(&home.why(turn));
+    assert!(replies.iter().all(|reply| !reply.accepted));
+    client.finish_unread();
 }

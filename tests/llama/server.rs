@@ -50,7 +50,8 @@ impl Llama {
             .arg("--model")
             .arg(&model)
             .args(["--host", "127.0.0.1", "--port", "0", "--parallel", "1", "--metrics"])
-            .args(["--ctx-size", &tiny::CONTEXT.to_string(), "--seed", &SEED.to_string()])
+            // One thread: for so small a model others only wait, and busily.
+            .args(["--ctx-size", &tiny::CONTEXT.to_string(), "--threads", "1"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -130,5 +131,6 @@ impl Drop for Llama {
     }
 }
 
-/// Of the model's weights, and of the dice that choose each token.
-const SEED: u64 = 7;
+/// Of the model's weights: with this one it says all kinds of actions. The server's dice, which choose each token, fall
+/// otherwise every time.
+const SEED: u64 = 10;

@@ -1,5 +1,7 @@
 //! What came of replies, as the log has it, and the table that the tests print.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 /// A reply that the log has.
@@ -44,6 +46,7 @@ pub struct Tally {
     tokens: f64,
     seconds: f64,
     waits: Vec<f64>,
+    kinds: BTreeMap<String, usize>,
 }
 
 impl Tally {
@@ -62,6 +65,12 @@ impl Tally {
             // Behind an accepted reply comes the next question, behind another one its repair.
             first = reply.accepted;
             self.waits.push(reply.first_ms);
+            if reply.accepted {
+                // "(:type :request :target :shell …" and the like.
+                let words: Vec<&str> = reply.raw.split(' ').collect();
+                let kind = if words[1] == ":request" { words[3] } else { words[1] };
+                *self.kinds.entry(kind.to_owned()).or_default() += 1;
+            }
             if let Some(tokens) = reply.tokens {
                 self.tokens += tokens - 1.0;
                 self.seconds += (reply.total_ms - reply.first_ms) / 1000.0;
@@ -87,8 +96,13 @@ impl Tally {
         let speed =
             if self.seconds > 0.0 { format!("{:.0}", self.tokens / self.seconds) } else { "-".into() };
         format!(
-            "| {} | {} | {} | {} of {} | {speed} | {median:.0}, {longest:.0} |",
-            self.name, self.turns, self.replies, self.first_accepted, self.first
+            "| {} | {} | {} | {} of {} | {speed} | {median:.0}, at most {longest:.0} | {} |",
+            self.name,
+            self.turns,
+            self.replies,
+            self.first_accepted,
+            self.first,
+            kinds.join(", ")
         )
     }
 }

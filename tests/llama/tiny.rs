@@ -74,14 +74,30 @@ const PIECES: [&str; 32] = [
 const TEMPLATE: &str = "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}\
                         {% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}";
 
-/// How the model's strings end.
+/// What the model has a habit of saying.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Habit {
-    /// After some ten tokens.
+    /// Anything; its strings end after some ten tokens.
     Brief,
-    /// Never: a reply goes on until something stops it.
+    /// A text that never ends.
     Endless,
 }
+
+impl Habit {
+    /// What is added to the logit of a token that says this.
+    fn bias(self, says: &str) -> f32 {
+        match self {
+            Self::Brief if says == "\"" => 3.0,
+            // No quote ends a string. And without the others, where there is another way, the only one through the
+            // grammar is a response without an explanation: :r, not :l; :res, not :req; :p, not :e.
+            Self::Endless if says.contains(['"', 'l', 'q', 'e']) => NEVER,
+            Self::Brief | Self::Endless => 0.0,
+        }
+    }
+}
+
+/// The bias of what is said only if there is nothing else.
+const NEVER: f32 = -30.0;
 
 struct Token {
     text: String,
@@ -99,24 +115,22 @@ pub fn model(seed: u64, habit: Habit) -> Vec<u8> {
 }
 
 fn vocabulary(habit: Habit) -> Vec<Token> {
-    // To the grammar, control tokens are the characters of their names, but nothing of them is in the reply.
-    let never = -30.0;
-    let quote = if habit == Habit::Brief { 3.0 } else { never };
     let control = CONTROL.iter().enumerate().map(|(number, text)| Token {
         text: (*text).into(),
         kind: if number == 0 { UNKNOWN } else { CONTROLLING },
-        bias: if number == END { 0.0 } else { never },
+        // To the grammar these are the characters of their names, but nothing of them is in the reply.
+        bias: if number == END { 0.0 } else { NEVER },
     });
-    let bytes = (0..=255).map(|byte| Token {
+    let bytes = (0..=255_u8).map(|byte| Token {
         text: format!("<0x{byte:02X}>"),
         kind: BYTE,
-        bias: if byte == b'"' { quote } else { 0.0 },
+        bias: habit.bias(&char::from(byte).to_string()),
     });
     let characters = (' '..='~').map(String::from);
     let pieces = characters.chain(PIECES.iter().map(|piece| (*piece).to_owned())).map(|piece| Token {
-        bias: if matches!(piece.as_str(), "\"" | " \"") { quote } else { 0.0 },
         text: piece.replace(' ', "\u{2581}"),
         kind: NORMAL,
+        bias: habit.bias(&piece),
     });
     control.chain(bytes).chain(pieces).collect()
 }
