@@ -101,10 +101,11 @@ fn in_emacs(home: &Home, tally: &mut Tally) {
         let events = home.why(turn.split_once(' ').unwrap().0);
         nothing_ran(&events);
         tally.add(&shown(replies(&events)));
-        for event in events.iter().filter(|event| event["type"] == "chat.action.executed") {
-            if event["outcome"]["status"] == "done" {
+        for event in events.iter().filter(|event| event["type"] == "chat.action.proposed") {
+            let action = &event["action"];
+            if action["type"] == "response" || action["target"] == "emacs" {
                 let mark = format!(":OA_ACT: {}", event["actuation"].as_str().unwrap());
-                assert!(ended.stdout.contains(&mark), "{mark} is not in\n{}", ended.stdout);
+                assert!(ended.stdout.contains(&mark), "{event}\n{}", ended.stdout);
             }
         }
     }

@@ -93,6 +93,7 @@ impl Tally {
         self.waits.sort_by(f64::total_cmp);
         let median = self.waits.get(self.waits.len() / 2).copied().unwrap_or_default();
         let longest = self.waits.last().copied().unwrap_or_default();
+        let kinds: Vec<String> = self.kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
         let speed =
             if self.seconds > 0.0 { format!("{:.0}", self.tokens / self.seconds) } else { "-".into() };
         format!(
