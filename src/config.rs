@@ -6,6 +6,8 @@
 
 mod choice;
 mod file;
+mod models;
+mod providers;
 mod sessions;
 mod shell;
 
@@ -15,8 +17,10 @@ use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
-pub use choice::{Choice, Key, Remote, Secrets};
+pub use choice::{Choice, OFFLINE, Offered, Secrets};
 pub use file::KeyCommand;
+pub use models::{Key, Patience, Price, Proxy, Remote, Spend, Terms};
+pub use providers::{Dialect, PROVIDERS, Provider};
 pub use sessions::Sessions;
 pub use shell::{Element, RuleSpec, Shell};
 
@@ -44,7 +48,11 @@ pub struct Config {
     /// Whether there is a configuration file.
     pub has_file: bool,
     variables: Variables,
-    models: Vec<file::Model>,
+    models: Vec<models::Table>,
+    /// The model that the user said yes to when it was offered.
+    chosen: Option<models::Table>,
+    /// What may be spent.
+    pub spend: Spend,
 }
 
 /// Where files lie. Nothing is created here.
@@ -90,13 +98,15 @@ pub enum Source {
 impl fmt::Debug for Config {
     /// Without what was said about models: it is not checked yet, and may hold a secret in the wrong place.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { paths, persona, shell, sessions, has_file, variables: _, models: _ } = self;
+        let Self { paths, persona, shell, sessions, has_file, spend, variables: _, models: _, chosen: _ } =
+            self;
         f.debug_struct("Config")
             .field("paths", paths)
             .field("persona", persona)
             .field("shell", shell)
             .field("sessions", sessions)
             .field("has_file", has_file)
+            .field("spend", spend)
             .finish_non_exhaustive()
     }
 }
@@ -153,6 +163,12 @@ impl Paths {
         self.config.join("saved-rules.toml")
     }
 
+    /// The model that the user said yes to when a server on this machine was offered.
+    #[must_use]
+    pub fn chosen_model(&self) -> PathBuf {
+        self.config.join("chosen-model.toml")
+    }
+
     /// The skills of projects that the user trusts.
     #[must_use]
     pub fn trusted_skills(&self) -> PathBuf {
@@ -180,7 +196,10 @@ impl Config {
     pub fn load(env: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let paths = Paths::new(&env)?;
         let text = read(&paths.config_file())?;
-        Self::new(paths, text.as_deref(), env)
+        let mut config = Self::new(paths, text.as_deref(), env)?;
+        let chosen = config.paths.chosen_model();
+        config.chosen = read(&chosen)?.map(|text| file::chosen(&text, &chosen)).transpose()?;
+        Ok(config)
     }
 
     /// The configuration of a file's `text` and the variables in `env`; empty variables count as unset.
@@ -188,10 +207,10 @@ impl Config {
     /// # Errors
     /// As for [`Config::load`].
     pub fn new(paths: Paths, text: Option<&str>, env: impl Fn(&str) -> Option<String>) -> Result<Self> {
-        let File { persona, shell, sessions, mut models } =
+        let File { persona, shell, sessions, mut models, spend } =
             file::parse(text.unwrap_or_default(), &paths.config_file())?;
         for model in &mut models {
-            if let Some(variable) = &model.api_key_env {
+            if let Some(variable) = model.key_variable() {
                 model.key_from_env = said(&env, variable).map(SecretString::from);
             }
         }
@@ -216,6 +235,8 @@ impl Config {
             has_file: text.is_some(),
             variables: Variables::new(|name| said(&env, name)),
             models,
+            chosen: None,
+            spend,
             paths,
         })
     }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::ids::TurnId;
+use crate::record::Summary;
 
 /// How many things are remembered.
 const ENTITIES: usize = 40;
@@ -30,7 +31,7 @@ const LOOKED_AT: usize = 16_384;
 const VALUES: usize = 2_000;
 
 /// What a session remembers: `{"entities": [{"kind", "name", "turn", "times"}], "intents": [{"turn", "text"}],
-/// "values": {…}}`, each list with the newest last.
+/// "values": {…}, "summary": {"text", "through", "items", "model"}}`, each list with the newest last.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Context {
     /// The things that were spoken of.
@@ -42,6 +43,9 @@ pub struct Context {
     /// What clients keep.
     #[serde(default)]
     pub values: Map<String, Value>,
+    /// What prompts no longer show, in a few words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<Summary>,
 }
 
 /// A thing that was spoken of.

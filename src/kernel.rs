@@ -11,6 +11,7 @@ mod chat;
 mod desk;
 mod jobs;
 mod keeping;
+mod models;
 mod outbox;
 mod reads;
 mod recovery;
@@ -34,7 +35,7 @@ use crate::error::{Code, Error, Result};
 use crate::event::{Event, Reply, Resume, Resumed};
 use crate::ids::{ActuationId, SessionId, TurnId};
 use crate::lisp::Environment;
-use crate::model::{self, Model};
+use crate::model::{Ask, Model, Wanted};
 use crate::outgoing::Outgoing;
 use crate::prompt::Persona;
 use crate::record::Record;
@@ -102,7 +103,9 @@ pub struct Kernel {
     store: Store,
     /// From the client, never written anywhere.
     secrets: Secrets,
-    model: Option<Arc<dyn Model>>,
+    /// The models that were asked, by name.
+    models: HashMap<String, Arc<dyn Model>>,
+    purse: models::Purse,
     /// The rules of people for the shell.
     rules: Arc<Vec<Rule>>,
     /// Whether the client leaves commands to this server, and those that run.
@@ -176,7 +179,8 @@ impl Kernel {
             persona,
             store,
             secrets: Secrets::new(),
-            model: None,
+            models: HashMap::new(),
+            purse: models::Purse::default(),
             began: Instant::now(),
             ticket: 0,
             outbox: Outbox::default(),
@@ -323,7 +327,8 @@ impl Kernel {
         let Some(session) = self.turns.get(id).map(|turn| turn.subject().session.clone()) else { return };
         for effect in effects {
             match effect {
-                Effect::Record(record) => {
+                Effect::Record(mut record) => {
+                    self.count(id, &mut record);
                     if matches!(record, Record::ActionExecuted { .. }) {
                         self.tokens.revoke(id);
                     }
@@ -411,6 +416,7 @@ impl Kernel {
     fn ended(&mut self, id: &TurnId, session: &SessionId) {
         self.touch(session);
         self.calls.remove(id);
+        self.purse.ended(id);
         self.jobs.remove(id);
         self.tokens.revoke(id);
         self.strike(id);
@@ -437,20 +443,10 @@ impl Kernel {
 
     /// Sends a turn's prompt to the model.
     fn ask(&mut self, id: &TurnId, repair: Option<&str>) {
-        if let Some(messages) = self.prompt_of(id, repair) {
-            self.call_model(id, messages);
+        let buffer = self.turns.get(id).map(|turn| turn.subject().buffer.clone());
+        if let (Some(messages), Some(buffer)) = (self.prompt_of(id, repair), buffer) {
+            self.call_model(id, Ask { messages, wanted: Wanted::Action { buffer } });
         }
-    }
-
-    /// The model to ask, opened at first use.
-    fn model(&mut self) -> Result<Arc<dyn Model>> {
-        if let Some(model) = &self.model {
-            return Ok(Arc::clone(model));
-        }
-        let choice = self.config.choose_model(&self.secrets)?;
-        let model: Arc<dyn Model> = model::open(&choice, &self.persona).into();
-        self.model = Some(Arc::clone(&model));
-        Ok(model)
     }
 
     fn deadline(&self) -> Option<Instant> {

@@ -12,28 +12,55 @@ use std::time::Duration;
 use futures::stream::BoxStream;
 use secrecy::SecretString;
 
-use crate::config::Choice;
+use crate::config::{Choice, Terms};
 use crate::prompt::{Message, Persona};
 use offline::Offline;
 use openai::OpenAi;
 use replay::Replay;
 
-pub use crate::reply::{Failure, Piece};
+pub use crate::reply::{Failure, Piece, Trouble};
 
 /// The stream of one reply.
 pub type Reply = BoxStream<'static, Result<Piece, Failure>>;
+
+/// What a model is asked.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// The prompt.
+    pub messages: Vec<Message>,
+    /// What the reply is to be.
+    pub wanted: Wanted,
+}
+
+/// What a reply is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// One action, for a session of this buffer. Where the server can be made to write nothing else, it is.
+    Action {
+        /// The session's buffer.
+        buffer: String,
+    },
+    /// Text.
+    Text,
+}
 
 /// A language model, or what stands in for one.
 pub trait Model: Send + Sync + std::fmt::Debug {
     /// The name that the log and `why` show.
     fn name(&self) -> &str;
 
-    /// Asks for a reply to `messages`. Nothing is sent before the stream is first polled.
-    fn reply(&self, messages: Vec<Message>) -> Reply;
+    /// Asks for a reply. Nothing is sent before the stream is first polled.
+    fn reply(&self, ask: Ask) -> Reply;
 
-    /// What a request tells the server beside the messages, for the log; nothing if there is no server. Without secrets.
-    fn parameters(&self) -> serde_json::Value {
+    /// What a request for this tells the server beside the messages, for the log; nothing if there is no server. Without
+    /// secrets, and of a grammar only which it is.
+    fn parameters(&self, _wanted: &Wanted) -> serde_json::Value {
         serde_json::Value::Null
+    }
+
+    /// What it costs and how much it takes; nothing if it is built in.
+    fn terms(&self) -> Option<&Terms> {
+        None
     }
 
     /// The secrets it has learned since it was opened, so that they can be kept out of what others write.

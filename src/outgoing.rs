@@ -18,6 +18,8 @@ pub enum Outgoing {
     Turn(TurnState),
     /// A piece of preview.
     Delta(Delta),
+    /// A piece of what the model thinks.
+    Thought(Thought),
     /// What an attempt's deltas showed has to go.
     Retract(Retract),
     /// An action to carry out, or to ask the user about.
@@ -101,6 +103,17 @@ pub struct Delta {
     pub attempt: u32,
     /// The turn's message number.
     pub seq: u64,
+    /// The text; never empty.
+    pub text: String,
+}
+
+/// A piece of what the model thinks before it answers: no part of any text, and never fed back.
+#[derive(Clone, Debug)]
+pub struct Thought {
+    /// Which turn.
+    pub turn: TurnId,
+    /// Which model call of it, from 1.
+    pub attempt: u32,
     /// The text; never empty.
     pub text: String,
 }

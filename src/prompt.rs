@@ -210,6 +210,14 @@ pub fn repair(reason: &str) -> String {
     )
 }
 
+/// The message that asks again after a reply that was cut at its limit of tokens.
+#[must_use]
+pub fn shorter() -> String {
+    "[verifier] Your last reply was cut at the limit of its length, and nobody has seen it.\n\
+     Answer the same message again, much shorter, with exactly one property list and nothing else."
+        .to_owned()
+}
+
 /// Tokens of `text`, roughly: four bytes each, plus the wrapping of a message.
 ///
 /// The usual rule of thumb for English; it overestimates for most other scripts, which is the safe side.

@@ -194,12 +194,51 @@ pub enum Record {
         attempt: u32,
         /// The reply as far as it came, byte for byte (invalid UTF-8 replaced), at most the grammar's limit.
         raw: String,
+        /// What the reply was written as, if that is another notation of the same.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        original: Option<String>,
+        /// The beginning of what the model thought before.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        thought: String,
         /// What the verifier or the model port said of it.
         verdict: Verdict,
-        /// Tokens, if the model reported them.
+        /// Tokens, if the model reported them or they could be estimated.
         usage: Option<Usage>,
+        /// What it cost, if a price is configured.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cost: Option<Cost>,
         /// Milliseconds from the request to the first byte and to the end.
         latency: Latency,
+    },
+    /// A model failed, and another one is asked.
+    #[serde(rename = "turn.fell_back")]
+    FellBack {
+        /// The turn.
+        turn: TurnId,
+        /// The model call that failed.
+        attempt: u32,
+        /// The model that failed.
+        from: String,
+        /// The one that is asked from now on in this turn.
+        to: String,
+        /// Why.
+        reason: String,
+    },
+    /// The user chose the model that answers in a session.
+    #[serde(rename = "chat.session.model")]
+    ModelSelected {
+        /// Its name; nothing: the one that is configured.
+        model: Option<String>,
+    },
+    /// What no longer fits into the prompts of a session was put into a few words, by a model.
+    #[serde(rename = "chat.session.summarised")]
+    Summarised {
+        /// The turn for whose prompt.
+        turn: TurnId,
+        /// The model call that wrote it.
+        attempt: u32,
+        /// The summary.
+        summary: Summary,
     },
     /// An action was verified.
     #[serde(rename = "chat.action.proposed")]
@@ -298,6 +337,8 @@ macro_rules! turn_of {
             | Self::Gated { turn, .. }
             | Self::Prompted { turn, .. }
             | Self::Replied { turn, .. }
+            | Self::FellBack { turn, .. }
+            | Self::Summarised { turn, .. }
             | Self::ActionProposed { turn, .. }
             | Self::TurnEnded { turn, .. }
             | Self::TurnResumed { turn, .. }
@@ -333,6 +374,9 @@ impl Record {
             Self::Gated { .. } => "turn.gated",
             Self::Prompted { .. } => "turn.prompted",
             Self::Replied { .. } => "turn.replied",
+            Self::FellBack { .. } => "turn.fell_back",
+            Self::ModelSelected { .. } => "chat.session.model",
+            Self::Summarised { .. } => "chat.session.summarised",
             Self::ActionProposed { .. } => "chat.action.proposed",
             Self::ActionPermitted { .. } => "chat.action.permitted",
             Self::ActionExecuted { .. } => "chat.action.executed",

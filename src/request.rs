@@ -163,6 +163,8 @@ pub enum Query {
     WhyTurn(TurnId, bool),
     /// Everything behind an action; as Org as well, if it is wanted.
     WhyActuation(ActuationId, bool),
+    /// The models that can be chosen, and which of them answers in a session.
+    Models(Option<SessionId>, Page),
     /// The skills, by descending priority: the user's, or those of a session in a directory.
     Skills(Page, Option<PathBuf>),
     /// One skill, by its name; among which, as above.

@@ -21,6 +21,7 @@ mod recall;
 mod recover;
 mod retention;
 mod search;
+mod spending;
 mod texts;
 mod views;
 mod why;

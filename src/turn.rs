@@ -37,7 +37,7 @@ use crate::outgoing::{Delta, Outgoing, Retract, State, TurnState};
 use crate::policy::{Permit, Surroundings};
 use crate::prompt::HistoryItem;
 use crate::record::{Approved, Decider, Decision, EndState, Record};
-use crate::reply::{Failure, Piece};
+use crate::reply::{Failure, Piece, Trouble};
 use crate::verify::{Reading, Verified};
 
 pub use client::{DecideError, Refusal};
@@ -85,6 +85,9 @@ pub struct Turn {
     /// What the model is told about its last reply, until one is accepted.
     repair: Option<String>,
     retries: u32,
+    /// The models to ask, each if the one before it failed, and which of them is asked now.
+    models: Vec<String>,
+    model: usize,
     preview: Preview,
     /// What a skill made of the prompt, once one did.
     lead: Option<Lead>,
@@ -137,8 +140,14 @@ enum Phase {
 struct Reply {
     reading: Reading,
     raw: Vec<u8>,
+    /// What it was written as, if that is another notation.
+    original: Option<String>,
+    /// The beginning of what the model thought.
+    thought: String,
     asked: Duration,
+    /// When its first text came, and when anything did.
     first: Option<Duration>,
+    begun: Option<Duration>,
 }
 
 impl Turn {
@@ -154,6 +163,8 @@ impl Turn {
             repairs: 0,
             repair: None,
             retries: 0,
+            models: Vec::new(),
+            model: 0,
             preview: Preview::default(),
             lead: None,
             question: None,
@@ -166,6 +177,17 @@ impl Turn {
     /// Notes what of the prompt is neither the user's words nor ours. What was shown once stays known.
     pub fn prompted(&mut self, foreign: Option<String>) {
         self.foreign = foreign.or(self.foreign.take());
+    }
+
+    /// Notes which models may be asked, in this order.
+    pub fn may_ask(&mut self, models: Vec<String>) {
+        (self.models, self.model) = (models, 0);
+    }
+
+    /// The model that is asked now, if it was said which may be.
+    #[must_use]
+    pub fn model(&self) -> Option<&str> {
+        self.models.get(self.model).map(String::as_str)
     }
 
     /// What it is about.
@@ -255,16 +277,16 @@ impl Turn {
             return effects;
         }
         match piece {
-            Some(Ok(Piece::Text(text))) => self.text(&text, now, &mut effects),
+            Some(Ok(Piece::Text(text))) => self.text(&text, None, now, &mut effects),
+            Some(Ok(Piece::Translated { text, original })) => {
+                self.text(&text, Some(&original), now, &mut effects);
+            }
+            Some(Ok(Piece::Thought(text))) => self.thought(&text, now, &mut effects),
             Some(Ok(Piece::End(usage))) => self.end_of_reply(usage, now, &mut effects),
             Some(Err(failure)) => self.broken(failure, now, &mut effects),
             None => {
-                let failure = Failure {
-                    message: "the reply was cut: the model's stream stopped without its end mark".to_owned(),
-                    hint: String::new(),
-                    transient: true,
-                };
-                self.broken(failure, now, &mut effects);
+                let message = "the reply was cut: the model's stream stopped without its end mark";
+                self.broken(Failure::new(Trouble::Cut, message).transient(true), now, &mut effects);
             }
         }
         effects

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use fake_model::{FakeModel, Gate, Reply};
 use futures::StreamExt;
-use org_agent::config::{Choice, Config, Paths, Remote};
-use org_agent::model::openai::{Limits, OpenAi};
+use org_agent::config::{Choice, Config, Paths, Patience, Remote};
+use org_agent::model::openai::OpenAi;
 use org_agent::model::replay::Replay;
-use org_agent::model::{Failure, Model, Piece};
+use org_agent::model::{Ask, Failure, Model, Piece, Trouble, Wanted};
 use org_agent::prompt::{Message, Persona, Role};
 use org_agent::record::Usage;
 use serde_json::json;
@@ -50,7 +50,7 @@ fn messages() -> Vec<Message> {
 async fn ask(model: &dyn Model) -> (String, Option<Result<Option<Usage>, Failure>>) {
     let mut text = String::new();
     let mut end = None;
-    let mut reply = model.reply(messages());
+    let mut reply = model.reply(Ask { messages: messages(), wanted: Wanted::Text });
     while let Some(piece) = reply.next().await {
         assert!(end.is_none(), "{piece:?} follows the end");
         match piece {
@@ -59,6 +59,8 @@ async fn ask(model: &dyn Model) -> (String, Option<Result<Option<Usage>, Failure
                 text.push_str(&more);
             }
             Ok(Piece::End(usage)) => end = Some(Ok(usage)),
+            Ok(Piece::Thought(_)) => {}
+            Ok(other) => panic!("{other:?}"),
             Err(failure) => end = Some(Err(failure)),
         }
     }
@@ -72,7 +74,7 @@ async fn a_request_is_what_servers_expect_and_a_reply_is_read_to_its_end() {
     let model = model(&server);
     let (text, end) = ask(&model).await;
     assert_eq!(text, "(:type :response) äöü🦀");
-    assert_eq!(end, Some(Ok(Some(Usage { prompt_tokens: 7, completion_tokens: 11 }))));
+    assert_eq!(end, Some(Ok(Some(Usage { prompt_tokens: 7, completion_tokens: 11, ..Usage::default() }))));
     assert_eq!(model.name(), "m");
 
     let request = server.take_request().await;
@@ -108,7 +110,7 @@ async fn without_a_key_none_is_sent() {
 #[tokio::test]
 async fn nothing_is_sent_before_the_first_poll() {
     let server = FakeModel::start();
-    drop(model(&server).reply(messages()));
+    drop(model(&server).reply(Ask { messages: messages(), wanted: Wanted::Text }));
 }
 
 #[tokio::test]
@@ -181,7 +183,7 @@ async fn a_broken_reply_is_a_failure_and_is_asked_for_once() {
             "",
             true,
         ),
-        (Reply::page(503, "application/json", "{}").header("Retry-After", "7"), "503", "Retry-After 7", true),
+        (Reply::page(503, "application/json", "{}").header("Retry-After", "7"), "503", "wait 7 s", true),
         (Reply::page(429, "application/json", "{\"error\":\"slow down\"}"), "429", "", true),
         (Reply::page(429, "application/json", quota), "pay", "billing", false),
         (
@@ -238,9 +240,10 @@ async fn a_broken_reply_is_a_failure_and_is_asked_for_once() {
 async fn silence_is_a_failure_and_an_end_mark_is_enough() {
     let server = FakeModel::start();
     let url = server.base_url();
-    let limits = Limits { connect: SHORT, first_byte: SHORT, idle: SHORT, after_end: SHORT };
-    let remote = remote("", &[("ORG_AGENT_MODEL", "m"), ("OPENAI_BASE_URL", &url)]);
-    let model = OpenAi::with_limits(remote, limits);
+    let patience = Patience { connect: SHORT, first_byte: SHORT, idle: SHORT, after_end: SHORT };
+    let mut remote = remote("", &[("ORG_AGENT_MODEL", "m"), ("OPENAI_BASE_URL", &url)]);
+    remote.terms.patience = patience;
+    let model = OpenAi::new(remote);
     let late = "the model's server sent nothing";
     let cases = [
         (Reply::silence(), "", Some(late)),
@@ -271,13 +274,14 @@ async fn dropping_a_reply_closes_its_connection() {
     let model = model(&server);
 
     server.push(Reply::stream().text("a").stall());
-    let mut reply = model.reply(messages());
+    let mut reply = model.reply(Ask { messages: messages(), wanted: Wanted::Text });
     assert_eq!(reply.next().await, Some(Ok(Piece::Text("a".to_owned()))));
     drop(reply);
     server.take_request().await.closed().await;
 
     server.push(Reply::silence());
-    let reply = tokio::spawn(model.reply(messages()).collect::<Vec<_>>());
+    let reply =
+        tokio::spawn(model.reply(Ask { messages: messages(), wanted: Wanted::Text }).collect::<Vec<_>>());
     let request = server.take_request().await;
     reply.abort();
     request.closed().await;
@@ -293,7 +297,7 @@ async fn text_arrives_when_it_is_sent_and_the_connection_stays_warm() {
         // The end of the body comes last of all, after the model port has given back the reply.
         let reply = Reply::stream().text("a").wait(&gate).text("b").finish("stop").done().wait(&rest);
         server.push(reply);
-        let mut reply = model.reply(messages());
+        let mut reply = model.reply(Ask { messages: messages(), wanted: Wanted::Text });
         assert_eq!(reply.next().await, Some(Ok(Piece::Text("a".to_owned()))));
         gate.open();
         assert_eq!(reply.next().await, Some(Ok(Piece::Text("b".to_owned()))));
@@ -374,9 +378,10 @@ async fn a_recording_is_said_again() {
     )
     .unwrap();
     let failed = |message: &str, transient| {
-        Some(Err(Failure { message: message.to_owned(), hint: String::new(), transient }))
+        let trouble = if transient { Trouble::Server } else { Trouble::Configuration };
+        Some(Err(Failure::new(trouble, message).transient(transient)))
     };
-    let usage = Usage { prompt_tokens: 1, completion_tokens: 2 };
+    let usage = Usage { prompt_tokens: 1, completion_tokens: 2, ..Usage::default() };
     let replies = [
         ("ab", Some(Ok(Some(usage)))),
         ("c", None),

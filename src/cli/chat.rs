@@ -176,6 +176,7 @@ impl Chat {
                 Outgoing::Actuate(actuation) => self.actuate(&actuation).await?,
                 Outgoing::Turn(_)
                 | Outgoing::Delta(_)
+                | Outgoing::Thought(_)
                 | Outgoing::Retract(_)
                 | Outgoing::Abort(_)
                 | Outgoing::Skills(_)

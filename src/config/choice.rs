@@ -2,7 +2,8 @@
 //!
 //! Two rules. Configured means a model plus a key or a base URL; anything partial is an error and never
 //! silently offline. And a key goes only to the server it was given for: `OPENAI_API_KEY` to the server of
-//! `OPENAI_BASE_URL` or, without one, to OpenAI; a key named in the file to the server named beside it.
+//! `OPENAI_BASE_URL` or, without one, to OpenAI; a key named in the file to the server named beside it; that of a
+//! provider's own variable to that provider.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,16 +11,20 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 use url::Url;
 
-use super::file::{KeyCommand, Model};
+use super::models::{Key, Remote, Table, Terms};
+use super::providers::Provider;
 use super::{Config, Source, Sourced};
 use crate::error::{Code, Error, Result};
-
-/// Where a model is asked when only a key is given.
-const OPENAI: &str = "https://api.openai.com/v1";
 
 const MODEL: &str = "ORG_AGENT_MODEL";
 const BASE_URL: &str = "OPENAI_BASE_URL";
 const API_KEY: &str = "OPENAI_API_KEY";
+
+/// The name of the built-in responder.
+pub const OFFLINE: &str = "offline";
+
+/// The provider when only a key is given.
+const USUAL: &str = "openai";
 
 /// What a client passed at `initialize`: names of the variables above, and values. Memory only.
 pub type Secrets = BTreeMap<String, String>;
@@ -35,45 +40,27 @@ pub enum Choice {
     Replay(PathBuf),
 }
 
-/// An OpenAI-compatible server and what it is asked for.
-#[derive(Clone, Debug)]
-pub struct Remote {
-    /// The name to show: the file's `name`, else the model.
-    pub name: String,
-    /// The model, one line.
-    pub model: Sourced<String>,
-    /// The base URL. It is used as given: `/chat/completions` is added, `/v1` is not.
-    pub base_url: Sourced<Url>,
-    /// The key, if the server wants one.
-    pub key: Option<Sourced<Key>>,
-}
-
-impl Remote {
-    /// The URL of `path` at this server; `path` begins with a slash.
+impl Choice {
+    /// The name to show and to choose it by.
     #[must_use]
-    pub fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.base_url.value.as_str().trim_end_matches('/'))
-    }
-
-    /// Whether the server is on this machine.
-    #[must_use]
-    pub fn is_local(&self) -> bool {
-        match self.base_url.value.host() {
-            Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-            Some(url::Host::Ipv4(address)) => address.is_loopback(),
-            Some(url::Host::Ipv6(address)) => address.is_loopback(),
-            None => false,
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Offline => OFFLINE,
+            Self::Remote(remote) => &remote.name,
+            Self::Replay(_) => "replay",
         }
     }
 }
 
-/// Where a key comes from.
-#[derive(Clone, Debug)]
-pub enum Key {
-    /// Here it is: visible ASCII characters.
-    Value(SecretString),
-    /// A command prints it. It runs at the first request.
-    Command(KeyCommand),
+/// A model that can be chosen.
+#[derive(Debug)]
+pub struct Offered {
+    /// Its name.
+    pub name: String,
+    /// Whether it is the one that answers if nothing is chosen.
+    pub default: bool,
+    /// What it is, or why it cannot be asked.
+    pub choice: Result<Choice>,
 }
 
 /// What the environment says about the model.
@@ -104,72 +91,137 @@ impl Config {
         let variable = |name: &str, value: Option<&String>| {
             Some(Sourced { value: value?.clone(), source: Source::Variable(name.to_owned()) })
         };
-        let in_file = |value: Option<&String>| Some(Sourced { value: value?.clone(), source: Source::File });
-        let entry = self.models.first();
-
-        let model = client(MODEL)
-            .or_else(|| variable(MODEL, self.variables.model.as_ref()))
-            .or_else(|| in_file(entry.map(|entry| &entry.model)));
-        if [self.variables.model.as_deref(), model.as_ref().map(|model| model.value.as_str())]
-            .contains(&Some("offline"))
-        {
+        let said_model = client(MODEL).or_else(|| variable(MODEL, self.variables.model.as_ref()));
+        if self.is_offline() || said_model.as_ref().is_some_and(|model| model.value == OFFLINE) {
             return Ok(Choice::Offline);
         }
-        if let Some(path) = model.as_ref().and_then(|model| model.value.strip_prefix("replay:")) {
+        if let Some(path) = said_model.as_ref().and_then(|model| model.value.strip_prefix("replay:")) {
             return Ok(Choice::Replay(PathBuf::from(path)));
         }
-
-        let said_key = client(API_KEY)
-            .map(|key| Sourced { value: SecretString::from(key.value), source: key.source })
-            .or_else(|| {
-                let value = self.variables.key.clone()?;
-                Some(Sourced { value, source: Source::Variable(API_KEY.to_owned()) })
-            });
         let said_url = client(BASE_URL).or_else(|| variable(BASE_URL, self.variables.base_url.as_ref()));
-        let file_url = in_file(entry.and_then(|entry| entry.base_url.as_ref()));
-
-        let Some(model) = model else {
+        // A name of the file stands for all that the file says of it.
+        let named = said_model.as_ref().and_then(|model| self.table(&model.value));
+        if let (Some(table), None) = (named, &said_url) {
+            return self.choose_table(table, secrets);
+        }
+        let entry = self.models.first();
+        if let (None, None, Some(table)) = (&said_model, &said_url, entry.or(self.chosen.as_ref())) {
+            return self.choose_table(table, secrets);
+        }
+        let said_key = self.said_key(secrets);
+        let in_file = |value: Option<&String>| Some(Sourced { value: value?.clone(), source: Source::File });
+        let Some(model) = said_model.or_else(|| in_file(entry.map(|entry| &entry.model))) else {
             return match (said_key, said_url) {
                 (None, None) => Ok(Choice::Offline),
                 (Some(key), None) => Err(partial(&format!("there is a key ({})", key.source), "model")),
                 (_, Some(url)) => Err(partial(&format!("there is a base URL ({})", url.source), "model")),
             };
         };
-        let (url, key) = match (said_url, file_url) {
-            (Some(url), _) => (Some(url), said_key.map(value).transpose()?),
-            (None, Some(url)) => (Some(url), entry.map(file_key).transpose()?.flatten()),
-            (None, None) => match said_key {
-                Some(key) => (None, Some(value(key)?)),
-                None => (None, entry.map(file_key).transpose()?.flatten()),
-            },
-        };
-        if url.is_none() && key.is_none() {
-            return Err(partial(
-                &format!(
-                    "the model is {} ({}), but there is neither a key nor a base URL",
-                    model.value, model.source
-                ),
-                "server",
-            ));
+        match (said_url, entry) {
+            (Some(url), _) => remote(model, Some(url), said_key.map(value).transpose()?, entry),
+            (None, Some(table)) => remote(model, table.url(), self.key_of(table, secrets)?, Some(table)),
+            (None, None) => remote(model, None, said_key.map(value).transpose()?, None),
         }
-        let url = url.unwrap_or_else(|| Sourced { value: OPENAI.to_owned(), source: Source::Default });
-        if model.value.chars().any(char::is_control) || model.value.len() > 200 {
-            return Err(Error::new(Code::ModelUnavailable, "the model's name is not a name")
-                .because("it has control characters or more than 200 bytes")
-                .hint(format!("correct it ({})", model.source)));
-        }
-        Ok(Choice::Remote(Box::new(Remote {
-            name: entry
-                .and_then(|entry| entry.name.as_deref().and_then(super::one_line))
-                .unwrap_or_else(|| model.value.clone()),
-            base_url: Sourced { value: base_url(&url)?, source: url.source },
-            model,
-            key,
-        })))
     }
-}
 
-impl Config {
+    /// The model of this name: one of the file, or `offline`.
+    ///
+    /// # Errors
+    /// `not_found` if there is none; `conflict` if the environment says that none but the built-in responder answers;
+    /// `model_unavailable` if it cannot be asked.
+    pub fn choose_named(&self, name: &str, secrets: &Secrets) -> Result<Choice> {
+        if name == OFFLINE {
+            return Ok(Choice::Offline);
+        }
+        if self.is_offline() {
+            return Err(Error::new(Code::Conflict, "no other model may be asked here")
+                .because("ORG_AGENT_MODEL=offline is set in the environment")
+                .hint("start the server without it"));
+        }
+        match self.table(name).or(self.chosen.as_ref().filter(|table| table.listed() == name)) {
+            Some(table) => self.choose_table(table, secrets),
+            // What the environment or the client names is in no file.
+            None => match self.choose_model(secrets) {
+                Ok(choice) if choice.name() == name => Ok(choice),
+                _ => {
+                    let known: Vec<String> =
+                        self.offered(secrets).into_iter().map(|offered| offered.name).collect();
+                    Err(Error::new(Code::NotFound, format!("there is no model named {name:?}"))
+                        .hint(format!("choose one of {}, or add it to config.toml", known.join(", "))))
+                }
+            },
+        }
+    }
+
+    /// All models that can be chosen, the one that answers if nothing is chosen first, the built-in responder last.
+    #[must_use]
+    pub fn offered(&self, secrets: &Secrets) -> Vec<Offered> {
+        let default = self.choose_model(secrets);
+        let name = default.as_ref().map_or_else(|_| MODEL.to_owned(), |choice| choice.name().to_owned());
+        let mut offered = vec![Offered { name, default: true, choice: default }];
+        if !self.is_offline() {
+            let chosen = self.chosen.iter().filter(|table| self.table(&table.listed()).is_none());
+            for table in self.models.iter().chain(chosen) {
+                let name = table.listed();
+                if name != offered[0].name {
+                    let choice = self.choose_table(table, secrets);
+                    offered.push(Offered { name, default: false, choice });
+                }
+            }
+        }
+        if offered[0].name != OFFLINE {
+            offered.push(Offered { name: OFFLINE.to_owned(), default: false, choice: Ok(Choice::Offline) });
+        }
+        offered
+    }
+
+    /// Whether anybody said which model answers: file, environment, client, or the user when they were asked.
+    #[must_use]
+    pub fn is_model_configured(&self, secrets: &Secrets) -> bool {
+        !matches!(self.choose_model(secrets), Ok(Choice::Offline))
+            || self.is_offline()
+            || secrets.get(MODEL).is_some_and(|model| model.trim() == OFFLINE)
+    }
+
+    fn is_offline(&self) -> bool {
+        self.variables.model.as_deref() == Some(OFFLINE)
+    }
+
+    fn table(&self, name: &str) -> Option<&Table> {
+        self.models.iter().find(|table| table.listed() == name)
+    }
+
+    /// The key that is meant for whoever is asked when the file says nothing of a server.
+    fn said_key(&self, secrets: &Secrets) -> Option<Sourced<SecretString>> {
+        let client = secrets.get(API_KEY).map(|key| key.trim()).filter(|key| !key.is_empty());
+        let client = client.map(|key| Sourced {
+            value: SecretString::from(key.to_owned()),
+            source: Source::Client(API_KEY.to_owned()),
+        });
+        client.or_else(|| {
+            let value = self.variables.key.clone()?;
+            Some(Sourced { value, source: Source::Variable(API_KEY.to_owned()) })
+        })
+    }
+
+    /// The model of a table as it stands there.
+    fn choose_table(&self, table: &Table, secrets: &Secrets) -> Result<Choice> {
+        let model = Sourced { value: table.model.clone(), source: Source::File };
+        remote(model, table.url(), self.key_of(table, secrets)?, Some(table))
+    }
+
+    /// The key for the server of a table.
+    fn key_of(&self, table: &Table, secrets: &Secrets) -> Result<Option<Sourced<Key>>> {
+        if table.base_url.is_none() && table.provider.is_none() {
+            // It is at OpenAI, and so is that key.
+            return match self.said_key(secrets) {
+                Some(key) => Ok(Some(value(key)?)),
+                None => file_key(table, secrets),
+            };
+        }
+        file_key(table, secrets)
+    }
+
     /// Every secret that the environment and the client gave, also those of models that are not used.
     #[must_use]
     pub fn known_keys(&self, secrets: &Secrets) -> Vec<SecretString> {
@@ -182,12 +234,63 @@ impl Config {
     /// Whether `OPENAI_API_KEY` is in the environment but belongs to another server than that of the file.
     #[must_use]
     pub fn withholds_key(&self) -> bool {
-        let without = |entry: &Model| {
-            entry.base_url.is_some() && entry.api_key_env.is_none() && entry.api_key_command.is_none()
+        let without = |table: &Table| {
+            table.base_url.is_some() && table.api_key_env.is_none() && table.api_key_command.is_none()
         };
         let at_other = self.models.first().is_some_and(without);
         at_other && self.variables.key.is_some() && self.variables.base_url.is_none()
     }
+}
+
+impl Table {
+    /// Where it is, if it says so.
+    fn url(&self) -> Option<Sourced<String>> {
+        let of_provider = || self.provider().map(|provider| provider.base_url.to_owned());
+        let value = self.base_url.clone().or_else(of_provider)?;
+        Some(Sourced { value, source: Source::File })
+    }
+}
+
+/// `model` at `url`, or at OpenAI, on the terms of `table`.
+fn remote(
+    model: Sourced<String>,
+    url: Option<Sourced<String>>,
+    key: Option<Sourced<Key>>,
+    table: Option<&Table>,
+) -> Result<Choice> {
+    if url.is_none() && key.is_none() {
+        return Err(partial(
+            &format!(
+                "the model is {} ({}), but there is neither a key nor a base URL",
+                model.value, model.source
+            ),
+            "server",
+        ));
+    }
+    let openai = || Provider::named(USUAL).map_or("", |provider| provider.base_url).to_owned();
+    let url = url.unwrap_or_else(|| Sourced { value: openai(), source: Source::Default });
+    if model.value.chars().any(char::is_control) || model.value.len() > 200 {
+        return Err(Error::new(Code::ModelUnavailable, "the model's name is not a name")
+            .because("it has control characters or more than 200 bytes")
+            .hint(format!("correct it ({})", model.source)));
+    }
+    let base_url = Sourced { value: base_url(&url)?, source: url.source };
+    let mut terms = match table {
+        Some(table) => table.terms(&base_url.value)?,
+        None => Terms::of(&base_url.value),
+    };
+    if table.is_some_and(|table| table.model != model.value) {
+        // Another model of the same server costs something else.
+        terms.price = None;
+    }
+    let name = table.and_then(|table| table.name.as_deref().and_then(super::one_line));
+    Ok(Choice::Remote(Box::new(Remote {
+        name: name.unwrap_or_else(|| model.value.clone()),
+        model,
+        base_url,
+        key,
+        terms,
+    })))
 }
 
 /// A partial configuration: `what` is there, and `missing` is not.
@@ -216,20 +319,51 @@ fn value(key: Sourced<SecretString>) -> Result<Sourced<Key>> {
         .hint(format!("set it again without blanks and quotes ({})", key.source)))
 }
 
-/// The key that a model of the file names.
-fn file_key(entry: &Model) -> Result<Option<Sourced<Key>>> {
-    if let Some(command) = &entry.api_key_command {
+/// The key that a model of the file names: what the client gave for it, else what its variable holds.
+fn file_key(table: &Table, secrets: &Secrets) -> Result<Option<Sourced<Key>>> {
+    if let Some(command) = &table.api_key_command {
         return Ok(Some(Sourced { value: Key::Command(command.clone()), source: Source::File }));
     }
-    match (&entry.api_key_env, &entry.key_from_env) {
-        (None, _) => Ok(None),
-        (Some(name), Some(key)) => {
-            value(Sourced { value: key.clone(), source: Source::Variable(name.clone()) }).map(Some)
-        }
-        (Some(name), None) => Err(Error::new(Code::ModelUnavailable, "the model's key is missing")
-            .because(format!("config.toml names the variable {name}, and it is not set"))
-            .hint(format!("set {name}, or remove api_key_env if the server wants no key"))),
+    let Some(name) = table.key_variable() else { return Ok(None) };
+    let client = secrets.get(name).map(|key| key.trim()).filter(|key| !key.is_empty());
+    let client = client.map(|key| Sourced {
+        value: SecretString::from(key.to_owned()),
+        source: Source::Client(name.to_owned()),
+    });
+    let own = || {
+        let value = table.key_from_env.clone()?;
+        Some(Sourced { value, source: Source::Variable(name.to_owned()) })
+    };
+    match client.or_else(own) {
+        Some(key) => value(key).map(Some),
+        None => Err(Error::new(Code::ModelUnavailable, "the model's key is missing")
+            .because(format!("it is in the variable {name}, and that is not set"))
+            .hint(if table.api_key_env.is_some() {
+                format!("set {name}, or remove api_key_env if the server wants no key")
+            } else {
+                format!("set {name}, or write api_key_env or api_key_command beside the model")
+            })),
     }
+}
+
+/// A proxy's address, checked. The error does not show it: it may hold a password.
+///
+/// # Errors
+/// `model_unavailable`: it is none.
+pub(super) fn proxy(text: &str) -> Result<Url> {
+    let wrong = |why: &str| {
+        Error::new(Code::ModelUnavailable, "the proxy of a model is wrong")
+            .because(why)
+            .hint("write proxy = \"http://proxy.example:3128\", or proxy = \"none\"")
+    };
+    let url = Url::parse(text).map_err(|error| wrong(&error.to_string()))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err(wrong("it begins with neither http:// nor https://"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(wrong("it holds a user name or a password, and none may stand in this file"));
+    }
+    Ok(url)
 }
 
 /// A base URL, checked. The error does not show it: it may hold a password.

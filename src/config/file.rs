@@ -4,9 +4,9 @@
 
 use std::path::Path;
 
-use secrecy::SecretString;
 use serde::Deserialize;
 
+use super::models::{self, Spend, Table};
 use super::sessions;
 use super::shell::Shell;
 use crate::error::{Error, Result};
@@ -22,7 +22,9 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) sessions: sessions::File,
     #[serde(default)]
-    pub(super) models: Vec<Model>,
+    pub(super) models: Vec<Table>,
+    #[serde(default)]
+    pub(super) spend: Spend,
 }
 
 /// `[persona]`.
@@ -31,20 +33,6 @@ pub(super) struct File {
 pub(super) struct Names {
     pub(super) user: Option<String>,
     pub(super) assistant: Option<String>,
-}
-
-/// One of `[[models]]`.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Model {
-    pub(super) name: Option<String>,
-    pub(super) base_url: Option<String>,
-    pub(super) model: String,
-    pub(super) api_key_env: Option<String>,
-    pub(super) api_key_command: Option<KeyCommand>,
-    /// What the variable `api_key_env` held when the configuration was read.
-    #[serde(skip)]
-    pub(super) key_from_env: Option<SecretString>,
 }
 
 /// A command that prints a key on its first line.
@@ -60,42 +48,15 @@ pub enum KeyCommand {
 /// Reads `text`; `path` is only for the error.
 pub(super) fn parse(text: &str, path: &Path) -> Result<File> {
     let file: File = toml::from_str(text).map_err(|error| explain(&error, text, path))?;
-    for model in &file.models {
-        check(model).map_err(|error| Error { what: wrong(path), ..error })?;
-    }
+    models::check(&file.models, &file.spend).map_err(|error| Error { what: wrong(path), ..error })?;
     Ok(file)
 }
 
-/// What serde cannot say about a model.
-fn check(model: &Model) -> Result<()> {
-    let error = |why: &str, hint: &str| Err(Error::bad_request("").because(why).hint(hint));
-    if model.api_key_env.is_some() && model.api_key_command.is_some() {
-        return error("a model has both api_key_env and api_key_command", "keep one of them");
-    }
-    if let Some(name) = &model.api_key_env {
-        // Upper case only: this refuses nearly every key that was pasted here, before any error can name it.
-        let upper = |c: char| c.is_ascii_uppercase() || c == '_';
-        let rest = |c: char| upper(c) || c.is_ascii_digit();
-        if !name.starts_with(upper) || !name.chars().all(rest) || name.len() > 100 {
-            return error(
-                "api_key_env is not a variable's name in upper case",
-                "write the name of an environment variable that holds the key, not the key itself: \
-                 api_key_env = \"MY_API_KEY\"",
-            );
-        }
-    }
-    let empty = match &model.api_key_command {
-        None => false,
-        Some(KeyCommand::Shell(command)) => command.trim().is_empty(),
-        Some(KeyCommand::Program(words)) => words.first().is_none_or(|program| program.trim().is_empty()),
-    };
-    if empty {
-        return error(
-            "api_key_command is empty",
-            "write a command that prints the key: api_key_command = [\"pass\", \"show\", \"openai\"]",
-        );
-    }
-    Ok(())
+/// Reads the model that the user said yes to: one table as in `[[models]]`, by itself.
+pub(super) fn chosen(text: &str, path: &Path) -> Result<Table> {
+    let table: Table = toml::from_str(text).map_err(|error| explain(&error, text, path))?;
+    table.check().map_err(|error| Error { what: wrong(path), ..error })?;
+    Ok(table)
 }
 
 fn wrong(path: &Path) -> String {

@@ -140,7 +140,7 @@ fn the_model_is_chosen_and_never_guessed() {
         ("", &[U, K], &[], no_model),
         ("", &[], &[K], no_model),
         (entry, &[], &[], "neither a key nor a base URL"),
-        (with_env, &[], &[], "the variable A_KEY, and it is not set | set A_KEY"),
+        (with_env, &[], &[], "in the variable A_KEY, and that is not set | set A_KEY"),
         // The file.
         (entry, &[K], &[], "f at https://api.openai.com/v1 key SECRET"),
         (local, &[], &[], "f at http://127.0.0.1:1 key none"),

@@ -9,8 +9,7 @@ use tokio::task::AbortHandle;
 
 use crate::event::Event;
 use crate::ids::TurnId;
-use crate::model::{Failure, Model, Piece};
-use crate::prompt::Message;
+use crate::model::{Ask, Failure, Model, Piece, Trouble};
 
 /// How many pieces that are already there become one event.
 const BATCH: usize = 256;
@@ -28,46 +27,54 @@ impl Drop for Call {
 /// Starts a call. What comes of it arrives as [`Event::Model`], the end exactly once, also if the task panics.
 pub(super) fn start(
     model: Arc<dyn Model>,
-    messages: Vec<Message>,
+    ask: Ask,
     (turn, attempt): (TurnId, u32),
     events: mpsc::Sender<Event>,
 ) -> Call {
     let task = tokio::spawn(async move {
         let piece = |piece| Event::Model { turn: turn.clone(), attempt, piece };
         let read = async {
-            let mut reply = model.reply(messages).ready_chunks(BATCH);
+            let mut reply = model.reply(ask).ready_chunks(BATCH);
             while let Some(batch) = reply.next().await {
-                let mut text = String::new();
-                let mut last = None;
-                for item in batch {
-                    match item {
-                        Ok(Piece::Text(more)) => text.push_str(&more),
-                        end => {
-                            last = Some(end);
-                            break;
-                        }
+                for item in joined(batch) {
+                    if matches!(item, Ok(Piece::End(_)) | Err(_)) {
+                        return Some(item);
                     }
-                }
-                if !text.is_empty() && events.send(piece(Some(Ok(Piece::Text(text))))).await.is_err() {
-                    return None;
-                }
-                if last.is_some() {
-                    return last;
+                    if events.send(piece(Some(item))).await.is_err() {
+                        return None;
+                    }
                 }
             }
             None
         };
         let last = AssertUnwindSafe(read).catch_unwind().await.unwrap_or_else(|_| {
-            Some(Err(Failure {
-                message: "the model port panicked".to_owned(),
-                hint: "this is a bug; the log of the server has the place".to_owned(),
-                transient: false,
-            }))
+            let failure = Failure::new(Trouble::Internal, "the model port panicked");
+            Some(Err(failure.hint("this is a bug; the log of the server has the place")))
         });
         // If the kernel is gone, nobody waits for the end either.
         drop(events.send(piece(last)).await);
     });
     Call(task.abort_handle())
+}
+
+/// The items of a batch, with neighbours of the same kind as one: an event is for many of them.
+fn joined(batch: Vec<Result<Piece, Failure>>) -> Vec<Result<Piece, Failure>> {
+    let mut items: Vec<Result<Piece, Failure>> = Vec::new();
+    for item in batch {
+        match (items.last_mut(), item) {
+            (Some(Ok(Piece::Text(text))), Ok(Piece::Text(more)))
+            | (Some(Ok(Piece::Thought(text))), Ok(Piece::Thought(more))) => text.push_str(&more),
+            (
+                Some(Ok(Piece::Translated { text, original })),
+                Ok(Piece::Translated { text: more, original: said }),
+            ) => {
+                text.push_str(&more);
+                original.push_str(&said);
+            }
+            (_, item) => items.push(item),
+        }
+    }
+    items
 }
 
 #[cfg(test)]
@@ -89,7 +96,7 @@ mod tests {
             "broken"
         }
 
-        fn reply(&self, _messages: Vec<Message>) -> Reply {
+        fn reply(&self, _ask: Ask) -> Reply {
             let word = stream::iter([Ok(Piece::Text("word".into()))]);
             match self {
                 Self::Panics => word.chain(stream::poll_fn(|_| panic!("made to panic"))).boxed(),
@@ -102,7 +109,8 @@ mod tests {
     async fn a_call_ends_exactly_once_however_it_ends() {
         for (model, message) in [(Broken::Panics, Some("the model port panicked")), (Broken::Stops, None)] {
             let (events, mut heard) = mpsc::channel(8);
-            let call = start(Arc::new(model), Vec::new(), ("t".into(), 1), events);
+            let ask = Ask { messages: Vec::new(), wanted: crate::model::Wanted::Text };
+            let call = start(Arc::new(model), ask, ("t".into(), 1), events);
             let mut pieces = Vec::new();
             while let Some(Event::Model { piece, .. }) = heard.recv().await {
                 pieces.push(piece);

@@ -64,7 +64,10 @@ impl Kernel {
             .hint("send the same request again later"));
         }
         // A message that no model can answer is refused while it is still in the editor.
-        self.model()?;
+        if let Some(id) = &message.session {
+            self.hold(id)?;
+        }
+        self.models_for(message.session.as_ref())?;
         let session = self.session_for(&message)?;
         let Some(held) = self.sessions.get(&session) else {
             return Err(Error::internal("the session vanished"));

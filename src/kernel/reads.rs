@@ -30,6 +30,10 @@ impl Kernel {
         {
             return self.read_of_project(directory.clone(), query, reply);
         }
+        if let Query::Models(session, page) = &query {
+            let models = self.offered(session.as_ref(), page);
+            return self.answer(reply, models);
+        }
         let (shelf, keys) = (Arc::clone(&self.shelf), self.keys());
         self.outbox.answer(self.ticket, move |store| {
             reply.send(store.and_then(|store| read(store, &shelf, &keys, &query)));
@@ -53,6 +57,7 @@ fn read(store: &Store, shelf: &Shelf, keys: &Keys, query: &Query) -> Result<Valu
         Query::Skills(..) | Query::Skill(..) | Query::Capabilities(..) | Query::Untrusted(..) => {
             skills(shelf, query)
         }
+        Query::Models(..) => Err(Error::internal("models are not in the store")),
     }
 }
 
@@ -99,7 +104,7 @@ pub(super) fn skills(shelf: &Shelf, query: &Query) -> Result<Value> {
 }
 
 /// From where on, and how many at most.
-fn part(page: &Page) -> Result<(usize, usize)> {
+pub(super) fn part(page: &Page) -> Result<(usize, usize)> {
     let from = page.cursor.as_deref().map_or(Ok(0), str::parse).map_err(|_| {
         Error::bad_request("cursor: not one of this list").hint("give nextCursor of the part before")
     })?;

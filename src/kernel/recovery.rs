@@ -24,7 +24,7 @@ impl Kernel {
     pub(super) fn hello(&mut self, secrets: Secrets, recover: bool, runs: bool) {
         self.secrets = secrets;
         self.runs_here = !runs;
-        self.model = None;
+        self.models.clear();
         if self.shelf.serious().next().is_some() {
             self.tell_skills();
         }

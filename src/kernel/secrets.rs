@@ -41,7 +41,7 @@ impl Kernel {
     /// The keys that this process knows now; a command may print one only when a model is first asked.
     pub(super) fn keys(&self) -> Keys {
         let mut known = self.config.known_keys(&self.secrets);
-        known.extend(self.model.iter().flat_map(|model| model.keys()));
+        known.extend(self.models.values().flat_map(|model| model.keys()));
         Keys::new(known.iter().map(ExposeSecret::expose_secret))
     }
 

@@ -27,6 +27,8 @@ pub(super) struct Session {
     queue: VecDeque<TurnId>,
     /// The turn that runs.
     pub(super) running: Option<TurnId>,
+    /// The model that the user chose for it.
+    pub(super) model: Option<String>,
     /// The user wants no turn to begin.
     pub(super) paused: bool,
     /// It has no title yet, as nothing was said: the first message with words gives it one.
@@ -48,6 +50,7 @@ impl Session {
             history: history.into(),
             queue: VecDeque::new(),
             running: None,
+            model: None,
             paused: false,
             untitled: false,
             stale: false,
@@ -65,6 +68,7 @@ impl Session {
     /// Takes what is recorded: `found` as the store tells of a session, and what was said in it so far.
     pub(super) fn read(&mut self, found: &Value, history: Vec<HistoryItem>) {
         self.history = history.into();
+        self.model = found["model"].as_str().map(str::to_owned);
         self.paused = found["status"] == "paused";
         self.untitled = found["title"] == NO_TITLE && found["messages"] == 0;
         self.context = Context::deserialize(&found["context"]).unwrap_or_default();

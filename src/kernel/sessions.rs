@@ -127,6 +127,9 @@ impl Kernel {
         if matches!(change, Change::Restore(_)) {
             self.resting(id)?;
         }
+        if let Change::Model(Some(name)) = change {
+            self.config.choose_named(name, &self.secrets)?;
+        }
         let records = sessions::changed(&self.store, id, change)?;
         if records.is_empty() {
             return Ok(());
@@ -144,6 +147,7 @@ impl Kernel {
                 }
             }
             Change::Rename(_) => session.untitled = false,
+            Change::Model(model) => session.model.clone_from(model),
             Change::Context(values) => session.context.values = values.clone(),
             Change::Restore(_) => {
                 // What it says now is read once it is on disk; until then nothing begins.

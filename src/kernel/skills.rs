@@ -6,17 +6,18 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::Kernel;
 use super::desk::Desk;
-use super::{Kernel, call};
 use crate::config::Config;
 use crate::dispatch::{self, Cast, Facts, Made, Making, World};
 use crate::error::Error;
 use crate::event::{Event, Found, LookedAt, Query, Reply, Trust};
 use crate::ids::TurnId;
 use crate::lisp::Environment;
+use crate::model::{Ask, Wanted};
 use crate::outgoing::Outgoing;
 use crate::prompt::{self, HistoryItem, Message, Persona, Role};
-use crate::record::{Record, Speakers};
+use crate::record::Record;
 use crate::skill::{Loaded, Shelf, Shelved};
 use crate::store::envelope::sha256;
 use crate::turn::{Dispatched, Gated, Lead};
@@ -75,7 +76,7 @@ impl Kernel {
                     self.shelf = Arc::clone(shelf);
                     self.persona = persona(shelf, &self.config, &self.variables);
                     // The offline responder knows the persona.
-                    self.model = None;
+                    self.models.clear();
                 }
                 new
             }
@@ -234,7 +235,8 @@ impl Kernel {
     pub(super) fn consult(&mut self, id: &TurnId, question: Lead) {
         let system = question.system.map(|text| Message { role: Role::System, text });
         let said = Message { role: Role::User, text: question.prompt };
-        self.call_model(id, system.into_iter().chain([said]).collect());
+        let messages = system.into_iter().chain([said]).collect();
+        self.call_model(id, Ask { messages, wanted: Wanted::Text });
     }
 
     /// Goes on with the skill that asked.
@@ -358,37 +360,5 @@ impl Kernel {
         let foreign = history.iter().rev().find_map(HistoryItem::foreign).or(imported);
         turn.prompted(foreign);
         Some(messages)
-    }
-
-    /// Sends messages to the model, for a turn's present attempt.
-    pub(super) fn call_model(&mut self, id: &TurnId, messages: Vec<Message>) {
-        let Some(turn) = self.turns.get(id) else { return };
-        let (attempt, session) = (turn.attempt(), turn.subject().session.clone());
-        let model = match self.model() {
-            Ok(model) => model,
-            Err(error) => return self.advance(id, |turn| turn.fail(&error.one_line())),
-        };
-        let references = messages
-            .iter()
-            .map(|message| crate::record::MessageRef {
-                role: message.role.as_str().to_owned(),
-                sha256: self.store.blob(&message.text),
-            })
-            .collect();
-        let name = model.name().to_owned();
-        let record = Record::Prompted {
-            turn: id.clone(),
-            attempt,
-            model: name,
-            messages: references,
-            parameters: model.parameters(),
-            persona: Some(Speakers {
-                user: self.persona.user.clone(),
-                assistant: self.persona.assistant.clone(),
-            }),
-        };
-        self.record(&session, &record);
-        let call = call::start(model, messages, (id.clone(), attempt), self.internal.clone());
-        self.calls.insert(id.clone(), call);
     }
 }

@@ -85,6 +85,8 @@ pub fn service(kernel: Handle, client: Arc<Client>) -> LspService<Backend> {
         .custom_method(wire::UNTRUSTED, Backend::untrusted)
         .custom_method(wire::CAPABILITIES, Backend::capabilities)
         .custom_method(wire::TRUST, Backend::trust)
+        .custom_method(wire::MODELS, Backend::models)
+        .custom_method(wire::SELECT, Backend::select)
         .custom_method(UNKNOWN, Backend::unknown);
     #[cfg(debug_assertions)]
     let service = service.custom_method(PANIC, Backend::panic);
@@ -245,6 +247,14 @@ impl Backend {
             params.from_wire().map(|(session, page)| Query::Checkpoints(session, page))
         })
         .await
+    }
+
+    async fn models(&self, params: Params) -> RpcResult<Value> {
+        self.view(&params, wire::ModelsParams::from_wire).await
+    }
+
+    async fn select(&self, params: Params) -> RpcResult<Value> {
+        self.task(&params, wire::SelectParams::from_wire).await
     }
 
     async fn skills(&self, params: Params) -> RpcResult<Value> {

@@ -319,6 +319,12 @@ impl Session {
             Outgoing::Delta(delta) => {
                 rpc::write_call(out, None, wire::DELTA, &wire::DeltaParams::to_wire(delta));
             }
+            Outgoing::Thought(thought) => {
+                let wanted = self.client.announced.get().and_then(|client| client.reasoning);
+                if wanted.unwrap_or(false) && streaming {
+                    rpc::write_call(out, None, wire::THOUGHT, &wire::ThoughtParams::to_wire(thought));
+                }
+            }
             Outgoing::Retract(retract) => {
                 rpc::write_call(out, None, wire::RETRACT, &wire::RetractParams::to_wire(retract));
             }

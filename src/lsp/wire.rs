@@ -4,6 +4,7 @@
 //! Unknown members are ignored, so that a newer client can talk to an older server.
 
 pub mod convert;
+mod models;
 mod resume;
 mod sessions;
 mod skills;
@@ -16,6 +17,7 @@ use serde_json::Value;
 use crate::outgoing::State;
 use crate::record::{Attachment, Decision};
 
+pub use models::{MODELS, ModelsParams, SELECT, SelectParams};
 pub use resume::{InterruptedTurn, RESUME, ResumeParams, ResumeResult, ResumedTurn};
 pub use sessions::{
     ACTIONS, ARCHIVE, ArchiveParams, CHECKPOINT, CHECKPOINTS, COMPLETE, CONTEXT, CREATE, CheckpointParams,
@@ -33,7 +35,7 @@ pub use skills::{
 pub const VERSION: u64 = 1;
 
 /// Requests and notifications from the client, as announced in `initialize`.
-pub const METHODS: [&str; 33] = [
+pub const METHODS: [&str; 35] = [
     EVENT,
     CANCEL,
     DECIDE,
@@ -67,6 +69,8 @@ pub const METHODS: [&str; 33] = [
     UNTRUSTED,
     TRUST,
     CAPABILITIES,
+    MODELS,
+    SELECT,
 ];
 
 /// A sensor event: request.
@@ -86,6 +90,8 @@ pub const WHY: &str = "orgAgent/why";
 pub const TURN: &str = "orgAgent/turn";
 /// A piece of preview: notification to the client.
 pub const DELTA: &str = "orgAgent/delta";
+/// A piece of what the model thinks: notification to a client that announced `reasoning`.
+pub const THOUGHT: &str = "orgAgent/thought";
 /// The end of a preview: notification to the client.
 pub const RETRACT: &str = "orgAgent/retract";
 /// An action to carry out: request to the client.
@@ -106,6 +112,8 @@ pub struct Announcement {
     pub actuators: Option<Vec<String>>,
     /// Whether it wants previews; yes if absent.
     pub streaming: Option<bool>,
+    /// Whether it wants to show what models think, folded; no if absent.
+    pub reasoning: Option<bool>,
 }
 
 /// What the server announces in the same place.
@@ -372,6 +380,18 @@ pub struct DeltaParams {
     /// The turn's message number.
     pub seq: u64,
     /// The text.
+    pub text: String,
+}
+
+/// [`THOUGHT`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ThoughtParams {
+    /// Which turn.
+    pub turn_id: String,
+    /// Which model call of it, from 1.
+    pub attempt: u32,
+    /// The text, which goes on where the last one of this attempt ended.
     pub text: String,
 }
 

@@ -10,8 +10,7 @@ use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
 
-use super::{Model, Piece, Reply};
-use crate::prompt::Message;
+use super::{Ask, Model, Piece, Reply};
 use crate::sexp::printer::print;
 
 /// How many bytes a piece has at most; one character may have more.
@@ -45,9 +44,9 @@ impl Model for Offline {
         "offline"
     }
 
-    fn reply(&self, messages: Vec<Message>) -> Reply {
+    fn reply(&self, ask: Ask) -> Reply {
         let pace = self.pace;
-        let text = print(&answer::answer(&messages, &self.user, &self.assistant));
+        let text = print(&answer::answer(&ask.messages, &self.user, &self.assistant));
         let pieces = stream::unfold((text, 0), move |(text, from)| async move {
             if from == text.len() {
                 return None;

@@ -1,7 +1,7 @@
 //! Recorded replies, one after the other: for tests, demonstrations, and to see a reply again.
 //!
 //! A recording is lines of JSON. `{"at_ms": 12, "text": "…"}` is a piece, at that time from the start of its
-//! reply (default: at once). A reply ends with `{"end": {"prompt_tokens": 1, "completion_tokens": 2}}` (or
+//! reply (default: at once); `{"thought": "…"}` is one of what the model thinks. A reply ends with `{"end": {"prompt_tokens": 1, "completion_tokens": 2}}` (or
 //! `{"end": {}}`), with `{"fail": "why", "transient": true}`, or cut with `{"cut": true}`; the next line
 //! begins the next reply. Empty lines are skipped.
 
@@ -15,9 +15,8 @@ use futures::stream::{self, StreamExt};
 use serde::Deserialize;
 use tokio::time::{Instant, sleep_until};
 
-use super::{Failure, Model, Piece, Reply, one_line};
+use super::{Ask, Failure, Model, Piece, Reply, Trouble, one_line};
 use crate::error::Error;
-use crate::prompt::Message;
 use crate::record::Usage;
 
 /// The most bytes of a recording.
@@ -39,6 +38,7 @@ struct Line {
     #[serde(default)]
     at_ms: u64,
     text: Option<String>,
+    thought: Option<String>,
     end: Option<Tokens>,
     fail: Option<String>,
     #[serde(default)]
@@ -52,6 +52,7 @@ struct Line {
 struct Tokens {
     prompt_tokens: Option<u64>,
     completion_tokens: Option<u64>,
+    cached_tokens: Option<u64>,
 }
 
 impl Replay {
@@ -69,16 +70,21 @@ impl Replay {
                     .hint("see src/model/replay.rs for the lines of a recording")
             };
             let line: Line = serde_json::from_str(line).map_err(|error| wrong(&error.to_string()))?;
-            let what = match (line.text, line.end, line.fail, line.cut) {
-                (Some(text), None, None, false) if !text.is_empty() => Some(Ok(Piece::Text(text))),
-                (None, Some(tokens), None, false) => Some(Ok(Piece::End(tokens.usage()))),
-                (None, None, Some(message), false) => {
-                    Some(Err(Failure { message, hint: String::new(), transient: line.transient }))
+            let what = match (line.text, line.thought, line.end, line.fail, line.cut) {
+                (Some(text), None, None, None, false) if !text.is_empty() => Some(Ok(Piece::Text(text))),
+                (None, Some(text), None, None, false) if !text.is_empty() => Some(Ok(Piece::Thought(text))),
+                (None, None, Some(tokens), None, false) => Some(Ok(Piece::End(tokens.usage()))),
+                (None, None, None, Some(message), false) => {
+                    Some(Err(Failure::new(Trouble::Server, message).transient(line.transient)))
                 }
-                (None, None, None, true) => None,
-                _ => return Err(wrong("it needs exactly one of text (not empty), end, fail and cut")),
+                (None, None, None, None, true) => None,
+                _ => {
+                    return Err(wrong(
+                        "it needs exactly one of text, thought (not empty), end, fail and cut",
+                    ));
+                }
             };
-            let last = !matches!(what, Some(Ok(Piece::Text(_))));
+            let last = !matches!(what, Some(Ok(Piece::Text(_) | Piece::Thought(_))));
             reply.push((line.at_ms, what));
             if last {
                 replies.push_back(std::mem::take(&mut reply));
@@ -114,7 +120,7 @@ impl Replay {
     pub fn open(path: &Path) -> Self {
         Self::load(path).unwrap_or_else(|error| {
             let message = one_line(&format!("{}: {}", error.what, error.why), 300);
-            let failure = Failure { message, hint: error.hint, transient: false };
+            let failure = Failure::new(Trouble::Configuration, message).hint(error.hint);
             Self { replies: Mutex::new(VecDeque::from([vec![(0, Some(Err(failure)))]])) }
         })
     }
@@ -122,7 +128,12 @@ impl Replay {
 
 impl Tokens {
     fn usage(self) -> Option<Usage> {
-        Some(Usage { prompt_tokens: self.prompt_tokens?, completion_tokens: self.completion_tokens? })
+        Some(Usage {
+            prompt_tokens: self.prompt_tokens?,
+            completion_tokens: self.completion_tokens?,
+            cached_tokens: self.cached_tokens,
+            ..Usage::default()
+        })
     }
 }
 
@@ -131,11 +142,11 @@ impl Model for Replay {
         "replay"
     }
 
-    fn reply(&self, _messages: Vec<Message>) -> Reply {
+    fn reply(&self, _ask: Ask) -> Reply {
         let next = self.replies.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         let reply = next.unwrap_or_else(|| {
             let message = "the recording has no more replies".to_owned();
-            vec![(0, Some(Err(Failure { message, hint: String::new(), transient: false })))]
+            vec![(0, Some(Err(Failure::new(Trouble::Configuration, message))))]
         });
         stream::unfold((reply.into_iter(), None), |(mut reply, start)| async move {
             let start = start.unwrap_or_else(Instant::now);

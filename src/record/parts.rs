@@ -162,6 +162,9 @@ pub enum Verdict {
     Broken {
         /// What happened.
         message: String,
+        /// What that is, in one word.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        trouble: Option<String>,
     },
     /// The user cancelled.
     Cancelled,
@@ -174,13 +177,45 @@ pub enum Verdict {
 pub struct Usage {
     /// In the prompt.
     pub prompt_tokens: u64,
-    /// In the reply.
+    /// In the reply, with those that the model thought.
     pub completion_tokens: u64,
+    /// Those of the prompt that the provider had read before, if it said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_tokens: Option<u64>,
+    /// Those of the reply that the model thought, if it said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_tokens: Option<u64>,
+    /// The server did not say: they were counted here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub estimated: bool,
+}
+
+/// What a model call cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cost {
+    /// Millionths of a US dollar, rounded up.
+    pub micro_usd: u64,
+}
+
+/// What was said in a session, in a few words.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// The words, a model's.
+    pub text: String,
+    /// The last things that it covers: the SHA-256 of what a prompt would show of them.
+    pub through: String,
+    /// How many things of the session it covers, those of the summary before it included.
+    pub items: u64,
+    /// The model that wrote it.
+    pub model: String,
 }
 
 /// Times of a model call, in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Latency {
+    /// To the first that came, of thoughts or of text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begun_ms: Option<u64>,
     /// To the first byte of text; absent if none came.
     pub first_ms: Option<u64>,
     /// To the end.

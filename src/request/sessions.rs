@@ -76,6 +76,8 @@ pub enum Change {
     Restore(String),
     /// The user has seen the messages up to this one.
     Read(String),
+    /// The model of this name answers from now on; nothing: the one that is configured.
+    Model(Option<String>),
 }
 
 /// What to look for in all messages.

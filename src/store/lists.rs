@@ -23,7 +23,7 @@ const PAGE_BYTES: usize = 4 << 20;
 
 const SESSION: &str =
     "SELECT position, id, title, status, buffer, created_at, updated_at, archived, label_group, tags,
-         messages, unread, forked_from, imported, user FROM chat_sessions";
+         messages, unread, forked_from, imported, model, user FROM chat_sessions";
 
 const MESSAGES: &str =
     "SELECT position, id, role, content, metadata, created_at, delivered_at FROM chat_messages
@@ -42,7 +42,7 @@ const ACTIONS: &str = "SELECT position, id, message_id, module, action, input, o
 
 impl Store {
     /// Sessions, the last made first: `{items: [{id, title, status, archived, buffer, group, tags, messages, unread,
-    /// forkedFrom, imported, createdAt, updatedAt}], nextCursor}`. Times are Unix milliseconds.
+    /// forkedFrom, imported, model, createdAt, updatedAt}], nextCursor}`. Times are Unix milliseconds.
     ///
     /// # Errors
     /// `bad_request` for a cursor that no such list gave.
@@ -85,7 +85,7 @@ impl Store {
     /// `not_found` if there is none.
     pub fn session(&self, id: &SessionId) -> Result<Value> {
         let found = self.one(&format!("{SESSION} WHERE id = ?1"), [id.as_str()], |row| {
-            Ok((session(row)?, row.get::<_, String>(14)?))
+            Ok((session(row)?, row.get::<_, String>(15)?))
         })?;
         let (mut session, user) = found.ok_or_else(|| no_session(id))?;
         session["user"] = user.into();
@@ -257,6 +257,7 @@ fn session(row: &Row<'_>) -> rusqlite::Result<Value> {
         "unread": row.get::<_, i64>(11)?,
         "forkedFrom": row.get::<_, Option<String>>(12)?,
         "imported": row.get::<_, Option<String>>(13)?,
+        "model": row.get::<_, Option<String>>(14)?,
         "createdAt": row.get::<_, i64>(5)?,
         "updatedAt": row.get::<_, i64>(6)?,
     }))

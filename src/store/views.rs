@@ -132,6 +132,16 @@ pub(super) fn compact(db: &Connection) -> rusqlite::Result<()> {
 /// How much of the index of words is written anew in one step, in its pages.
 const FORGOTTEN: i64 = 500;
 
+/// Whether deleted words may still be in the index, or in the write-ahead log.
+pub(super) fn is_to_forget(db: &Connection) -> rusqlite::Result<bool> {
+    db.query_row("SELECT pending FROM erasure", [], |row| row.get(0))
+}
+
+/// Notes that no deleted words are left.
+pub(super) fn forgotten(db: &Connection) -> rusqlite::Result<()> {
+    db.execute("UPDATE erasure SET pending = 0", []).map(drop)
+}
+
 /// Begins to merge the segments of the index of words into one, without those that were taken out.
 pub(super) fn begin_to_forget(db: &Connection) -> rusqlite::Result<()> {
     db.execute("INSERT INTO message_words (message_words, rank) VALUES ('merge', ?1)", [-FORGOTTEN])?;
@@ -199,6 +209,7 @@ impl Fold<'_> {
             | Record::SessionPaused { .. }
             | Record::SessionCompleted {}
             | Record::SessionContext { .. }
+            | Record::ModelSelected { .. }
             | Record::SessionCheckpointed { .. }
             | Record::SessionRestored { .. }
             | Record::MessageRead { .. } => self.changed(record),
@@ -210,12 +221,21 @@ impl Fold<'_> {
             Record::TurnStarted { turn } => self.started(&turn),
             Record::Dispatched { turn, skill, .. } => self.dispatched(&turn, skill.as_deref()),
             // What happens on the way stands in the log, for `why`.
-            Record::Gated { turn, .. } | Record::SkillLoaded { turn, .. } => self.belongs(&turn),
-            Record::Prompted { turn, attempt, model, messages, .. } => {
-                self.prompted(&turn, attempt, &model, &messages)
+            Record::Gated { turn, .. } | Record::SkillLoaded { turn, .. } | Record::FellBack { turn, .. } => {
+                self.belongs(&turn)
             }
-            Record::Replied { turn, attempt, raw: _, verdict, usage, latency } => {
-                self.replied(&turn, attempt, &verdict, usage, latency)
+            Record::Summarised { turn, summary, .. } => {
+                self.belongs(&turn)?;
+                let mut context = self.context()?;
+                context.summary = Some(summary);
+                self.remember(&text_of(&context))
+            }
+            Record::Prompted { turn, attempt, model, messages, persona, .. } => {
+                let persona = persona.map(|persona| persona.assistant).unwrap_or_default();
+                self.prompted(&turn, attempt, (&model, &persona), &messages)
+            }
+            Record::Replied { turn, attempt, raw, verdict, usage, latency, cost, .. } => {
+                self.replied(&turn, attempt, &verdict, raw.len(), (usage, cost, latency))
             }
             Record::ActionProposed { actuation, turn, attempt, action, sexp: _, system, mark } => {
                 self.proposed(&actuation, &turn, attempt, &action, system, mark.as_deref())

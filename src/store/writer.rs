@@ -141,7 +141,9 @@ fn run(
     gauge: &Gauge,
     committed: &impl Fn(Result<u64>),
 ) {
-    let mut erasure = Erasure::Nothing;
+    // What a server left of it that was killed.
+    let mut erasure =
+        if views::is_to_forget(&db).unwrap_or(false) { Erasure::Begun } else { Erasure::Nothing };
     loop {
         let next = match erasure {
             Erasure::Nothing => queue.recv().map_err(|_| TryRecvError::Disconnected),
@@ -198,7 +200,7 @@ enum Erasure {
 }
 
 impl Erasure {
-    /// Does a little of it. What does not succeed is left for the next deletion, or for `compact`.
+    /// Does a little of it. What does not succeed is left for the next start or deletion, or for `compact`.
     fn step(self, db: &Connection) -> Self {
         match self {
             Self::Nothing => Self::Nothing,
@@ -214,7 +216,7 @@ impl Erasure {
             Self::Emptying => {
                 // Who reads at the moment keeps it: then the next deletion, or whoever closes the database last, does it.
                 connection::empty_log(db);
-                Self::Nothing
+                views::forgotten(db).map_or_else(|error| Self::given_up(&error), |()| Self::Nothing)
             }
         }
     }

@@ -4,28 +4,63 @@ use std::time::Duration;
 
 use super::{Effect, Effects, Phase, REPAIRS, RETRIES, Turn};
 use crate::action::{CHAT_BUFFER, MAX_REPLY};
-use crate::outgoing::State;
+use crate::outgoing::{Outgoing, State, Thought};
 use crate::record::{Latency, Record, Usage, Verdict};
-use crate::reply::Failure;
+use crate::reply::{Failure, Trouble};
 use crate::sexp::Rejection;
 use crate::verify::Reading;
 
+/// How much of what a model thinks is kept and shown, in bytes.
+const THOUGHT: usize = 65_536;
+
+/// The longest time that a server may ask to wait before it is asked again.
+const LONGEST: Duration = Duration::from_secs(60);
+
 impl Turn {
-    pub(super) fn text(&mut self, text: &str, now: Duration, effects: &mut Effects) {
+    /// Takes what the model thinks. It is shown beside the reply, and no model is ever told of it.
+    pub(super) fn thought(&mut self, text: &str, now: Duration, effects: &mut Effects) {
+        let (Phase::Reading(reply) | Phase::Consulting(reply)) = &mut self.phase else { return };
+        reply.begun.get_or_insert(now);
+        let room = THOUGHT.saturating_sub(reply.thought.len());
+        let text = &text[..text.floor_char_boundary(room.min(text.len()))];
+        if text.is_empty() {
+            return;
+        }
+        reply.thought.push_str(text);
+        if matches!(self.phase, Phase::Reading(_)) {
+            effects.push(Effect::Send(Outgoing::Thought(Thought {
+                turn: self.subject.turn.clone(),
+                attempt: self.attempt,
+                text: text.to_owned(),
+            })));
+        }
+    }
+
+    /// Takes some text, and what it was written as if that is another notation.
+    pub(super) fn text(&mut self, text: &str, original: Option<&str>, now: Duration, effects: &mut Effects) {
         let reply = match &mut self.phase {
             Phase::Reading(reply) => reply,
             Phase::Consulting(answer) => {
                 answer.first.get_or_insert(now);
+                answer.begun.get_or_insert(now);
                 answer.raw.extend_from_slice(text.as_bytes());
                 if answer.raw.len() > MAX_REPLY {
                     let message = format!("the model's answer to the skill has more than {MAX_REPLY} bytes");
-                    let failure = Failure { message, hint: String::new(), transient: false };
-                    self.broken(failure, now, effects);
+                    self.broken(Failure::new(Trouble::TooMuch, message), now, effects);
                 }
                 return;
             }
             _ => return,
         };
+        reply.begun.get_or_insert(now);
+        if let Some(original) = original {
+            let kept = reply.original.get_or_insert_default();
+            let room = (2 * MAX_REPLY).saturating_sub(kept.len());
+            kept.push_str(&original[..original.floor_char_boundary(room.min(original.len()))]);
+            if text.is_empty() {
+                return;
+            }
+        }
         let first = reply.first.is_none();
         reply.first.get_or_insert(now);
         let room = MAX_REPLY.saturating_sub(reply.raw.len());
@@ -116,27 +151,63 @@ impl Turn {
             self.ask(State::Repairing, Some(rejection.message.clone()), now, effects);
         } else {
             let message = format!("the model's reply was rejected three times: {}", rejection.message);
-            self.system_error(&message, Some(&raw), "rejected", effects);
+            if !self.fall_back(&message, now, effects) {
+                self.system_error(&message, Some(&raw), "rejected", effects);
+            }
         }
     }
 
     pub(super) fn broken(&mut self, failure: Failure, now: Duration, effects: &mut Effects) {
         effects.push(Effect::StopModel);
         self.retract(&failure.message, effects);
-        self.replied(Verdict::Broken { message: failure.message.clone() }, None, now, effects);
-        if failure.transient && self.retries < RETRIES {
+        let trouble = Some(failure.trouble.as_str().to_owned());
+        let verdict = Verdict::Broken { message: failure.message.clone(), trouble };
+        self.replied(verdict, None, now, effects);
+        let is_action = matches!(self.phase, Phase::Reading(_));
+        if failure.trouble == Trouble::Length && is_action && self.repairs < REPAIRS {
+            self.repairs += 1;
+            self.repair = Some(crate::prompt::shorter());
+            self.ask(State::Repairing, Some(failure.message), now, effects);
+            return;
+        }
+        // The second wait is four times the first; whoever waits adds a little by chance.
+        let wait = failure.after.unwrap_or(Duration::from_millis(250 << (2 * (self.retries + 1))));
+        if failure.transient && self.retries < RETRIES && wait <= LONGEST {
             self.retries += 1;
             self.phase = Phase::BackingOff;
-            effects.push(self.state(State::Thinking, Some(format!("trying again: {}", failure.message))));
-            effects.push(Effect::RetryIn(Duration::from_millis(250 << (2 * self.retries))));
-        } else {
-            let message = if failure.hint.is_empty() {
+            let reason = format!(
+                "trying again in {} s, {} of {RETRIES}: {}",
+                wait.as_secs_f64().ceil(),
+                self.retries,
                 failure.message
-            } else {
-                format!("{}; {}", failure.message, failure.hint)
-            };
-            self.system_error(&message, None, "model", effects);
+            );
+            effects.push(self.state(State::Thinking, Some(reason)));
+            effects.push(Effect::RetryIn(wait));
+        } else if !self.fall_back(&failure.message, now, effects) {
+            self.system_error(&failure.told(), None, "model", effects);
         }
+    }
+
+    /// Asks the next model, if there is one; false if there is none.
+    fn fall_back(&mut self, why: &str, now: Duration, effects: &mut Effects) -> bool {
+        let (Some(from), Some(to)) = (self.models.get(self.model), self.models.get(self.model + 1)) else {
+            return false;
+        };
+        let reason = format!("asking {to} instead of {from}: {why}");
+        effects.push(Effect::Record(Record::FellBack {
+            turn: self.subject.turn.clone(),
+            attempt: self.attempt,
+            from: from.clone(),
+            to: to.clone(),
+            reason: why.to_owned(),
+        }));
+        self.model += 1;
+        (self.retries, self.repairs, self.repair) = (0, 0, None);
+        match self.question.take() {
+            Some(question) => self.consult(question, now, effects),
+            None => self.ask(State::Thinking, Some(reason), now, effects),
+        }
+        true
     }
 
     pub(super) fn replied(
@@ -155,9 +226,16 @@ impl Turn {
             attempt: self.attempt,
             // No JSON string with U+0000 leaves for an editor: Emacs cannot read it.
             raw: String::from_utf8_lossy(&reply.raw).replace('\0', "\u{fffd}"),
+            original: reply.original.as_ref().map(|text| text.replace('\0', "\u{fffd}")),
+            thought: reply.thought.replace('\0', "\u{fffd}"),
             verdict,
             usage,
-            latency: Latency { first_ms: reply.first.map(millis), total_ms: millis(now) },
+            cost: None,
+            latency: Latency {
+                begun_ms: reply.begun.map(millis),
+                first_ms: reply.first.map(millis),
+                total_ms: millis(now),
+            },
         }));
     }
 }

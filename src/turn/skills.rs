@@ -38,7 +38,7 @@ impl Turn {
             Dispatched::Speaks(skill, text) => {
                 self.prompt(now);
                 self.spoken = Some(skill);
-                self.text(&text, now, &mut effects);
+                self.text(&text, None, now, &mut effects);
                 self.end_of_reply(None, now, &mut effects);
                 self.spoken = None;
             }
@@ -160,8 +160,11 @@ impl Turn {
         Reply {
             reading: Reading::new(&self.subject.buffer, self.subject.level as usize + 1),
             raw: Vec::new(),
+            original: None,
+            thought: String::new(),
             asked: now,
             first: None,
+            begun: None,
         }
     }
 }

@@ -174,6 +174,7 @@ impl Driver {
                 )
             }
             Outgoing::Abort(_) => return "abort".into(),
+            Outgoing::Thought(thought) => return format!("thought {}", thought.text),
             Outgoing::Skills(_) | Outgoing::Session(..) => unreachable!("no turn sends this"),
         };
         self.seqs.push(seq);
@@ -307,7 +308,7 @@ fn a_lasting_failure_is_told_at_once_and_a_passing_one_after_three_calls() {
     for (transient, calls) in [(false, 1), (true, 3)] {
         let mut driver = Driver::started();
         for call in 1..=calls {
-            let failure = Failure { message: "no".into(), hint: "do".into(), transient };
+            let failure = Failure::new(Trouble::Server, "no").hint("do").transient(transient);
             let effects = driver.turn.piece(call, Some(Err(failure)), driver.now);
             let lines = driver.show(effects);
             if call < calls {

@@ -140,3 +140,30 @@ fn whoever_makes_a_deleted_session_anew_goes_on_where_its_chain_ends() {
     home.append("s", &[ended("t", EndState::Done)]);
     assert_eq!(home.store.verify_all().unwrap(), []);
 }
+
+#[test]
+fn what_a_killed_server_had_not_forgotten_the_next_one_forgets() {
+    let mut home = Home::new();
+    home.append("s", &[created("b")]);
+    let Home { store, dir, .. } = home;
+    drop(store);
+    // The file as such a server leaves it: what was deleted is still in a segment of the index, and it says so.
+    let db = raw(dir.path());
+    db.execute_batch(
+        "INSERT INTO message_words (rowid, content, facets) VALUES (7, 'quokkaword', '');
+         INSERT INTO message_words (message_words, rowid, content, facets) VALUES ('delete', 7, 'quokkaword', '');
+         UPDATE erasure SET pending = 1;",
+    )
+    .unwrap();
+    drop(db);
+    let there = || {
+        let bytes = std::fs::read(dir.path().join("agent.db")).unwrap();
+        bytes.windows(10).any(|part| part == b"quokkaword")
+    };
+    assert!(there());
+    drop(open(dir.path()));
+    assert!(!there());
+    let pending: i64 =
+        raw(dir.path()).query_row("SELECT pending FROM erasure", [], |row| row.get(0)).unwrap();
+    assert_eq!(pending, 0);
+}

@@ -264,9 +264,16 @@ fn step() -> impl Strategy<Value = Record> {
             turn,
             attempt,
             raw: "(".into(),
-            verdict: if ok { Verdict::Accept } else { Verdict::Broken { message: "cut".into() } },
+            original: None,
+            thought: String::new(),
+            verdict: if ok {
+                Verdict::Accept
+            } else {
+                Verdict::Broken { message: "cut".into(), trouble: Some("cut".into()) }
+            },
             usage: ok.then(Usage::default),
-            latency: Latency { first_ms: ok.then_some(1), total_ms: 2 },
+            cost: ok.then_some(Cost { micro_usd: 7 }),
+            latency: Latency { begun_ms: None, first_ms: ok.then_some(1), total_ms: 2 },
         }),
         (action(), turn(), 0..3_u32, proposal, any::<bool>()).prop_map(
             |(actuation, turn, attempt, action, system)| {

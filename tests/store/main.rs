@@ -17,8 +17,8 @@ use org_agent::error::{Code, Result};
 use org_agent::ids::{EventId, SessionId};
 use org_agent::prompt::HistoryItem;
 use org_agent::record::{
-    Attachment, AttachmentKind, Decider, Decision, EndState, Latency, MessageRef, Outcome, Record, Status,
-    Usage, Verdict,
+    Attachment, AttachmentKind, Cost, Decider, Decision, EndState, Latency, MessageRef, Outcome, Record,
+    Status, Usage, Verdict,
 };
 use org_agent::request::Sessions;
 use org_agent::store::migrations::{LATEST, migrate};

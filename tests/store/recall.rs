@@ -11,8 +11,8 @@ fn a_turn_is_told_back() {
         Attachment { kind: AttachmentKind::File, name: "a.org".into(), text: "data".into(), mode: None };
     let system = home.store.blob("be brief");
     let question = home.store.blob("hello");
-    let usage = Usage { prompt_tokens: 7, completion_tokens: 3 };
-    let latency = Latency { first_ms: Some(5), total_ms: 9 };
+    let usage = Usage { prompt_tokens: 7, completion_tokens: 3, ..Usage::default() };
+    let latency = Latency { begun_ms: None, first_ms: Some(5), total_ms: 9 };
     let events = home.append(
         "s",
         &[
@@ -42,6 +42,9 @@ fn a_turn_is_told_back() {
                 turn: "t".into(),
                 attempt: 1,
                 raw: "(a)".into(),
+                original: None,
+                thought: String::new(),
+                cost: None,
                 verdict: Verdict::Accept,
                 usage: Some(usage),
                 latency,

@@ -125,7 +125,7 @@ impl Screen {
                 (State::Repairing | State::Thinking, Some(reason)) => self.note(reason)?,
                 _ => {}
             },
-            Outgoing::Session(..) => {}
+            Outgoing::Session(..) | Outgoing::Thought(_) => {}
             Outgoing::Skills(Shelved { shelf, .. }) => {
                 for skill in shelf.untrusted() {
                     self.note(&format!(

@@ -15,13 +15,13 @@ use super::{
     AbortParams, ActuateParams, ActuateResult, ActuatedParams, ActuatedResult, ActuatedStatus, Announcement,
     CHAT_MESSAGE, CancelParams, CancelResult, Choice, DecideParams, DecideResult, DeltaParams, EventParams,
     EventResult, InterruptedTurn, METHODS, Offer, OutputParams, ResumeParams, ResumeResult, ResumedTurn,
-    RetractParams, Stream, TurnParams, TurnStateName, VERSION, WhyParams,
+    RetractParams, Stream, ThoughtParams, TurnParams, TurnStateName, VERSION, WhyParams,
 };
 use crate::action::MAX_REPLY;
 use crate::error::{Error, Result};
 use crate::event::{self, Actuated, ChatMessage, Decide, Decided, Output, Query, Receipt, Resume, Resumed};
 use crate::ids::{ActuationId, SessionId, TurnId};
-use crate::outgoing::{Delta, Outgoing, Retract, TurnState};
+use crate::outgoing::{Delta, Outgoing, Retract, Thought, TurnState};
 use crate::record::{Location, Outcome, Status};
 use crate::request::MAX_LEVEL;
 use crate::skill::Shelved;
@@ -413,6 +413,9 @@ pub fn outgoing(message: &Outgoing) -> serde_json::Result<(&'static str, Value)>
     Ok(match message.clone() {
         Outgoing::Turn(turn) => (super::TURN, serde_json::to_value(TurnParams::to_wire(turn))?),
         Outgoing::Delta(delta) => (super::DELTA, serde_json::to_value(DeltaParams::to_wire(delta))?),
+        Outgoing::Thought(thought) => {
+            (super::THOUGHT, serde_json::to_value(ThoughtParams::to_wire(thought))?)
+        }
         Outgoing::Retract(retract) => {
             (super::RETRACT, serde_json::to_value(RetractParams::to_wire(retract))?)
         }
@@ -450,6 +453,14 @@ impl DeltaParams {
     #[must_use]
     pub fn to_wire(delta: Delta) -> Self {
         Self { turn_id: delta.turn.0, attempt: delta.attempt, seq: delta.seq, text: delta.text }
+    }
+}
+
+impl ThoughtParams {
+    /// The notification.
+    #[must_use]
+    pub fn to_wire(thought: Thought) -> Self {
+        Self { turn_id: thought.turn.0, attempt: thought.attempt, text: thought.text }
     }
 }
 

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::action::{Action, CHAT_BUFFER, Kind};
 use crate::context::Context;
+use crate::model::Wanted;
 use crate::prompt::{HistoryItem, Persona, build, introduction};
 use crate::record::{Attachment, AttachmentKind, Outcome, Status};
 use crate::sexp::recogniser::Recogniser;
@@ -25,14 +26,9 @@ fn model_said(sexp: &str) -> HistoryItem {
 /// The action that `history` is answered with, read by the recogniser from the pieces of the stream.
 fn ask(history: &[HistoryItem]) -> Action {
     let persona = Persona { user: "Ada".to_owned(), assistant: "Jeeves".to_owned() };
-    let reply = Offline::new(&persona.user, &persona.assistant).reply(build(
-        &introduction(&persona),
-        "",
-        &Context::default(),
-        history,
-        None,
-        None,
-    ));
+    let messages = build(&introduction(&persona), "", &Context::default(), history, None, None);
+    let ask = Ask { messages, wanted: Wanted::Action { buffer: CHAT_BUFFER.to_owned() } };
+    let reply = Offline::new(&persona.user, &persona.assistant).reply(ask);
     let mut recogniser = Recogniser::new(CHAT_BUFFER);
     let mut ended = false;
     for piece in futures::executor::block_on(reply.collect::<Vec<_>>()) {
@@ -42,6 +38,7 @@ fn ask(history: &[HistoryItem]) -> Action {
                 assert!(!text.is_empty() && text.len() <= PIECE + 3);
                 recogniser.feed(text.as_bytes()).unwrap();
             }
+            other @ (Piece::Translated { .. } | Piece::Thought(_)) => panic!("{other:?}"),
             Piece::End(usage) => {
                 assert_eq!(usage, None);
                 ended = true;

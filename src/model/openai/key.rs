@@ -10,7 +10,7 @@ use tokio::process::Command;
 use tokio::sync::Mutex;
 
 use crate::config::{Key, KeyCommand, Sourced};
-use crate::model::{Failure, one_line};
+use crate::model::{Failure, Trouble, one_line};
 
 /// How long the command may take.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -72,12 +72,11 @@ impl Keeper {
 
 /// Runs `command` and returns the first line it prints.
 async fn run(command: &KeyCommand) -> Result<SecretString, Failure> {
-    let failed = |why: String| Failure {
-        message: format!("the command for the model's key failed: {why}"),
-        hint:
-            "run api_key_command of config.toml by hand; it must print the key within 10 seconds and exit 0"
-                .to_owned(),
-        transient: false,
+    let failed = |why: String| {
+        let message = format!("the command for the model's key failed: {why}");
+        Failure::new(Trouble::Configuration, message).hint(
+            "run api_key_command of config.toml by hand; it must print the key within 10 seconds and exit 0",
+        )
     };
     let mut process = match command {
         KeyCommand::Shell(text) => {

@@ -4,7 +4,8 @@
 //! packet, panics on a byte order mark and puts no bound on its queue. So whole events are cut out here, each
 //! handed on by itself, and only as fast as they are taken.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -15,15 +16,15 @@ use futures::future::BoxFuture;
 use futures::stream::{self, Stream};
 use memchr::memchr;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Body, Response, redirect};
+use reqwest::{Body, Certificate, Response, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::{Limits, Listing, Server};
-use crate::config::Remote;
-use crate::model::{Failure, one_line};
+use super::{Listing, Server};
+use crate::config::{Patience, Proxy, Remote};
+use crate::model::{Failure, Trouble, one_line};
 
 /// The most bytes of a reply on the wire. A chunk carries a token in some 300 bytes.
 const MAX_BODY: usize = 64 << 20;
@@ -43,28 +44,63 @@ const AHEAD: usize = 1024;
 /// What some servers begin a stream with.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
+/// The most bytes of a file of certificates.
+const MAX_CERTIFICATES: u64 = 4 << 20;
+
 /// The HTTP client for `remote`. It connects when it is first used, and keeps the connection.
-pub(super) async fn client(remote: &Remote, limits: Limits) -> Result<reqwest::Client, Failure> {
+pub(super) async fn client(remote: &Remote) -> Result<reqwest::Client, Failure> {
+    let failed = |why: &str, hint: &str| {
+        Failure::new(Trouble::Configuration, format!("cannot prepare connections: {why}")).hint(hint)
+    };
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("org-agent/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(limits.connect)
+        .connect_timeout(remote.terms.patience.connect)
         // A redirect would take the prompt, and maybe the key, to a server that nobody configured.
         .redirect(redirect::Policy::none());
-    if remote.is_local() {
-        builder = builder.no_proxy();
-    }
-    if remote.base_url.value.scheme() == "http" {
-        // Without TLS and without redirects there is nothing to check certificates for.
-        builder = builder.tls_certs_only([]);
-    }
-    // Reading the system's certificates takes a while; the loop must not wait for it.
-    let built = tokio::task::spawn_blocking(|| builder.build()).await;
-    let failed = |why: String| Failure {
-        message: format!("cannot prepare connections: {why}"),
-        hint: "check the system's certificates and proxy variables".to_owned(),
-        transient: false,
+    builder = match &remote.terms.proxy {
+        Proxy::Through(url) => {
+            let proxy = reqwest::Proxy::all(url.as_str());
+            builder.proxy(
+                proxy.map_err(|_| failed("the proxy's address is none", "correct proxy in config.toml"))?,
+            )
+        }
+        Proxy::None => builder.no_proxy(),
+        Proxy::Environment if remote.is_local() => builder.no_proxy(),
+        Proxy::Environment => builder,
     };
-    built.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(format!("{error:?}")))
+    let (url, file) = (remote.base_url.value.clone(), remote.terms.ca_file.clone());
+    // Reading certificates takes a while; the loop must not wait for it.
+    let built = tokio::task::spawn_blocking(move || {
+        // Without TLS and without redirects there is nothing to check certificates for.
+        if url.scheme() == "http" {
+            builder = builder.tls_certs_only([]);
+        } else if let Some(file) = file {
+            let mut pem = Vec::new();
+            let read = File::open(&file).and_then(|file| file.take(MAX_CERTIFICATES).read_to_end(&mut pem));
+            let read = read.map_err(|error| error.to_string());
+            let bundle =
+                read.and_then(|_| Certificate::from_pem_bundle(&pem).map_err(|error| error.to_string()));
+            let bundle = bundle.and_then(|all| {
+                if all.is_empty() { Err("there is no certificate in it".to_owned()) } else { Ok(all) }
+            });
+            let bundle = bundle.map_err(|why| {
+                (
+                    format!("{}: {why}", file.display()),
+                    "correct ca_file in config.toml: it names certificates in PEM",
+                )
+            })?;
+            builder = builder.tls_certs_merge(bundle);
+        }
+        builder
+            .build()
+            .map_err(|error| (format!("{error:?}"), "check the system's certificates and proxy variables"))
+    })
+    .await;
+    built
+        .unwrap_or_else(|error| {
+            Err((error.to_string(), "this is a bug; the log of the server has the place"))
+        })
+        .map_err(|(why, hint)| failed(&one_line(&why, 300), hint))
 }
 
 /// Where and as whom the library asks. Its own type reads the environment and panics on a malformed key.
@@ -80,10 +116,9 @@ impl Endpoint {
         let mut headers = HeaderMap::new();
         if let Some(key) = &key {
             let mut value =
-                HeaderValue::from_str(&format!("Bearer {}", key.expose_secret())).map_err(|_| Failure {
-                    message: "the key cannot stand in a header".to_owned(),
-                    hint: "set it again without blanks and quotes".to_owned(),
-                    transient: false,
+                HeaderValue::from_str(&format!("Bearer {}", key.expose_secret())).map_err(|_| {
+                    Failure::new(Trouble::Configuration, "the key cannot stand in a header")
+                        .hint("set it again without blanks and quotes")
                 })?;
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
@@ -132,8 +167,8 @@ impl Exchange {
         &self.server.remote
     }
 
-    pub(super) fn limits(&self) -> Limits {
-        self.server.limits
+    pub(super) fn patience(&self) -> Patience {
+        self.server.remote.terms.patience
     }
 
     /// One event was taken: another may be handed on.
@@ -163,7 +198,7 @@ impl Service {
     /// Sends `request`. A response that is returned is a stream of events.
     async fn send(&self, request: reqwest::Request) -> Result<Response, Failure> {
         let exchange = &self.exchange;
-        let limit = exchange.limits().first_byte;
+        let limit = exchange.patience().first_byte;
         let response = timeout(limit, self.http.execute(request))
             .await
             .map_err(|_| exchange.stalled(limit.as_secs()))?
@@ -180,7 +215,8 @@ impl Service {
             exchange.server.key.forget().await;
         }
         let headers = response.headers().clone();
-        let body = timeout(exchange.limits().connect, some(response, MAX_REFUSAL)).await.unwrap_or_default();
+        let body =
+            timeout(exchange.patience().connect, some(response, MAX_REFUSAL)).await.unwrap_or_default();
         Err(exchange.refused(status, &headers, &String::from_utf8_lossy(&body)))
     }
 }
@@ -212,7 +248,7 @@ pub(super) async fn models(server: Arc<Server>) -> Result<Listing, Failure> {
     let response = http
         .get(url)
         .headers(endpoint.headers)
-        .timeout(exchange.limits().first_byte)
+        .timeout(exchange.patience().first_byte)
         .send()
         .await
         .map_err(|error| exchange.broken(&error))?;
@@ -330,7 +366,7 @@ impl Events {
     /// Reads more of the body; `false` at its end.
     async fn read(&mut self) -> Result<bool, Failure> {
         let Some(response) = &mut self.response else { return Ok(false) };
-        let limits = self.exchange.limits();
+        let limits = self.exchange.patience();
         let limit = if self.total == 0 { limits.first_byte } else { limits.idle };
         let bytes = timeout(limit, response.chunk())
             .await
@@ -347,7 +383,7 @@ impl Events {
 
     fn too_much(&self, what: &str, limit: usize) -> Failure {
         let message = format!("the model's server sent {what} of more than {} MiB", limit >> 20);
-        self.exchange.failed(&message, "is this an OpenAI-compatible server?", false)
+        self.exchange.failed(Trouble::TooMuch, &message, "is this an OpenAI-compatible server?", false)
     }
 }
 

@@ -17,3 +17,4 @@ DROP TABLE checkpoints;
 DROP TABLE session_contexts;
 DROP TABLE chat_sessions;
 DROP TABLE folded;
+DROP TABLE erasure;

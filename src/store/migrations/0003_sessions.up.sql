@@ -24,6 +24,14 @@ CREATE TABLE folded (
 ) STRICT;
 INSERT INTO folded VALUES (1, 0);
 
+-- Whether words of a deleted session may still be in the index of words, or in the write-ahead log: a server that was
+-- killed leaves that to the next one.
+CREATE TABLE erasure (
+    one     INTEGER PRIMARY KEY CHECK (one = 1),
+    pending INTEGER NOT NULL
+) STRICT;
+INSERT INTO erasure VALUES (1, 0);
+
 -- `status` follows from `paused`, `completed`, `ended` (how the last turn ended) and the turns. `line` is which
 -- positions of the log still count after the session was taken back: pairs of first and last, as JSON. `read` is the
 -- position of the last message that the user has seen.

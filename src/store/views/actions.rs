@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Fold, int};
 use crate::ids::{ActuationId, TurnId};
-use crate::record::{Decider, Decision, Latency, Outcome, Status, Usage, Verdict};
+use crate::record::{Cost, Decider, Decision, Latency, Outcome, Status, Usage, Verdict};
 
 impl Fold<'_> {
     pub(super) fn replied(
@@ -19,25 +19,35 @@ impl Fold<'_> {
         turn: &TurnId,
         attempt: u32,
         verdict: &Verdict,
-        usage: Option<Usage>,
-        latency: Latency,
+        bytes: usize,
+        (usage, cost, latency): (Option<Usage>, Option<Cost>, Latency),
     ) -> rusqlite::Result<()> {
         self.belongs(turn)?;
-        let verdict = match verdict {
-            Verdict::Accept => "accept",
-            Verdict::Reject { .. } => "reject",
-            Verdict::Broken { .. } => "broken",
-            Verdict::Cancelled => "cancelled",
-            Verdict::Plain => "plain",
+        let (verdict, trouble, saved) = match verdict {
+            Verdict::Accept => ("accept", None, None),
+            Verdict::Reject { saved_at_most, .. } => ("reject", None, *saved_at_most),
+            Verdict::Broken { trouble, .. } => ("broken", trouble.as_deref(), None),
+            Verdict::Cancelled => ("cancelled", None, None),
+            Verdict::Plain => ("plain", None, None),
         };
+        let size = |size: usize| i64::try_from(size).unwrap_or(i64::MAX);
         self.run(
-            "UPDATE model_calls SET verdict = ?1, prompt_tokens = ?2, completion_tokens = ?3, first_ms = ?4,
-                 total_ms = ?5
-             WHERE turn = ?6 AND attempt = ?7",
+            "UPDATE model_calls SET verdict = ?1, trouble = ?2, saved = ?3, bytes = ?4, prompt_tokens = ?5,
+                 completion_tokens = ?6, cached_tokens = ?7, reasoning_tokens = ?8, estimated = ?9, cost = ?10,
+                 begun_ms = ?11, first_ms = ?12, total_ms = ?13
+             WHERE turn = ?14 AND attempt = ?15",
             params![
                 verdict,
+                trouble,
+                saved.map(size),
+                size(bytes),
                 usage.map(|usage| int(usage.prompt_tokens)),
                 usage.map(|usage| int(usage.completion_tokens)),
+                usage.and_then(|usage| usage.cached_tokens).map(int),
+                usage.and_then(|usage| usage.reasoning_tokens).map(int),
+                usage.is_some_and(|usage| usage.estimated),
+                cost.map(|cost| int(cost.micro_usd)),
+                latency.begun_ms.map(int),
                 latency.first_ms.map(int),
                 int(latency.total_ms),
                 turn.0,

@@ -18,6 +18,7 @@ pub(in super::super) fn erase(db: &Connection, tombstone: &Envelope) -> rusqlite
              AND NOT EXISTS (SELECT 1 FROM blob_uses u WHERE u.sha256 = blobs.sha256 AND u.session <> ?1)",
         [session],
     )?;
+    db.execute("UPDATE erasure SET pending = 1", [])?;
     db.execute("DELETE FROM log WHERE session = ?1 AND seq < ?2", params![session, int(tombstone.seq)])?;
     Ok(())
 }

@@ -111,7 +111,7 @@ impl Fold<'_> {
         &self,
         turn: &TurnId,
         attempt: u32,
-        model: &str,
+        (model, persona): (&str, &str),
         messages: &[MessageRef],
     ) -> rusqlite::Result<()> {
         self.belongs(turn)?;
@@ -119,8 +119,9 @@ impl Fold<'_> {
             self.run("INSERT OR IGNORE INTO blob_uses VALUES (?1, ?2)", [&message.sha256, self.id()])?;
         }
         self.run(
-            "INSERT OR IGNORE INTO model_calls (turn, attempt, model) VALUES (?1, ?2, ?3)",
-            params![turn.0, attempt, model],
+            "INSERT OR IGNORE INTO model_calls (turn, attempt, session, model, persona, asked_at, estimated)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0)",
+            params![turn.0, attempt, self.id(), model, persona, self.time()],
         )
     }
 

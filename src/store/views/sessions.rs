@@ -19,7 +19,7 @@ impl Fold<'_> {
         let bytes = i64::try_from(self.event.body.len()).unwrap_or(i64::MAX);
         self.run(
             "INSERT INTO chat_sessions
-             VALUES (?1, ?2, '', '', 'active', '', 0, 0, 0, '', NULL, '[]', NULL, NULL, '[]', 0, 0, 0, ?4, ?3, ?3)
+             VALUES (?1, ?2, '', '', 'active', '', 0, 0, 0, '', NULL, '[]', NULL, NULL, '[]', 0, 0, 0, ?4, ?3, ?3, NULL)
              ON CONFLICT (id) DO UPDATE SET updated_at = max(updated_at, ?3), bytes = bytes + ?4",
             params![self.id(), self.position, self.time(), bytes],
         )
@@ -67,6 +67,9 @@ impl Fold<'_> {
             Record::SessionCompleted {} => {
                 self.run("UPDATE chat_sessions SET completed = 1 WHERE id = ?1", [id])?;
                 self.status()
+            }
+            Record::ModelSelected { model } => {
+                self.run("UPDATE chat_sessions SET model = ?1 WHERE id = ?2", params![model, id])
             }
             Record::SessionContext { values } => {
                 let mut context = self.context()?;

@@ -162,8 +162,12 @@ fn introductions() {
         check(plain, None, &[]);
     }
     let ours = |announced: Value| json!({"capabilities":{"experimental":{"orgAgent":announced,"x":1}},"initializationOptions":{"secrets":{"K":"v"},"x":1}});
-    let full =
-        Announcement { version: Some(1), actuators: Some(vec!["shell".to_owned()]), streaming: Some(false) };
+    let full = Announcement {
+        version: Some(1),
+        actuators: Some(vec!["shell".to_owned()]),
+        streaming: Some(false),
+        reasoning: None,
+    };
     check(
         ours(json!({"version":1,"actuators":["shell"],"streaming":false,"more":0})),
         Some(full),

@@ -1,0 +1,368 @@
+//! `[[models]]` and `[spend]`: the models that can be asked, each at its server, and what may be spent.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+use url::Url;
+
+use super::file::KeyCommand;
+use super::providers::{Dialect, PROVIDERS, Provider};
+use super::{Sourced, choice};
+use crate::error::{Error, Result};
+
+/// The most models that a file may have, and fallbacks that a model may have.
+const MODELS: usize = 100;
+const FALLBACKS: usize = 8;
+
+/// The longest time that may be waited for a server, in seconds.
+const LONGEST: u64 = 3_600;
+
+/// One of `[[models]]`, as it stands in the file.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Table {
+    pub(super) name: Option<String>,
+    pub(super) provider: Option<String>,
+    pub(super) base_url: Option<String>,
+    pub(super) model: String,
+    pub(super) api_key_env: Option<String>,
+    pub(super) api_key_command: Option<KeyCommand>,
+    /// What the variable with the key held when the configuration was read.
+    #[serde(skip)]
+    pub(super) key_from_env: Option<SecretString>,
+    pub(super) dialect: Option<Dialect>,
+    pub(super) price: Option<Price>,
+    pub(super) max_tokens: Option<u32>,
+    pub(super) context_tokens: Option<u32>,
+    pub(super) temperature: Option<f64>,
+    pub(super) thinks: Option<bool>,
+    pub(super) connect_seconds: Option<u64>,
+    pub(super) first_byte_seconds: Option<u64>,
+    pub(super) idle_seconds: Option<u64>,
+    pub(super) proxy: Option<String>,
+    pub(super) ca_file: Option<PathBuf>,
+    #[serde(default)]
+    pub(super) fallback: Vec<String>,
+}
+
+/// What a model costs, in US dollars per million tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Price {
+    /// Of the prompt.
+    pub input: f64,
+    /// Of what the provider has read before; the same as `input` if it is not said.
+    pub cached: Option<f64>,
+    /// Of the reply.
+    pub output: f64,
+}
+
+impl Price {
+    /// What so many tokens cost, in millionths of a US dollar, rounded up. `cached` of those of the prompt had been read
+    /// before.
+    #[must_use]
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is positive, and `as` saturates"
+    )]
+    #[allow(clippy::cast_precision_loss, reason = "nobody pays for 2^53 tokens")]
+    pub fn of(&self, prompt: u64, cached: u64, completion: u64) -> u64 {
+        let cached = cached.min(prompt);
+        let prompt =
+            (prompt - cached) as f64 * self.input + cached as f64 * self.cached.unwrap_or(self.input);
+        (prompt + completion as f64 * self.output).ceil() as u64
+    }
+}
+
+/// `[spend]`: what may be spent, in US dollars. Nothing is said: as much as the models cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Spend {
+    /// On one day, in UTC.
+    pub per_day: Option<f64>,
+    /// In one session.
+    pub per_session: Option<f64>,
+}
+
+/// How long to wait for what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// For a connection.
+    pub connect: Duration,
+    /// For the reply's first byte. Long: a local model on a slow machine reads the whole prompt first.
+    pub first_byte: Duration,
+    /// Between two bytes. Servers that think for long send comment lines meanwhile.
+    pub idle: Duration,
+    /// For what may follow the end mark: the usage, and the end of the connection's body.
+    pub after_end: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            first_byte: Duration::from_secs(300),
+            idle: Duration::from_secs(60),
+            after_end: Duration::from_secs(2),
+        }
+    }
+}
+
+/// The way to a server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Proxy {
+    /// As the environment says (`HTTPS_PROXY`, `NO_PROXY`); never to this machine.
+    #[default]
+    Environment,
+    /// Straight.
+    None,
+    /// Through this one.
+    Through(Url),
+}
+
+/// How a model is asked, and what it costs: what of a model's table is not about where it is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Terms {
+    /// Whose server it is, if that is known.
+    pub provider: Option<&'static Provider>,
+    /// How its replies are constrained.
+    pub dialect: Dialect,
+    /// What it costs.
+    pub price: Option<Price>,
+    /// The most tokens of a reply.
+    pub max_tokens: Option<u32>,
+    /// How many tokens prompt and reply may have together.
+    pub context_tokens: Option<u32>,
+    /// How freely it chooses words.
+    pub temperature: Option<f64>,
+    /// Whether its replies begin with `<think>…</think>`; nothing: as its name says.
+    pub thinks: Option<bool>,
+    /// How long to wait for what.
+    pub patience: Patience,
+    /// The way to it.
+    pub proxy: Proxy,
+    /// Certificates that vouch for it beside those of the system, as PEM.
+    pub ca_file: Option<PathBuf>,
+    /// The names of models to ask if this one fails, in this order.
+    pub fallback: Vec<String>,
+}
+
+impl Terms {
+    /// The usual ones at `base_url`.
+    pub(super) fn of(base_url: &Url) -> Self {
+        let provider = Provider::of(base_url);
+        let dialect = provider.map(|provider| provider.dialect).unwrap_or_default();
+        Self { provider, dialect, ..Self::default() }
+    }
+}
+
+impl Table {
+    /// Its provider, if it names one.
+    pub(super) fn provider(&self) -> Option<&'static Provider> {
+        Provider::named(self.provider.as_deref()?)
+    }
+
+    /// Its name, as it is listed and chosen.
+    pub(super) fn listed(&self) -> String {
+        self.name.as_deref().and_then(super::one_line).unwrap_or_else(|| self.model.clone())
+    }
+
+    /// The variable that holds its key: the one it names, else its provider's, unless it has a command.
+    pub(super) fn key_variable(&self) -> Option<&str> {
+        // A key of the provider's is not for another server.
+        let own = self.base_url.is_none() && self.api_key_command.is_none();
+        self.api_key_env.as_deref().or_else(|| self.provider().filter(|_| own)?.key)
+    }
+
+    /// How it is asked at `base_url`.
+    ///
+    /// # Errors
+    /// A proxy that is none.
+    pub(super) fn terms(&self, base_url: &Url) -> Result<Terms> {
+        let provider = self.provider().or_else(|| Provider::of(base_url));
+        let usual = Patience::default();
+        let seconds = |said: Option<u64>, usual| said.map_or(usual, Duration::from_secs);
+        Ok(Terms {
+            provider,
+            dialect: self.dialect.or(provider.map(|provider| provider.dialect)).unwrap_or_default(),
+            price: self.price,
+            max_tokens: self.max_tokens,
+            context_tokens: self.context_tokens,
+            temperature: self.temperature,
+            thinks: self.thinks,
+            patience: Patience {
+                connect: seconds(self.connect_seconds, usual.connect),
+                first_byte: seconds(self.first_byte_seconds, usual.first_byte),
+                idle: seconds(self.idle_seconds, usual.idle),
+                after_end: usual.after_end,
+            },
+            proxy: match self.proxy.as_deref().map(str::trim) {
+                None | Some("") => Proxy::Environment,
+                Some("none") => Proxy::None,
+                Some(text) => Proxy::Through(choice::proxy(text)?),
+            },
+            ca_file: self.ca_file.clone(),
+            fallback: self.fallback.clone(),
+        })
+    }
+
+    /// What serde cannot say about it.
+    ///
+    /// # Errors
+    /// What is wrong and what to write, without any value of the table: a key may have been pasted in the wrong place.
+    pub(super) fn check(&self) -> Result<()> {
+        let error = |why: &str, hint: &str| Err(Error::bad_request("").because(why).hint(hint));
+        if self.api_key_env.is_some() && self.api_key_command.is_some() {
+            return error("a model has both api_key_env and api_key_command", "keep one of them");
+        }
+        if let Some(name) = &self.api_key_env {
+            // Upper case only: this refuses nearly every key that was pasted here, before any error can name it.
+            let upper = |c: char| c.is_ascii_uppercase() || c == '_';
+            let rest = |c: char| upper(c) || c.is_ascii_digit();
+            if !name.starts_with(upper) || !name.chars().all(rest) || name.len() > 100 {
+                return error(
+                    "api_key_env is not a variable's name in upper case",
+                    "write the name of an environment variable that holds the key, not the key itself: \
+                     api_key_env = \"MY_API_KEY\"",
+                );
+            }
+        }
+        let empty = match &self.api_key_command {
+            None => false,
+            Some(KeyCommand::Shell(command)) => command.trim().is_empty(),
+            Some(KeyCommand::Program(words)) => words.first().is_none_or(|program| program.trim().is_empty()),
+        };
+        if empty {
+            return error(
+                "api_key_command is empty",
+                "write a command that prints the key: api_key_command = [\"pass\", \"show\", \"openai\"]",
+            );
+        }
+        if self.provider.is_some() && self.provider().is_none() {
+            let names: Vec<&str> = PROVIDERS.iter().map(|provider| provider.name).collect();
+            let hint = format!("write one of {}, or a base_url without a provider", names.join(", "));
+            return error("a model names a provider that is not known", &hint);
+        }
+        if let Some(price) = &self.price {
+            let all = [Some(price.input), price.cached, Some(price.output)];
+            if all.iter().flatten().any(|price| !price.is_finite() || *price < 0.0 || *price > 1e6) {
+                return error(
+                    "a price is no price",
+                    "write US dollars per million tokens: price = { input = 0.25, cached = 0.025, output = 2.0 }",
+                );
+            }
+        }
+        if self.temperature.is_some_and(|temperature| !(0.0..=2.0).contains(&temperature)) {
+            return error("temperature is not between 0 and 2", "write a number such as temperature = 0.2");
+        }
+        for (name, value) in [("max_tokens", self.max_tokens), ("context_tokens", self.context_tokens)] {
+            if value == Some(0) {
+                let why = format!("{name} is 0");
+                return error(&why, "write how many tokens there may be, or leave it out");
+            }
+        }
+        if self.max_tokens.zip(self.context_tokens).is_some_and(|(reply, all)| reply >= all) {
+            return error(
+                "max_tokens leaves no room for a prompt in context_tokens",
+                "write less for max_tokens",
+            );
+        }
+        for (name, value) in [
+            ("connect_seconds", self.connect_seconds),
+            ("first_byte_seconds", self.first_byte_seconds),
+            ("idle_seconds", self.idle_seconds),
+        ] {
+            if value.is_some_and(|value| value == 0 || value > LONGEST) {
+                let why = format!("{name} is not between 1 and {LONGEST}");
+                return error(&why, "write seconds, or leave it out");
+            }
+        }
+        if self.fallback.len() > FALLBACKS {
+            return error("a model has too many fallbacks", "keep at most eight");
+        }
+        Ok(())
+    }
+}
+
+/// What serde cannot say about all of them together.
+///
+/// # Errors
+/// As [`Table::check`].
+pub(super) fn check(tables: &[Table], spend: &Spend) -> Result<()> {
+    let error = |why: &str, hint: &str| Err(Error::bad_request("").because(why).hint(hint));
+    if tables.len() > MODELS {
+        return error("there are too many models", "keep at most a hundred");
+    }
+    for (at, table) in tables.iter().enumerate() {
+        table.check()?;
+        if table.listed() == "offline" {
+            return error("a model is named offline", "that is the built-in responder; choose another name");
+        }
+        if tables[..at].iter().any(|other| other.listed() == table.listed()) {
+            return error(
+                "two models have the same name",
+                "give each a name of its own: name = \"work\"; without one it is the model's",
+            );
+        }
+        for name in &table.fallback {
+            let known = name == "offline" || tables.iter().any(|other| other.listed() == *name);
+            if !known || *name == table.listed() {
+                return error(
+                    "a fallback is not the name of another model",
+                    "write names of [[models]]: fallback = [\"local\"]",
+                );
+            }
+        }
+    }
+    let amount = |amount: f64| amount.is_finite() && amount >= 0.0;
+    if [spend.per_day, spend.per_session].into_iter().flatten().any(|most| !amount(most)) {
+        return error("an amount in [spend] is no amount", "write US dollars: per_day = 2.50");
+    }
+    Ok(())
+}
+
+/// Where a model is asked, and what for.
+#[derive(Clone, Debug)]
+pub struct Remote {
+    /// The name to show and to choose it by: the table's `name`, else the model.
+    pub name: String,
+    /// The model, one line.
+    pub model: Sourced<String>,
+    /// The base URL. It is used as given: `/chat/completions` is added, `/v1` is not.
+    pub base_url: Sourced<Url>,
+    /// The key, if the server wants one.
+    pub key: Option<Sourced<Key>>,
+    /// How it is asked, and what it costs.
+    pub terms: Terms,
+}
+
+/// Where a key comes from.
+#[derive(Clone, Debug)]
+pub enum Key {
+    /// Here it is: visible ASCII characters.
+    Value(SecretString),
+    /// A command prints it. It runs at the first request.
+    Command(KeyCommand),
+}
+
+impl Remote {
+    /// The URL of `path` at this server; `path` begins with a slash.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base_url.value.as_str().trim_end_matches('/'))
+    }
+
+    /// Whether the server is on this machine.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        match self.base_url.value.host() {
+            Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Models in the loop: which one a turn asks, what may be spent on it, and what it cost.
+//!
+//! A session is answered by the model that the user chose for it, else by the one that is configured; if it fails, by its
+//! fallbacks, in their order. What is spent is read from the log, with what is on its way to the disk.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use super::{Kernel, call};
+use crate::config::{Choice, Price};
+use crate::error::Result;
+use crate::event::Page;
+use crate::ids::{SessionId, TurnId};
+use crate::model::{self, Ask, Failure, Model, Trouble};
+use crate::prompt;
+use crate::record::{Cost, MessageRef, Record, Speakers, Usage};
+
+/// A day, in milliseconds.
+const DAY: u64 = 86_400_000;
+
+/// What was and is being spent by this server, as far as the store does not have it yet.
+#[derive(Debug, Default)]
+pub(super) struct Purse {
+    /// The calls that run: whose, and what their prompts have and cost.
+    calls: HashMap<TurnId, Asked>,
+    /// What ended and is on its way to the disk: the ticket of its record, whose it is, millionths of a dollar.
+    due: VecDeque<(u64, SessionId, u64)>,
+}
+
+/// A model call.
+#[derive(Debug)]
+struct Asked {
+    session: SessionId,
+    /// The tokens of its prompt, as they are counted here.
+    prompt: u64,
+    /// What its tokens cost; nothing: that is not known.
+    price: Option<Price>,
+    /// Whether tokens are counted at all: they are not for what is built in.
+    counts: bool,
+}
+
+impl Purse {
+    /// A turn is over, and so is its last call.
+    pub(super) fn ended(&mut self, turn: &TurnId) {
+        self.calls.remove(turn);
+    }
+
+    /// What is not in the store yet, in all and of one session.
+    fn due(&mut self, committed: u64, session: &SessionId) -> (u64, u64) {
+        self.due.retain(|(ticket, ..)| *ticket > committed);
+        let due = self.due.iter().map(|(_, session, cost)| (session, *cost));
+        let running = self
+            .calls
+            .values()
+            .filter_map(|asked| Some((&asked.session, asked.price?.of(asked.prompt, 0, 0))));
+        due.chain(running).fold((0, 0), |(all, own), (whose, cost)| {
+            (all + cost, if whose == session { own + cost } else { own })
+        })
+    }
+}
+
+impl Kernel {
+    /// The models that a turn of this session may ask, in their order.
+    ///
+    /// # Errors
+    /// The first of them is not configured as it has to be.
+    pub(super) fn models_for(&self, session: Option<&SessionId>) -> Result<Vec<String>> {
+        let chosen = session.and_then(|id| self.sessions.get(id)).and_then(|session| session.model.clone());
+        let choice = match &chosen {
+            Some(name) => self.config.choose_named(name, &self.secrets)?,
+            None => self.config.choose_model(&self.secrets)?,
+        };
+        let mut names = vec![choice.name().to_owned()];
+        if let Choice::Remote(remote) = &choice {
+            names.extend(remote.terms.fallback.iter().cloned());
+        }
+        Ok(names)
+    }
+
+    /// The model of this name, opened at first use.
+    fn model(&mut self, name: &str) -> Result<Arc<dyn Model>> {
+        if let Some(model) = self.models.get(name) {
+            return Ok(Arc::clone(model));
+        }
+        let choice = match self.config.choose_model(&self.secrets) {
+            Ok(choice) if choice.name() == name => choice,
+            _ => self.config.choose_named(name, &self.secrets)?,
+        };
+        let model: Arc<dyn Model> = model::open(&choice, &self.persona).into();
+        self.models.insert(name.to_owned(), Arc::clone(&model));
+        Ok(model)
+    }
+
+    /// What can be chosen: `{items: [{name, model, provider, baseUrl, dialect, local, default, selected, price, problem,
+    /// hint}], nextCursor}`. Nobody is asked for it.
+    pub(super) fn offered(&self, session: Option<&SessionId>, page: &Page) -> Result<Value> {
+        let chosen = match session {
+            Some(id) => self.store.session(id)?["model"].as_str().map(str::to_owned),
+            None => None,
+        };
+        let (from, limit) = super::reads::part(page)?;
+        let offered = self.config.offered(&self.secrets);
+        let next = from.saturating_add(limit);
+        let more = next < offered.len();
+        let items = offered.iter().skip(from).take(limit).map(|offered| {
+            let selected = chosen.as_ref().map_or(offered.default, |name| *name == offered.name);
+            let mut item = describe(&offered.choice);
+            item["name"] = offered.name.clone().into();
+            item["default"] = offered.default.into();
+            item["selected"] = selected.into();
+            item
+        });
+        Ok(json!({
+            "items": items.collect::<Vec<_>>(),
+            "nextCursor": if more { next.to_string().into() } else { Value::Null },
+        }))
+    }
+
+    /// Asks the turn's model, for its present attempt.
+    pub(super) fn call_model(&mut self, id: &TurnId, ask: Ask) {
+        let Some(turn) = self.turns.get(id) else { return };
+        let (attempt, session) = (turn.attempt(), turn.subject().session.clone());
+        let mut name = turn.model().map(str::to_owned);
+        if name.is_none() {
+            match self.models_for(Some(&session)) {
+                Ok(names) => {
+                    name = names.first().cloned();
+                    if let Some(turn) = self.turns.get_mut(id) {
+                        turn.may_ask(names);
+                    }
+                }
+                Err(error) => return self.advance(id, |turn| turn.fail(&error.one_line())),
+            }
+        }
+        let model = match self.model(&name.unwrap_or_default()) {
+            Ok(model) => model,
+            Err(error) => {
+                let failure = Failure::new(Trouble::Configuration, error.one_line());
+                return self.unasked(id, attempt, failure);
+            }
+        };
+        let price = model.terms().and_then(|terms| terms.price);
+        let tokens = ask.messages.iter().map(|message| prompt::estimate(&message.text)).sum::<usize>() as u64;
+        if let Some(failure) = self.overspent(&session, price, tokens) {
+            return self.unasked(id, attempt, failure);
+        }
+        let references = ask.messages.iter().map(|message| MessageRef {
+            role: message.role.as_str().to_owned(),
+            sha256: self.store.blob(&message.text),
+        });
+        let record = Record::Prompted {
+            turn: id.clone(),
+            attempt,
+            model: model.name().to_owned(),
+            messages: references.collect(),
+            parameters: model.parameters(&ask.wanted),
+            persona: Some(Speakers {
+                user: self.persona.user.clone(),
+                assistant: self.persona.assistant.clone(),
+            }),
+        };
+        self.record(&session, &record);
+        let asked = Asked { session, prompt: tokens, price, counts: model.terms().is_some() };
+        self.purse.calls.insert(id.clone(), asked);
+        let call = call::start(model, ask, (id.clone(), attempt), self.internal.clone());
+        self.calls.insert(id.clone(), call);
+    }
+
+    /// The model of a turn cannot be asked. If there is another one, it is.
+    fn unasked(&mut self, id: &TurnId, attempt: u32, failure: Failure) {
+        let now = self.now();
+        self.advance(id, |turn| turn.piece(attempt, Some(Err(failure)), now));
+    }
+
+    /// Why nothing more may be spent on a prompt of so many tokens, if that is so. What has no price is free.
+    fn overspent(&mut self, session: &SessionId, price: Option<Price>, tokens: u64) -> Option<Failure> {
+        let spend = self.config.spend;
+        let price = price.filter(|_| spend.per_day.is_some() || spend.per_session.is_some())?;
+        let since = now() / DAY * DAY;
+        let spent = match self.store.spent(since, session) {
+            Ok(spent) => spent,
+            Err(error) => return Some(Failure::new(Trouble::Internal, error.one_line())),
+        };
+        let due = self.purse.due(self.store.committed(), session);
+        let next = price.of(tokens, 0, 0);
+        let limits = [
+            (spend.per_day, spent.0 + due.0, "today", "per_day"),
+            (spend.per_session, spent.1 + due.1, "in this session", "per_session"),
+        ];
+        limits.into_iter().find_map(|(most, spent, when, key)| {
+            let most = most?;
+            (dollars(spent + next) > most).then(|| {
+                let message = format!(
+                    "no more may be spent {when}: {:.4} of {most:.2} US dollars are spent, and the prompt costs {:.4}",
+                    dollars(spent),
+                    dollars(next),
+                );
+                let hint = format!(
+                    "raise {key} in [spend] of config.toml and restart, or choose a model without a price"
+                );
+                Failure::new(Trouble::Spent, message).hint(hint)
+            })
+        })
+    }
+
+    /// Puts tokens and cost into the record of a reply; other records stay as they are.
+    pub(super) fn count(&mut self, id: &TurnId, record: &mut Record) {
+        let Record::Replied { raw, original, thought, usage, cost, .. } = record else { return };
+        let Some(asked) = self.purse.calls.remove(id).filter(|asked| asked.counts) else { return };
+        let counted = usage.get_or_insert_with(|| {
+            let said = original.as_ref().unwrap_or(raw);
+            Usage {
+                prompt_tokens: asked.prompt,
+                completion_tokens: (prompt::estimate(said) + prompt::estimate(thought)) as u64,
+                estimated: true,
+                ..Usage::default()
+            }
+        });
+        let Some(price) = asked.price else { return };
+        let cached = counted.cached_tokens.unwrap_or_default();
+        let micro_usd = price.of(counted.prompt_tokens, cached, counted.completion_tokens);
+        *cost = Some(Cost { micro_usd });
+        // The record is the next thing that is appended.
+        self.purse.due.push_back((self.ticket + 1, asked.session, micro_usd));
+    }
+}
+
+/// What a model is, without its key; or why it cannot be asked.
+fn describe(choice: &Result<Choice>) -> Value {
+    let mut item = json!({
+        "model": null, "provider": null, "baseUrl": null, "dialect": null, "local": true, "price": null,
+        "problem": null, "hint": null,
+    });
+    match choice {
+        Ok(Choice::Remote(remote)) => {
+            let terms = &remote.terms;
+            item["model"] = remote.model.value.clone().into();
+            item["provider"] = terms.provider.map(|provider| provider.title).into();
+            item["baseUrl"] = remote.url("").into();
+            item["dialect"] = terms.dialect.as_str().into();
+            item["local"] = remote.is_local().into();
+            if let Some(price) = terms.price {
+                let cached = price.cached.unwrap_or(price.input);
+                item["price"] = json!({"input": price.input, "cached": cached, "output": price.output});
+            }
+        }
+        Ok(Choice::Offline | Choice::Replay(_)) => {}
+        Err(error) => {
+            item["local"] = Value::Null;
+            item["problem"] = format!("{}: {}", error.what, error.why).into();
+            item["hint"] = error.hint.clone().into();
+        }
+    }
+    item
+}
+
+/// Millionths of a dollar in dollars.
+#[allow(clippy::cast_precision_loss, reason = "nobody spends 2^53 of them")]
+fn dollars(micro_usd: u64) -> f64 {
+    micro_usd as f64 / 1e6
+}
+
+/// Milliseconds since 1970.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

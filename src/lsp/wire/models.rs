@@ -1,0 +1,58 @@
+//! The wire types of models.
+
+use serde::{Deserialize, Serialize};
+
+use super::convert::identifier;
+use crate::error::Result;
+use crate::event::{Page, Query};
+use crate::ids::SessionId;
+use crate::request::{Change, SessionTask};
+
+/// The models that can be chosen: request.
+pub const MODELS: &str = "orgAgent/models/list";
+/// Chooses the model of a session: request.
+pub const SELECT: &str = "orgAgent/models/select";
+
+/// [`MODELS`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ModelsParams {
+    /// The session whose model is marked as selected.
+    pub session_id: Option<String>,
+    /// The most items.
+    pub limit: Option<u32>,
+    /// `nextCursor` of the part before.
+    pub cursor: Option<String>,
+}
+
+impl ModelsParams {
+    /// The question.
+    ///
+    /// # Errors
+    /// `bad_request` for what is no identifier.
+    pub fn from_wire(self) -> Result<Query> {
+        let session = self.session_id.map(|id| identifier("sessionId", id)).transpose()?.map(SessionId);
+        Ok(Query::Models(session, Page { limit: self.limit, cursor: self.cursor }))
+    }
+}
+
+/// [`SELECT`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SelectParams {
+    /// Which session.
+    pub session_id: String,
+    /// The name of the model, as it is listed; absent: the one that is configured.
+    pub name: Option<String>,
+}
+
+impl SelectParams {
+    /// The task.
+    ///
+    /// # Errors
+    /// `bad_request` for what is no identifier.
+    pub fn from_wire(self) -> Result<SessionTask> {
+        let session = SessionId(identifier("sessionId", self.session_id)?);
+        Ok(SessionTask::Change(session, Change::Model(self.name)))
+    }
+}
