@@ -32,6 +32,9 @@ use tiny::Habit;
 const ROOM: u32 = 2_000;
 const CONSTRAINED: Model = Model { dialect: "llama.cpp", max_tokens: ROOM };
 
+/// The tokens of a long reply.
+const LONG: u32 = 3_000;
+
 /// Turns of each kind.
 const CHATS: usize = 100;
 const IN_EMACS: usize = 20;
@@ -57,7 +60,7 @@ fn with_the_grammar_every_reply_is_verified_at_the_first_try() {
         let chat = home.chat(&format!("Question {number}: what is there to say?"));
         free.add(&replies(&home.why(chat.turn())));
     }
-    println!("{}\n{}\n{}\n{}", Tally::header(), terminal.row(), emacs.row(), free.row());
+    println!("\n{}\n{}\n{}\n{}", Tally::header(), terminal.row(), emacs.row(), free.row());
     assert!(terminal.all_accepted() && emacs.all_accepted(), "a constrained reply was not verified");
     assert!(free.first_accepted < UNCONSTRAINED / 2, "the grammar is not what makes the difference");
 }
@@ -109,6 +112,31 @@ fn in_emacs(home: &Home, tally: &mut Tally) {
             }
         }
     }
+}
+
+/// And prints what the grammar costs: nothing is asserted of that, it is a matter of the machine and the vocabulary.
+#[test]
+#[ignore = "needs an inference server: make test-llama"]
+fn a_long_reply_follows_the_grammar_as_far_as_it_goes() {
+    let llama = Llama::start(Habit::Endless);
+    let home = Home::new(&llama, &CONSTRAINED);
+    let grammar = run(&mut home.command(&["grammar", "--format", "gbnf"])).stdout;
+    let (free, mut without) = llama.reply(LONG, None);
+    let (constrained, mut with) = llama.reply(LONG, Some(&grammar));
+    // The best of some: other work on the machine only slows them down.
+    for _ in 0..2 {
+        without = without.max(llama.reply(LONG, None).1);
+        with = with.max(llama.reply(LONG, Some(&grammar)).1);
+    }
+    // Whether it is an action if its string, in which a backslash may stand last, and its lists are closed.
+    let is_action = |reply: &str| {
+        let path = home.path().join("reply");
+        std::fs::write(&path, format!("{}\"))", reply.trim_end_matches('\\'))).unwrap();
+        run(&mut home.command(&["check", path.to_str().unwrap()])).success
+    };
+    assert!(is_action(&constrained), "{constrained}");
+    assert!(!is_action(&free), "{free}");
+    println!("{LONG} tokens: {with:.0} a second with the grammar, {without:.0} without it");
 }
 
 #[test]

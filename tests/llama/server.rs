@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::tiny::{self, Habit};
@@ -110,12 +110,34 @@ impl Llama {
         number.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("no count in {body}"))
     }
 
-    /// Status and body of an answer; `None` if there is no connection.
+    /// A reply of so many tokens to this test and not to the product, and how many came in a second. Nothing but
+    /// their number ends it.
+    pub fn reply(&self, tokens: u32, grammar: Option<&str>) -> (String, f64) {
+        let messages = json!([{"role": "user", "content": "Go on for ever."}]);
+        let mut body = json!({"messages": messages, "max_tokens": tokens, "ignore_eos": true});
+        if let Some(grammar) = grammar {
+            body["grammar"] = grammar.into();
+        }
+        let (status, answer) = self.ask("POST", "/v1/chat/completions", &body.to_string()).unwrap();
+        assert_eq!(status, 200, "{answer}");
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        assert_eq!(answer["usage"]["completion_tokens"], tokens, "{answer}");
+        let text = answer["choices"][0]["message"]["content"].as_str().unwrap().to_owned();
+        (text, answer["timings"]["predicted_per_second"].as_f64().unwrap())
+    }
+
     fn get(&self, path: &str) -> Option<(u16, String)> {
+        self.ask("GET", path, "")
+    }
+
+    /// Status and body of an answer; `None` if there is no connection.
+    fn ask(&self, method: &str, path: &str, body: &str) -> Option<(u16, String)> {
         let mut stream = TcpStream::connect(&self.address).ok()?;
         stream.set_read_timeout(Some(GUARD)).unwrap();
         // Version 1.0: the answer ends with the connection and is not in chunks.
-        write!(stream, "GET {path} HTTP/1.0\r\nHost: {}\r\n\r\n", self.address).ok()?;
+        let head = format!("{method} {path} HTTP/1.0\r\nHost: {}\r\n", self.address);
+        let kind = "Content-Type: application/json\r\n";
+        write!(stream, "{head}{kind}Content-Length: {}\r\n\r\n{body}", body.len()).ok()?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).ok()?;
         let (head, body) = answer.split_once("\r\n\r\n")?;

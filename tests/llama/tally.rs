@@ -42,7 +42,7 @@ pub struct Tally {
     /// Replies to a question that none was given to before: a repair is none.
     first: usize,
     pub first_accepted: usize,
-    /// Of the replies whose tokens were counted: those but the first, and the time in which they came.
+    /// Of the accepted replies: their tokens but the first, and the seconds in which these came.
     tokens: f64,
     seconds: f64,
     waits: Vec<f64>,
@@ -71,7 +71,8 @@ impl Tally {
                 let kind = if words[1] == ":request" { words[3] } else { words[1] };
                 *self.kinds.entry(kind.to_owned()).or_default() += 1;
             }
-            if let Some(tokens) = reply.tokens {
+            // One that was stopped at its first wrong byte took no time worth a measurement.
+            if let Some(tokens) = reply.tokens.filter(|_| reply.accepted) {
                 self.tokens += tokens - 1.0;
                 self.seconds += (reply.total_ms - reply.first_ms) / 1000.0;
             }
@@ -85,8 +86,8 @@ impl Tally {
 
     pub fn header() -> String {
         let names =
-            ["", "turns", "replies", "verified at first try", "tokens/s", "first text, ms (median, longest)"];
-        format!("| {} |\n|---|---|---|---|---|---|", names.join(" | "))
+            ["", "turns", "replies", "verified at first try", "tokens/s", "ms to first text", "actions"];
+        format!("| {} |\n|{}", names.join(" | "), "---|".repeat(names.len()))
     }
 
     pub fn row(&mut self) -> String {
@@ -97,7 +98,7 @@ impl Tally {
         let speed =
             if self.seconds > 0.0 { format!("{:.0}", self.tokens / self.seconds) } else { "-".into() };
         format!(
-            "| {} | {} | {} | {} of {} | {speed} | {median:.0}, at most {longest:.0} | {} |",
+            "| {} | {} | {} | {} of {} | {speed} | {median:.0} (median), {longest:.0} (longest) | {} |",
             self.name,
             self.turns,
             self.replies,
