@@ -114,7 +114,7 @@ fn in_emacs(home: &Home, tally: &mut Tally) {
     }
 }
 
-/// And prints what the grammar costs: nothing is asserted of that, it is a matter of the machine and the vocabulary.
+/// It also prints how fast such replies come. Nothing is asserted of that: it depends on the machine.
 #[test]
 #[ignore = "needs an inference server: make test-llama"]
 fn a_long_reply_follows_the_grammar_as_far_as_it_goes() {
@@ -149,15 +149,10 @@ fn a_cut_reply_is_an_error_and_never_shown_as_complete() {
         let chat = home.chat("Say something.");
         let events = home.why(chat.turn());
         let replies = replies(&events);
-        println!(
-            "max_tokens {max_tokens}: {} replies, {:?}\n{}",
-            replies.len(),
-            chat.end(),
-            chat.ended.stderr
-        );
+        println!("max_tokens = {max_tokens}: {} replies; {}", replies.len(), chat.end().1);
         assert!(!chat.ended.success);
         assert_eq!(chat.end().0, "failed");
-        assert!(!replies.is_empty());
+        assert_eq!(replies.len(), 3, "the first and two repairs");
         for reply in &replies {
             assert!(!reply.accepted, "{}", reply.raw);
             assert!(reply.verdict.to_string().contains("length"), "{}", reply.verdict);

@@ -66,10 +66,9 @@ impl Tally {
             first = reply.accepted;
             self.waits.push(reply.first_ms);
             if reply.accepted {
-                // "(:type :request :target :shell …" and the like.
-                let words: Vec<&str> = reply.raw.split(' ').collect();
-                let kind = if words[1] == ":request" { words[3] } else { words[1] };
-                *self.kinds.entry(kind.to_owned()).or_default() += 1;
+                // Of "(:type :log …" the second word, of "(:type :request :target :shell …" the fourth.
+                let kind = reply.raw.split(' ').skip(1).find(|word| ![":request", ":target"].contains(word));
+                *self.kinds.entry(kind.unwrap_or_default().to_owned()).or_default() += 1;
             }
             // One that was stopped at its first wrong byte took no time worth a measurement.
             if let Some(tokens) = reply.tokens.filter(|_| reply.accepted) {
