@@ -94,6 +94,16 @@ impl Kernel {
         Ok(model)
     }
 
+    /// The model that a turn asks now, or would.
+    pub(super) fn model_of(&mut self, id: &TurnId) -> Option<Arc<dyn Model>> {
+        let turn = self.turns.get(id)?;
+        let name = match turn.model() {
+            Some(name) => name.to_owned(),
+            None => self.models_for(Some(&turn.subject().session)).ok()?.into_iter().next()?,
+        };
+        self.model(&name).ok()
+    }
+
     /// What can be chosen: `{items: [{name, model, provider, baseUrl, dialect, local, default, selected, price, problem,
     /// hint}], nextCursor}`. Nobody is asked for it.
     pub(super) fn offered(&self, session: Option<&SessionId>, page: &Page) -> Result<Value> {
