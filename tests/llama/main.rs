@@ -33,7 +33,7 @@ const ROOM: u32 = 2_000;
 const CONSTRAINED: Model = Model { dialect: "llama.cpp", max_tokens: ROOM };
 
 /// The tokens of a long reply.
-const LONG: u32 = 3_000;
+const LONG: u32 = 1_000;
 
 /// Turns of each kind.
 const CHATS: usize = 100;
