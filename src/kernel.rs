@@ -107,6 +107,7 @@ pub struct Kernel {
     /// The models that were asked, by name.
     models: HashMap<String, Arc<dyn Model>>,
     purse: models::Purse,
+    counters: models::Counters,
     /// What is being put into a few words, by the turn for whose prompt.
     summaries: HashMap<TurnId, Summary>,
     /// The rules of people for the shell.
@@ -184,6 +185,7 @@ impl Kernel {
             secrets: Secrets::new(),
             models: HashMap::new(),
             purse: models::Purse::default(),
+            counters: models::Counters::default(),
             summaries: HashMap::new(),
             began: Instant::now(),
             ticket: 0,

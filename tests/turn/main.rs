@@ -18,6 +18,7 @@ mod scene;
 mod secrets;
 mod shell;
 mod skills;
+mod summaries;
 mod templates;
 mod trust;
 mod warrants;

@@ -155,3 +155,20 @@ fn what_the_user_attached_is_data() {
     }
     scene.finish();
 }
+
+#[test]
+fn the_first_request_is_small() {
+    for dialect in ["prompt", "llama.cpp", "vllm", "openai-lark", "json-schema"] {
+        let (model, home) = (FakeModel::start(), tempfile::tempdir().unwrap());
+        let config =
+            format!("[[models]]\nmodel = 'm'\nbase_url = '{}'\ndialect = '{dialect}'\n", model.base_url());
+        std::fs::write(home.path().join("config.toml"), config).unwrap();
+        let mut client = Client::new_in(home.path(), &[]);
+        model.reply_with("{}");
+        client.chat(crate::BUFFER, "1", "What can you do for me today?");
+        let body = model.take_request_blocking().body.to_string();
+        eprintln!("{dialect}: {} bytes", body.len());
+        assert!(body.len() < 6_000, "{dialect}: {} bytes: {body}", body.len());
+        client.kill();
+    }
+}
