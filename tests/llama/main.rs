@@ -152,7 +152,8 @@ fn a_cut_reply_is_an_error_and_never_shown_as_complete() {
         println!("max_tokens = {max_tokens}: {} replies; {}", replies.len(), chat.end().1);
         assert!(!chat.ended.success);
         assert_eq!(chat.end().0, "failed");
-        assert_eq!(replies.len(), 3, "the first and two repairs");
+        let verdicts: Vec<&Value> = replies.iter().map(|reply| &reply.verdict).collect();
+        assert_eq!(replies.len(), 3, "the first and two repairs: {verdicts:?}");
         for reply in &replies {
             assert!(!reply.accepted, "{}", reply.raw);
             assert!(reply.verdict.to_string().contains("length"), "{}", reply.verdict);

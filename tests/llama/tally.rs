@@ -15,9 +15,11 @@ pub struct Reply {
     total_ms: f64,
 }
 
-/// The replies among the events of a turn, oldest first.
+/// The replies among the events of a turn that were to be actions, oldest first. A summary is plain text.
 pub fn replies(events: &[Value]) -> Vec<Reply> {
-    let replied = events.iter().filter(|event| event["type"] == "turn.replied");
+    let replied = events
+        .iter()
+        .filter(|event| event["type"] == "turn.replied" && event["verdict"]["verdict"] != "plain");
     let replies = replied.map(|event| {
         let latency = |name: &str| event["latency"][name].as_f64();
         let total_ms = latency("totalMs").unwrap_or_else(|| panic!("no latency in {event}"));
