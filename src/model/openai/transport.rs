@@ -57,6 +57,10 @@ pub(super) async fn client(remote: &Remote) -> Result<reqwest::Client, Failure> 
         .connect_timeout(remote.terms.patience.connect)
         // A redirect would take the prompt, and maybe the key, to a server that nobody configured.
         .redirect(redirect::Policy::none());
+    if remote.terms.provider.is_some_and(|provider| provider.closes) {
+        // A request that is sent while the connection is being closed is lost.
+        builder = builder.pool_max_idle_per_host(0);
+    }
     builder = match &remote.terms.proxy {
         Proxy::Through(url) => {
             let proxy = reqwest::Proxy::all(url.as_str());
