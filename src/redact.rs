@@ -31,6 +31,8 @@ const PIECE: usize = 4_096;
 #[derive(Clone, Debug)]
 pub struct Redactor {
     keys: Keys,
+    /// Whether tokens are known by their form, too.
+    rules: bool,
     units: Units,
     /// The unit to be decided.
     at: usize,
@@ -84,6 +86,7 @@ impl Redactor {
     pub fn new(keys: &Keys) -> Self {
         Self {
             keys: keys.clone(),
+            rules: true,
             units: Units::default(),
             at: 0,
             before: None,
@@ -91,6 +94,12 @@ impl Redactor {
             in_mask: false,
             masked: 0,
         }
+    }
+
+    /// One that masks nothing but `keys`: for text that may show what only looks like a secret.
+    #[must_use]
+    pub fn of_keys(keys: &Keys) -> Self {
+        Self { rules: false, ..Self::new(keys) }
     }
 
     /// Takes a chunk; what is decided goes to `out`.
@@ -119,7 +128,7 @@ impl Redactor {
         self.take("", out);
         out.push_str(self.units.rest());
         let masked = self.masked;
-        *self = Self::new(&self.keys);
+        *self = Self { rules: self.rules, ..Self::new(&self.keys) };
         masked
     }
 
@@ -142,7 +151,7 @@ impl Redactor {
                 Find::Yes(hit) => found.push(hit),
                 Find::No => {}
             }
-            if rules::find(&self.units, self.at, bounded, &mut found) {
+            if self.rules && rules::find(&self.units, self.at, bounded, &mut found) {
                 return;
             }
             for hit in &found {

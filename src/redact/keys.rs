@@ -50,6 +50,8 @@ struct Index {
     places: BTreeMap<[u8; GRAM], Vec<(usize, usize)>>,
     /// A bit for the hash of every gram, so that most places of a text are passed by at once.
     hints: Vec<u64>,
+    /// Whether only the beginnings of forms are found.
+    beginnings: bool,
 }
 
 struct Form {
@@ -77,7 +79,23 @@ impl fmt::Debug for Keys {
 impl Keys {
     /// Prepares `keys`. Those of less than 8 bytes are left out.
     pub fn new<'a>(keys: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut index = Index::default();
+        Self::prepare(keys, false)
+    }
+
+    /// The same, but a part counts only if it is the beginning of a key. Much less looks like one, so that next to
+    /// nothing is held back of a text that comes in small pieces and is shown at once.
+    pub fn beginnings<'a>(keys: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::prepare(keys, true)
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.forms.is_empty()
+    }
+
+    fn prepare<'a>(keys: impl IntoIterator<Item = &'a str>, beginnings: bool) -> Self {
+        let mut index = Index { beginnings, ..Index::default() };
         for key in keys.into_iter().map(|key| key.trim().as_bytes()).filter(|key| key.len() >= SHORTEST) {
             let last = key.len().saturating_sub(PIECE);
             for at in (0..last).step_by(PIECE).chain([last]) {
@@ -156,7 +174,8 @@ impl Index {
             return;
         }
         let begins = |gram: &[u8]| kind != Kind::Hex || gram[0].is_ascii_hexdigit();
-        for (offset, gram) in text.windows(GRAM).enumerate().filter(|(_, gram)| begins(gram)) {
+        let offsets = if self.beginnings { 1 } else { usize::MAX };
+        for (offset, gram) in text.windows(GRAM).enumerate().take(offsets).filter(|(_, gram)| begins(gram)) {
             let mut key = [0; GRAM];
             key.copy_from_slice(gram);
             let key = key.map(fold);

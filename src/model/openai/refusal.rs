@@ -1,6 +1,7 @@
 //! What a server's errors mean, and what the user can do about them.
 //!
-//! Every message is one short line without the key, whatever the server wrote.
+//! Every message is one short line without the key, whatever the server wrote: its words are masked before they are cut,
+//! since what is left of a key that was cut is not known as one.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,18 +13,38 @@ use serde_json::Value;
 
 use super::transport::Exchange;
 use crate::model::{Failure, Trouble, one_line};
+use crate::redact::{Keys, redact};
 
 /// The most characters of a server's own words that are shown.
 const WORDS: usize = 300;
 
+/// Of a server's words so many bytes are looked at.
+const BEGINNING: usize = 16 << 10;
+
 impl Exchange {
     /// A failure. The server may have echoed the key; that is taken out here.
     pub(super) fn failed(&self, trouble: Trouble, message: &str, hint: &str, transient: bool) -> Failure {
-        let clean = |text: &str| match &self.key {
-            Some(key) if key.expose_secret().len() >= 4 => text.replace(key.expose_secret(), "[key]"),
-            _ => text.to_owned(),
-        };
-        Failure::new(trouble, clean(message)).hint(clean(hint)).transient(transient)
+        Failure::new(trouble, self.masked(message)).hint(self.masked(hint)).transient(transient)
+    }
+
+    /// `text` without the keys of this server in any encoding, and without what has the form of one.
+    fn masked(&self, text: &str) -> String {
+        let all = self.keys();
+        let (text, _) = redact(text, &Keys::new(all.iter().map(ExposeSecret::expose_secret)));
+        match &self.key {
+            // Redaction leaves those alone that are shorter than that, since they may be words.
+            Some(key) if (4..8).contains(&key.expose_secret().len()) => {
+                text.replace(key.expose_secret(), "[key]")
+            }
+            _ => text,
+        }
+    }
+
+    /// Words of the server as one line of at most `most` characters, without keys.
+    pub(super) fn line(&self, text: &str, most: usize) -> String {
+        // Of what is longer nothing is shown: no escape takes more than twelve bytes a character.
+        let most_bytes = text.floor_char_boundary(text.len().min(BEGINNING));
+        one_line(&self.masked(&text[..most_bytes]), most)
     }
 
     /// The stream ended without its end mark.
@@ -59,7 +80,7 @@ impl Exchange {
             "error" | "insufficient_system_resource" => (Trouble::Server, "", true),
             _ => (Trouble::Stopped, "", false),
         };
-        let reason = one_line(reason, 50);
+        let reason = self.line(reason, 50);
         let message = format!("the model's reply was cut: it ended with finish_reason `{reason}`");
         self.failed(trouble, &message, hint, transient)
     }
@@ -76,7 +97,7 @@ impl Exchange {
                 .downcast_ref::<std::io::Error>()
                 .is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused);
         }
-        let cause = one_line(&cause.to_string(), WORDS);
+        let cause = self.line(&cause.to_string(), WORDS);
         if !error.is_connect() {
             let message = format!("the connection to the model's server broke: {cause}");
             return self.failed(Trouble::Cut, &message, "", true);
@@ -108,12 +129,12 @@ impl Exchange {
         }
         match error {
             OpenAIError::JSONDeserialize(error, content) => {
-                let words = one_line(content, 80);
+                let words = self.line(content, 80);
                 let message = format!("the model's server sent a broken chunk: {error}: {words}");
                 self.failed(Trouble::Garbled, &message, "", true)
             }
             error => {
-                let words = one_line(&error.to_string(), WORDS);
+                let words = self.line(&error.to_string(), WORDS);
                 let message = format!("the request to the model failed: {words}");
                 self.failed(Trouble::Internal, &message, "", false)
             }
@@ -132,7 +153,7 @@ impl Exchange {
         let transient =
             code == 429 || (500..=599).contains(&code) || busy(said("type")) || busy(said("code"));
         let words = words(error).unwrap_or_else(|| error.to_string());
-        let message = format!("the model's server reports: {}", one_line(&words, WORDS));
+        let message = format!("the model's server reports: {}", self.line(&words, WORDS));
         self.failed(Trouble::Server, &message, "", transient)
     }
 
@@ -143,10 +164,10 @@ impl Exchange {
         let json = json.as_ref().map(|json| json.get(0).unwrap_or(json));
         let error = json.map(|json| json.get("error").unwrap_or(json));
         let words = error.and_then(words).unwrap_or_else(|| body.to_owned());
-        let words = one_line(&words, WORDS);
+        let words = self.line(&words, WORDS);
         let remote = self.remote();
         let header =
-            |name| headers.get(name).and_then(|value| value.to_str().ok()).map(|text| one_line(text, 200));
+            |name| headers.get(name).and_then(|value| value.to_str().ok()).map(|text| self.line(text, 200));
         let code = error.and_then(|error| error.get("code")?.as_str()).unwrap_or_default();
         let base = &remote.base_url;
         let after = after(headers);
