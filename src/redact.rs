@@ -38,6 +38,8 @@ pub struct Redactor {
     at: usize,
     /// The byte before it.
     before: Option<u8>,
+    /// Whether that was written in another way than as itself: it may have taken characters of what follows.
+    after_escape: bool,
     covers: Vec<Hit>,
     in_mask: bool,
     masked: usize,
@@ -90,6 +92,7 @@ impl Redactor {
             units: Units::default(),
             at: 0,
             before: None,
+            after_escape: false,
             covers: Vec::new(),
             in_mask: false,
             masked: 0,
@@ -146,7 +149,8 @@ impl Redactor {
                 || unit.lead < unit.start
                 || self.in_mask && !covered;
             found.clear();
-            match self.keys.find(&self.units, self.at, self.before.is_none()) {
+            let after_escape = self.after_escape || unit.lead < unit.start;
+            match self.keys.find(&self.units, self.at, self.before.is_none(), after_escape) {
                 Find::Wait => return,
                 Find::Yes(hit) => found.push(hit),
                 Find::No => {}
@@ -157,6 +161,7 @@ impl Redactor {
             for hit in &found {
                 self.cover(*hit);
             }
+            self.after_escape = self.units.is_encoded(self.at);
             if self.covers.is_empty() {
                 out.push_str(&self.units.text[unit.lead..unit.end]);
                 (self.in_mask, self.before, self.at) = (false, Some(unit.byte), self.at + 1);

@@ -33,6 +33,9 @@ const DISTINCT: u32 = 6;
 /// How many characters find the places in the keys that may begin here.
 const GRAM: usize = 4;
 
+/// The most characters that an escape takes of what follows its introduction: those of `\u`.
+const TAKEN: usize = 4;
+
 /// How many words of bits there are.
 const HINTS: usize = 1024;
 
@@ -105,8 +108,10 @@ impl Keys {
         Self(Arc::new(index))
     }
 
-    /// Whether a key, or a part of one, begins at `at`; `first`: the text begins there, too.
-    pub(super) fn find(&self, units: &Units, at: usize, first: bool) -> Find {
+    /// Whether a key, or a part of one, begins at `at`; `first`: the text begins there, too; `after_escape`: what stands
+    /// before may have begun with characters of the key, as in `%` before `736b…`.
+    pub(super) fn find(&self, units: &Units, at: usize, first: bool, after_escape: bool) -> Find {
+        let counts = |offset: usize| !self.0.beginnings || offset == 0 || after_escape;
         let mut gram = [0; GRAM];
         for n in 0..GRAM {
             match units.see(at, at + n) {
@@ -114,8 +119,9 @@ impl Keys {
                 Seen::Shut => return Find::No,
                 Seen::Open => {
                     // The rest of `gram` is zeros: nothing with the same beginning comes before it.
-                    let next = self.0.places.range(gram..).next();
-                    let begins = n > 0 && next.is_some_and(|(other, _)| other[..n] == gram[..n]);
+                    let mut next =
+                        self.0.places.range(gram..).take_while(|(other, _)| other[..n] == gram[..n]);
+                    let begins = n > 0 && next.any(|(_, places)| places.iter().any(|place| counts(place.1)));
                     return if begins { Find::Wait } else { Find::No };
                 }
             }
@@ -126,7 +132,7 @@ impl Keys {
         }
         let Some(places) = self.0.places.get(&gram) else { return Find::No };
         let mut best: Option<Hit> = None;
-        for (form, offset) in places {
+        for (form, offset) in places.iter().filter(|(_, offset)| counts(*offset)) {
             let form = &self.0.forms[*form];
             let found = form.compare(units, at, *offset);
             if found.next == Seen::Open {
@@ -134,9 +140,9 @@ impl Keys {
             }
             let whole = *offset + found.count == form.text.len();
             let is_cut = whole && first || *offset == 0 && found.next == Seen::Shut;
-            let counts = whole && *offset == 0
+            let is_enough = whole && *offset == 0
                 || found.distinct >= DISTINCT && found.count >= if is_cut { STUB } else { form.part };
-            if counts && best.is_none_or(|best| best.to < found.to) {
+            if is_enough && best.is_none_or(|best| best.to < found.to) {
                 let tail = if whole && form.open { Tail::Run(Class::Base64, 1) } else { Tail::None };
                 best = Some(Hit { from: at, to: found.to, tail, name: NAME });
             }
@@ -174,7 +180,7 @@ impl Index {
             return;
         }
         let begins = |gram: &[u8]| kind != Kind::Hex || gram[0].is_ascii_hexdigit();
-        let offsets = if self.beginnings { 1 } else { usize::MAX };
+        let offsets = if self.beginnings { TAKEN + 1 } else { usize::MAX };
         for (offset, gram) in text.windows(GRAM).enumerate().take(offsets).filter(|(_, gram)| begins(gram)) {
             let mut key = [0; GRAM];
             key.copy_from_slice(gram);

@@ -2,6 +2,7 @@
 //!
 //! The forms are written here anew and not taken from the product, so that a mistake in one is none in the other.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -110,7 +111,7 @@ pub fn files(directory: &Path, sinks: &mut Vec<Sink>) {
     }
 }
 
-/// Every leak of `keys` in `sinks`.
+/// The first leak of each of `keys` in each of `sinks`.
 pub fn leaks(keys: &[(&str, &str)], sinks: &[Sink]) -> Vec<String> {
     let all: Vec<(&str, Vec<u8>)> =
         keys.iter().flat_map(|(way, key)| needles(key).into_iter().map(|needle| (*way, needle))).collect();
@@ -122,9 +123,10 @@ pub fn leaks(keys: &[(&str, &str)], sinks: &[Sink]) -> Vec<String> {
     }
     let mut found = Vec::new();
     for sink in sinks {
+        let mut ways = BTreeSet::new();
         for (at, two) in sink.bytes.windows(2).enumerate() {
             for (way, needle) in by_first[first(two)].iter().map(|needle| &all[*needle]) {
-                if sink.bytes[at..].starts_with(needle) {
+                if sink.bytes[at..].starts_with(needle) && ways.insert(*way) {
                     let around = &sink.bytes[at.saturating_sub(300)..sink.bytes.len().min(at + 200)];
                     let [needle, around] = [needle, around].map(String::from_utf8_lossy);
                     found.push(format!("{way}: {needle} in {}: {around}", sink.name));
