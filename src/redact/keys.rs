@@ -91,12 +91,6 @@ impl Keys {
         Self::prepare(keys, true)
     }
 
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.forms.is_empty()
-    }
-
     fn prepare<'a>(keys: impl IntoIterator<Item = &'a str>, beginnings: bool) -> Self {
         let mut index = Index { beginnings, ..Index::default() };
         for key in keys.into_iter().map(|key| key.trim().as_bytes()).filter(|key| key.len() >= SHORTEST) {

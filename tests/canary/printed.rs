@@ -86,7 +86,7 @@ fn a_key_in_the_wrong_place_of_the_configuration_is_refused_and_not_shown() {
         format!("{model}api_key_env = {key}"),
         format!("{model}'{key}' = true"),
         format!("{model}[models.price]\n'{key}' = 1"),
-        format!("{key}"),
+        key.to_owned(),
         format!("'{key}' = 1"),
         format!("['{key}']"),
         format!("[sessions]\nkeep = '{key}'"),

@@ -42,7 +42,7 @@ impl Exchange {
 
     /// Words of the server as one line of at most `most` characters, without keys.
     pub(super) fn line(&self, text: &str, most: usize) -> String {
-        // Of what is longer nothing is shown: no escape takes more than twelve bytes a character.
+        // A body may be long, and only its beginning is shown.
         let most_bytes = text.floor_char_boundary(text.len().min(BEGINNING));
         one_line(&self.masked(&text[..most_bytes]), most)
     }
