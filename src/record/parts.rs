@@ -190,6 +190,15 @@ pub struct Usage {
     pub estimated: bool,
 }
 
+/// Tokens of a prompt, counted here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    /// How many.
+    pub tokens: u64,
+    /// The vocabulary that they were counted with, or `estimate`.
+    pub by: String,
+}
+
 /// What a model call cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cost {
@@ -208,6 +217,9 @@ pub struct Summary {
     pub items: u64,
     /// The model that wrote it.
     pub model: String,
+    /// What of it is neither the user's words nor ours, in a few words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreign: Option<String>,
 }
 
 /// Times of a model call, in milliseconds.
