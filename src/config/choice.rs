@@ -157,7 +157,7 @@ impl Config {
             Ok(choice) => choice.name().to_owned(),
             // What cannot be asked has a name all the same.
             Err(_) => {
-                let said = secrets.get(MODEL).or(self.variables.model.as_ref()).cloned();
+                let said = secrets.get(MODEL).or(self.variables.model.as_deref()).map(str::to_owned);
                 said.or_else(|| self.models.first().map(Table::listed)).unwrap_or_else(|| USUAL.to_owned())
             }
         };
