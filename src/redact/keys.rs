@@ -128,7 +128,7 @@ impl Keys {
         let mut best: Option<Hit> = None;
         for (form, offset) in places.iter().filter(|(_, offset)| counts(*offset)) {
             let form = &self.0.forms[*form];
-            let found = form.compare(units, at, *offset);
+            let found = form.compare(units, at, *offset, *offset == 0 || self.0.beginnings);
             if found.next == Seen::Open {
                 return Find::Wait;
             }
@@ -201,13 +201,12 @@ struct Agreed {
 }
 
 impl Form {
-    /// Compares from `offset` on with the text at `from`, but in the middle of a key only for two parts: the next
-    /// beginnings find the rest. After four characters in a row a line may end, and the next be indented: encoders
-    /// wrap.
-    fn compare(&self, units: &Units, from: usize, offset: usize) -> Agreed {
+    /// Compares from `offset` on with the text at `from`, `to_end` of the key or only for two parts: the next beginnings
+    /// find the rest. After four characters in a row a line may end, and the next be indented: encoders wrap.
+    fn compare(&self, units: &Units, from: usize, offset: usize, to_end: bool) -> Agreed {
         let (mut seen, mut row, mut at) = (0_u128, 0, from);
         let mut agreed = Agreed { count: 0, to: from, distinct: 0, next: Seen::Byte(0) };
-        let limit = if offset == 0 { usize::MAX } else { 2 * self.part + GRAM };
+        let limit = if to_end { usize::MAX } else { 2 * self.part + GRAM };
         while let Some(want) = self.text.get(offset + agreed.count)
             && agreed.count < limit
         {
