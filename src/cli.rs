@@ -23,8 +23,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::Config;
+use crate::config::{Config, Secrets};
 use crate::error::{Error, Result};
+use crate::known;
 
 /// The agent that Emacs users trust with their notes and their shell.
 ///
@@ -61,6 +62,7 @@ enum Command {
 /// Runs the command that the arguments name.
 #[must_use]
 pub fn main() -> ExitCode {
+    crate::logging::mask_panics();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -140,9 +142,11 @@ fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// The configuration of this process's environment.
+/// The configuration of this process's environment. From then on its keys are kept out of the log and of children.
 fn config() -> Result<Config> {
-    Config::load(|name| std::env::var(name).ok())
+    let config = Config::load(|name| std::env::var(name).ok())?;
+    known::given(config.known_keys(&Secrets::new()), config.key_variables());
+    Ok(config)
 }
 
 /// The runtime of a command: one thread. See `docs/architecture.md` for why.

@@ -8,6 +8,7 @@ mod choice;
 mod file;
 mod models;
 mod providers;
+mod secrets;
 mod sessions;
 mod shell;
 
@@ -17,10 +18,11 @@ use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
-pub use choice::{Choice, OFFLINE, Offered, Secrets};
+pub use choice::{Choice, OFFLINE, Offered};
 pub use file::KeyCommand;
 pub use models::{Key, Patience, Price, Proxy, Remote, Spend, Terms};
 pub use providers::{Dialect, PROVIDERS, Provider};
+pub use secrets::Secrets;
 pub use sessions::Sessions;
 pub use shell::{Element, RuleSpec, Shell};
 

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use crate::config::{Choice, Config, Remote, Secrets};
 use crate::error::{Error, Result};
+use crate::known;
 use crate::model::openai::{Listing, OpenAi};
 use crate::model::replay::Replay;
 use crate::skill::Origin;
@@ -251,6 +252,7 @@ async fn server(remote: &Remote, report: &mut Report) {
 async fn emacs(report: &mut Report) {
     let mut program = Command::new("emacs");
     program.arg("--version").stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    known::hide_from(program.as_std_mut());
     let printed = match timeout(LIMIT, program.output()).await {
         Ok(Ok(output)) => String::from_utf8_lossy(&output.stdout).into_owned(),
         Ok(Err(_)) | Err(_) => String::new(),

@@ -171,6 +171,11 @@ impl Exchange {
         &self.server.remote
     }
 
+    /// All that is known of this server's keys.
+    pub(super) fn keys(&self) -> Vec<SecretString> {
+        self.server.key.all()
+    }
+
     pub(super) fn patience(&self) -> Patience {
         self.server.remote.terms.patience
     }
@@ -267,7 +272,7 @@ pub(super) async fn models(server: Arc<Server>) -> Result<Listing, Failure> {
     }
     let list: Value = serde_json::from_str(&body).map_err(|_| exchange.refused(status, &headers, &body))?;
     let Some(models) = list.get("data").and_then(Value::as_array) else { return Ok(Listing::None) };
-    let name = |model: &Value| Some(one_line(model.get("id")?.as_str()?, 100));
+    let name = |model: &Value| Some(exchange.line(model.get("id")?.as_str()?, 100));
     Ok(Listing::Models(models.iter().filter_map(name).collect()))
 }
 
