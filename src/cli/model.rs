@@ -1,9 +1,10 @@
-//! `org-agent model`: which models there are, and which of them answers if nobody says otherwise.
+//! `org-agent model`: which models there are, which of them answers if nobody says otherwise, and how well they did.
 //!
-//! It knows how models are named on a command line and how they are shown. Which there are is made of the configuration;
-//! no model is asked for a reply.
+//! It knows how models are named on a command line and how they are shown. Which there are is made of the configuration,
+//! and how well they did of the log; no model is asked for a reply.
 
 mod list;
+mod scorecard;
 
 use std::io::Write;
 
@@ -12,7 +13,7 @@ use clap::Subcommand;
 use crate::config::Config;
 use crate::error::Result;
 
-/// List models, and choose which of them answers
+/// List models, choose which of them answers, and see how well they did
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  org-agent model list")]
 pub(super) struct Args {
@@ -23,6 +24,7 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     List(list::Args),
+    Scorecard(scorecard::Args),
 }
 
 /// Runs the command that the arguments name; the exit status.
@@ -32,5 +34,6 @@ enum Command {
 pub(super) fn run(args: &Args, config: &Config, stdout: &mut dyn Write) -> Result<u8> {
     match &args.command {
         Command::List(args) => list::run(args, config, stdout),
+        Command::Scorecard(args) => scorecard::run(args, config, stdout),
     }
 }
