@@ -91,6 +91,9 @@ fn real_turns_are_scored() {
     assert_eq!((&small["calls"], &small["validFirst"], &small["cost"]), (&json!(1), &json!(1), &Value::Null));
 
     let text = scorecard(&[]);
+    // The example in the documentation is this one.
+    println!("{text}");
+    let shown = include_str!("../../docs/models.md");
     assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
     for line in [
         "MODEL  PERSONA     CALLS  TRIES   VALID  REPAIRS  STOPPED  FAILED  CANCELLED",
@@ -100,6 +103,7 @@ fn real_turns_are_scored() {
         "~ some of these tokens were counted here: the server did not say how many",
     ] {
         assert!(text.lines().any(|own| own == line), "{line}\nis not in\n{text}");
+        assert!(shown.contains(line), "{line}\nis not in docs/models.md");
     }
 
     // One session has its own.
