@@ -28,6 +28,13 @@ pub(super) fn prompt(page: &mut Page<'_>, event: &Value, after: &str) {
         _ => page.fact("parameters", "none are recorded"),
     }
     page.heading(3, "Prompt", "");
+    if let Some(tokens) = event["tokens"]["tokens"].as_u64() {
+        let by = match word(&event["tokens"], "by") {
+            "estimate" => "estimated",
+            vocabulary => vocabulary,
+        };
+        page.fact("counted", &format!("{tokens} tokens before it was sent, {by}"));
+    }
     for message in list(event, "messages") {
         if page.is_full() {
             return;

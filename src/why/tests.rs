@@ -24,7 +24,7 @@ pub(super) fn turn(text: &str) -> Value {
              "verdict": {"verdict": "reject", "kind": text, "offset": 5, "message": text, "savedAtMost": 7},
              "latency": {"firstMs": null, "totalMs": 12}, "thought": format!("{text}."), "original": format!("{text}.")},
             {"time": at + 16, "type": "turn.fell_back", "attempt": 1, "from": text, "to": text, "reason": text},
-            {"time": at + 16, "type": "turn.prompted", "attempt": 2, "model": text, "parameters": {"dialect": text, "grammarSha256": text, "t": text},
+            {"time": at + 16, "type": "turn.prompted", "attempt": 2, "tokens": {"tokens": 17, "by": text}, "model": text, "parameters": {"dialect": text, "grammarSha256": text, "t": text},
              "messages": []},
             {"time": at + 20, "type": "turn.replied", "attempt": 2, "raw": text, "verdict": {"verdict": "accept"},
              "usage": {"promptTokens": 11, "completionTokens": 22, "cachedTokens": 5, "reasoningTokens": 9,
@@ -139,6 +139,7 @@ fn everything_behind_a_turn_is_shown_where_it_belongs() {
          : attached      file List *my* files, 5 bytes, mode sh\n#+begin_example\nList *my* files\n#+end_example\n",
         "\n: triggered     List *my* files, sha256 ab, its trigger failed: List *my* files\n: note          List",
         "\n: parameters    none are recorded\n",
+        "\n*** Prompt\n: counted       17 tokens before it was sent, List *my* files\n",
         "\n: dialect       List *my* files\n: grammar       sha256 List *my* files\n\
          : parameter     t = \"List *my* files\"\n",
         "\n*** Thought, 16 bytes\n:PROPERTIES:\n:VISIBILITY: folded\n:END:\n#+begin_example\nList *my* files.\n",

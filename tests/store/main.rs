@@ -158,6 +158,7 @@ fn asked(turn: &str, attempt: u32, model: &str) -> Record {
         model: model.into(),
         messages: Vec::new(),
         parameters: Value::Null,
+        tokens: None,
         persona: Some(Speakers { user: "Ada".into(), assistant: "Jeeves".into() }),
     }
 }
