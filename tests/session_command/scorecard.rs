@@ -45,6 +45,7 @@ fn say(home: &Home, model: &FakeModel, text: &str, requests: usize) {
 }
 
 #[test]
+#[allow(clippy::print_stdout, reason = "the documentation says how to see it")]
 fn real_turns_are_scored() {
     let mut model = FakeModel::start();
     let home = home(&model);
