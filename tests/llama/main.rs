@@ -38,6 +38,7 @@ const LONG: u32 = 1_000;
 /// Turns of each kind.
 const CHATS: usize = 100;
 const IN_EMACS: usize = 20;
+const IN_JSON: usize = 30;
 const UNCONSTRAINED: usize = 20;
 
 #[test]
@@ -63,6 +64,39 @@ fn with_the_grammar_every_reply_is_verified_at_the_first_try() {
     println!("\n{}\n{}\n{}\n{}", Tally::header(), terminal.row(), emacs.row(), free.row());
     assert!(terminal.all_accepted() && emacs.all_accepted(), "a constrained reply was not verified");
     assert!(free.first_accepted < UNCONSTRAINED / 2, "the grammar is not what makes the difference");
+}
+
+/// The way of Ollama and LM Studio, whose servers make a grammar of the schema as this one does. It bounds no characters:
+/// this model writes control characters, which no action may hold, and broken ones; then it is asked again.
+#[test]
+#[ignore = "needs an inference server: make test-llama"]
+fn with_the_schema_every_reply_is_read_back_as_an_action() {
+    let llama = Llama::start(Habit::Brief);
+    let home = Home::new(&llama, &Model { dialect: "json-schema", max_tokens: ROOM });
+    let (mut accepted, mut refused) = (0, 0);
+    for number in 0..IN_JSON {
+        let chat = home.chat(&format!("Question {number}: what is there to say?"));
+        let events = home.why(chat.turn());
+        nothing_ran(&events);
+        for reply in events.iter().filter(|event| event["type"] == "turn.replied") {
+            let written = reply["original"].as_str().unwrap();
+            if reply["verdict"]["verdict"] == "accept" {
+                let json: Value = serde_json::from_str(written).unwrap();
+                assert!(json["type"].is_string() && json["payload"].is_object(), "{reply}");
+                accepted += 1;
+            } else {
+                // The server reads such replies, too, and ends those that it does not like; it is asked again.
+                let verdict = &reply["verdict"];
+                let control = verdict["message"].as_str().unwrap().contains("control character");
+                assert!(control || verdict["trouble"] == "server", "{reply}");
+                refused += 1;
+            }
+        }
+    }
+    println!(
+        "{accepted} replies in JSON were read back; {refused} had a control character, or the server ended them"
+    );
+    assert!(accepted >= IN_JSON / 2, "{accepted} of {IN_JSON}");
 }
 
 /// Prints the replies that were not accepted.

@@ -23,12 +23,18 @@ fn action() -> Wanted {
     Wanted::Action { buffer: CHAT_BUFFER.to_owned() }
 }
 
-/// The exported schema without what only people read.
+/// The exported schema without what only people read, and without bounds on strings.
 fn for_machines(mut schema: Value) -> Value {
-    let object = schema.as_object_mut().unwrap();
-    object.retain(|name, _| !["$comment", "$schema", "title", "description"].contains(&name.as_str()));
-    for form in object["anyOf"].as_array_mut().unwrap() {
-        form.as_object_mut().unwrap().remove("description").expect("every form has one");
+    match &mut schema {
+        Value::Object(part) => {
+            part.retain(|name, _| {
+                !["$comment", "$schema", "title", "description", "pattern", "maxLength"]
+                    .contains(&name.as_str())
+            });
+            part.values_mut().for_each(|part| *part = for_machines(part.take()));
+        }
+        Value::Array(parts) => parts.iter_mut().for_each(|part| *part = for_machines(part.take())),
+        _ => {}
     }
     schema
 }

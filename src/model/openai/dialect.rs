@@ -131,14 +131,24 @@ impl Constraint {
     }
 }
 
-/// A schema without what only people read: the prompt says it, too.
+/// A schema as servers can be sent it: without what only people read, and without bounds on strings. What llama.cpp's
+/// code makes of a `pattern`, and with it Ollama's and LM Studio's, lets quotes into a string that are not escaped; and it
+/// refuses long repetitions. What a string may not hold the verifier finds.
 fn bare(mut schema: Value) -> Value {
-    if let Some(schema) = schema.as_object_mut() {
-        for name in ["$comment", "$schema", "title", "description"] {
-            schema.remove(name);
-        }
-        for form in schema.get_mut("anyOf").and_then(Value::as_array_mut).into_iter().flatten() {
-            form.as_object_mut().map(|form| form.remove("description"));
+    let mut all = vec![&mut schema];
+    while let Some(part) = all.pop() {
+        match part {
+            Value::Object(part) => {
+                for name in ["$comment", "$schema", "title", "description", "pattern", "maxLength"] {
+                    // A payload may have a key of such a name; that is a schema, and no word or number.
+                    if part.get(name).is_some_and(|value| !value.is_object()) {
+                        part.remove(name);
+                    }
+                }
+                all.extend(part.values_mut());
+            }
+            Value::Array(parts) => all.extend(parts),
+            _ => {}
         }
     }
     schema
