@@ -8,6 +8,7 @@ pub mod check;
 mod doctor;
 pub mod grammar;
 mod jsonl;
+mod model;
 pub mod org;
 mod policy;
 mod sandbox;
@@ -53,6 +54,7 @@ enum Command {
     Sandbox(sandbox::Args),
     Session(session::Args),
     Skill(skill::Args),
+    Model(model::Args),
     Why(why::Args),
     Steps(steps::Args),
     Doctor(doctor::Args),
@@ -89,6 +91,9 @@ pub fn main() -> ExitCode {
         }
         Command::Skill(args) => {
             config().and_then(|config| skill::run(&args, &config, &mut io::stdout().lock()))
+        }
+        Command::Model(args) => {
+            config().and_then(|config| model::run(&args, &config, &mut io::stdout().lock()))
         }
         Command::Why(args) => {
             config().and_then(|config| why::run(&args, &config, &mut io::stdout().lock())).map(|()| 0)

@@ -11,7 +11,7 @@ mod chat;
 mod desk;
 mod jobs;
 mod keeping;
-mod models;
+pub mod models;
 mod outbox;
 mod reads;
 mod recovery;

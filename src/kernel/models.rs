@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use super::{Kernel, call};
-use crate::config::{Choice, Price};
+use crate::config::{Choice, Offered, Price};
 use crate::error::Result;
 use crate::event::Page;
 use crate::ids::{SessionId, TurnId};
@@ -107,9 +107,7 @@ impl Kernel {
         let more = next < offered.len();
         let items = offered.iter().skip(from).take(limit).map(|offered| {
             let selected = chosen.as_ref().map_or(offered.default, |name| *name == offered.name);
-            let mut item = describe(&offered.choice);
-            item["name"] = offered.name.clone().into();
-            item["default"] = offered.default.into();
+            let mut item = describe(offered);
             item["selected"] = selected.into();
             item
         });
@@ -229,12 +227,13 @@ impl Kernel {
 }
 
 /// What a model is, without its key; or why it cannot be asked.
-fn describe(choice: &Result<Choice>) -> Value {
+#[must_use]
+pub fn describe(offered: &Offered) -> Value {
     let mut item = json!({
-        "model": null, "provider": null, "baseUrl": null, "dialect": null, "local": true, "price": null,
-        "problem": null, "hint": null,
+        "name": offered.name, "model": null, "provider": null, "baseUrl": null, "dialect": null, "local": true,
+        "default": offered.default, "price": null, "problem": null, "hint": null,
     });
-    match choice {
+    match &offered.choice {
         Ok(Choice::Remote(remote)) => {
             let terms = &remote.terms;
             item["model"] = remote.model.value.clone().into();

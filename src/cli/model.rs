@@ -1,0 +1,36 @@
+//! `org-agent model`: which models there are, and which of them answers if nobody says otherwise.
+//!
+//! It knows how models are named on a command line and how they are shown. Which there are is made of the configuration;
+//! no model is asked for a reply.
+
+mod list;
+
+use std::io::Write;
+
+use clap::Subcommand;
+
+use crate::config::Config;
+use crate::error::Result;
+
+/// List models, and choose which of them answers
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  org-agent model list")]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    List(list::Args),
+}
+
+/// Runs the command that the arguments name; the exit status.
+///
+/// # Errors
+/// Those of the command.
+pub(super) fn run(args: &Args, config: &Config, stdout: &mut dyn Write) -> Result<u8> {
+    match &args.command {
+        Command::List(args) => list::run(args, config, stdout),
+    }
+}
