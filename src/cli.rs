@@ -92,9 +92,7 @@ pub fn main() -> ExitCode {
         Command::Skill(args) => {
             config().and_then(|config| skill::run(&args, &config, &mut io::stdout().lock()))
         }
-        Command::Model(args) => {
-            config().and_then(|config| model::run(&args, &config, &mut io::stdout().lock()))
-        }
+        Command::Model(args) => model::run(&args, &mut io::stdout().lock()),
         Command::Why(args) => {
             config().and_then(|config| why::run(&args, &config, &mut io::stdout().lock())).map(|()| 0)
         }

@@ -11,6 +11,7 @@ mod chat;
 mod desk;
 mod jobs;
 mod keeping;
+pub mod local;
 pub mod models;
 mod outbox;
 mod reads;
@@ -106,6 +107,7 @@ pub struct Kernel {
     /// The models that were asked, by name.
     models: HashMap<String, Arc<dyn Model>>,
     purse: models::Purse,
+    looks: local::Looks,
     /// The rules of people for the shell.
     rules: Arc<Vec<Rule>>,
     /// Whether the client leaves commands to this server, and those that run.
@@ -181,6 +183,7 @@ impl Kernel {
             secrets: Secrets::new(),
             models: HashMap::new(),
             purse: models::Purse::default(),
+            looks: local::Looks::default(),
             began: Instant::now(),
             ticket: 0,
             outbox: Outbox::default(),
@@ -265,6 +268,7 @@ impl Kernel {
             Event::Received(actuation) => self.received(&actuation),
             Event::Session(task, reply) => self.session_task(task, reply),
             Event::Mirrored(written) => self.mirrored(written),
+            Event::Looked(found) => self.looked(found),
             Event::Retain => self.retain(),
             Event::Read(query, reply) => self.read(query, reply),
             Event::Resume(resume, reply) => self.come_back(resume, reply),

@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::models::{self, Spend, Table};
 use super::sessions;
@@ -47,16 +48,14 @@ pub enum KeyCommand {
 
 /// Reads `text`; `path` is only for the error.
 pub(super) fn parse(text: &str, path: &Path) -> Result<File> {
-    let file: File = toml::from_str(text).map_err(|error| explain(&error, text, path))?;
+    let file: File = read(text, path)?;
     models::check(&file.models, &file.spend).map_err(|error| Error { what: wrong(path), ..error })?;
     Ok(file)
 }
 
-/// Reads the model that the user said yes to: one table as in `[[models]]`, by itself.
-pub(super) fn chosen(text: &str, path: &Path) -> Result<Table> {
-    let table: Table = toml::from_str(text).map_err(|error| explain(&error, text, path))?;
-    table.check().map_err(|error| Error { what: wrong(path), ..error })?;
-    Ok(table)
+/// Reads another file of such a form; `path` is only for the error.
+pub(super) fn read<T: DeserializeOwned>(text: &str, path: &Path) -> Result<T> {
+    toml::from_str(text).map_err(|error| explain(&error, text, path))
 }
 
 fn wrong(path: &Path) -> String {
