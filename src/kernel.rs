@@ -21,6 +21,7 @@ mod secrets;
 mod session;
 mod sessions;
 mod skills;
+mod summaries;
 mod tokens;
 
 use std::collections::{HashMap, VecDeque};
@@ -39,7 +40,7 @@ use crate::lisp::Environment;
 use crate::model::{Ask, Model, Wanted};
 use crate::outgoing::Outgoing;
 use crate::prompt::Persona;
-use crate::record::Record;
+use crate::record::{Record, Summary};
 use crate::shell::Rule;
 use crate::skill::Shelf;
 use crate::skills::Library;
@@ -108,6 +109,8 @@ pub struct Kernel {
     models: HashMap<String, Arc<dyn Model>>,
     purse: models::Purse,
     looks: local::Looks,
+    /// What is being put into a few words, by the turn for whose prompt.
+    summaries: HashMap<TurnId, Summary>,
     /// The rules of people for the shell.
     rules: Arc<Vec<Rule>>,
     /// Whether the client leaves commands to this server, and those that run.
@@ -184,6 +187,7 @@ impl Kernel {
             models: HashMap::new(),
             purse: models::Purse::default(),
             looks: local::Looks::default(),
+            summaries: HashMap::new(),
             began: Instant::now(),
             ticket: 0,
             outbox: Outbox::default(),
@@ -352,6 +356,7 @@ impl Kernel {
                 Effect::Ask(repair) => self.ask(id, repair.as_deref()),
                 Effect::Dispatch => self.dispatch(id),
                 Effect::Consult(question) => self.consult(id, question),
+                Effect::Summarised(attempt, text) => self.summarised(id, attempt, &text),
                 Effect::Answer(text) => self.answered(id, text),
                 Effect::Gate(action) => self.gate(id, action),
                 Effect::Activate(name) => self.activate(id, name),
@@ -421,6 +426,7 @@ impl Kernel {
         self.touch(session);
         self.calls.remove(id);
         self.purse.ended(id);
+        self.summaries.remove(id);
         self.jobs.remove(id);
         self.tokens.revoke(id);
         self.strike(id);
@@ -447,6 +453,9 @@ impl Kernel {
 
     /// Sends a turn's prompt to the model.
     fn ask(&mut self, id: &TurnId, repair: Option<&str>) {
+        if repair.is_none() && self.summarise(id) {
+            return;
+        }
         let buffer = self.turns.get(id).map(|turn| turn.subject().buffer.clone());
         if let (Some(messages), Some(buffer)) = (self.prompt_of(id, repair), buffer) {
             self.call_model(id, Ask { messages, wanted: Wanted::Action { buffer } });

@@ -29,6 +29,7 @@ pub mod redact;
 pub mod outgoing;
 pub mod context;
 pub mod search;
+pub mod tokens;
 pub mod prompt;
 pub mod dispatch;
 pub mod turn;

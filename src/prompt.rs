@@ -6,6 +6,7 @@
 
 mod mandate;
 mod select;
+mod summary;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -14,9 +15,11 @@ use crate::context::Context;
 use crate::ids::hex;
 use crate::record::{Attachment, Outcome, Status};
 use crate::skill::Origin;
+use crate::tokens;
 
 pub use mandate::{introduction, system};
 pub use select::{SKILLS, keep, shows};
+pub use summary::{Due, due, words};
 
 /// How many messages of the session a prompt holds at most.
 pub const MESSAGES: usize = 50;
@@ -163,33 +166,70 @@ impl HistoryItem {
     }
 }
 
-/// The messages to send: the system prompt that begins with `opening` and tells of the skills in `catalogue`, as much of
-/// the history as fits, what `context` has of the rest, with `said` in the place of the user's last words if a skill put it there, and a repair message
-/// if the last reply was rejected.
+/// How much of a history a prompt holds.
+#[derive(Clone, Copy)]
+pub struct Room<'a> {
+    /// In tokens.
+    pub tokens: usize,
+    /// How they are counted.
+    pub count: &'a dyn Fn(&str) -> usize,
+}
+
+impl Default for Room<'_> {
+    fn default() -> Self {
+        Self { tokens: BUDGET, count: &estimate }
+    }
+}
+
+/// What a prompt is made of.
+#[derive(Clone, Copy)]
+pub struct Parts<'a> {
+    /// How the system prompt begins.
+    pub opening: &'a str,
+    /// The skills that it tells of.
+    pub catalogue: &'a str,
+    /// What the session remembers beyond its history, its summary included.
+    pub context: &'a Context,
+    /// What was said and done.
+    pub history: &'a [HistoryItem],
+    /// What is said in the place of the user's last words, if a skill put it there.
+    pub said: Option<&'a str>,
+    /// The message that asks again, if the last reply was rejected.
+    pub repair: Option<&'a str>,
+    /// How much of the history is shown.
+    pub room: Room<'a>,
+}
+
+/// The messages to send. What stays the same from turn to turn comes first, so that a provider's cache knows it: the system
+/// prompt, the summary of what is not shown, the skills that were loaded, the history. What else the session remembers
+/// stands right before the user's last words.
 ///
 /// Neighbours of the same role are joined: chat templates of many models insist on alternation.
 #[must_use]
-pub fn build(
-    opening: &str,
-    catalogue: &str,
-    context: &Context,
-    history: &[HistoryItem],
-    said: Option<&str>,
-    repair: Option<&str>,
-) -> Vec<Message> {
-    let select::Selection { mut recent, kept } = select::select(history, said, repair.map_or(0, estimate));
+pub fn build(parts: &Parts<'_>) -> Vec<Message> {
+    let Parts { opening, catalogue, context, history, said, repair, room } = *parts;
+    let from = summary::begin(history, context.summary.as_ref());
+    let spent = repair.map_or(0, room.count);
+    let select::Selection { mut recent, kept } = select::select(history, from, said, spent, &room);
     // Many chat templates refuse a conversation that the assistant opens.
     while recent.last().is_some_and(|pick| pick.message.role == Role::Assistant) {
         recent.pop();
     }
-    let shown = recent.iter().filter(|pick| matches!(pick.item, HistoryItem::User { .. })).count();
-    let reminder = context
-        .reminder(shown)
-        .map(|text| Message { role: Role::User, text: data("what this session remembers", &text) });
-    let recent = recent.into_iter().chain(kept).map(|pick| pick.message).chain(reminder);
+    let says = |pick: &&select::Pick<'_>| matches!(pick.item, HistoryItem::User { .. });
+    let shown = recent.iter().filter(says).count();
+    let reminder = context.reminder(shown).map(|text| data("what this session remembers", &text));
+    let last = recent.iter().position(|pick| says(&pick));
+    let user = |text: String| Message { role: Role::User, text };
     let mut messages = vec![Message { role: Role::System, text: system(opening, catalogue) }];
-    let tail = repair.map(|text| Message { role: Role::User, text: text.to_owned() });
-    for message in recent.rev().chain(tail) {
+    let summary = context.summary.as_ref().map(|summary| user(summary::shown(summary)));
+    let recent = recent.into_iter().enumerate().rev().flat_map(|(at, pick)| {
+        let reminder = reminder.clone().filter(|_| last == Some(at)).map(user);
+        reminder.into_iter().chain([pick.message])
+    });
+    let tail = repair.map(|text| user(text.to_owned()));
+    for message in
+        summary.into_iter().chain(kept.into_iter().rev().map(|pick| pick.message)).chain(recent).chain(tail)
+    {
         match messages.last_mut() {
             Some(last) if last.role == message.role => {
                 last.text.push_str("\n\n");
@@ -218,12 +258,10 @@ pub fn shorter() -> String {
         .to_owned()
 }
 
-/// Tokens of `text`, roughly: four bytes each, plus the wrapping of a message.
-///
-/// The usual rule of thumb for English; it overestimates for most other scripts, which is the safe side.
+/// Tokens of a message that says `text`, roughly, with the wrapping of a message.
 #[must_use]
 pub fn estimate(text: &str) -> usize {
-    text.len() / 4 + 4
+    tokens::estimate(text) + tokens::MESSAGE
 }
 
 fn render(item: &HistoryItem) -> Message {

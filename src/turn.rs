@@ -95,6 +95,9 @@ pub struct Turn {
     question: Option<Lead>,
     /// The skill whose own words are being read in the place of a model's.
     spoken: Option<String>,
+    /// Whether the model is being asked for a summary, and whether it was before: it is asked once a turn.
+    summing: bool,
+    summed: bool,
     /// A source of text in the prompt that is neither the user's nor ours.
     foreign: Option<String>,
     /// Where the last command that was proposed would run.
@@ -169,6 +172,8 @@ impl Turn {
             lead: None,
             question: None,
             spoken: None,
+            summing: false,
+            summed: false,
             foreign: None,
             place: PathBuf::new(),
         }

@@ -153,6 +153,7 @@ fn the_document_and_the_types_are_in_step() {
             wire::TURN,
             wire::DELTA,
             wire::RETRACT,
+            wire::THOUGHT,
             wire::ACTUATE,
             wire::ABORT,
             wire::SKILLS_CHANGED,
@@ -200,6 +201,9 @@ fn the_document_and_the_types_are_in_step() {
     check::<wire::TurnParams>(doc, wire::TURN, "Params", true);
     check::<wire::DeltaParams>(doc, wire::DELTA, "Params", true);
     check::<wire::RetractParams>(doc, wire::RETRACT, "Params", true);
+    check::<wire::ThoughtParams>(doc, wire::THOUGHT, "Params", true);
+    check::<wire::ModelsParams>(doc, wire::MODELS, "Params", false);
+    check::<wire::SelectParams>(doc, wire::SELECT, "Params", false);
     check::<wire::ActuateParams>(doc, wire::ACTUATE, "Params", true);
     check::<wire::ActuateResult>(doc, wire::ACTUATE, "Result", true);
     check::<wire::AbortParams>(doc, wire::ABORT, "Params", true);
@@ -217,6 +221,7 @@ fn the_document_and_the_types_are_in_step() {
         doc.iter().flat_map(|(method, parts)| parts.keys().map(|part| (*method, *part))).collect();
     let views = [
         (wire::CAPABILITIES, "Item"),
+        (wire::MODELS, "Item"),
         (wire::ACTIONS, "Item"),
         (wire::CHECKPOINTS, "Item"),
         (wire::DELETE, "Result"),
@@ -334,6 +339,10 @@ fn a_real_server_sends_what_is_documented() {
             assert_eq!(why.get("org").is_some(), format == "org", "{why}");
         }
     }
+    let list = client.request(wire::MODELS, &session);
+    let items = list["items"].as_array().unwrap();
+    assert_eq!((items.len(), &items[0]["selected"]), (1, &json!(true)), "{list}");
+    items.iter().for_each(|item| check_sent(part(wire::MODELS, "Item"), wire::MODELS, item));
     let list = client.request(wire::SKILLS, &json!({}));
     for item in list["items"].as_array().unwrap() {
         check_sent(part(wire::SKILLS, "Item"), wire::SKILLS, item);

@@ -1,12 +1,12 @@
 //! Chat messages: to which session one belongs, whether it was sent before, and how it becomes a turn.
 
 use super::Kernel;
-use super::session::Session;
+use super::session::{HELD, Session};
 use crate::action::CHAT_BUFFER;
 use crate::error::{Code, Error, Result};
 use crate::event::{ChatMessage, Receipt, Reply};
 use crate::ids::{SessionId, TurnId};
-use crate::prompt::{HistoryItem, MESSAGES};
+use crate::prompt::HistoryItem;
 use crate::record::Record;
 use crate::request::NewSession;
 use crate::sessions;
@@ -155,7 +155,7 @@ impl Kernel {
         // What was said and not begun yet is no history. A turn that resumes another one said nothing.
         let waiting = unfinished.iter().find(|turn| !turn.started && turn.resumes.is_none());
         let before = waiting.map_or_else(|| TurnId::from(""), |turn| turn.turn.clone());
-        let history = self.store.history(id, &before, MESSAGES as u32)?;
+        let history = self.store.history(id, &before, HELD as u32)?;
         let mut session = Session::new(buffer, Vec::new(), lease);
         session.read(&found, history);
         self.keep(id, session);

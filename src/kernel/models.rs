@@ -99,6 +99,19 @@ impl Kernel {
         Ok(model)
     }
 
+    /// The model that a turn asks now, or would.
+    pub(super) fn model_of(&mut self, id: &TurnId) -> Option<Arc<dyn Model>> {
+        let turn = self.turns.get(id)?;
+        let name = match turn.model() {
+            Some(name) => name.to_owned(),
+            None => {
+                let session = turn.subject().session.clone();
+                self.models_for(Some(&session)).ok()?.into_iter().next()?
+            }
+        };
+        self.model(&name).ok()
+    }
+
     /// What can be chosen: `{items: [{name, model, provider, baseUrl, dialect, local, default, found, selected, price,
     /// problem, hint}], nextCursor}`, with what was `found` on this machine if that is wanted. Nobody is asked for it.
     pub(super) fn offered(&mut self, session: Option<&SessionId>, page: &Page, found: bool) -> Result<Value> {

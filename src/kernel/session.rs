@@ -15,6 +15,10 @@ use crate::transcript::NO_TITLE;
 /// How many turns may wait in one session.
 const QUEUE: usize = 64;
 
+/// How many things that were said and done are kept in memory: what a prompt may have no room for is to be put into a few
+/// words yet.
+pub(super) const HELD: usize = 2 * MESSAGES;
+
 /// How much history is kept in memory, in bytes; a prompt has room for less.
 const HISTORY: usize = 1 << 19;
 
@@ -84,7 +88,7 @@ impl Session {
         let last = self.history.iter().rposition(|item| matches!(item, HistoryItem::User { .. }));
         let mut left_out = Vec::new();
         for _ in 0..last.unwrap_or_default() {
-            if self.history.len() <= MESSAGES && bytes <= HISTORY {
+            if self.history.len() <= HELD && bytes <= HISTORY {
                 break;
             }
             let Some(oldest) = self.history.pop_front() else { break };

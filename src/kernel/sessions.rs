@@ -3,13 +3,12 @@
 use serde_json::{Value, json};
 
 use super::Kernel;
-use super::session::Session;
+use super::session::{HELD, Session};
 use crate::action::CHAT_BUFFER;
 use crate::error::{Code, Error, Result};
 use crate::event::Reply;
 use crate::ids::{SessionId, TurnId};
 use crate::outgoing::Outgoing;
-use crate::prompt::MESSAGES;
 use crate::record::{DELETED, Record};
 use crate::request::{Change, NewSession, SessionTask};
 use crate::sessions;
@@ -179,7 +178,7 @@ impl Kernel {
                 session.live().find(says).cloned()
             });
             let before = waiting.unwrap_or_else(|| TurnId::from(""));
-            let history = self.store.history(&id, &before, MESSAGES as u32)?;
+            let history = self.store.history(&id, &before, HELD as u32)?;
             let found = self.store.session(&id)?;
             if let Some(session) = self.sessions.get_mut(&id) {
                 session.read(&found, history);

@@ -16,7 +16,7 @@ use crate::ids::TurnId;
 use crate::lisp::Environment;
 use crate::model::{Ask, Wanted};
 use crate::outgoing::Outgoing;
-use crate::prompt::{self, HistoryItem, Message, Persona, Role};
+use crate::prompt::{self, HistoryItem, Message, Parts, Persona, Role};
 use crate::record::Record;
 use crate::skill::{Loaded, Shelf, Shelved};
 use crate::store::envelope::sha256;
@@ -322,10 +322,15 @@ impl Kernel {
 
     /// A skill, or a file of one, was loaded.
     pub(super) fn loaded(&mut self, id: &TurnId, loaded: Result<Loaded, String>) {
+        let room = self.room_of(id);
         let Some(turn) = self.turns.get(id) else { return };
-        let history =
-            self.sessions.get_mut(&turn.subject().session).map(super::Session::history).unwrap_or_default();
-        let shown = loaded.as_ref().is_ok_and(|loaded| prompt::shows(history, &loaded.name, &loaded.text));
+        let shown = self.sessions.get_mut(&turn.subject().session).is_some_and(|session| {
+            let last = session.context.summary.clone();
+            let history = session.history();
+            loaded
+                .as_ref()
+                .is_ok_and(|loaded| prompt::shows(history, last.as_ref(), &room, &loaded.name, &loaded.text))
+        });
         if let Ok(loaded) = &loaded {
             let session = turn.subject().session.clone();
             let record = Record::SkillLoaded {
@@ -348,6 +353,7 @@ impl Kernel {
     /// The messages of a turn's prompt.
     pub(super) fn prompt_of(&mut self, id: &TurnId, repair: Option<&str>) -> Option<Vec<Message>> {
         let catalogue = self.shelf_of(id).catalogue();
+        let room = self.room_of(id);
         let turn = self.turns.get_mut(id)?;
         let session = self.sessions.get_mut(&turn.subject().session)?;
         let (context, imported) = (session.context.clone(), session.imported());
@@ -356,8 +362,17 @@ impl Kernel {
         let opening =
             lead.and_then(|lead| lead.system.clone()).unwrap_or_else(|| prompt::introduction(&self.persona));
         let said = lead.map(|lead| lead.prompt.as_str());
-        let messages = prompt::build(&opening, &catalogue, &context, history, said, repair);
-        let foreign = history.iter().rev().find_map(HistoryItem::foreign).or(imported);
+        let messages = prompt::build(&Parts {
+            opening: &opening,
+            catalogue: &catalogue,
+            context: &context,
+            history,
+            said,
+            repair,
+            room,
+        });
+        let told = || context.summary.as_ref().and_then(|summary| summary.foreign.clone());
+        let foreign = history.iter().rev().find_map(HistoryItem::foreign).or_else(told).or(imported);
         turn.prompted(foreign);
         Some(messages)
     }

@@ -5,7 +5,8 @@
 
 use std::collections::HashSet;
 
-use super::{BUDGET, HistoryItem, MESSAGES, Message, Role, estimate, render, user};
+use super::{HistoryItem, MESSAGES, Message, Role, Room, estimate, render, summary, user};
+use crate::record::Summary;
 
 /// The tokens that the texts of skills may take together, by [`estimate`]; the newest are kept.
 pub const SKILLS: usize = 12_000;
@@ -46,13 +47,20 @@ impl<'h> Bodies<'h> {
     }
 }
 
-/// Chooses from a history whose prompt has `spent` tokens already; `said` stands in the place of the user's last words.
-pub(super) fn select<'h>(history: &'h [HistoryItem], said: Option<&str>, mut spent: usize) -> Selection<'h> {
+/// Chooses from a history whose prompt has `spent` tokens already, and of which what stands before `from` is told in other
+/// words; `said` stands in the place of the user's last words.
+pub(super) fn select<'h>(
+    history: &'h [HistoryItem],
+    from: usize,
+    said: Option<&str>,
+    mut spent: usize,
+    room: &Room<'_>,
+) -> Selection<'h> {
     let mut recent = Vec::new();
     let mut bodies = Bodies::default();
     // What is to be answered, and all that was done about it so far, is never left out.
     let asked = history.iter().rev().position(|item| matches!(item, HistoryItem::User { .. }));
-    for (at, item) in history.iter().rev().take(MESSAGES).enumerate() {
+    for (at, item) in history[from..].iter().rev().take(MESSAGES).enumerate() {
         let needed = asked.is_some_and(|asked| at <= asked);
         let mut message = match (item, said) {
             (HistoryItem::User { context, .. }, Some(said)) if asked == Some(at) => user(said, context),
@@ -68,9 +76,9 @@ pub(super) fn select<'h>(history: &'h [HistoryItem], said: Option<&str>, mut spe
             }
         }
         if !(whole && item.body().is_some()) {
-            spent += estimate(&message.text);
+            spent += (room.count)(&message.text);
         }
-        if spent > BUDGET && !needed {
+        if spent > room.tokens && !needed {
             break;
         }
         recent.push(Pick { item, message, whole });
@@ -86,7 +94,13 @@ pub(super) fn select<'h>(history: &'h [HistoryItem], said: Option<&str>, mut spe
 
 /// Whether the next prompt shows this text of a skill, or of one of its files, as the newest of its name.
 #[must_use]
-pub fn shows(history: &[HistoryItem], name: &str, text: &str) -> bool {
+pub fn shows(
+    history: &[HistoryItem],
+    last: Option<&Summary>,
+    room: &Room<'_>,
+    name: &str,
+    text: &str,
+) -> bool {
     let newest = history.iter().rev().find_map(|item| match item {
         HistoryItem::Skill { name: own, text, .. } if own == name => Some(text),
         _ => None,
@@ -94,7 +108,7 @@ pub fn shows(history: &[HistoryItem], name: &str, text: &str) -> bool {
     if newest.is_none_or(|newest| newest != text) {
         return false;
     }
-    let Selection { recent, kept } = select(history, None, RESERVE);
+    let Selection { recent, kept } = select(history, summary::begin(history, last), None, RESERVE, room);
     recent.iter().chain(&kept).any(|pick| {
         let own = matches!(pick.item, HistoryItem::Skill { name: own, text: shown, .. } if own == name && shown == text);
         own && pick.whole

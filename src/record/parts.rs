@@ -208,6 +208,9 @@ pub struct Summary {
     pub items: u64,
     /// The model that wrote it.
     pub model: String,
+    /// What of it is neither the user's words nor ours, in a few words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreign: Option<String>,
 }
 
 /// Times of a model call, in milliseconds.

@@ -29,6 +29,8 @@ pub enum Effect {
     Ask(Option<String>),
     /// Ask the model what a skill wants to know; its reply is plain text.
     Consult(Lead),
+    /// Keep what the model made of what prompts no longer show: the model call, and its words.
+    Summarised(u32, String),
     /// Go on with the skill that asked, with this answer; then call [`super::Turn::dispatched`].
     Answer(String),
     /// Load the skill or the file of this name for the model; then call [`super::Turn::activated`].

@@ -101,6 +101,11 @@ impl Turn {
                 let text = String::from_utf8_lossy(&answer.raw).into_owned();
                 self.replied(Verdict::Plain, usage, now, effects);
                 self.retries = 0;
+                if std::mem::take(&mut self.summing) {
+                    effects.push(Effect::Summarised(self.attempt, text));
+                    self.ask(State::Thinking, None, now, effects);
+                    return;
+                }
                 self.question = None;
                 self.phase = Phase::Dispatching;
                 effects.push(Effect::Answer(text));
@@ -163,6 +168,11 @@ impl Turn {
         let trouble = Some(failure.trouble.as_str().to_owned());
         let verdict = Verdict::Broken { message: failure.message.clone(), trouble };
         self.replied(verdict, None, now, effects);
+        if std::mem::take(&mut self.summing) {
+            let reason = format!("going on without a summary: {}", failure.message);
+            self.ask(State::Thinking, Some(reason), now, effects);
+            return;
+        }
         let is_action = matches!(self.phase, Phase::Reading(_));
         if failure.trouble == Trouble::Length && is_action && self.repairs < REPAIRS {
             self.repairs += 1;

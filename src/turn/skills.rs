@@ -149,6 +149,27 @@ impl Turn {
         effects.push(Effect::Consult(question));
     }
 
+    /// Whether the model may be asked now for what prompts no longer show.
+    #[must_use]
+    pub fn may_summarise(&self) -> bool {
+        !self.summed && matches!(self.phase, Phase::Reading(_))
+    }
+
+    /// Asks the model for what prompts no longer show, in the place of the action that it was to be asked for. What comes
+    /// of it, the turn goes on.
+    #[must_use]
+    pub fn summarise(&mut self, question: Lead, now: Duration) -> Effects {
+        let mut effects = Vec::new();
+        if self.may_summarise() {
+            (self.summing, self.summed) = (true, true);
+            self.phase = Phase::Consulting(Box::new(self.fresh_reply(now)));
+            let reason = "putting what no longer fits into a few words".to_owned();
+            effects.push(self.state(State::Thinking, Some(reason)));
+            effects.push(Effect::Consult(question));
+        }
+        effects
+    }
+
     /// The next attempt begins.
     pub(super) fn prompt(&mut self, now: Duration) {
         self.attempt += 1;

@@ -152,6 +152,7 @@ impl Driver {
                         steps.map_or_else(|| "a shell".to_owned(), |steps| format!("{} steps", steps.len()));
                     format!("run {} by {steps}", command_of(action.action()))
                 }
+                Effect::Summarised(attempt, text) => format!("summarised {attempt} {text}"),
                 Effect::RetryIn(_) => "retry later".into(),
                 Effect::Ended => "ended".into(),
                 Effect::Send(message) => self.message(message),

@@ -6,7 +6,7 @@ use super::*;
 use crate::action::{Action, CHAT_BUFFER, Kind};
 use crate::context::Context;
 use crate::model::Wanted;
-use crate::prompt::{HistoryItem, Persona, build, introduction};
+use crate::prompt::{HistoryItem, Parts, Persona, Room, build, introduction};
 use crate::record::{Attachment, AttachmentKind, Outcome, Status};
 use crate::sexp::recogniser::Recogniser;
 
@@ -26,7 +26,16 @@ fn model_said(sexp: &str) -> HistoryItem {
 /// The action that `history` is answered with, read by the recogniser from the pieces of the stream.
 fn ask(history: &[HistoryItem]) -> Action {
     let persona = Persona { user: "Ada".to_owned(), assistant: "Jeeves".to_owned() };
-    let messages = build(&introduction(&persona), "", &Context::default(), history, None, None);
+    let (opening, context) = (introduction(&persona), Context::default());
+    let messages = build(&Parts {
+        opening: &opening,
+        catalogue: "",
+        context: &context,
+        history,
+        said: None,
+        repair: None,
+        room: Room::default(),
+    });
     let ask = Ask { messages, wanted: Wanted::Action { buffer: CHAT_BUFFER.to_owned() } };
     let reply = Offline::new(&persona.user, &persona.assistant).reply(ask);
     let mut recogniser = Recogniser::new(CHAT_BUFFER);
