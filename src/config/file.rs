@@ -91,9 +91,15 @@ fn explain(error: &toml::de::Error, text: &str, path: &Path) -> Error {
     Error::bad_request(wrong(path)).because(format!("line {line}: {why}")).hint(hint)
 }
 
-/// `message` without what stands in double quotes: serde quotes the file's values there.
+/// `message` without the file's values: serde quotes them doubly, and what is none of several words with backticks.
 fn without_values(message: &str) -> String {
-    let line = message.replace('\n', " ");
+    let mut line = message.replace('\n', " ");
+    let begins = "unknown variant `";
+    if let Some(said) = line.strip_prefix(begins)
+        && let Some(end) = said.find("`, expected ")
+    {
+        line.replace_range(begins.len()..begins.len() + end, "…");
+    }
     match (line.find('"'), line.rfind('"')) {
         (Some(first), Some(last)) if first < last => {
             format!("{}\"…\"{}", &line[..first], &line[last + 1..])
