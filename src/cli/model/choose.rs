@@ -60,40 +60,30 @@ pub(super) fn run(args: &Args, mut config: Config, stdout: &mut dyn Write) -> Re
 
 /// The name of a model that can answer: a configured one, or one that is on this machine now.
 fn found(config: &Config, name: &str) -> Result<String> {
-    match config.choose_named(name, &Secrets::new()) {
-        // Its key may be set later.
-        Ok(_) => return Ok(name.to_owned()),
-        Err(error) if error.code == Code::ModelUnavailable => return Ok(name.to_owned()),
-        Err(error) if error.code != Code::NotFound => return Err(error),
-        Err(error) => match config.local.meaning(name) {
-            None => {
-                return Err(error.hint("see which there are: org-agent model list"));
-            }
-            Some((provider, port, _)) => {
-                let found = runtime()?.block_on(local::at(provider, port));
-                let found = found.ok_or_else(|| {
-                    Error::not_found(format!(
-                        "{} does not answer on port {port} of this machine",
-                        provider.title
-                    ))
-                    .hint("start it, then run this again; see what answers: org-agent model list")
-                })?;
-                let known: Vec<String> = found.names(&config.local).collect();
-                // Ollama takes its names with and without this.
-                let short = name.strip_suffix(":latest").unwrap_or(name);
-                let own = known.iter().find(|own| *own == name || *own == short);
-                own.cloned().ok_or_else(|| {
-                    Error::not_found(format!("there is no model named {name:?}"))
-                        .because(format!("{} answers on port {port}", found.title()))
-                        .hint(match found.models.is_empty() {
-                            true => "it has no model yet; give it one, then run this again".to_owned(),
-                            false => format!(
-                                "it has {}; see their names: org-agent model list",
-                                found.some_models()
-                            ),
-                        })
-                })
-            }
-        },
-    }
+    let error = match config.choose_named(name, &Secrets::new()) {
+        Err(error) if error.code == Code::NotFound => error,
+        // What its key is may be said later.
+        Err(error) if error.code != Code::ModelUnavailable => return Err(error),
+        _ => return Ok(name.to_owned()),
+    };
+    let Some((provider, port, _)) = config.local.meaning(name) else {
+        return Err(error.hint("see which there are: org-agent model list"));
+    };
+    let found = runtime()?.block_on(local::at(provider, port)).ok_or_else(|| {
+        Error::not_found(format!("{} does not answer on port {port} of this machine", provider.title))
+            .hint("start it, then run this again; see what answers: org-agent model list")
+    })?;
+    // Ollama takes its names with and without this.
+    let short = name.strip_suffix(":latest").unwrap_or(name);
+    let own = found.names(&config.local).find(|own| own == name || own == short);
+    own.ok_or_else(|| {
+        let hint = if found.models.is_empty() {
+            "it has no model yet; give it one, then run this again".to_owned()
+        } else {
+            format!("it has {}; see their names: org-agent model list", found.some_models())
+        };
+        Error::not_found(format!("there is no model named {name:?}"))
+            .because(format!("{} answers on port {port}", found.title()))
+            .hint(hint)
+    })
 }
