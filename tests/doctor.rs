@@ -117,7 +117,7 @@ fn a_configured_server_is_asked_for_its_models() {
     let models = list(&["m:latest", "other"], "somebody");
     let cases = [
         (json(200, &models), "m", 0, vec!["it answers, and lists m\n", "ok    dialect        prompt"]),
-        (json(200, &models), "x", 0, vec!["does not list x", "-> it lists 2 models: m:latest, other"]),
+        (json(200, &models), "x", 0, vec!["does not list x", "-> it has m:latest, other"]),
         (json(404, "{}"), "m", 0, vec!["does not list its models"]),
         (
             json(401, "{\"error\":\"bad key\"}"),

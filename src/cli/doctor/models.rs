@@ -139,7 +139,10 @@ async fn server(remote: &Remote) -> (Grade, String, String) {
                 return (Grade::Good, format!("it answers, and lists {model}"), String::new());
             }
             let some = names.iter().take(8).map(String::as_str).collect::<Vec<_>>().join(", ");
-            let hint = format!("it lists {} models: {some}", names.len());
+            let more =
+                if names.len() > 8 { format!(", and {} more", names.len() - 8) } else { String::new() };
+            let hint =
+                if names.is_empty() { "it has none".to_owned() } else { format!("it has {some}{more}") };
             (Grade::Note, format!("it answers, but does not list {model}"), hint)
         }
     }
