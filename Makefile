@@ -49,7 +49,8 @@ chat: emacs ## build, and chat in Emacs; without a terminal, run one turn and pr
 .PHONY: test
 test: emacs bubblewrap ## run every test that belongs to a change (about ten minutes)
 	$(CARGO) test --locked
-	$(EMACS) -Q --batch -L emacs -L tests/emacs -l org-agent-tests -f ert-run-tests-batch-and-exit
+	ORG_AGENT_PROGRAM="$$PWD/target/debug/org-agent" \
+	  $(EMACS) -Q --batch -L emacs -L tests/emacs -l org-agent-tests -f ert-run-tests-batch-and-exit
 
 .PHONY: test-long
 test-long: emacs ## the tests that take long: kill -9 and power failures for MINUTES each (default 1), deep property tests

@@ -151,7 +151,9 @@ For that Org runs the code, and its header arguments before it asks."
       (when (org-agent--turn-overlay turn)
         (delete-overlay (org-agent--turn-overlay turn)))
       (setf (org-agent--turn-overlay turn) nil
-            (org-agent--turn-place turn) nil))
+            (org-agent--turn-place turn) nil)
+      (when (org-agent--over-p turn)
+        (setf (org-agent--turn-thought turn) nil)))
     (remhash org-agent--session org-agent--buffers)))
 
 (defun org-agent--forget-session ()
@@ -363,7 +365,38 @@ CODE is the server's, or nil if it never answered."
     ;; What runs here need not wait for the server.
     (org-agent--stop turn)
     (org-agent--clear-preview turn)
+    (setf (org-agent--turn-thought turn) nil)
     (org-agent--show turn)))
+
+;;;; What the model thinks
+
+(defun org-agent--thought-here ()
+  "Return the turn whose line of thinking point is at, or nil."
+  (seq-find (lambda (turn)
+              (when-let ((overlay (and (org-agent--turn-thought turn)
+                                       (org-agent--turn-overlay turn))))
+                (and (eq (overlay-buffer overlay) (current-buffer))
+                     (= (overlay-start overlay) (point)))))
+            (org-agent--turns-here)))
+
+(defun org-agent-toggle-thought ()
+  "Unfold or fold what the model thinks, or thought before the reply at point.
+It is no text of the buffer and not kept with it: of a chat that was
+closed, or of earlier calls, \\[org-agent-why] shows it."
+  (interactive nil org-agent-chat-mode)
+  (let ((event (org-entry-get (point) "OA_EVENT" t))
+        (turns (seq-filter #'org-agent--turn-thought (org-agent--turns-here))))
+    (org-agent--toggle-thought
+     (or (org-agent--thought-here)
+         (seq-find (lambda (turn)
+                     (and event (equal (org-agent--turn-event turn) event)))
+                   turns)
+         (seq-find #'org-agent--live-p turns)
+         (car (last turns))
+         (user-error "No thoughts of the model are known here")))))
+
+(org-agent--bind "RET" "Unfold what the model thinks" 'org-agent-toggle-thought
+                 #'org-agent--thought-here)
 
 ;;;; Coming back
 
@@ -377,6 +410,8 @@ CODE is the server's, or nil if it never answered."
                 (format "%s; send something, or M-x org-agent-restart" reason)))
         (org-agent--stop turn)
         (org-agent--clear-preview turn)
+        (setf (org-agent--turn-thought turn) nil
+              (org-agent--turn-reason turn) nil)
         ;; A new server counts from 1 again.
         (setf (org-agent--turn-state turn) nil
               (org-agent--turn-seq turn) 0

@@ -34,6 +34,7 @@
 (require 'cl-lib)
 (require 'jsonrpc)
 (require 'subr-x)
+(require 'org-agent-secrets)
 
 (defgroup org-agent nil
   "Talk to a language model whose actions are verified."
@@ -70,6 +71,10 @@ What it permits is run by the same.")
 (defvar org-agent--ending nil
   "The connection to a server that was asked to end and has not yet, or nil.
 No other is started before: it could not have the sessions of this one.")
+
+(defvar org-agent--starting nil
+  "Non-nil while a server is being started.
+While auth-source asks for a passphrase, timers run and want one too.")
 
 (defvar org-agent--ready nil
   "Non-nil once the server answered `initialize'.")
@@ -170,9 +175,10 @@ the server's messages.  Nothing is waited for."
 
 (defun org-agent--start ()
   "Start the server unless there is one, or one that has yet to end."
-  (unless (or org-agent--connection org-agent--ending)
+  (unless (or org-agent--connection org-agent--ending org-agent--starting)
     (condition-case problem
-        (org-agent--connect)
+        (let ((org-agent--starting t))
+          (org-agent--connect))
       (error (org-agent--give-up (error-message-string problem))))))
 
 (defun org-agent--send (method params then else)
@@ -279,7 +285,9 @@ The null character could, but Emacs cannot read it in JSON.")
 
 (defun org-agent--connect ()
   "Start the server and introduce this client, without waiting for it."
-  (let ((process (org-agent--spawn)))
+  ;; This may ask for a passphrase, and take its time: no server waits for it.
+  (let* ((secrets (org-agent--secrets))
+         (process (org-agent--spawn)))
     (setq org-agent--ready nil
           org-agent--process process
           org-agent--connection
@@ -299,13 +307,19 @@ The null character could, but Emacs cannot read it in JSON.")
         :rootUri nil
         :capabilities
         (:experimental
-         (:orgAgent ( :version 1 :streaming t
-                      :actuators ["insertAtEnd" "shell"]))))
+         (:orgAgent ( :version 1 :streaming t :reasoning t
+                      :actuators ["insertAtEnd" "shell"])))
+        ,@(and secrets
+               (list :initializationOptions (list :secrets secrets))))
      #'org-agent--initialized
-     (lambda (words _code)
-       ;; If the process is gone, `org-agent--closed' tells more.
-       (when (process-live-p process)
-         (org-agent--disconnect words))))))
+     ;; A closure could keep the keys, too.
+     (apply-partially #'org-agent--not-initialized process))))
+
+(defun org-agent--not-initialized (process words _code)
+  "End PROCESS, which refused `initialize'; WORDS say why."
+  ;; If the process is gone, `org-agent--closed' tells more.
+  (when (process-live-p process)
+    (org-agent--disconnect words)))
 
 (defun org-agent--too-late (process)
   "End PROCESS unless it has answered by now."
@@ -326,8 +340,8 @@ The one of jsonrpc reports every end as if it were a failure."
 
 (defun org-agent--no-events-buffer ()
   "Return the arguments that keep jsonrpc from logging each message.
-With the log it takes a tenth of the messages a second.  Its name
-changed in version 1.0.24."
+With the log it takes a tenth of the messages a second, and the keys in
+the first would be in it.  Its name changed in version 1.0.24."
   (if (memq '-events-buffer-config
             (mapcar #'eieio-slot-descriptor-name
                     (eieio-class-slots 'jsonrpc-connection)))

@@ -38,23 +38,7 @@
 
 (require 'org-agent-server)
 (require 'org-agent-text)
-
-;;;; Faces
-
-(defgroup org-agent-faces nil
-  "How org-agent looks."
-  :group 'org-agent
-  :group 'faces)
-
-(defface org-agent-unverified
-  '((t :inherit shadow :slant italic))
-  "Text of a reply that was not verified yet and may be taken back."
-  :package-version '(org-agent . "0.1.0"))
-
-(defface org-agent-notice
-  '((t :inherit warning))
-  "What org-agent says about a turn."
-  :package-version '(org-agent . "0.1.0"))
+(require 'org-agent-preview)
 
 ;;;; State
 
@@ -71,8 +55,10 @@
   place ; marker where its reply goes, if known
   (seq 0) ; of the last message seen
   state ; as on the wire; nil if the server did not tell since it started
+  reason ; why a model is asked again, or another one
   (attempt 0) ; number of the model call whose preview this is:
   (head "") (tail "") (length 0)
+  thought ; what the model thinks, or thought before the reply
   replied ; non-nil once text of it was inserted
   card ; a string to show: something the user is asked
   notice ; a string to show: why it ended
@@ -171,6 +157,40 @@ A session's buffer may be gone, or its prompt not acknowledged yet.")
       (org-agent--preview-add turn text)
       (cl-pushnew turn org-agent--changed))))
 
+(defvar org-agent--thinking nil
+  "Turns whose models thought on since their line was drawn.")
+
+(cl-defmethod org-agent--handle ((_ (eql 'orgAgent/thought)) params)
+  "Add what PARAMS say to what a turn's model thinks."
+  (let ((turn (org-agent--turn (plist-get params :turnId)))
+        (attempt (plist-get params :attempt))
+        (text (plist-get params :text)))
+    (when (and turn (natnump attempt) (stringp text)
+               (org-agent--live-p turn)
+               (>= attempt (org-agent--turn-attempt turn)))
+      (let* ((last (org-agent--turn-thought turn))
+             (before (if last (org-agent--thought-attempt last) 0)))
+        (when (> attempt before)
+          (setf (org-agent--turn-thought turn)
+                (make-org-agent--thought
+                 :attempt attempt
+                 :open (and last (org-agent--thought-open last)))))
+        (when (>= attempt before)
+          (org-agent--thought-add (org-agent--turn-thought turn) text)
+          (if (> attempt before)
+              (cl-pushnew turn org-agent--changed)
+            ;; Pieces are short and many: drawing each would take all the time.
+            (unless org-agent--thinking
+              (run-at-time org-agent--thought-pause nil
+                           #'org-agent--show-thinking))
+            (cl-pushnew turn org-agent--thinking)))))))
+
+(defun org-agent--show-thinking ()
+  "Show each turn whose model thought on."
+  (let ((thinking org-agent--thinking))
+    (setq org-agent--thinking nil)
+    (mapc #'org-agent--show thinking)))
+
 (cl-defmethod org-agent--handle ((_ (eql 'orgAgent/retract)) params)
   "Take back the preview that PARAMS name."
   (let ((turn (org-agent--turn (plist-get params :turnId)))
@@ -194,10 +214,16 @@ A session's buffer may be gone, or its prompt not acknowledged yet.")
 (defun org-agent--set-state (turn state &optional reason)
   "Give TURN the STATE, because of REASON."
   (setf (org-agent--turn-state turn) state
+        ;; Why a reply was rejected is the model's to know.
+        (org-agent--turn-reason turn) (and (stringp reason)
+                                           (equal state "thinking")
+                                           (org-agent--one-line reason 300))
         (org-agent--turn-notice turn) nil)
   (when (org-agent--over-p turn)
     (org-agent--stop turn)
     (org-agent--clear-preview turn)
+    (unless (org-agent--turn-replied turn)
+      (setf (org-agent--turn-thought turn) nil))
     (when (equal state "failed")
       ;; A system error was inserted: the reason stands in the buffer.
       (unless (org-agent--turn-replied turn)
@@ -269,6 +295,9 @@ TARGET is the action's target as a symbol.")
      (t
       (unless (or (member id org-agent--applied)
                   (org-agent--find "OA_ACT" id))
+        ;; What was thought stands above the reply, also if all came at once.
+        (when (org-agent--turn-thought turn)
+          (org-agent--show turn))
         (let* ((place (org-agent--place (org-agent--turn-place turn)
                                         (org-agent--turn-event turn)))
                (end (org-agent--write-reply place id text)))
@@ -277,6 +306,8 @@ TARGET is the action's target as a symbol.")
         (org-agent--ensure-input)
         (push id org-agent--applied))
       (setf (org-agent--turn-replied turn) t)
+      (when (org-agent--turn-thought turn)
+        (setf (org-agent--thought-open (org-agent--turn-thought turn)) nil))
       (org-agent--clear-preview turn)
       (cl-pushnew turn org-agent--changed)
       (org-agent--report params "done")))))
@@ -290,12 +321,6 @@ MESSAGE says more."
                          ,@(and message (list :message message)))))
 
 ;;;; Preview
-
-(defconst org-agent--head-limit 8000
-  "How many characters of a long preview's beginning are kept.")
-
-(defconst org-agent--tail-limit 4000
-  "How many characters of a long preview's end are kept.")
 
 (defun org-agent--clear-preview (turn)
   "Forget the preview of TURN."
@@ -317,63 +342,10 @@ MESSAGE says more."
                              org-agent--tail-limit)))))
 
 (defun org-agent--preview (turn rows width)
-  "Return the preview of TURN in at most ROWS rows of WIDTH columns.
-Of a longer one that is the beginning, a note, and the end."
-  (let* ((head (org-agent--turn-head turn))
-         (tail (org-agent--turn-tail turn))
-         (width (org-agent--columns (concat head tail) width))
-         (whole (= (org-agent--turn-length turn)
-                   (+ (length head) (length tail))))
-         (text (and whole (concat head tail))))
-    (if (and whole (not (org-agent--row-end text rows width)))
-        (org-agent--unverified text)
-      (let* ((last-rows (/ rows 3))
-             (first (substring head 0 (org-agent--row-end
-                                       head (- rows last-rows 1) width)))
-             (last (if (zerop last-rows) ""
-                     (org-agent--last-rows (or text tail) last-rows width))))
-        (concat (org-agent--unverified first)
-                (propertize (format "[... %d characters more ...]\n"
-                                    (- (org-agent--turn-length turn)
-                                       (length first) (length last)))
-                            'face 'org-agent-notice)
-                (org-agent--unverified last))))))
-
-(defun org-agent--unverified (text)
-  "Return the lines TEXT as what is not verified."
-  (propertize (org-agent--line text) 'face 'org-agent-unverified))
-
-(defun org-agent--columns (text width)
-  "Return how many characters of TEXT go into WIDTH columns, on average."
-  (let ((columns (string-width text)))
-    (if (> columns (length text))
-        (max 1 (/ (* width (length text)) columns))
-      width)))
-
-(defun org-agent--row-end (text rows width)
-  "Return where the first ROWS rows of TEXT end, or nil if it has no more.
-A row has WIDTH columns, taken as characters."
-  (let ((at 0))
-    (while (and at (> rows 0))
-      (let* ((newline (string-search "\n" text at))
-             (need (max 1 (ceiling (- (or newline (length text)) at)
-                                   (float width)))))
-        (cond ((> need rows) (setq at (+ at (* rows width)) rows 0))
-              (newline (setq at (1+ newline) rows (- rows need)))
-              (t (setq at nil)))))
-    (and at (< at (length text)) at)))
-
-(defun org-agent--last-rows (text rows width)
-  "Return the last ROWS rows of TEXT, each of WIDTH columns.
-A line that does not begin there is left out if there is another."
-  (let ((last (org-agent--tail text (* rows width))))
-    (while (org-agent--row-end last rows width)
-      (setq last (substring last (org-agent--row-end last 1 width))))
-    (let ((newline (string-search "\n" last)))
-      (if (and newline (< (length last) (length text))
-               (< (1+ newline) (length last)))
-          (substring last (1+ newline))
-        last))))
+  "Return the preview of TURN in at most ROWS rows of WIDTH columns."
+  (org-agent--excerpt (org-agent--turn-head turn) (org-agent--turn-tail turn)
+                      (org-agent--turn-length turn)
+                      rows width 'org-agent-unverified))
 
 ;;;; Showing
 
@@ -403,26 +375,61 @@ A line that does not begin there is left out if there is another."
 
 (defun org-agent--turn-string (turn)
   "Return what is shown of TURN."
-  (pcase-let ((`(,rows ,width) (org-agent--room)))
+  (pcase-let* ((`(,rows ,width) (org-agent--room))
+               (previewed (not (zerop (org-agent--turn-length turn))))
+               ;; The user must see the line they write as well.
+               (room (max (- rows 8) (/ rows 2)))
+               (thought (org-agent--turn-thought-string
+                         turn (if previewed (/ room 2) room) width)))
     (concat
-     (unless (zerop (org-agent--turn-length turn))
+     thought
+     (when previewed
        (concat
         (propertize (format "%s (not verified)\n" org-agent--assistant)
                     'face 'org-agent-notice)
-        ;; The user must see the line they write as well.
-        (org-agent--preview turn (max (- rows 8) (/ rows 2)) width)))
+        (org-agent--preview
+         turn (- room (pcase (cl-count ?\n thought)
+                        ((and lines (or 0 1)) lines)
+                        (_ (/ room 2))))
+         width)))
      (org-agent--turn-card turn)
      (org-agent--turn-results turn)
+     (when-let ((reason (org-agent--turn-reason turn)))
+       (propertize (format "%s: %s\n" (cdr (org-agent--live-p turn)) reason)
+                   'face 'org-agent-notice))
      (when-let ((notice (org-agent--turn-notice turn)))
        (propertize (format "This turn ended: %s\n" notice)
                    'face 'org-agent-notice)))))
 
+(defun org-agent--turn-thought-string (turn rows width)
+  "Return what is shown of what the model of TURN thinks.
+That is at most ROWS rows of WIDTH columns."
+  (if-let ((thought (org-agent--turn-thought turn)))
+      (org-agent--thought-string
+       thought (or (org-agent--turn-replied turn)
+                   (not (member (org-agent--turn-state turn)
+                                '("accepted" "thinking" "repairing"))))
+       (- rows 1) width
+       (lambda () (org-agent--toggle-thought turn)))
+    ""))
+
+(defun org-agent--toggle-thought (turn)
+  "Unfold or fold what the model of TURN thinks."
+  (when-let ((thought (org-agent--turn-thought turn)))
+    (cl-callf not (org-agent--thought-open thought))
+    (org-agent--show turn)))
+
 (defun org-agent--show-state ()
   "Show in the mode line what this buffer waits for."
   (let* ((turn (org-agent--live-turn))
+         (reason (and turn (org-agent--turn-reason turn)))
          (state (cond (turn (cdr (org-agent--live-p turn)))
                       (org-agent--sending "sending"))))
-    (setq mode-line-process (and state (format " [%s]" state)))
+    (setq mode-line-process
+          (and state
+               (format " [%s%s]" state
+                       (if reason (concat ": " (org-agent--one-line reason 60))
+                         ""))))
     (force-mode-line-update)))
 
 (provide 'org-agent-turn)

@@ -33,7 +33,8 @@
 ;; sends it here.  What the client is, and is not:
 ;;
 ;; - The server disposes, Emacs carries out.  The client has no opinion
-;;   about models, prompts or policies, and no option for them.
+;;   about models, prompts or policies, and no option for them; but it
+;;   hands keys over from auth-source, and lets the user choose.
 ;;
 ;; - What a model wrote is data.  It is inserted as text or shown as
 ;;   text; it is never read, evaluated, expanded or used as a name.
@@ -59,12 +60,15 @@
 ;;
 ;; The files, each of which uses only those above it:
 ;;
+;;   org-agent-secrets  keys from auth-source
 ;;   org-agent-server   the process and the one line of its messages
 ;;   org-agent-shell    running one command
 ;;   org-agent-text     what stands in a buffer, and all changes of it
+;;   org-agent-preview  what is shown in a buffer and is no text
 ;;   org-agent-turn     what becomes of a turn
 ;;   org-agent-chat     the mode, sending, cancelling, coming back
 ;;   org-agent-sessions coming back to what was said, and branching from it
+;;   org-agent-models   which model answers, and what that took
 ;;   org-agent-literal  commands, shown as they are
 ;;   org-agent-card     what is shown of a command
 ;;   org-agent-approve  commands that the user is asked about
@@ -75,6 +79,7 @@
 ;;; Code:
 
 (require 'org-agent-sessions)
+(require 'org-agent-models)
 (require 'org-agent-approve)
 (require 'org-agent-skills)
 (require 'org-agent-trust)

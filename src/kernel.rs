@@ -109,6 +109,7 @@ pub struct Kernel {
     models: HashMap<String, Arc<dyn Model>>,
     purse: models::Purse,
     looks: local::Looks,
+    counters: models::Counters,
     /// What is being put into a few words, by the turn for whose prompt.
     summaries: HashMap<TurnId, Summary>,
     /// The rules of people for the shell.
@@ -187,6 +188,7 @@ impl Kernel {
             models: HashMap::new(),
             purse: models::Purse::default(),
             looks: local::Looks::default(),
+            counters: models::Counters::default(),
             summaries: HashMap::new(),
             began: Instant::now(),
             ticket: 0,
@@ -365,7 +367,7 @@ impl Kernel {
                 Effect::RetryIn(time) => {
                     let (events, turn) = (self.internal.clone(), id.clone());
                     tokio::spawn(async move {
-                        sleep(time).await;
+                        sleep(call::spread(time)).await;
                         // If the kernel is gone, there is nothing to try again.
                         drop(events.send(Event::Retry(turn)).await);
                     });

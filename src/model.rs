@@ -15,6 +15,7 @@ use secrecy::SecretString;
 
 use crate::config::{Choice, Terms};
 use crate::prompt::{Message, Persona};
+use crate::tokens::Counter;
 use offline::Offline;
 use openai::OpenAi;
 use replay::Replay;
@@ -57,6 +58,11 @@ pub trait Model: Send + Sync + std::fmt::Debug {
     /// secrets, and of a grammar only which it is.
     fn parameters(&self, _wanted: &Wanted) -> serde_json::Value {
         serde_json::Value::Null
+    }
+
+    /// How its tokens are counted.
+    fn counter(&self) -> Counter {
+        Counter::of("")
     }
 
     /// What it costs and how much it takes; nothing if it is built in.

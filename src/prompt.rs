@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::ids::hex;
 use crate::record::{Attachment, Outcome, Status};
 use crate::skill::Origin;
-use crate::tokens;
+use crate::tokens::{self, Counter};
 
 pub use mandate::{introduction, system};
 pub use select::{SKILLS, keep, shows};
@@ -167,17 +167,25 @@ impl HistoryItem {
 }
 
 /// How much of a history a prompt holds.
-#[derive(Clone, Copy)]
-pub struct Room<'a> {
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
     /// In tokens.
     pub tokens: usize,
-    /// How they are counted.
-    pub count: &'a dyn Fn(&str) -> usize,
+    /// How they are counted; nothing: they are estimated.
+    pub counter: Option<Counter>,
 }
 
-impl Default for Room<'_> {
+impl Default for Room {
     fn default() -> Self {
-        Self { tokens: BUDGET, count: &estimate }
+        Self { tokens: BUDGET, counter: None }
+    }
+}
+
+impl Room {
+    /// The tokens of a message with this text.
+    #[must_use]
+    pub fn count(&self, text: &str) -> usize {
+        self.counter.map_or_else(|| estimate(text), |counter| counter.count(text) + tokens::MESSAGE)
     }
 }
 
@@ -197,7 +205,7 @@ pub struct Parts<'a> {
     /// The message that asks again, if the last reply was rejected.
     pub repair: Option<&'a str>,
     /// How much of the history is shown.
-    pub room: Room<'a>,
+    pub room: Room,
 }
 
 /// The messages to send. What stays the same from turn to turn comes first, so that a provider's cache knows it: the system
@@ -209,7 +217,7 @@ pub struct Parts<'a> {
 pub fn build(parts: &Parts<'_>) -> Vec<Message> {
     let Parts { opening, catalogue, context, history, said, repair, room } = *parts;
     let from = summary::begin(history, context.summary.as_ref());
-    let spent = repair.map_or(0, room.count);
+    let spent = repair.map_or(0, |text| room.count(text));
     let select::Selection { mut recent, kept } = select::select(history, from, said, spent, &room);
     // Many chat templates refuse a conversation that the assistant opens.
     while recent.last().is_some_and(|pick| pick.message.role == Role::Assistant) {

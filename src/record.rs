@@ -181,6 +181,9 @@ pub enum Record {
         /// What else the model's server is told, as it is sent: how to choose words, how much to write.
         #[serde(default, skip_serializing_if = "Value::is_null")]
         parameters: Value,
+        /// How many tokens the messages have, as they were counted before they were sent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tokens: Option<Counted>,
         /// Who speaks.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         persona: Option<Speakers>,

@@ -171,6 +171,12 @@ impl Counter {
         }
     }
 
+    /// Whether texts are counted with a vocabulary at all.
+    #[must_use]
+    pub const fn has_vocabulary(&self) -> bool {
+        !matches!(self.how, How::Estimate)
+    }
+
     /// Whether texts are counted with the vocabulary that was published for this very model.
     #[must_use]
     pub const fn is_exact(&self) -> bool {

@@ -178,7 +178,15 @@ impl Config {
     #[must_use]
     pub fn offered(&self, secrets: &Secrets) -> Vec<Offered> {
         let default = self.choose_model(secrets);
-        let name = default.as_ref().map_or_else(|_| MODEL.to_owned(), |choice| choice.name().to_owned());
+        let name = match &default {
+            Ok(choice) => choice.name().to_owned(),
+            // What cannot be asked has a name all the same.
+            Err(_) => {
+                let said = secrets.get(MODEL).or(self.variables.model.as_ref()).cloned();
+                let said = said.or_else(|| self.chosen());
+                said.or_else(|| self.models.first().map(Table::listed)).unwrap_or_else(|| USUAL.to_owned())
+            }
+        };
         let mut offered = vec![Offered { name, default: true, found: false, choice: default }];
         if !self.is_offline() {
             let chosen = self.chosen_table().filter(|table| !self.is_in_file(&table.listed()));

@@ -20,6 +20,8 @@ pub(super) struct File {
     max_mib: Option<u64>,
     #[serde(default)]
     mirror: Option<String>,
+    #[serde(default)]
+    summarise: Option<bool>,
 }
 
 /// What is kept of sessions, and where. Without anything: all, forever, and nowhere else.
@@ -31,6 +33,8 @@ pub struct Sessions {
     pub max_bytes: Option<u64>,
     /// The directory in which there is a transcript of each session.
     pub mirror: Option<PathBuf>,
+    /// What no longer fits into prompts is just left out, and no model is asked to put it into a few words.
+    pub leaves_out: bool,
 }
 
 impl Sessions {
@@ -82,6 +86,11 @@ impl Sessions {
                 Some(expanded)
             }
         };
-        Ok(Self { keep, max_bytes: file.max_mib.map(|mib| mib.saturating_mul(1 << 20)), mirror })
+        Ok(Self {
+            keep,
+            max_bytes: file.max_mib.map(|mib| mib.saturating_mul(1 << 20)),
+            mirror,
+            leaves_out: file.summarise == Some(false),
+        })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
@@ -57,6 +58,13 @@ pub(super) fn start(
     Call(task.abort_handle())
 }
 
+/// `time` and up to a quarter more, by chance: whoever failed together does not come back together.
+pub(super) fn spread(time: Duration) -> Duration {
+    // Without a source of chance it is `time`: never less than what a server asked for.
+    let chance = getrandom::u32().unwrap_or_default();
+    time + (time / 4).mul_f64(f64::from(chance) / f64::from(u32::MAX))
+}
+
 /// The items of a batch, with neighbours of the same kind as one: an event is for many of them.
 fn joined(batch: Vec<Result<Piece, Failure>>) -> Vec<Result<Piece, Failure>> {
     let mut items: Vec<Result<Piece, Failure>> = Vec::new();
@@ -103,6 +111,16 @@ mod tests {
                 Self::Stops => word.boxed(),
             }
         }
+    }
+
+    #[test]
+    fn a_wait_is_never_shorter_than_asked_for_and_not_always_the_same() {
+        let second = Duration::from_secs(1);
+        let waits: Vec<Duration> = (0..100).map(|_| spread(second)).collect();
+        let most = Duration::from_millis(1250);
+        assert!(waits.iter().all(|wait| (second..=most).contains(wait)), "{waits:?}");
+        assert!(waits.iter().any(|wait| *wait != waits[0]), "{waits:?}");
+        assert_eq!(spread(Duration::ZERO), Duration::ZERO);
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
@@ -15,8 +16,9 @@ use crate::error::Result;
 use crate::event::Page;
 use crate::ids::{SessionId, TurnId};
 use crate::model::{self, Ask, Failure, Model, Trouble};
-use crate::prompt;
-use crate::record::{Cost, MessageRef, Record, Speakers, Usage};
+use crate::prompt::Room;
+use crate::record::{Cost, Counted, MessageRef, Record, Speakers, Usage};
+use crate::tokens::Counter;
 
 /// A day, in milliseconds.
 const DAY: u64 = 86_400_000;
@@ -30,6 +32,31 @@ pub(super) struct Purse {
     due: VecDeque<(u64, SessionId, u64)>,
 }
 
+/// The vocabularies that were unpacked. That takes a while, so it is done beside the loop; until then tokens are
+/// estimated.
+#[derive(Debug, Default)]
+pub(super) struct Counters(HashMap<&'static str, Arc<AtomicBool>>);
+
+impl Counters {
+    /// Unpacks the vocabulary of `counter`, if it has one.
+    fn prepare(&mut self, counter: Counter) {
+        if counter.has_vocabulary() && !self.0.contains_key(counter.name()) {
+            let ready = Arc::new(AtomicBool::new(false));
+            self.0.insert(counter.name(), Arc::clone(&ready));
+            tokio::task::spawn_blocking(move || {
+                let _ = counter.count("a");
+                ready.store(true, Ordering::Release);
+            });
+        }
+    }
+
+    /// `counter`, if it can count at once.
+    pub(super) fn ready(&self, counter: Counter) -> Option<Counter> {
+        let ready = self.0.get(counter.name())?;
+        ready.load(Ordering::Acquire).then_some(counter)
+    }
+}
+
 /// A model call.
 #[derive(Debug)]
 struct Asked {
@@ -38,6 +65,8 @@ struct Asked {
     prompt: u64,
     /// What its tokens cost; nothing: that is not known.
     price: Option<Price>,
+    /// How its tokens are counted.
+    room: Room,
     /// Whether tokens are counted at all: they are not for what is built in.
     counts: bool,
 }
@@ -95,6 +124,7 @@ impl Kernel {
             return Ok(Arc::new(self.offline()));
         }
         let model: Arc<dyn Model> = model::open(&choice, &self.persona).into();
+        self.counters.prepare(model.counter());
         self.models.insert(name.to_owned(), Arc::clone(&model));
         Ok(model)
     }
@@ -170,7 +200,9 @@ impl Kernel {
             }
         };
         let price = model.terms().and_then(|terms| terms.price);
-        let tokens = ask.messages.iter().map(|message| prompt::estimate(&message.text)).sum::<usize>() as u64;
+        let counter = self.counters.ready(model.counter());
+        let room = Room { counter, ..Room::default() };
+        let tokens = ask.messages.iter().map(|message| room.count(&message.text)).sum::<usize>() as u64;
         if let Some(failure) = self.overspent(&session, price, tokens) {
             return self.unasked(id, attempt, failure);
         }
@@ -184,13 +216,17 @@ impl Kernel {
             model: model.name().to_owned(),
             messages: references.collect(),
             parameters: model.parameters(&ask.wanted),
+            tokens: model.terms().map(|_| Counted {
+                tokens,
+                by: counter.map_or("estimate", |counter| counter.name()).to_owned(),
+            }),
             persona: Some(Speakers {
                 user: self.persona.user.clone(),
                 assistant: self.persona.assistant.clone(),
             }),
         };
         self.record(&session, &record);
-        let asked = Asked { session, prompt: tokens, price, counts: model.terms().is_some() };
+        let asked = Asked { session, prompt: tokens, price, room, counts: model.terms().is_some() };
         self.purse.calls.insert(id.clone(), asked);
         let call = call::start(model, ask, (id.clone(), attempt), self.internal.clone());
         self.calls.insert(id.clone(), call);
@@ -241,7 +277,7 @@ impl Kernel {
             let said = original.as_ref().unwrap_or(raw);
             Usage {
                 prompt_tokens: asked.prompt,
-                completion_tokens: (prompt::estimate(said) + prompt::estimate(thought)) as u64,
+                completion_tokens: (asked.room.count(said) + asked.room.count(thought)) as u64,
                 estimated: true,
                 ..Usage::default()
             }

@@ -17,22 +17,25 @@ const LEAST: usize = 500;
 
 impl Kernel {
     /// How much of the history fits into a prompt of a turn.
-    pub(super) fn room_of(&mut self, id: &TurnId) -> Room<'static> {
-        let terms = self.model_of(id).and_then(|model| {
-            let terms = model.terms()?;
+    pub(super) fn room_of(&mut self, id: &TurnId) -> Room {
+        let Some(model) = self.model_of(id) else { return Room::default() };
+        let all = model.terms().and_then(|terms| {
             Some((terms.context_tokens? as usize, terms.max_tokens.map_or(REPLY, |most| most as usize)))
         });
-        let tokens = match terms {
+        let tokens = match all {
             Some((all, reply)) => all.saturating_sub(reply + AROUND).clamp(LEAST, BUDGET),
             None => BUDGET,
         };
-        Room { tokens, ..Room::default() }
+        Room { tokens, counter: self.counters.ready(model.counter()) }
     }
 
     /// Asks the model for a summary, if one is due; whether it does.
     pub(super) fn summarise(&mut self, id: &TurnId) -> bool {
         let Some(turn) = self.turns.get(id).filter(|turn| turn.may_summarise()) else { return false };
         let session = turn.subject().session.clone();
+        if self.config.sessions.leaves_out {
+            return false;
+        }
         // What is built in has no words for it.
         let Some(model) = self.model_of(id).filter(|model| model.terms().is_some()) else { return false };
         let room = self.room_of(id);

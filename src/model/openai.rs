@@ -24,6 +24,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{Ask, Failure, Model, Piece, Reply, Wanted};
 use crate::config::{Remote, Terms};
 use crate::record::Usage;
+use crate::tokens::Counter;
 use chunk::Chunk;
 use dialect::Constraint;
 use notation::Notation;
@@ -88,6 +89,10 @@ impl Model for OpenAi {
         parameters.remove("stream_options");
         parameters.extend(Constraint::new(&remote.terms, wanted).note());
         parameters.into()
+    }
+
+    fn counter(&self) -> Counter {
+        Counter::of(&self.server.remote.model.value)
     }
 
     fn terms(&self) -> Option<&Terms> {

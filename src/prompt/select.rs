@@ -54,7 +54,7 @@ pub(super) fn select<'h>(
     from: usize,
     said: Option<&str>,
     mut spent: usize,
-    room: &Room<'_>,
+    room: &Room,
 ) -> Selection<'h> {
     let mut recent = Vec::new();
     let mut bodies = Bodies::default();
@@ -76,7 +76,7 @@ pub(super) fn select<'h>(
             }
         }
         if !(whole && item.body().is_some()) {
-            spent += (room.count)(&message.text);
+            spent += room.count(&message.text);
         }
         if spent > room.tokens && !needed {
             break;
@@ -94,13 +94,7 @@ pub(super) fn select<'h>(
 
 /// Whether the next prompt shows this text of a skill, or of one of its files, as the newest of its name.
 #[must_use]
-pub fn shows(
-    history: &[HistoryItem],
-    last: Option<&Summary>,
-    room: &Room<'_>,
-    name: &str,
-    text: &str,
-) -> bool {
+pub fn shows(history: &[HistoryItem], last: Option<&Summary>, room: &Room, name: &str, text: &str) -> bool {
     let newest = history.iter().rev().find_map(|item| match item {
         HistoryItem::Skill { name: own, text, .. } if own == name => Some(text),
         _ => None,

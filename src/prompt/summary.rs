@@ -49,7 +49,7 @@ pub(super) fn begin(history: &[HistoryItem], summary: Option<&Summary>) -> usize
 /// The summary that is due before `history` is shown, if not all of it fits behind the last one. What is to be answered
 /// is never a part of it.
 #[must_use]
-pub fn due(history: &[HistoryItem], last: Option<&Summary>, room: &Room<'_>) -> Option<Due> {
+pub fn due(history: &[HistoryItem], last: Option<&Summary>, room: &Room) -> Option<Due> {
     let from = begin(history, last);
     if select(history, from, None, 0, room).recent.len() == history.len() - from {
         return None;
@@ -57,7 +57,7 @@ pub fn due(history: &[HistoryItem], last: Option<&Summary>, room: &Room<'_>) -> 
     let asked = history.iter().rposition(|item| matches!(item, HistoryItem::User { .. }))?;
     let (mut spent, mut until) = (0, history.len());
     while until > from && history.len() - until < MESSAGES / 2 {
-        spent += (room.count)(&render(&history[until - 1]).text);
+        spent += room.count(&render(&history[until - 1]).text);
         if spent > room.tokens / 2 {
             break;
         }
@@ -129,7 +129,6 @@ fn mark(history: &[HistoryItem]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::prompt::estimate;
 
     fn said(text: String) -> HistoryItem {
         HistoryItem::User { text, context: Vec::new() }
@@ -183,8 +182,7 @@ mod tests {
     fn what_is_to_be_answered_is_never_put_into_other_words() {
         let long = "x".repeat(40_000);
         let mut history = vec![said(long.clone()), answered("a"), said(long)];
-        let count = |text: &str| estimate(text);
-        let room = Room { tokens: 2_000, count: &count };
+        let room = Room { tokens: 2_000, ..Room::default() };
         let summary = due(&history, None, &room).unwrap();
         assert_eq!(begin(&history, Some(&summary.summary)), 2);
         history.remove(0);

@@ -190,6 +190,15 @@ pub struct Usage {
     pub estimated: bool,
 }
 
+/// Tokens of a prompt, counted here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    /// How many.
+    pub tokens: u64,
+    /// The vocabulary that they were counted with, or `estimate`.
+    pub by: String,
+}
+
 /// What a model call cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cost {

@@ -115,7 +115,13 @@ impl Turn {
         };
         let reading = std::mem::replace(&mut reply.reading, Reading::new(CHAT_BUFFER, 1));
         match reading.finish() {
-            Err(rejection) => self.rejected(&rejection, None, usage, now, effects),
+            Err(mut rejection) => {
+                if reply.raw.trim_ascii().is_empty() {
+                    let thought = if reply.thought.is_empty() { "" } else { "only thought, and " };
+                    rejection.message = format!("the model {thought}sent an empty reply");
+                }
+                self.rejected(&rejection, None, usage, now, effects);
+            }
             Ok(accepted) => {
                 self.preview.push(&accepted.rest);
                 if let Some(text) = self.preview.rest(now) {
@@ -157,7 +163,9 @@ impl Turn {
         } else {
             let message = format!("the model's reply was rejected three times: {}", rejection.message);
             if !self.fall_back(&message, now, effects) {
-                self.system_error(&message, Some(&raw), "rejected", effects);
+                let message = format!("{message}; ask in other words, or choose another model");
+                let shown = Some(raw.as_str()).filter(|raw| !raw.trim().is_empty());
+                self.system_error(&message, shown, "rejected", effects);
             }
         }
     }
@@ -194,7 +202,11 @@ impl Turn {
             effects.push(self.state(State::Thinking, Some(reason)));
             effects.push(Effect::RetryIn(wait));
         } else if !self.fall_back(&failure.message, now, effects) {
-            self.system_error(&failure.told(), None, "model", effects);
+            let mut told = failure;
+            if self.retries > 0 {
+                told.message.push_str(&format!(" (asked {} times)", self.retries + 1));
+            }
+            self.system_error(&told.told(), None, "model", effects);
         }
     }
 

@@ -19,6 +19,9 @@
 (require 'org-agent-card-tests)
 (require 'org-agent-skills-tests)
 (require 'org-agent-trust-tests)
+(require 'org-agent-models-tests)
+(require 'org-agent-thought-tests)
+(require 'org-agent-secrets-tests)
 
 (provide 'org-agent-tests)
 ;;; org-agent-tests.el ends here

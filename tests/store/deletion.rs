@@ -20,6 +20,7 @@ fn what_is_deleted_is_gone_and_a_signed_word_of_it_stays() {
             .iter()
             .map(|hash| MessageRef { role: "user".into(), sha256: (*hash).clone() })
             .collect(),
+        tokens: None,
         parameters: Value::Null,
         persona: None,
     };

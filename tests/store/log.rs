@@ -257,6 +257,7 @@ fn step() -> impl Strategy<Value = Record> {
             attempt,
             model: "m".into(),
             messages: Vec::new(),
+            tokens: None,
             parameters: Value::Null,
             persona: None,
         }),

@@ -35,6 +35,7 @@ fn a_turn_is_told_back() {
                     MessageRef { role: "system".into(), sha256: system },
                     MessageRef { role: "user".into(), sha256: question },
                 ],
+                tokens: None,
                 parameters: Value::Null,
                 persona: None,
             },

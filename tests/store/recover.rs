@@ -23,6 +23,7 @@ fn filled() -> TempDir {
         attempt: 1,
         model: "m".into(),
         messages: vec![MessageRef { role: "user".into(), sha256: text }],
+        tokens: None,
         parameters: Value::Null,
         persona: None,
     };

@@ -307,6 +307,7 @@ fn forks_replays_gaps_and_strangers_are_found() {
         attempt: 1,
         model: "m".into(),
         messages: vec![MessageRef { role: "user".into(), sha256: hash }],
+        tokens: None,
         parameters: Value::Null,
         persona: None,
     };

@@ -1,16 +1,15 @@
 //! Replies that are not accepted: repaired, retried or given up, and cancelled turns. A cut reply is never a
 //! complete one.
 
-use std::net::TcpListener;
 use std::thread;
+use std::time::Duration;
 
 use org_agent::action::MAX_REPLY;
 use serde_json::json;
 
-use crate::client::Client;
-use crate::fake_model::{FakeModel, Gate, Reply};
+use crate::fake_model::{Gate, Reply};
 use crate::scene::Scene;
-use crate::{BUFFER, KEY, assistant, beginning, insert, messages, user, variables};
+use crate::{BUFFER, assistant, beginning, insert, messages, user};
 
 #[test]
 fn a_wrong_reply_is_stopped_at_once_taken_back_and_asked_again() {
@@ -166,75 +165,11 @@ fn three_wrong_replies_are_a_system_error() {
     scene.finish();
 }
 
-/// How a stream breaks, whether it is tried again, and a part of what the user is told.
-#[test]
-fn a_broken_stream_is_no_reply() {
-    let part = || Reply::stream().pieces(&insert("Cut."), 5);
-    let refusal = format!(r#"{{"error": {{"message": "no such key: {KEY}"}}}}"#);
-    let busy = r#"{"error": {"message": "slow down"}}"#;
-    let cases = [
-        ("drop", part().drop_connection(), true, ""),
-        ("reset", part().reset(), true, ""),
-        ("no end mark", part(), true, "cut"),
-        ("only [DONE]", part().done(), true, "cut"),
-        ("half an event", part().raw("data: {\"choi"), true, "cut"),
-        ("length", part().finish("length").done(), false, "length"),
-        ("filter", part().finish("content_filter").done(), false, "filter"),
-        ("500", Reply::page(500, "text/plain", "out of order"), true, "out of order"),
-        ("429", Reply::page(429, "application/json", busy), true, "slow down"),
-        ("401", Reply::page(401, "application/json", &refusal), false, "check the key"),
-        ("html", Reply::page(200, "text/html", "<h1>Welcome</h1>"), false, "Welcome"),
-    ];
-    // A retry waits for a while: all at once.
-    thread::scope(|scope| {
-        for case in &cases {
-            scope.spawn(move || broken(case));
-        }
-    });
-}
-
-fn broken((name, reply, transient, words): &(&str, Reply, bool, &str)) {
-    let mut scene = Scene::new();
-    let attempts = if *transient { 3 } else { 1 };
-    for _ in 0..attempts {
-        scene.model.push(reply.clone());
-    }
-    let turn = scene.say("Go.");
-    let told = scene.end(&turn);
-    for _ in 0..attempts {
-        assert_eq!(scene.asked(), [user("Go.")], "{name}");
-    }
-    let last = told.last().unwrap();
-    assert!(last.starts_with("failed: model: ") && last.contains(words), "{name}: {last}");
-    assert!(!last.contains(KEY), "{last}");
-    let inserts: Vec<&String> = told.iter().filter(|line| line.starts_with("insert ")).collect();
-    assert_eq!(inserts.len(), 1, "{name}: {told:?}");
-    assert!(inserts[0].starts_with("insert *System Error:* "), "{name}: {told:?}");
-    let count = |wanted: &str| told.iter().filter(|line| line.starts_with(wanted)).count();
-    assert_eq!(count("delta "), count("retract"), "{name}: {told:?}");
-    assert_eq!(count("thinking: trying again"), attempts - 1, "{name}: {told:?}");
-    assert!(!scene.client.log().contains(KEY));
-    scene.finish();
-}
-
-#[test]
-fn a_refused_port_is_told_at_once() {
-    // Nobody listens there any more.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let url = format!("http://127.0.0.1:{port}/v1");
-    let mut scene = Scene::of(FakeModel::start(), Client::new(&variables(&url, &[])));
-    let turn = scene.say("Anyone?");
-    let told = scene.end(&turn);
-    assert!(told[2] == "acting" && told[3].contains(&format!("127.0.0.1:{port}")), "{told:?}");
-    assert!(told[4].starts_with("failed: model: cannot connect"), "{told:?}");
-    scene.finish();
-}
-
 #[test]
 fn a_repair_survives_a_broken_stream() {
     let mut scene = Scene::new();
     scene.model.reply_with("Sure!");
-    scene.model.push(Reply::page(503, "text/plain", "busy"));
+    scene.model.push(Reply::page(503, "text/plain", "busy").header("Retry-After", "0"));
     scene.model.reply_with(&insert("At last."));
     let turn = scene.say("Go.");
     assert_eq!(scene.asked(), [user("Go.")]);
@@ -272,18 +207,28 @@ fn a_turn_that_is_cancelled_leaves_nothing() {
     let error = scene.request("orgAgent/cancel", &json!({"turnId": "none"})).unwrap_err();
     assert_eq!(error["data"]["code"], "not_found");
 
-    // Before the first byte, and between two tries.
-    for (reply, state) in
-        [(Reply::silence(), "thinking"), (Reply::page(500, "text/plain", "x"), "thinking: trying again")]
-    {
-        scene.model.push(reply);
-        let turn = scene.say(state);
-        scene.wait(&turn, state);
+    // Before the first byte.
+    scene.model.push(Reply::silence());
+    let turn = scene.say("Anyone?");
+    let request = scene.model.take_request_blocking();
+    messages(&request);
+    assert!(cancel(&mut scene, &turn));
+    request.closed_blocking();
+    assert_eq!(scene.end(&turn), ["accepted", "thinking", "cancelled"]);
+
+    // Between two tries: at once, however long the wait is, and nothing more is sent when it is over.
+    for seconds in ["50", "1"] {
+        scene.model.push(Reply::page(500, "text/plain", "x").header("Retry-After", seconds));
+        let turn = scene.say(&format!("Wait for {seconds} s."));
         messages(&scene.model.take_request_blocking());
+        let wait = format!("thinking: trying again in {seconds} s, 1 of 2: ");
+        scene.wait(&turn, &wait);
         assert!(cancel(&mut scene, &turn));
         let told = scene.end(&turn);
-        assert!(told.last().unwrap() == "cancelled" && !told.contains(&"retract".to_owned()), "{told:?}");
+        assert!(told[2].starts_with(&wait) && told[3..] == ["cancelled"], "{told:?}");
     }
+    // Longer than the last wait can have been; the next request is then the next turn's.
+    thread::sleep(Duration::from_millis(1500));
 
     // Too late: the text has left for the buffer.
     scene.model.reply_with(&insert("There."));
@@ -292,7 +237,7 @@ fn a_turn_that_is_cancelled_leaves_nothing() {
     assert!(!cancel(&mut scene, &turn));
     scene.report(&actuation, &json!({"status": "done"})).unwrap();
     assert_eq!(scene.end(&turn).last().unwrap(), "done");
-    scene.asked();
+    assert!(scene.asked().last().unwrap().1.ends_with("And now?"));
     scene.finish();
 }
 

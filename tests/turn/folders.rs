@@ -199,16 +199,25 @@ fn a_skill_is_said_once_until_it_changes_and_stays_when_the_rest_goes() {
     assert_eq!(count(&second[1], "The text of \"pdf\" that stood here is left out."), 1);
     // After more than a prompt holds, it still stands at the beginning; also after a restart.
     for n in 0..30 {
-        turn_of(&mut scene, &format!("message {n}"), &[&answer]);
+        if n == 20 {
+            scene.model.reply_with("They said much.");
+            scene.model.reply_with(&answer);
+            let turn = scene.say("message 20");
+            assert!(scene.model.take_request_blocking().messages()[0].1.starts_with("You keep the minutes"));
+            scene.asked();
+            scene.end(&turn);
+        } else {
+            turn_of(&mut scene, &format!("message {n}"), &[&answer]);
+        }
     }
     let kept = turn_of(&mut scene, "kept?", &[&answer]);
     assert_eq!((count(&kept[0], "*mutool*"), count(&kept[0], "\"two\"")), (1, 0));
-    assert!(kept[0][0].1.starts_with("[skill] This is the user's skill \"pdf\""), "{:?}", kept[0][0]);
+    assert!(kept[0][0].1.contains("]\n\n[skill] This is the user's skill \"pdf\""), "{:?}", kept[0][0]);
     assert_eq!(count(&kept[0], "message 0\n"), 0);
     let mut scene = again(scene, home.path());
     let after = turn_of(&mut scene, "after?", &[&call, &answer]);
     assert_eq!(count(&after[0], "*mutool*"), 1);
-    assert!(after[0][0].1.starts_with("[skill] This is the user's skill \"pdf\""), "{:?}", after[0][0]);
+    assert!(after[0][0].1.contains("]\n\n[skill] This is the user's skill \"pdf\""), "{:?}", after[0][0]);
     assert!(last(&after[1]).contains("You have \"pdf\" already"), "{:?}", after[1]);
 }
 

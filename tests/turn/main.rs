@@ -9,16 +9,20 @@ mod answers;
 mod client;
 mod clients;
 mod failures;
+mod fallbacks;
 mod folders;
 #[path = "../common/fake_model.rs"]
 mod fake_model;
+mod notations;
 mod policy;
 mod prompts;
 mod scene;
 mod secrets;
 mod shell;
 mod skills;
+mod summaries;
 mod templates;
+mod troubles;
 mod trust;
 mod warrants;
 
@@ -94,13 +98,19 @@ fn messages(request: &Request) -> Vec<(String, String)> {
     messages
 }
 
-/// Takes what a session remembers out of a prompt: the questions, a line each, that it does not show.
-fn take_reminder(messages: &mut [(String, String)]) -> Option<String> {
-    let text = &mut messages.first_mut()?.1;
-    let rest = text.strip_prefix("[data: what this session remembers; ")?;
+/// Takes the data with a label that begins so out of `text`.
+fn take_data(text: &mut String, label: &str) -> Option<String> {
+    let (before, rest) = text.split_once(&format!("[data: {label}"))?;
     let (mark, rest) = rest.split_once("ends at ")?.1.split_once("]\n")?;
-    let (reminder, rest) = rest.split_once(&format!("\n[{mark}]\n\n"))?;
-    let reminder = reminder.strip_prefix("Earlier in this session the user asked:\n").unwrap().to_owned();
-    *text = rest.to_owned();
-    Some(reminder)
+    let (data, rest) = rest.split_once(&format!("\n[{mark}]\n\n"))?;
+    let data = data.to_owned();
+    *text = format!("{before}{rest}");
+    Some(data)
+}
+
+/// Takes what the prompt says of earlier questions out of its last message of the user's.
+fn take_reminder(messages: &mut [(String, String)]) -> Option<String> {
+    let text = &mut messages.iter_mut().rfind(|(role, _)| role == "user")?.1;
+    let reminder = take_data(text, "what this session remembers")?;
+    Some(reminder.strip_prefix("Earlier in this session the user asked:\n").unwrap().to_owned())
 }

@@ -1,7 +1,7 @@
 //! What the model is sent: history within its bounds, the same before and after a restart, and data fenced as
 //! data.
 
-use super::take_reminder;
+use super::{take_data, take_reminder};
 use serde_json::json;
 
 use crate::client::Client;
@@ -34,17 +34,35 @@ fn history_is_bounded_and_a_restart_changes_nothing() {
     let env = variables(&url, &[]);
     let mut scene = Scene::of(model, Client::new_in(home.path(), &env));
     let mut said = Vec::new();
+    let mut from = 0;
     for number in 0..30 {
         let (question, answer) = (format!("Question {number}."), insert(&format!("Answer {number}.")));
+        if number == 25 {
+            scene.model.reply_with("They speak of numbers.");
+        }
         scene.model.reply_with(&answer);
         let turn = scene.say(&question);
         said.push(user(&question));
-        // The newest 50, and the first of them is the user's.
-        let from = said.len().saturating_sub(50).next_multiple_of(2);
+        if number == 25 {
+            // Of 51 all but the newest 25 are put into a few words, by the same model, before it answers.
+            let request = scene.model.take_request_blocking();
+            let messages = request.messages();
+            assert!(messages[0].1.starts_with("You keep the minutes"), "{messages:?}");
+            assert!(
+                messages[1].1.contains("user: Question 0.\n\nassistant: (:type :request"),
+                "{messages:?}"
+            );
+            assert!(messages[1].1.contains("Answer 12.") && !messages[1].1.contains("Question 13."));
+            assert_eq!(messages.len(), 2);
+            from = 26;
+        }
         let mut asked = scene.asked();
-        // Of what is left out a prompt is told what was asked.
         let reminder = take_reminder(&mut asked);
-        assert_eq!(asked, said[from..]);
+        let summary = take_data(&mut asked[0].1, "what was said before, as the model");
+        // The beginning stays the same until not all fits again.
+        assert_eq!(asked, said[from..], "{number}");
+        assert_eq!(summary.as_deref(), (number >= 25).then_some("They speak of numbers."));
+        // Of what is left out a prompt is told what was asked.
         let left_out: Vec<String> = (0..from / 2).map(|number| format!("- Question {number}.")).collect();
         assert_eq!(reminder.as_deref().unwrap_or_default(), left_out.join("\n"));
         scene.end(&turn);
@@ -86,9 +104,9 @@ fn history_is_bounded_and_a_restart_changes_nothing() {
     let turn = scene.say("After?");
     let mut after = scene.asked();
     assert!(take_reminder(&mut after).unwrap().starts_with(&told));
-    // One turn later: two at the front are gone, two are new.
     let all: Vec<_> = before.iter().cloned().chain([assistant(&insert("Yes.")), user("After?")]).collect();
-    assert_eq!(after, all[2..]);
+    assert_eq!(after, all);
+    assert!(after[0].1.starts_with("[data: what was said before, as the model "), "{after:?}");
     assert!(after.iter().any(|(_, text)| text.contains("12:00")), "{after:#?}");
     assert!(after.contains(&user("Fail.\n\nBefore?")), "{after:#?}");
     let skill = after.iter().find(|(_, text)| text.starts_with("[skill] There is no skill named \"clock\""));
@@ -136,4 +154,21 @@ fn what_the_user_attached_is_data() {
         assert_eq!(error["data"]["code"], "bad_request");
     }
     scene.finish();
+}
+
+#[test]
+fn the_first_request_is_small() {
+    for dialect in ["prompt", "llama.cpp", "vllm", "openai-lark", "json-schema"] {
+        let (model, home) = (FakeModel::start(), tempfile::tempdir().unwrap());
+        let config =
+            format!("[[models]]\nmodel = 'm'\nbase_url = '{}'\ndialect = '{dialect}'\n", model.base_url());
+        std::fs::write(home.path().join("config.toml"), config).unwrap();
+        let mut client = Client::new_in(home.path(), &[]);
+        model.reply_with("{}");
+        client.chat(crate::BUFFER, "1", "What can you do for me today?");
+        let body = model.take_request_blocking().body.to_string();
+        eprintln!("{dialect}: {} bytes", body.len());
+        assert!(body.len() < 6_000, "{dialect}: {} bytes: {body}", body.len());
+        client.kill();
+    }
 }

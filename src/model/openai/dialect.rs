@@ -69,7 +69,7 @@ impl Constraint {
                 (grammar, fields)
             }
             Dialect::JsonSchema => {
-                let schema = export.json_schema();
+                let schema = bare(export.json_schema());
                 let grammar = schema.to_string();
                 let fields = json!({"response_format": {"type": "json_schema",
                     "json_schema": {"name": "action", "strict": true, "schema": schema}}});
@@ -129,4 +129,17 @@ impl Constraint {
         };
         ask.messages.into_iter().map(translate).collect()
     }
+}
+
+/// A schema without what only people read: the prompt says it, too.
+fn bare(mut schema: Value) -> Value {
+    if let Some(schema) = schema.as_object_mut() {
+        for name in ["$comment", "$schema", "title", "description"] {
+            schema.remove(name);
+        }
+        for form in schema.get_mut("anyOf").and_then(Value::as_array_mut).into_iter().flatten() {
+            form.as_object_mut().map(|form| form.remove("description"));
+        }
+    }
+    schema
 }

@@ -16,7 +16,7 @@ use futures::future::BoxFuture;
 use futures::stream::{self, Stream};
 use memchr::memchr;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Body, Certificate, Response, redirect};
+use reqwest::{Body, Certificate, Response, StatusCode, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -201,7 +201,7 @@ impl Service {
         let limit = exchange.patience().first_byte;
         let response = timeout(limit, self.http.execute(request))
             .await
-            .map_err(|_| exchange.stalled(limit.as_secs()))?
+            .map_err(|_| exchange.stalled(limit, false))?
             .map_err(|error| exchange.broken(&error))?;
         let status = response.status();
         let kind =
@@ -306,39 +306,98 @@ struct Events {
     begun: bool,
     /// Whether the last event was `[DONE]`.
     done: bool,
+    /// Whether an event was handed on.
+    given: bool,
+    /// The beginning of what belongs in no stream of events: a page, or an error in plain words.
+    foreign: Vec<u8>,
 }
 
 impl Events {
     fn new(response: Response, exchange: Arc<Exchange>) -> Self {
-        let unread = Vec::new();
-        Self { response: Some(response), exchange, unread, from: 0, total: 0, begun: false, done: false }
+        Self {
+            response: Some(response),
+            exchange,
+            unread: Vec::new(),
+            from: 0,
+            total: 0,
+            begun: false,
+            done: false,
+            given: false,
+            foreign: Vec::new(),
+        }
     }
 
     /// The next event that has data: its data lines and a blank line. `None` at the end of the body; what
     /// stands there without a blank line was cut, and is dropped.
     async fn next(&mut self) -> Result<Option<String>, Failure> {
         let mut event = Vec::new();
+        let mut is_error = false;
         loop {
             let mark: &[u8] = if self.begun { b"" } else { BYTE_ORDER_MARK };
-            let Some(line) = self.line().await? else { return Ok(None) };
+            let Some(line) = self.line().await? else { return self.ended().map(|()| None) };
             self.begun = true;
             let line = line.strip_prefix(mark).unwrap_or(&line);
-            if line == b"data" || line.starts_with(b"data:") {
-                self.done = line.strip_prefix(b"data:").is_some_and(|data| data.trim_ascii() == b"[DONE]");
-                event.extend_from_slice(line);
-                event.push(b'\n');
-                if event.len() > MAX_EVENT {
-                    return Err(self.too_much("an event", MAX_EVENT));
+            let (name, value) = line.split_at(memchr(b':', line).unwrap_or(line.len()));
+            let value = value.strip_prefix(b":").unwrap_or(value).trim_ascii();
+            match name {
+                b"data" => {
+                    self.done = value == b"[DONE]";
+                    event.extend_from_slice(line);
+                    event.push(b'\n');
+                    if event.len() > MAX_EVENT {
+                        return Err(self.too_much("an event", MAX_EVENT));
+                    }
                 }
-            } else if line.is_empty() && !event.is_empty() {
-                event.push(b'\n');
-                if let Ok(permit) = self.exchange.ahead.acquire().await {
-                    permit.forget();
+                b"" if line.is_empty() && is_error && !event.is_empty() => {
+                    let data = event.strip_prefix(b"data:").unwrap_or(&event);
+                    return Err(self.complaint(data));
                 }
-                return Ok(Some(String::from_utf8_lossy(&event).into_owned()));
+                b"" if line.is_empty() && !event.is_empty() => {
+                    event.push(b'\n');
+                    self.given = true;
+                    if let Ok(permit) = self.exchange.ahead.acquire().await {
+                        permit.forget();
+                    }
+                    return Ok(Some(String::from_utf8_lossy(&event).into_owned()));
+                }
+                b"event" => is_error = value == b"error",
+                // As llama.cpp's server says it.
+                b"error" => return Err(self.complaint(value)),
+                // Comments keep the connection alive; ids and times mean nothing here.
+                b"" | b"id" | b"retry" => {}
+                _ => self.misplaced(line),
             }
-            // Comments keep the connection alive; names, ids and times mean nothing here.
         }
+    }
+
+    /// Keeps the beginning of what belongs in no stream, to show it if nothing else comes.
+    fn misplaced(&mut self, line: &[u8]) {
+        let room = MAX_REFUSAL.saturating_sub(self.foreign.len());
+        if !self.given && room > 0 {
+            self.foreign.extend_from_slice(&line[..line.len().min(room)]);
+            self.foreign.push(b'\n');
+        }
+    }
+
+    /// The body is at its end. One without any event may not have been a stream at all.
+    fn ended(&mut self) -> Result<(), Failure> {
+        let rest = std::mem::take(&mut self.unread);
+        if ![&b":"[..], b"data", b"event", b"id", b"retry"].iter().any(|field| rest.starts_with(field)) {
+            self.misplaced(&rest);
+        }
+        if self.given || self.foreign.trim_ascii().is_empty() {
+            return Ok(());
+        }
+        let words = String::from_utf8_lossy(&self.foreign);
+        Err(self.exchange.refused(StatusCode::OK, &HeaderMap::new(), &words))
+    }
+
+    /// An event that says what went wrong, in JSON or in plain words.
+    fn complaint(&self, data: &[u8]) -> Failure {
+        let text = String::from_utf8_lossy(data);
+        let error: Value =
+            serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text.trim().to_owned()));
+        self.exchange.complaint(error.get("error").unwrap_or(&error))
     }
 
     /// The next line, without its LF or CRLF.
@@ -370,7 +429,7 @@ impl Events {
         let limit = if self.total == 0 { limits.first_byte } else { limits.idle };
         let bytes = timeout(limit, response.chunk())
             .await
-            .map_err(|_| self.exchange.stalled(limit.as_secs()))?
+            .map_err(|_| self.exchange.stalled(limit, self.total > 0))?
             .map_err(|error| self.exchange.broken(&error))?;
         let Some(bytes) = bytes else { return Ok(false) };
         self.total += bytes.len();

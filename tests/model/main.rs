@@ -2,14 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
-#[path = "common/fake_model.rs"]
+#[path = "../common/fake_model.rs"]
 mod fake_model;
+mod dialects;
+mod failures;
+mod network;
+mod options;
 
 use std::time::Duration;
 
 use fake_model::{FakeModel, Gate, Reply};
 use futures::StreamExt;
-use org_agent::config::{Choice, Config, Paths, Patience, Remote};
+use org_agent::config::{Choice, Config, Paths, Remote};
 use org_agent::model::openai::OpenAi;
 use org_agent::model::replay::Replay;
 use org_agent::model::{Ask, Failure, Model, Piece, Trouble, Wanted};
@@ -46,25 +50,52 @@ fn messages() -> Vec<Message> {
     ]
 }
 
-/// The text of a reply, and how it ended. Nothing may follow the end.
-async fn ask(model: &dyn Model) -> (String, Option<Result<Option<Usage>, Failure>>) {
-    let mut text = String::new();
-    let mut end = None;
-    let mut reply = model.reply(Ask { messages: messages(), wanted: Wanted::Text });
+/// A reply as it came.
+#[derive(Debug, Default)]
+struct Heard {
+    text: String,
+    /// What the server wrote, where that is another notation.
+    original: String,
+    thought: String,
+    end: Option<Result<Option<Usage>, Failure>>,
+}
+
+/// Asks for a reply that is to be `wanted`. Nothing may follow its end.
+async fn hear(model: &dyn Model, wanted: Wanted) -> Heard {
+    let mut heard = Heard::default();
+    let mut reply = model.reply(Ask { messages: messages(), wanted });
     while let Some(piece) = reply.next().await {
-        assert!(end.is_none(), "{piece:?} follows the end");
+        assert!(heard.end.is_none(), "{piece:?} follows the end");
         match piece {
             Ok(Piece::Text(more)) => {
                 assert!(!more.is_empty());
-                text.push_str(&more);
+                heard.text.push_str(&more);
             }
-            Ok(Piece::End(usage)) => end = Some(Ok(usage)),
-            Ok(Piece::Thought(_)) => {}
-            Ok(other) => panic!("{other:?}"),
-            Err(failure) => end = Some(Err(failure)),
+            Ok(Piece::Translated { text, original }) => {
+                heard.text.push_str(&text);
+                heard.original.push_str(&original);
+            }
+            Ok(Piece::Thought(more)) => {
+                assert!(!more.is_empty());
+                heard.thought.push_str(&more);
+            }
+            Ok(Piece::End(usage)) => heard.end = Some(Ok(usage)),
+            Err(failure) => heard.end = Some(Err(failure)),
         }
     }
-    (text, end)
+    heard
+}
+
+/// The text of a reply, and how it ended.
+async fn ask(model: &dyn Model) -> (String, Option<Result<Option<Usage>, Failure>>) {
+    let heard = hear(model, Wanted::Text).await;
+    assert_eq!(heard.original, "");
+    (heard.text, heard.end)
+}
+
+/// How a reply failed.
+async fn failure(model: &dyn Model) -> Failure {
+    ask(model).await.1.expect("it ended").expect_err("it failed")
 }
 
 #[tokio::test]
@@ -150,125 +181,6 @@ async fn a_stream_may_be_cut_anywhere_and_written_in_any_style() {
 }
 
 #[tokio::test]
-async fn a_broken_reply_is_a_failure_and_is_asked_for_once() {
-    let text = || Reply::stream().text("(:type");
-    let error = |error: serde_json::Value| text().event(&json!({ "error": error }));
-    let echo =
-        format!("{{\"error\":{{\"message\":\"Incorrect key {KEY}\\nx\",\"code\":\"invalid_api_key\"}}}}");
-    let moved = Reply::page(308, "text/plain", "").header("Location", "http://127.0.0.1:1/elsewhere");
-    let quota = r#"{"error":{"message":"pay","code":"insufficient_quota"}}"#;
-    // The reply; then parts of message and hint, and whether to try again.
-    let cases = [
-        (text().drop_connection(), "the model's server broke", "", true),
-        (text().reset(), "the model's server broke", "", true),
-        (text(), "was cut", "", true),
-        (text().done(), "was cut", "", true),
-        (text().raw("data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}"), "was cut", "", true),
-        (text().raw("data: {\"choices\": [}\n\n"), "a broken chunk", "", true),
-        (text().raw("data: 1\n\n"), "a broken chunk", "", true),
-        (text().raw(b"data: \xff\n\n".to_vec()), "a broken chunk", "", true),
-        (text().finish("length").done(), "finish_reason `length`", "shorter", false),
-        (text().finish("content_filter").done(), "finish_reason `content_filter`", "filter", false),
-        (text().finish("tool_calls").done(), "finish_reason `tool_calls`", "another model", false),
-        (text().finish("?\u{1b}\n").done(), "finish_reason `? `", "", false),
-        (error(json!({"message": "no\nsuch", "code": 404})), "reports: no such", "", false),
-        (error(json!({"message": "later", "type": "overloaded_error"})), "reports: later", "", true),
-        (error(json!({"message": "later", "code": 503})), "reports: later", "", true),
-        (error(json!("oh")), "reports: oh", "", false),
-        (Reply::stream().done(), "was cut", "", true),
-        (Reply::stream(), "was cut", "", true),
-        (
-            Reply::page(500, "text/html", "<html>\n<h1>Oops</h1>"),
-            "500 Internal Server Error: <html> <h1>",
-            "",
-            true,
-        ),
-        (Reply::page(503, "application/json", "{}").header("Retry-After", "7"), "503", "wait 7 s", true),
-        (Reply::page(429, "application/json", "{\"error\":\"slow down\"}"), "429", "", true),
-        (Reply::page(429, "application/json", quota), "pay", "billing", false),
-        (
-            Reply::page(401, "application/json", &echo),
-            "Incorrect key [key] x",
-            "check the key (environment",
-            false,
-        ),
-        (Reply::page(403, "text/plain", ""), "403 Forbidden", "check the key", false),
-        (Reply::page(404, "text/plain", "nope"), "404 Not Found: nope", "the model m (environment", false),
-        (
-            Reply::page(400, "application/json", "{\"detail\":\"long\"}"),
-            "400 Bad Request: long",
-            "too long",
-            false,
-        ),
-        (moved, "308", "redirects to http://127.0.0.1:1/elsewhere", false),
-        (
-            Reply::page(200, "text/html; charset=utf-8", "<p>Log in"),
-            "an unexpected answer: <p>Log in",
-            "OpenAI-compatible",
-            false,
-        ),
-        (
-            Reply::page(200, "application/json", "{\"error\":{\"message\":\"no\"}}"),
-            "an unexpected answer: no",
-            "",
-            false,
-        ),
-        (text().flood(vec![b'x'; 65_536]), "a line of more than 4 MiB", "", false),
-        (text().flood("data: \n".repeat(9000)), "an event of more than 4 MiB", "", false),
-        (text().flood(format!(":{}\n", "x".repeat(65_536))), "a reply of more than 64 MiB", "", false),
-        (Reply::page(500, "text/plain", "").flood(vec![b'x'; 65_536]), "500", "", true),
-    ];
-    let server = FakeModel::start();
-    let model = model(&server);
-    for (number, (reply, message, hint, transient)) in cases.into_iter().enumerate() {
-        server.push(reply);
-        let (_, end) = ask(&model).await;
-        let failure = end.expect("it ended").expect_err("it failed");
-        assert!(failure.message.contains(message), "{number}: {message:?} is not in {failure:?}");
-        assert!(failure.hint.contains(hint), "{number}: {hint:?} is not in {failure:?}");
-        assert_eq!(failure.transient, transient, "{number}: {failure:?}");
-        let shown = format!("{failure:?} {failure} {model:?}");
-        assert!(!shown.contains(KEY), "{number}: {shown}");
-        assert!(!shown.contains('\u{1b}') && shown.lines().count() == 1, "{number}: {shown}");
-        assert!(failure.message.chars().count() < 500, "{number}: {shown}");
-        // Another request would stay there and make the server panic.
-        server.take_request().await;
-    }
-}
-
-#[tokio::test]
-async fn silence_is_a_failure_and_an_end_mark_is_enough() {
-    let server = FakeModel::start();
-    let url = server.base_url();
-    let patience = Patience { connect: SHORT, first_byte: SHORT, idle: SHORT, after_end: SHORT };
-    let mut remote = remote("", &[("ORG_AGENT_MODEL", "m"), ("OPENAI_BASE_URL", &url)]);
-    remote.terms.patience = patience;
-    let model = OpenAi::new(remote);
-    let late = "the model's server sent nothing";
-    let cases = [
-        (Reply::silence(), "", Some(late)),
-        (Reply::stream().stall(), "", Some(late)),
-        (Reply::stream().text("a").stall(), "a", Some(late)),
-        (Reply::page(500, "text/plain", "half").stall(), "", Some("500 Internal Server Error")),
-        (Reply::stream().text("a").finish("stop").stall(), "a", None),
-        (Reply::stream().text("a").finish("stop").drop_connection(), "a", None),
-    ];
-    for (reply, text, message) in cases {
-        server.push(reply);
-        let (said, end) = ask(&model).await;
-        assert_eq!(said, text);
-        match (end.expect("it ended"), message) {
-            (Ok(usage), None) => assert_eq!(usage, None),
-            (Err(failure), Some(message)) => {
-                assert!(failure.message.contains(message) && failure.transient, "{failure:?}");
-            }
-            (end, message) => panic!("{end:?}, not {message:?}"),
-        }
-        server.take_request().await;
-    }
-}
-
-#[tokio::test]
 async fn dropping_a_reply_closes_its_connection() {
     let server = FakeModel::start();
     let model = model(&server);
@@ -313,19 +225,6 @@ async fn text_arrives_when_it_is_sent_and_the_connection_stays_warm() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_named() {
-    let url = {
-        let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        format!("http://{}/v1", gone.local_addr().unwrap())
-    };
-    let model = OpenAi::new(remote("", &[("ORG_AGENT_MODEL", "m"), ("OPENAI_BASE_URL", &url)]));
-    let failure = ask(&model).await.1.unwrap().unwrap_err();
-    assert!(failure.message.starts_with(&format!("cannot connect to {url}: ")), "{failure:?}");
-    assert!(failure.message.contains("refused") && !failure.transient, "{failure:?}");
-    assert!(failure.hint.contains("environment variable OPENAI_BASE_URL"), "{failure:?}");
-}
-
-#[tokio::test]
 async fn a_command_prints_the_key_when_it_is_first_needed() {
     let server = FakeModel::start();
     let dir = tempfile::tempdir().unwrap();
@@ -363,7 +262,7 @@ async fn a_command_prints_the_key_when_it_is_first_needed() {
                 assert_eq!(server.take_request().await.header("authorization"), Some(header));
             }
             Err(why) => {
-                let failure = ask(&model).await.1.unwrap().unwrap_err();
+                let failure = failure(&model).await;
                 assert!(failure.message.contains(why) && !failure.transient, "{failure:?}");
             }
         }

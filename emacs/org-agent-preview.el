@@ -1,0 +1,206 @@
+;;; org-agent-preview.el --- What is shown and is no text  -*- lexical-binding: t; -*-
+
+;; Copyright (C) 2026 The org-agent authors
+
+;; SPDX-License-Identifier: GPL-3.0-or-later
+
+;; This program is free software; you can redistribute it and/or modify
+;; it under the terms of the GNU General Public License as published by
+;; the Free Software Foundation, either version 3 of the License, or
+;; (at your option) any later version.
+
+;; This program is distributed in the hope that it will be useful,
+;; but WITHOUT ANY WARRANTY; without even the implied warranty of
+;; MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the
+;; GNU General Public License for more details.
+
+;; You should have received a copy of the GNU General Public License
+;; along with this program.  If not, see <https://www.gnu.org/licenses/>.
+
+;;; Commentary:
+
+;; What overlays show in a chat, as strings: texts that are not verified
+;; and what a model thinks, each in as many rows as there are for it.
+;;
+;; What a model thinks is one line, unfolded on demand.  It is in no
+;; text, no undo list and no file, and may be long: pieces are only
+;; counted until somebody looks, and few are drawn by themselves.
+
+;;; Code:
+
+(require 'cl-lib)
+(require 'subr-x)
+(require 'org-agent-server)
+(require 'org-agent-text)
+
+;;;; Faces
+
+(defgroup org-agent-faces nil
+  "How org-agent looks."
+  :group 'org-agent
+  :group 'faces)
+
+(defface org-agent-unverified
+  '((t :inherit shadow :slant italic))
+  "Text of a reply that was not verified yet and may be taken back."
+  :package-version '(org-agent . "0.1.0"))
+
+(defface org-agent-notice
+  '((t :inherit warning))
+  "What org-agent says about a turn."
+  :package-version '(org-agent . "0.1.0"))
+
+(defface org-agent-thought
+  '((t :inherit shadow))
+  "What a model thinks before it answers."
+  :package-version '(org-agent . "0.1.0"))
+
+;;;; Texts in few rows
+
+(defconst org-agent--head-limit 8000
+  "How many characters of the beginning of a long text are shown.")
+
+(defconst org-agent--tail-limit 4000
+  "How many characters of the end of a long text are shown.")
+
+(defun org-agent--unverified (text)
+  "Return the lines TEXT as what is not verified."
+  (propertize (org-agent--line text) 'face 'org-agent-unverified))
+
+(defun org-agent--excerpt (head tail length rows width face)
+  "Return a text in at most ROWS rows of WIDTH columns, with FACE.
+HEAD is its beginning, TAIL the end, as far as they were kept of LENGTH
+characters.  Of a longer one that is the beginning, a note, and the end."
+  (let* ((width (org-agent--columns (concat head tail) width))
+         (whole (= length (+ (length head) (length tail))))
+         (text (and whole (concat head tail)))
+         (line (lambda (text) (propertize (org-agent--line text) 'face face))))
+    (if (and whole (not (org-agent--row-end text rows width)))
+        (funcall line text)
+      (let* ((last-rows (/ rows 3))
+             (first (substring head 0 (org-agent--row-end
+                                       head (- rows last-rows 1) width)))
+             (last (if (zerop last-rows) ""
+                     (org-agent--last-rows (or text tail) last-rows width))))
+        (concat (funcall line first)
+                (propertize (format "[... %d characters more ...]\n"
+                                    (- length (length first) (length last)))
+                            'face 'org-agent-notice)
+                (funcall line last))))))
+
+(defun org-agent--columns (text width)
+  "Return how many characters of TEXT go into WIDTH columns, on average."
+  (let ((columns (string-width text)))
+    (if (> columns (length text))
+        (max 1 (/ (* width (length text)) columns))
+      width)))
+
+(defun org-agent--row-end (text rows width)
+  "Return where the first ROWS rows of TEXT end, or nil if it has no more.
+A row has WIDTH columns, taken as characters."
+  (let ((at 0))
+    (while (and at (> rows 0))
+      (let* ((newline (string-search "\n" text at))
+             (need (max 1 (ceiling (- (or newline (length text)) at)
+                                   (float width)))))
+        (cond ((> need rows) (setq at (+ at (* rows width)) rows 0))
+              (newline (setq at (1+ newline) rows (- rows need)))
+              (t (setq at nil)))))
+    (and at (< at (length text)) at)))
+
+(defun org-agent--last-rows (text rows width)
+  "Return the last ROWS rows of TEXT, each of WIDTH columns.
+A line that does not begin there is left out if there is another."
+  (let ((last (org-agent--tail text (* rows width))))
+    (while (org-agent--row-end last rows width)
+      (setq last (substring last (org-agent--row-end last 1 width))))
+    (let ((newline (string-search "\n" last)))
+      (if (and newline (< (length last) (length text))
+               (< (1+ newline) (length last)))
+          (substring last (1+ newline))
+        last))))
+
+(defun org-agent--one-line (text most)
+  "Return TEXT, words of others, in one line of at most MOST columns."
+  (truncate-string-to-width
+   (replace-regexp-in-string "[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]+"
+                             " " text)
+   most nil nil "..."))
+
+(defun org-agent--harmless (text)
+  "Return TEXT without characters that change the look of other text."
+  (replace-regexp-in-string
+   "[\u0000-\b\v-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]" "\ufffd"
+   text))
+
+;;;; What a model thinks
+
+(cl-defstruct (org-agent--thought (:copier nil))
+  "What a model thinks in one call."
+  (attempt 0) ; number of the model call
+  pieces ; newest first
+  (length 0) ; of all pieces, in characters
+  since until ; when the first piece came, and the last
+  open) ; non-nil if it is unfolded
+
+(defconst org-agent--thought-limit 65536
+  "How many characters of what a model thinks are kept.")
+
+(defconst org-agent--thought-pause 0.1
+  "Seconds after which further pieces of a thought are drawn together.")
+
+(defun org-agent--thought-add (thought text)
+  "Add TEXT to THOUGHT as far as there is room."
+  (let ((room (- org-agent--thought-limit (org-agent--thought-length thought)))
+        (now (float-time)))
+    (unless (org-agent--thought-since thought)
+      (setf (org-agent--thought-since thought) now))
+    (setf (org-agent--thought-until thought) now)
+    (when (> room 0)
+      (let ((text (org-agent--harmless
+                   (substring text 0 (min room (length text))))))
+        (cl-incf (org-agent--thought-length thought) (length text))
+        (push text (org-agent--thought-pieces thought))))))
+
+(defun org-agent--thought-text (thought)
+  "Return all that was kept of THOUGHT."
+  (let ((text (apply #'concat (reverse (org-agent--thought-pieces thought)))))
+    (setf (org-agent--thought-pieces thought) (list text))
+    text))
+
+(defun org-agent--number (number)
+  "Return NUMBER with a comma after each thousand."
+  (let ((text (number-to-string number)))
+    (while (string-match "\\`\\([0-9]+\\)\\([0-9]\\{3\\}\\)" text)
+      (setq text (replace-match "\\1,\\2" t nil text)))
+    text))
+
+(defun org-agent--thought-string (thought over rows width toggle)
+  "Return what is shown of THOUGHT, its text in ROWS rows of WIDTH columns.
+If there are fewer than two, only its line is shown.  OVER is non-nil
+if the model thinks no more.  TOGGLE is called when its line is clicked."
+  (let* ((open (org-agent--thought-open thought))
+         (map (make-sparse-keymap))
+         (label (if over
+                    (format "thought for %d s"
+                            (max 1 (round (- (org-agent--thought-until thought)
+                                             (org-agent--thought-since thought)))))
+                  (format "thinking… %s characters"
+                          (org-agent--number (org-agent--thought-length thought))))))
+    (define-key map [mouse-1] (lambda () (interactive) (funcall toggle)))
+    (concat
+     (propertize (concat (if open "▾ " "▸ ") label)
+                 'face 'org-agent-thought 'mouse-face 'highlight 'keymap map
+                 'help-echo "mouse-1, or M-x org-agent-toggle-thought: unfold or fold it")
+     "\n"
+     (when (and open (> rows 1))
+       (let* ((text (org-agent--thought-text thought))
+              (length (length text))
+              (head (min length org-agent--head-limit)))
+         ;; What comes is drawn again and again: not all of it each time.
+         (org-agent--excerpt (substring text 0 head)
+                             (substring text (max head (- length org-agent--tail-limit)))
+                             length rows width 'org-agent-thought))))))
+
+(provide 'org-agent-preview)
+;;; org-agent-preview.el ends here
