@@ -11,7 +11,6 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 use url::Url;
 
-use super::chosen::Chosen;
 use super::models::{Key, Remote, Table, Terms};
 use super::providers::Provider;
 use super::{Config, Source, Sourced};
@@ -109,10 +108,11 @@ impl Config {
         }
         let entry = self.models.first();
         if let (None, None) = (&said_model, &said_url) {
-            if let Some(chosen) = &self.chosen {
-                return self.choose_chosen(chosen, secrets);
+            let named = self.chosen.as_ref().and_then(|chosen| chosen.named.as_ref());
+            if let Some(name) = named {
+                return self.choose_chosen(name, secrets);
             }
-            if let Some(table) = entry {
+            if let Some(table) = entry.or(self.chosen_table()) {
                 return self.choose_table(table, secrets);
             }
         }
@@ -183,7 +183,7 @@ impl Config {
             // What cannot be asked has a name all the same.
             Err(_) => {
                 let said = secrets.get(MODEL).or(self.variables.model.as_ref()).cloned();
-                let said = said.or_else(|| self.chosen());
+                let said = said.or_else(|| self.chosen.as_ref()?.named.clone());
                 said.or_else(|| self.models.first().map(Table::listed)).unwrap_or_else(|| USUAL.to_owned())
             }
         };
@@ -210,7 +210,7 @@ impl Config {
     pub fn is_model_configured(&self, secrets: &Secrets) -> bool {
         !matches!(self.choose_model(secrets), Ok(Choice::Offline))
             || self.is_offline()
-            || self.chosen.is_some()
+            || self.chosen.as_ref().is_some_and(|chosen| chosen.named.is_some())
             || secrets.get(MODEL).is_some_and(|model| model.trim() == OFFLINE)
     }
 
@@ -230,23 +230,22 @@ impl Config {
 
     /// The model of a server on this machine that the user said yes to.
     fn chosen_table(&self) -> Option<&Table> {
-        match self.chosen.as_ref()? {
-            Chosen::Local(table) => Some(table),
-            Chosen::Named(_) => None,
-        }
+        self.chosen.as_ref()?.local.as_deref()
     }
 
-    /// What the user chose.
-    fn choose_chosen(&self, chosen: &Chosen, secrets: &Secrets) -> Result<Choice> {
-        match chosen {
-            Chosen::Local(table) => self.choose_table(table, secrets),
-            Chosen::Named(name) if name == OFFLINE => Ok(Choice::Offline),
-            Chosen::Named(name) => match self.table(name) {
-                Some(table) => self.choose_table(table, secrets),
-                None => Err(Error::new(Code::ModelUnavailable, format!("there is no model named {name:?} any more"))
-                    .because("chosen-model.toml names it, and config.toml does not have it")
-                    .hint("choose another one: org-agent model use NAME; or take it back: org-agent model use --forget")),
-            },
+    /// The model of this name, which the user chose to answer where nothing else is said.
+    fn choose_chosen(&self, name: &str, secrets: &Secrets) -> Result<Choice> {
+        match self.table(name) {
+            Some(table) => self.choose_table(table, secrets),
+            None if name == OFFLINE => Ok(Choice::Offline),
+            None => Err(Error::new(
+                Code::ModelUnavailable,
+                format!("there is no model named {name:?} any more"),
+            )
+            .because("chosen-model.toml names it, and config.toml does not have it")
+            .hint(
+                "choose another one: org-agent model use NAME; or take it back: org-agent model use --forget",
+            )),
         }
     }
 

@@ -117,10 +117,10 @@ impl Kernel {
         Ok(())
     }
 
-    /// Has the model of this name answer wherever nothing else is said; nothing: what the user chose before is forgotten.
+    /// Keeps the user's yes to the model of this name, as [`remember`] does; nothing: what they chose before is forgotten.
     pub(super) fn choose_for_good(&mut self, name: Option<&str>) -> Result<()> {
         match name {
-            Some(name) => remember(&self.config, name)?,
+            Some(name) => remember(&self.config, name, false)?,
             None => drop(forget(&self.config)?),
         }
         self.reread_choice()
@@ -146,19 +146,19 @@ pub fn beside(config: &Config, known: &[Offered], names: impl Iterator<Item = St
     names.map(found).filter(|found| found.choice.is_ok() && !is_known(found)).collect()
 }
 
-/// Writes down that the model of this name is to answer where nothing else is said. If it is one of a server on this
-/// machine, the user must have said yes to it.
+/// Writes down the user's yes to the model of this name. One that is configured answers where nothing else is said from
+/// now on; one of a server on this machine does so if it `goes_first`, or if no other is configured.
 ///
 /// # Errors
 /// `not_found`: the name means nothing; `conflict`: the environment says that only the built-in responder answers;
 /// `internal`: the file cannot be written.
-pub fn remember(config: &Config, name: &str) -> Result<()> {
+pub fn remember(config: &Config, name: &str, goes_first: bool) -> Result<()> {
     match config.choose_selected(name, &Secrets::new()) {
         // Its key may be given by a client, or set later.
         Err(error) if error.code != Code::ModelUnavailable => return Err(error),
         _ => {}
     }
-    let text = config.choosing(name)?;
+    let text = config.choosing(name, goes_first)?;
     let path = config.paths.chosen_model();
     let failed = |why: std::io::Error| {
         Error::internal(format!("cannot write {}", path.display()))

@@ -80,7 +80,7 @@ pub enum Change {
     Model {
         /// Which one; nothing: the one that is configured.
         name: Option<String>,
-        /// Whether it answers wherever nothing else is said, too; with no name: whether what did so is forgotten.
+        /// Whether that is kept beyond the session; with no name: whether what was kept is forgotten.
         remember: bool,
     },
 }

@@ -110,7 +110,7 @@ fn a_configured_model_or_the_built_in_responder_can_be_chosen() {
     let chosen = home.path().join("chosen-model.toml");
     for wrong in [
         "use = 'three'\n",
-        "use = 'one'\nmodel = 'x'\n",
+        "name = 'one'\nmodel = 'x'\n",
         "usr = 'one'\n",
         "name = 'x'\nmodel = 'x'\nbase_url = 'https://a.example'\n",
     ] {

@@ -106,12 +106,9 @@ fn yes_once_and_for_all_holds_everywhere_until_it_is_taken_back() {
     let select = json!({"sessionId": session, "name": "ollama/llama3.2", "remember": true});
     client.request("orgAgent/models/select", &select);
     let file = std::fs::read_to_string(home.path().join("chosen-model.toml")).unwrap();
-    for part in [
-        "# The model that you chose",
-        "org-agent model use --forget",
-        "model = \"llama3.2\"",
-        &server.base_url(),
-    ] {
+    for part in
+        ["you said yes to", "org-agent model use --forget", "model = \"llama3.2\"", &server.base_url()]
+    {
         assert!(file.contains(part), "{part:?} is not in\n{file}");
     }
     let other = create(&mut client);
@@ -140,4 +137,30 @@ fn yes_once_and_for_all_holds_everywhere_until_it_is_taken_back() {
     assert!(say(&mut client, Some(&other), WORDS).1.contains("no language model"));
     client.finish_unread();
     assert_eq!(replies(&server), 2);
+}
+
+#[test]
+fn a_yes_leaves_the_configured_model_where_it_is() {
+    let home = tempfile::tempdir().unwrap();
+    let server = LocalServer::ollama(&["llama3.2:latest"], ANSWER);
+    let configured = LocalServer::ollama(&["m"], "From the configured model.");
+    let table =
+        format!("[[models]]\nmodel = 'm'\nprovider = 'ollama'\nbase_url = '{}'\n", configured.base_url());
+    std::fs::write(home.path().join("config.toml"), table).unwrap();
+    let mut client = start(home.path(), &server);
+    let (yes, other) = (create(&mut client), create(&mut client));
+    let items = list(&mut client, &json!({"look": true}));
+    assert_eq!(names(&items), ["m", "offline", "ollama/llama3.2"]);
+    let select = json!({"sessionId": yes, "name": "ollama/llama3.2", "remember": true});
+    client.request("orgAgent/models/select", &select);
+    assert_eq!(say(&mut client, Some(&yes), WORDS).1, ANSWER);
+    assert_eq!(say(&mut client, Some(&other), WORDS).1, "From the configured model.");
+    client.finish_unread();
+    let mut client = start(home.path(), &server);
+    assert_eq!(say(&mut client, Some(&other), WORDS).1, "From the configured model.");
+    // It was said already, so it needs not be looked again.
+    let select = json!({"sessionId": other, "name": "ollama/llama3.2"});
+    client.request("orgAgent/models/select", &select);
+    assert_eq!(say(&mut client, Some(&other), WORDS).1, ANSWER);
+    client.finish_unread();
 }

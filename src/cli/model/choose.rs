@@ -31,7 +31,7 @@ pub(super) fn run(args: &Args, mut config: Config, stdout: &mut dyn Write) -> Re
     let text = match &args.name {
         Some(name) => {
             let name = found(&config, name)?;
-            remember(&config, &name)?;
+            remember(&config, &name, true)?;
             config.refresh()?;
             let path = config.paths.chosen_model();
             let take_back = format!("To take it back: {} --forget", local::YES);

@@ -103,7 +103,7 @@ fn what_was_chosen_answers_and_is_read_back_as_it_was_written() {
     let config = config.unwrap();
     assert_eq!(config.choose_model(&secrets).unwrap().name(), "one");
     for name in ["two", "offline", "lmstudio/q/\"m\"", "llama.cpp:9/m"] {
-        let text = config.choosing(name).unwrap();
+        let text = config.choosing(name, true).unwrap();
         let (_home, chosen) = home(&[("config.toml", tables), ("chosen-model.toml", &text)]);
         let chosen = chosen.unwrap();
         assert_eq!(chosen.choose_model(&secrets).unwrap().name(), name, "{text}");
@@ -112,7 +112,7 @@ fn what_was_chosen_answers_and_is_read_back_as_it_was_written() {
         assert_eq!(chosen.offered(&secrets)[0].name, name);
         assert_eq!(chosen.offered(&secrets).iter().filter(|offered| offered.name == name).count(), 1);
     }
-    assert_eq!(config.choosing("three").unwrap_err().code, crate::error::Code::NotFound);
+    assert_eq!(config.choosing("three", true).unwrap_err().code, crate::error::Code::NotFound);
     let Choice::Remote(remote) = config.choose_selected("llama.cpp:9/m", &secrets).unwrap() else { panic!() };
     assert_eq!(remote.url(""), "http://127.0.0.1:9/v1");
     assert_eq!((remote.terms.dialect, remote.key.is_none()), (Dialect::LlamaCpp, true));
@@ -120,7 +120,7 @@ fn what_was_chosen_answers_and_is_read_back_as_it_was_written() {
     let error = config.choose_named("llama.cpp:9/m", &secrets).unwrap_err();
     assert_eq!(error.code, crate::error::Code::NotFound);
     // With nothing else to say, the user's choice goes before a key without a model.
-    let text = config.choosing("ollama/m").unwrap();
+    let text = config.choosing("ollama/m", false).unwrap();
     let (_home, chosen) = home(&[("chosen-model.toml", &text)]);
     let key = [("OPENAI_API_KEY".to_owned(), SECRET.to_owned())].into();
     let Choice::Remote(remote) = chosen.unwrap().choose_model(&key).unwrap() else { panic!() };
@@ -134,9 +134,9 @@ fn a_choice_of_another_machine_or_none_is_refused() {
         (format!("{local}base_url = 'https://a.example/v1'\n"), "not on this machine"),
         (format!("{local}base_url = 'http://127.0.0.1.example/v1'\n"), "not on this machine"),
         (format!("{local}base_url = 'x'\n"), "not on this machine"),
-        (local.to_owned(), "neither `use` alone"),
-        ("use = 'one'\nname = 'x'\n".to_owned(), "neither `use` alone"),
-        (String::new(), "neither `use` alone"),
+        (local.to_owned(), "neither `use`"),
+        ("use = 'one'\nname = 'x'\n".to_owned(), "neither `use`"),
+        (String::new(), "neither `use`"),
         (format!("api_key = '{SECRET}'\n"), "a secret may not stand in this file"),
         (format!("{local}base_url = 'http://127.0.0.1:1/v1'\napi_key_env = 'X'\n"), "no key `api_key_env`"),
         ("use = 1\n".to_owned(), "line 1"),
@@ -146,5 +146,30 @@ fn a_choice_of_another_machine_or_none_is_refused() {
         let error = config.unwrap_err();
         assert!(error.why.contains(why) && error.what.contains("chosen-model.toml"), "{text}\n{error}");
         assert!(!error.to_string().contains(SECRET), "{error}");
+    }
+}
+
+#[test]
+fn a_yes_to_a_server_of_this_machine_takes_no_place() {
+    let table = "[[models]]\nname = 'one'\nmodel = 'a'\nprovider = 'vllm'\n";
+    let secrets = Secrets::new();
+    // After what was chosen, what answers, and to what the user has said yes.
+    let mut file = String::new();
+    for (name, goes_first, answers, known) in [
+        ("ollama/a", false, "one", "ollama/a"),
+        ("ollama/b", true, "ollama/b", "ollama/b"),
+        ("ollama/c", false, "ollama/c", "ollama/c"),
+        ("offline", true, "offline", "ollama/c"),
+        ("ollama/d", false, "offline", "ollama/d"),
+        ("one", false, "one", "ollama/d"),
+        ("ollama/e", true, "ollama/e", "ollama/e"),
+    ] {
+        let before = [("config.toml", table), ("chosen-model.toml", file.as_str())];
+        let before = home(if file.is_empty() { &before[..1] } else { &before });
+        file = before.1.unwrap().choosing(name, goes_first).unwrap();
+        let (_home, config) = home(&[("config.toml", table), ("chosen-model.toml", &file)]);
+        let config = config.unwrap();
+        assert_eq!(config.choose_model(&secrets).unwrap().name(), answers, "{name}\n{file}");
+        assert!(config.choose_named(known, &secrets).is_ok(), "{name}\n{file}");
     }
 }

@@ -47,8 +47,7 @@ pub struct SelectParams {
     pub session_id: String,
     /// The name of the model, as it is listed; absent: the one that is configured.
     pub name: Option<String>,
-    /// Whether it answers wherever nothing else is said, too; without a name: whether what did so is forgotten. No if
-    /// absent.
+    /// Whether that is kept beyond the session; without a name: whether what was kept is forgotten. No if absent.
     pub remember: Option<bool>,
 }
 
