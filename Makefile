@@ -59,6 +59,21 @@ test-long: emacs ## the tests that take long: kill -9 and power failures for MIN
 	ORG_AGENT_COMMANDS=100000 $(CARGO) test --locked --release --test policy bash -- --nocapture
 	PROPTEST_CASES=20000 $(CARGO) test --locked --release --lib --test verifier --test grammar --test org --test store
 
+# llama.cpp's server, kept between runs; `make clean` removes it.
+LLAMA := $(or $(CARGO_TARGET_DIR),target)/llama
+$(LLAMA)/llama-server: tests/llama/server.sh
+	$(call need,python3,python3)
+	$(call need,pip3,python3-pip)
+	$(call need,c++,g++)
+	$(call need,cmake,cmake)
+	$(call need,ninja,ninja-build)
+	bash tests/llama/server.sh $(LLAMA)
+
+.PHONY: test-llama
+test-llama: emacs $(LLAMA)/llama-server ## whole turns with a real inference server, built at the first run (about ten minutes)
+	ORG_AGENT_LLAMA_SERVER="$(abspath $(LLAMA))/llama-server" \
+	  $(CARGO) test --locked --test llama -- --ignored --nocapture --test-threads=1
+
 .PHONY: lint
 lint: emacs ## formatting, clippy, byte-compilation, checkdoc, package-lint
 	@[ -d /usr/share/emacs/site-lisp/elpa-src ] && ls -d /usr/share/emacs/site-lisp/elpa-src/package-lint-* >/dev/null 2>&1 || \

@@ -24,8 +24,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::Config;
+use crate::config::{Config, Secrets};
 use crate::error::{Error, Result};
+use crate::known;
 
 /// The agent that Emacs users trust with their notes and their shell.
 ///
@@ -63,6 +64,7 @@ enum Command {
 /// Runs the command that the arguments name.
 #[must_use]
 pub fn main() -> ExitCode {
+    crate::logging::mask_panics();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
@@ -143,9 +145,20 @@ fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// The configuration of this process's environment.
+/// The configuration of this process's environment. From then on its keys are kept out of the log and of children.
 fn config() -> Result<Config> {
-    Config::load(|name| std::env::var(name).ok())
+    Config::load(|name| std::env::var(name).ok()).map(noted)
+}
+
+/// The same without the model that the user chose.
+fn unchosen_config() -> Result<Config> {
+    Config::load_unchosen(|name| std::env::var(name).ok()).map(noted)
+}
+
+/// `config`, once it is known which secrets no log may show and no child may have.
+fn noted(config: Config) -> Config {
+    known::given(config.known_keys(&Secrets::new()), config.key_variables());
+    config
 }
 
 /// The runtime of a command: one thread. See `docs/architecture.md` for why.

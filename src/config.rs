@@ -10,6 +10,7 @@ mod file;
 mod local;
 mod models;
 mod providers;
+mod secrets;
 mod sessions;
 mod shell;
 
@@ -19,11 +20,12 @@ use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
-pub use choice::{Choice, OFFLINE, Offered, Secrets};
+pub use choice::{Choice, OFFLINE, Offered};
 pub use file::KeyCommand;
 pub use local::{LocalPorts, MAX_MODEL, base_url as local_url};
 pub use models::{Key, Patience, Price, Proxy, Remote, Spend, Terms};
 pub use providers::{Dialect, PROVIDERS, Provider};
+pub use secrets::Secrets;
 pub use sessions::Sessions;
 pub use shell::{Element, RuleSpec, Shell};
 

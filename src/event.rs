@@ -2,13 +2,13 @@
 //!
 //! The edge turns requests into events and waits for the [`Reply`]; it never touches the kernel's state.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::channel::oneshot;
 use serde_json::Value;
 
 use crate::action::Action;
+use crate::config::Secrets;
 use crate::dispatch::{Cast, Made, Refused, World};
 use crate::error::{Error, Result};
 use crate::ids::{ActuationId, EventId, SessionId, TurnId};
@@ -30,7 +30,7 @@ pub enum Event {
     /// A client introduced itself.
     Hello {
         /// What it knows and the environment does not; kept in memory only.
-        secrets: BTreeMap<String, String>,
+        secrets: Secrets,
         /// Whether it takes over what an earlier server left unfinished.
         recover: bool,
         /// Whether it runs commands; if not, the server does.

@@ -37,6 +37,7 @@ pub mod transcript;
 pub mod why;
 
 // Layer 2: ports. One vendor each.
+pub mod known;
 pub mod model;
 pub mod whole;
 pub mod store;

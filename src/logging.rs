@@ -1,10 +1,11 @@
 //! Logs go to standard error or a file, never to standard output: that is the protocol.
 //!
 //! `ORG_AGENT_LOG` chooses what is logged, in the syntax of `tracing_subscriber::EnvFilter`. What users and
-//! models wrote is logged at `trace` at most, secrets never.
+//! models wrote is logged at `trace` at most, secrets never: whatever a library logs, the keys that are known are masked in
+//! it, and so is what has the form of one. The same holds for the words of a panic.
 
 use std::fs::OpenOptions;
-use std::io::stderr;
+use std::io::{self, Write, stderr};
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -12,6 +13,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::error::{Error, Result};
+use crate::known;
 
 /// The environment variable with the filter.
 pub const VARIABLE: &str = "ORG_AGENT_LOG";
@@ -66,13 +68,53 @@ fn open(path: &Path) -> Result<std::fs::File> {
     })
 }
 
+/// Masks the keys in the words of a panic, before they are written to standard error.
+pub fn mask_panics() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let words = panic.to_string();
+        let masked = known::masked(&words);
+        if masked == words {
+            return usual(panic);
+        }
+        // Without standard error there is nobody left to tell.
+        drop(writeln!(stderr(), "\n{masked}"));
+    }));
+}
+
+/// Writes each line of a log without the keys that are known.
+struct Masked<M>(M);
+
+/// One line on its way.
+struct Line<W>(W);
+
+impl<'a, M: MakeWriter<'a>> MakeWriter<'a> for Masked<M> {
+    type Writer = Line<M::Writer>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        Line(self.0.make_writer())
+    }
+}
+
+impl<W: Write> Write for Line<W> {
+    /// Takes all: an event is written in one piece, and to mask a part of it could leave the other.
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        self.0.write_all(known::masked(&String::from_utf8_lossy(event)).as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
 fn start_on(filter: EnvFilter, writer: impl for<'a> MakeWriter<'a> + Send + Sync + 'static) -> Result<()> {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(false)
         // A line that cannot be written is no reason to end: it would be told on the stream that failed.
         .log_internal_errors(false)
-        .with_writer(writer)
+        .with_writer(Masked(writer))
         .try_init()
         .map_err(|error| Error::internal("logging was started twice").because(error))
 }
@@ -90,8 +132,16 @@ mod tests {
     }
 
     #[test]
+    fn keys_are_masked_in_every_line() {
+        known::given([secrecy::SecretString::from("canary-of-the-log")], []);
+        let mut written = Vec::new();
+        Line(&mut written).write_all(b"a b64=Y2FuYXJ5LW9mLXRoZS1sb2c= canary-of-the-log\n").unwrap();
+        let text = String::from_utf8(written).unwrap();
+        assert_eq!(text, "a b64=[redacted: live key]= [redacted: live key]\n");
+    }
+
+    #[test]
     fn files_are_appended_to_and_private() {
-        use std::io::Write;
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
         for line in ["one\n", "two\n"] {

@@ -31,11 +31,15 @@ const PIECE: usize = 4_096;
 #[derive(Clone, Debug)]
 pub struct Redactor {
     keys: Keys,
+    /// Whether tokens are known by their form, too.
+    rules: bool,
     units: Units,
     /// The unit to be decided.
     at: usize,
     /// The byte before it.
     before: Option<u8>,
+    /// Whether that was written in another way than as itself: it may have taken characters of what follows.
+    after_escape: bool,
     covers: Vec<Hit>,
     in_mask: bool,
     masked: usize,
@@ -84,13 +88,21 @@ impl Redactor {
     pub fn new(keys: &Keys) -> Self {
         Self {
             keys: keys.clone(),
+            rules: true,
             units: Units::default(),
             at: 0,
             before: None,
+            after_escape: false,
             covers: Vec::new(),
             in_mask: false,
             masked: 0,
         }
+    }
+
+    /// One that masks nothing but `keys`: for text that may show what only looks like a secret.
+    #[must_use]
+    pub fn of_keys(keys: &Keys) -> Self {
+        Self { rules: false, ..Self::new(keys) }
     }
 
     /// Takes a chunk; what is decided goes to `out`.
@@ -119,7 +131,7 @@ impl Redactor {
         self.take("", out);
         out.push_str(self.units.rest());
         let masked = self.masked;
-        *self = Self::new(&self.keys);
+        *self = Self { rules: self.rules, ..Self::new(&self.keys) };
         masked
     }
 
@@ -137,17 +149,19 @@ impl Redactor {
                 || unit.lead < unit.start
                 || self.in_mask && !covered;
             found.clear();
-            match self.keys.find(&self.units, self.at, self.before.is_none()) {
+            let after_escape = self.after_escape || unit.lead < unit.start;
+            match self.keys.find(&self.units, self.at, self.before.is_none(), after_escape) {
                 Find::Wait => return,
                 Find::Yes(hit) => found.push(hit),
                 Find::No => {}
             }
-            if rules::find(&self.units, self.at, bounded, &mut found) {
+            if self.rules && rules::find(&self.units, self.at, bounded, &mut found) {
                 return;
             }
             for hit in &found {
                 self.cover(*hit);
             }
+            self.after_escape = self.units.is_encoded(self.at);
             if self.covers.is_empty() {
                 out.push_str(&self.units.text[unit.lead..unit.end]);
                 (self.in_mask, self.before, self.at) = (false, Some(unit.byte), self.at + 1);

@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 
 use crate::action::Action;
+use crate::known;
 use crate::record::{Outcome, Status};
 
 /// How long a command may run if it names no time itself, in seconds.
@@ -53,6 +54,8 @@ pub async fn run(
     };
     let mut command = Command::new(own);
     command.args(["sandbox", "--token", &job.token]).process_group(0);
+    // What the command itself gets stands in its warrant. What confines it needs the rest of the environment.
+    known::hide_from(command.as_std_mut());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut child = match command.spawn() {
         Ok(child) => child,
@@ -103,8 +106,10 @@ pub async fn run(
 /// Kills a command with everything it started, which shares its process group.
 async fn kill_group(child: &Child) {
     if let Some(id) = child.id() {
-        let kill = Command::new("kill").arg("-KILL").arg("--").arg(format!("-{id}")).status().await;
-        if let Err(error) = kill {
+        let mut kill = Command::new("kill");
+        kill.arg("-KILL").arg("--").arg(format!("-{id}"));
+        known::hide_from(kill.as_std_mut());
+        if let Err(error) = kill.status().await {
             tracing::warn!(%error, "the command could not be killed");
         }
     }

@@ -91,6 +91,9 @@ fn a_known_key_is_masked_in_every_encoding() {
         wrapped(&hex(KEY, ""), 60),
         format!("\\x{}", hex(KEY, "\\x")),
         KEY.chars().map(|c| format!("\\u{:04x}", c as u32)).collect(),
+        // In a string in a string.
+        KEY.chars().map(|c| format!("\\\\u{:04x}", c as u32)).collect(),
+        format!("\\\\x{}", hex(KEY, "\\\\x")),
         KEY.replace('/', "\\/"),
         between("\u{200b}"),
         between("\u{1b}[31m"),
@@ -463,4 +466,43 @@ proptest! {
         prop_assert!(!whole.contains(KEY));
         prop_assert_eq!(count > 0, whole != text);
     }
+
+    #[test]
+    fn of_keys_alone_the_cuts_do_not_matter_either(text in hazards(), size in 1_usize..40) {
+        let known = Keys::beginnings([KEY]);
+        let cut = |size: usize| {
+            let mut redactor = Redactor::of_keys(&known);
+            let (mut out, mut rest) = (String::new(), text.as_str());
+            while !rest.is_empty() {
+                let (chunk, tail) = rest.split_at(rest.ceil_char_boundary(size.min(rest.len())));
+                redactor.push(chunk, &mut out);
+                assert!(redactor.held() <= HELD);
+                rest = tail;
+            }
+            redactor.finish(&mut out);
+            out
+        };
+        let whole = cut(usize::MAX);
+        prop_assert_eq!(&cut(size), &whole);
+        prop_assert_eq!(&cut(1), &whole);
+        for form in [KEY.to_owned(), base64(KEY.as_bytes(), false), hex(KEY, "")] {
+            prop_assert!(!whole.contains(&form));
+        }
+    }
+}
+
+#[test]
+fn of_keys_alone_nothing_else_is_masked_and_nothing_is_held_back() {
+    let known = Keys::beginnings([KEY]);
+    let mut redactor = Redactor::of_keys(&known);
+    let mut out = String::new();
+    redactor.push(&format!("ghp_{} {KEY} {} the ", made(36), base64(KEY.as_bytes(), true)), &mut out);
+    assert_eq!(redactor.held(), 0);
+    assert_eq!(out, format!("ghp_{} [redacted: live key] [redacted: live key] the ", made(36)));
+    // What stands before takes the first letters of the key with it.
+    for before in ["%", "\\u", "\\\\u"] {
+        redactor.push(&format!("{before}{} ", hex(KEY, "")), &mut out);
+        assert!(!out.contains(&hex(&KEY[3..], "")), "{before}: {out}");
+    }
+    assert!(out.ends_with("[redacted: live key] "), "{out}");
 }

@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use super::config;
 use crate::action::Kind;
+use crate::config::Secrets;
 use crate::error::{Error, Result};
 use crate::event::{Actuated, ChatMessage, Choice, Decide, Event, Output, reply};
 use crate::ids::{ActuationId, SessionId, TurnId};
@@ -66,7 +67,7 @@ async fn run(args: &Args) -> Result<u8> {
     let (handle, queue) = Handle::new();
     let (client, messages) = mpsc::channel(256);
     let kernel = tokio::spawn(kernel.run(queue, client));
-    handle.send(Event::Hello { secrets: BTreeMap::new(), recover: false, runs: true })?;
+    handle.send(Event::Hello { secrets: Secrets::new(), recover: false, runs: true })?;
     let buffer = if args.new { format!("{BUFFER} {}", crate::ids::token()?) } else { BUFFER.to_owned() };
     let mut chat = Chat {
         handle: handle.clone(),

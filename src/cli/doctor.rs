@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use super::visible;
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::known;
 use crate::skill::Origin;
 use crate::skills::{self, Library};
 use crate::store::Store;
@@ -191,6 +192,7 @@ fn notes(config: &Config, report: &mut Report) {
 async fn emacs(report: &mut Report) {
     let mut program = Command::new("emacs");
     program.arg("--version").stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    known::hide_from(program.as_std_mut());
     let printed = match timeout(LIMIT, program.output()).await {
         Ok(Ok(output)) => String::from_utf8_lossy(&output.stdout).into_owned(),
         Ok(Err(_)) | Err(_) => String::new(),

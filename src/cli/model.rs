@@ -10,8 +10,7 @@ use std::io::Write;
 
 use clap::Subcommand;
 
-use super::config;
-use crate::config::Config;
+use super::{config, unchosen_config};
 use crate::error::Result;
 
 /// List models, and choose which of them answers
@@ -36,8 +35,6 @@ enum Command {
 pub(super) fn run(args: &Args, stdout: &mut dyn Write) -> Result<u8> {
     match &args.command {
         Command::List(args) => list::run(args, &config()?, stdout),
-        Command::Use(args) => {
-            choose::run(args, Config::load_unchosen(|name| std::env::var(name).ok())?, stdout)
-        }
+        Command::Use(args) => choose::run(args, unchosen_config()?, stdout),
     }
 }

@@ -5,15 +5,14 @@
 //! `OPENAI_BASE_URL` or, without one, to OpenAI; a key named in the file to the server named beside it; that of a
 //! provider's own variable to that provider.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use secrecy::SecretString;
 use url::Url;
 
 use super::models::{Key, Remote, Table, Terms};
-use super::providers::Provider;
-use super::{Config, Source, Sourced};
+use super::providers::{PROVIDERS, Provider};
+use super::{Config, Secrets, Source, Sourced};
 use crate::error::{Code, Error, Result};
 
 const MODEL: &str = "ORG_AGENT_MODEL";
@@ -25,9 +24,6 @@ pub const OFFLINE: &str = "offline";
 
 /// The provider when only a key is given.
 const USUAL: &str = "openai";
-
-/// What a client passed at `initialize`: names of the variables above, and values. Memory only.
-pub type Secrets = BTreeMap<String, String>;
 
 /// The model that answers.
 #[derive(Clone, Debug)]
@@ -87,7 +83,7 @@ impl Config {
     /// `model_unavailable` if the configuration is partial or malformed; the hint names what to set.
     pub fn choose_model(&self, secrets: &Secrets) -> Result<Choice> {
         let client = |name: &str| {
-            let value = secrets.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())?;
+            let value = secrets.get(name)?;
             Some(Sourced { value: value.to_owned(), source: Source::Client(name.to_owned()) })
         };
         let variable = |name: &str, value: Option<&String>| {
@@ -182,7 +178,7 @@ impl Config {
             Ok(choice) => choice.name().to_owned(),
             // What cannot be asked has a name all the same.
             Err(_) => {
-                let said = secrets.get(MODEL).or(self.variables.model.as_ref()).cloned();
+                let said = secrets.get(MODEL).or(self.variables.model.as_deref()).map(str::to_owned);
                 let said = said.or_else(|| self.chosen.as_ref()?.named.clone());
                 said.or_else(|| self.models.first().map(Table::listed)).unwrap_or_else(|| USUAL.to_owned())
             }
@@ -211,7 +207,7 @@ impl Config {
         !matches!(self.choose_model(secrets), Ok(Choice::Offline))
             || self.is_offline()
             || self.chosen.as_ref().is_some_and(|chosen| chosen.named.is_some())
-            || secrets.get(MODEL).is_some_and(|model| model.trim() == OFFLINE)
+            || secrets.get(MODEL).is_some_and(|model| model == OFFLINE)
     }
 
     fn is_offline(&self) -> bool {
@@ -251,8 +247,7 @@ impl Config {
 
     /// The key that is meant for whoever is asked when the file says nothing of a server.
     fn said_key(&self, secrets: &Secrets) -> Option<Sourced<SecretString>> {
-        let client = secrets.get(API_KEY).map(|key| key.trim()).filter(|key| !key.is_empty());
-        let client = client.map(|key| Sourced {
+        let client = secrets.get(API_KEY).map(|key| Sourced {
             value: SecretString::from(key.to_owned()),
             source: Source::Client(API_KEY.to_owned()),
         });
@@ -283,10 +278,17 @@ impl Config {
     /// Every secret that the environment and the client gave, also those of models that are not used.
     #[must_use]
     pub fn known_keys(&self, secrets: &Secrets) -> Vec<SecretString> {
-        let from_client = secrets.iter().filter(|(name, _)| !matches!(name.as_str(), MODEL | BASE_URL));
-        let from_client = from_client.map(|(_, value)| SecretString::from(value.trim().to_owned()));
+        let from_client = secrets.values(&[MODEL, BASE_URL]);
         let from_env = self.models.iter().filter_map(|model| model.key_from_env.clone());
         self.variables.key.iter().cloned().chain(from_env).chain(from_client).collect()
+    }
+
+    /// The variables that hold keys, whoever they are for: those of the file and of the providers.
+    #[must_use]
+    pub fn key_variables(&self) -> Vec<String> {
+        let of_file = self.models.iter().filter_map(|model| model.api_key_env.as_deref());
+        let of_providers = PROVIDERS.iter().filter_map(|provider| provider.key);
+        of_file.chain(of_providers).map(str::to_owned).collect()
     }
 
     /// Whether `OPENAI_API_KEY` is in the environment but belongs to another server than that of the file.
@@ -383,8 +385,7 @@ fn file_key(table: &Table, secrets: &Secrets) -> Result<Option<Sourced<Key>>> {
         return Ok(Some(Sourced { value: Key::Command(command.clone()), source: Source::File }));
     }
     let Some(name) = table.key_variable() else { return Ok(None) };
-    let client = secrets.get(name).map(|key| key.trim()).filter(|key| !key.is_empty());
-    let client = client.map(|key| Sourced {
+    let client = secrets.get(name).map(|key| Sourced {
         value: SecretString::from(key.to_owned()),
         source: Source::Client(name.to_owned()),
     });

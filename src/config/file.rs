@@ -12,6 +12,9 @@ use super::sessions;
 use super::shell::Shell;
 use crate::error::{Error, Result};
 
+/// What is longer, or has more than letters in it, is not taken for the misspelt name of a setting.
+const NAME: usize = 30;
+
 /// The whole file.
 #[derive(Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -68,8 +71,13 @@ fn explain(error: &toml::de::Error, text: &str, path: &Path) -> Error {
     let message = error.message();
     // serde says: unknown field `a`, expected one of `b`, `c`
     let mut names = message.split('`').skip(1).step_by(2);
-    let unknown = message.starts_with("unknown field").then(|| names.next()).flatten();
+    let of = |kind: &str| message.starts_with(kind);
+    let unknown = (of("unknown field") || of("unknown variant")).then(|| names.next()).flatten();
     let (why, hint) = match unknown {
+        Some(_) if of("unknown variant") => {
+            let known: Vec<&str> = names.collect();
+            ("there is no such value".to_owned(), format!("known here: {}", known.join(", ")))
+        }
         Some(key) if matches!(key, "api_key" | "key" | "secret" | "token" | "password") => (
             format!("`{key}`: a secret may not stand in this file"),
             "name an environment variable with api_key_env = \"OPENAI_API_KEY\", or a command that prints \
@@ -84,7 +92,11 @@ fn explain(error: &toml::de::Error, text: &str, path: &Path) -> Error {
                 Some((likeness, name)) if likeness > 0.75 => format!("did you mean `{name}`?"),
                 _ => format!("known here: {}", known.join(", ")),
             };
-            (format!("there is no key `{key}`"), hint)
+            // What is no name is not shown: it may be the secret itself.
+            let is_name =
+                key.len() <= NAME && key.chars().all(|c| c.is_ascii_alphabetic() || "_-".contains(c));
+            let named = if is_name { format!(" `{key}`") } else { " of this name".to_owned() };
+            (format!("there is no key{named}"), hint)
         }
         None => (without_values(message), "see the README for an example".to_owned()),
     };

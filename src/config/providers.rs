@@ -58,6 +58,8 @@ pub struct Provider {
     pub max_tokens: &'static str,
     /// Whether it refuses `stream_options`; then it counts tokens unasked.
     pub counts_unasked: bool,
+    /// Whether it closes the connection behind a reply, though it says that it keeps it open.
+    pub closes: bool,
 }
 
 /// What most of them are like.
@@ -69,6 +71,7 @@ const USUAL: Provider = Provider {
     dialect: Dialect::Prompt,
     max_tokens: "max_tokens",
     counts_unasked: false,
+    closes: false,
 };
 
 /// The known providers. Addresses and fields are those of each provider's own reference of its OpenAI-compatible
@@ -138,6 +141,7 @@ pub const PROVIDERS: [Provider; 11] = [
         title: "llama.cpp",
         base_url: "http://localhost:8080/v1",
         dialect: Dialect::LlamaCpp,
+        closes: true,
         ..USUAL
     },
     Provider {

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt};
+use secrecy::SecretString;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use crate::event::Event;
 use crate::ids::TurnId;
 use crate::model::{Ask, Failure, Model, Piece, Trouble};
+
+use super::secrets::Veil;
 
 /// How many pieces that are already there become one event.
 const BATCH: usize = 256;
@@ -25,25 +28,38 @@ impl Drop for Call {
     }
 }
 
-/// Starts a call. What comes of it arrives as [`Event::Model`], the end exactly once, also if the task panics.
+/// Starts a call. What comes of it arrives as [`Event::Model`], the end exactly once, also if the task panics, and without
+/// `keys` and what else the model has for one.
 pub(super) fn start(
     model: Arc<dyn Model>,
     ask: Ask,
     (turn, attempt): (TurnId, u32),
+    mut keys: Vec<SecretString>,
     events: mpsc::Sender<Event>,
 ) -> Call {
     let task = tokio::spawn(async move {
         let piece = |piece| Event::Model { turn: turn.clone(), attempt, piece };
         let read = async {
             let mut reply = model.reply(ask).ready_chunks(BATCH);
+            let mut veil = None;
             while let Some(batch) = reply.next().await {
-                for item in joined(batch) {
+                let veil = veil.get_or_insert_with(|| {
+                    // By now a command has printed what the server was asked with.
+                    keys.extend(model.keys());
+                    Veil::new(&keys)
+                });
+                for item in joined(batch).into_iter().flat_map(|item| veil.pass(item)) {
                     if matches!(item, Ok(Piece::End(_)) | Err(_)) {
                         return Some(item);
                     }
                     if events.send(piece(Some(item))).await.is_err() {
                         return None;
                     }
+                }
+            }
+            for item in veil.map(|mut veil| veil.rest()).unwrap_or_default() {
+                if events.send(piece(Some(item))).await.is_err() {
+                    return None;
                 }
             }
             None
@@ -128,7 +144,7 @@ mod tests {
         for (model, message) in [(Broken::Panics, Some("the model port panicked")), (Broken::Stops, None)] {
             let (events, mut heard) = mpsc::channel(8);
             let ask = Ask { messages: Vec::new(), wanted: crate::model::Wanted::Text };
-            let call = start(Arc::new(model), ask, ("t".into(), 1), events);
+            let call = start(Arc::new(model), ask, ("t".into(), 1), Vec::new(), events);
             let mut pieces = Vec::new();
             while let Some(Event::Model { piece, .. }) = heard.recv().await {
                 pieces.push(piece);

@@ -228,7 +228,7 @@ impl Kernel {
         self.record(&session, &record);
         let asked = Asked { session, prompt: tokens, price, room, counts: model.terms().is_some() };
         self.purse.calls.insert(id.clone(), asked);
-        let call = call::start(model, ask, (id.clone(), attempt), self.internal.clone());
+        let call = call::start(model, ask, (id.clone(), attempt), self.known_keys(), self.internal.clone());
         self.calls.insert(id.clone(), call);
     }
 

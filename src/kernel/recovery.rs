@@ -9,6 +9,7 @@ use crate::config::Secrets;
 use crate::error::{Code, Error, Result};
 use crate::event::{Reply, Resume, Resumed};
 use crate::ids::{ActuationId, SessionId, TurnId};
+use crate::known;
 use crate::outgoing::{Actuation, Address};
 use crate::policy;
 use crate::prompt::HistoryItem;
@@ -23,6 +24,7 @@ impl Kernel {
     /// editor, or a terminal that is there for one question, does not take over the chats of others.
     pub(super) fn hello(&mut self, secrets: Secrets, recover: bool, runs: bool) {
         self.secrets = secrets;
+        known::given(self.config.known_keys(&self.secrets), []);
         self.runs_here = !runs;
         self.models.clear();
         if self.shelf.serious().next().is_some() {

@@ -33,6 +33,9 @@ const DISTINCT: u32 = 6;
 /// How many characters find the places in the keys that may begin here.
 const GRAM: usize = 4;
 
+/// The most characters that an escape takes of what follows its introduction: those of `\u`.
+const TAKEN: usize = 4;
+
 /// How many words of bits there are.
 const HINTS: usize = 1024;
 
@@ -50,6 +53,8 @@ struct Index {
     places: BTreeMap<[u8; GRAM], Vec<(usize, usize)>>,
     /// A bit for the hash of every gram, so that most places of a text are passed by at once.
     hints: Vec<u64>,
+    /// Whether only the beginnings of forms are found.
+    beginnings: bool,
 }
 
 struct Form {
@@ -77,7 +82,17 @@ impl fmt::Debug for Keys {
 impl Keys {
     /// Prepares `keys`. Those of less than 8 bytes are left out.
     pub fn new<'a>(keys: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut index = Index::default();
+        Self::prepare(keys, false)
+    }
+
+    /// The same, but a part counts only if it is the beginning of a key. Much less looks like one, so that next to
+    /// nothing is held back of a text that comes in small pieces and is shown at once.
+    pub fn beginnings<'a>(keys: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::prepare(keys, true)
+    }
+
+    fn prepare<'a>(keys: impl IntoIterator<Item = &'a str>, beginnings: bool) -> Self {
+        let mut index = Index { beginnings, ..Index::default() };
         for key in keys.into_iter().map(|key| key.trim().as_bytes()).filter(|key| key.len() >= SHORTEST) {
             let last = key.len().saturating_sub(PIECE);
             for at in (0..last).step_by(PIECE).chain([last]) {
@@ -87,8 +102,10 @@ impl Keys {
         Self(Arc::new(index))
     }
 
-    /// Whether a key, or a part of one, begins at `at`; `first`: the text begins there, too.
-    pub(super) fn find(&self, units: &Units, at: usize, first: bool) -> Find {
+    /// Whether a key, or a part of one, begins at `at`; `first`: the text begins there, too; `after_escape`: what stands
+    /// before may have begun with characters of the key, as in `%` before `736b…`.
+    pub(super) fn find(&self, units: &Units, at: usize, first: bool, after_escape: bool) -> Find {
+        let counts = |offset: usize| !self.0.beginnings || offset == 0 || after_escape;
         let mut gram = [0; GRAM];
         for n in 0..GRAM {
             match units.see(at, at + n) {
@@ -96,8 +113,9 @@ impl Keys {
                 Seen::Shut => return Find::No,
                 Seen::Open => {
                     // The rest of `gram` is zeros: nothing with the same beginning comes before it.
-                    let next = self.0.places.range(gram..).next();
-                    let begins = n > 0 && next.is_some_and(|(other, _)| other[..n] == gram[..n]);
+                    let mut next =
+                        self.0.places.range(gram..).take_while(|(other, _)| other[..n] == gram[..n]);
+                    let begins = n > 0 && next.any(|(_, places)| places.iter().any(|place| counts(place.1)));
                     return if begins { Find::Wait } else { Find::No };
                 }
             }
@@ -108,17 +126,17 @@ impl Keys {
         }
         let Some(places) = self.0.places.get(&gram) else { return Find::No };
         let mut best: Option<Hit> = None;
-        for (form, offset) in places {
+        for (form, offset) in places.iter().filter(|(_, offset)| counts(*offset)) {
             let form = &self.0.forms[*form];
-            let found = form.compare(units, at, *offset);
+            let found = form.compare(units, at, *offset, *offset == 0 || self.0.beginnings);
             if found.next == Seen::Open {
                 return Find::Wait;
             }
             let whole = *offset + found.count == form.text.len();
             let is_cut = whole && first || *offset == 0 && found.next == Seen::Shut;
-            let counts = whole && *offset == 0
+            let is_enough = whole && *offset == 0
                 || found.distinct >= DISTINCT && found.count >= if is_cut { STUB } else { form.part };
-            if counts && best.is_none_or(|best| best.to < found.to) {
+            if is_enough && best.is_none_or(|best| best.to < found.to) {
                 let tail = if whole && form.open { Tail::Run(Class::Base64, 1) } else { Tail::None };
                 best = Some(Hit { from: at, to: found.to, tail, name: NAME });
             }
@@ -156,7 +174,8 @@ impl Index {
             return;
         }
         let begins = |gram: &[u8]| kind != Kind::Hex || gram[0].is_ascii_hexdigit();
-        for (offset, gram) in text.windows(GRAM).enumerate().filter(|(_, gram)| begins(gram)) {
+        let offsets = if self.beginnings { TAKEN + 1 } else { usize::MAX };
+        for (offset, gram) in text.windows(GRAM).enumerate().take(offsets).filter(|(_, gram)| begins(gram)) {
             let mut key = [0; GRAM];
             key.copy_from_slice(gram);
             let key = key.map(fold);
@@ -182,13 +201,12 @@ struct Agreed {
 }
 
 impl Form {
-    /// Compares from `offset` on with the text at `from`, but in the middle of a key only for two parts: the next
-    /// beginnings find the rest. After four characters in a row a line may end, and the next be indented: encoders
-    /// wrap.
-    fn compare(&self, units: &Units, from: usize, offset: usize) -> Agreed {
+    /// Compares from `offset` on with the text at `from`, `to_end` of the key or only for two parts: the next beginnings
+    /// find the rest. After four characters in a row a line may end, and the next be indented: encoders wrap.
+    fn compare(&self, units: &Units, from: usize, offset: usize, to_end: bool) -> Agreed {
         let (mut seen, mut row, mut at) = (0_u128, 0, from);
         let mut agreed = Agreed { count: 0, to: from, distinct: 0, next: Seen::Byte(0) };
-        let limit = if offset == 0 { usize::MAX } else { 2 * self.part + GRAM };
+        let limit = if to_end { usize::MAX } else { 2 * self.part + GRAM };
         while let Some(want) = self.text.get(offset + agreed.count)
             && agreed.count < limit
         {

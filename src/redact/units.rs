@@ -1,6 +1,6 @@
 //! Text as the rules see it: one byte after the other, with what encodes or hides a byte taken away.
 //!
-//! `%41`, `\u0041` and `\x41` are an `A`, a full-width `Ａ` too; colour codes, control characters and characters
+//! `%41`, `\u0041`, `\\u0041` and `\x41` are an `A`, a full-width `Ａ` too; colour codes, control characters and characters
 //! without width are nothing. Every unit knows which part of the text it was, so that a mask replaces just that.
 
 use super::rules;
@@ -174,17 +174,25 @@ fn lexeme(text: &str, finished: bool) -> Lexeme {
             Some(b'n') => Lexeme::Byte(b'\n', 2),
             Some(b'r') => Lexeme::Byte(b'\r', 2),
             Some(b't') => Lexeme::Byte(b'\t', 2),
-            Some(byte @ (b'"' | b'\'' | b'/' | b'\\')) => Lexeme::Byte(*byte, 2),
-            Some(kind @ (b'u' | b'x')) => {
-                let len = if *kind == b'u' { 6 } else { 4 };
-                match digits(2, len) {
+            Some(byte @ (b'"' | b'\'' | b'/')) => Lexeme::Byte(*byte, 2),
+            // One in a string in a string has two of them.
+            Some(kind @ (b'u' | b'x' | b'\\')) => {
+                let head = if *kind == b'\\' { 3 } else { 2 };
+                let plain = Lexeme::Byte(b'\\', head - 1);
+                let len = match bytes.get(head - 1) {
+                    Some(b'u') => head + 4,
+                    Some(b'x') => head + 2,
+                    Some(_) => return plain,
+                    None => return wait(plain),
+                };
+                match digits(head, len) {
                     Err(open) => open,
                     Ok(Some(value)) => match char::from_u32(value) {
                         Some(c) if invisible(c) => Lexeme::Invisible(len),
                         Some(c) => Lexeme::Byte(ascii(c).unwrap_or(BREAK), len),
                         None => Lexeme::Byte(BREAK, len),
                     },
-                    Ok(None) => Lexeme::Byte(b'\\', 1),
+                    Ok(None) => plain,
                 }
             }
             Some(_) => Lexeme::Byte(b'\\', 1),

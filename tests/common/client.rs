@@ -28,6 +28,8 @@ pub struct Client {
     /// Held by a test to make the client read nothing.
     reading: Arc<Mutex<()>>,
     log: Arc<Mutex<String>>,
+    /// Every frame that was read, as it came.
+    heard: Arc<Mutex<Vec<u8>>>,
     next_id: u64,
     /// What was received and not asked for yet.
     unread: VecDeque<Value>,
@@ -57,7 +59,7 @@ impl Client {
     /// Starts a server with a home of its own and these variables.
     pub fn start(env: &[(&str, &str)]) -> Self {
         let home = tempfile::tempdir().unwrap();
-        Self::spawn(Home::Own(home), env)
+        Self::spawn(Home::Own(home), env, &[])
     }
 
     /// Starts a server with this home, so that a second one can find what the first left; initializes it.
@@ -69,16 +71,22 @@ impl Client {
 
     /// Starts a server with this home.
     pub fn start_in(home: &Path, env: &[(&str, &str)]) -> Self {
-        Self::spawn(Home::Given(home.to_owned()), env)
+        Self::spawn(Home::Given(home.to_owned()), env, &[])
     }
 
-    fn spawn(home: Home, env: &[(&str, &str)]) -> Self {
+    /// Starts a server with this home and these arguments.
+    pub fn start_with(home: &Path, env: &[(&str, &str)], arguments: &[&str]) -> Self {
+        Self::spawn(Home::Given(home.to_owned()), env, arguments)
+    }
+
+    fn spawn(home: Home, env: &[(&str, &str)], arguments: &[&str]) -> Self {
         let path = match &home {
             Home::Own(home) => home.path(),
             Home::Given(home) => home,
         };
         let mut child = Command::new(env!("CARGO_BIN_EXE_org-agent"))
             .arg("serve")
+            .args(arguments)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("ORG_AGENT_HOME", path)
@@ -94,7 +102,9 @@ impl Client {
         let (sender, frames) = channel();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let gate = Arc::clone(&reading);
-        thread::spawn(move || read_frames(stdout, &gate, &sender));
+        let heard = Arc::<Mutex<Vec<u8>>>::default();
+        let all = Arc::clone(&heard);
+        thread::spawn(move || read_frames(stdout, &gate, &all, &sender));
         let log = Arc::<Mutex<String>>::default();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let lines = Arc::clone(&log);
@@ -112,6 +122,7 @@ impl Client {
             frames,
             reading,
             log,
+            heard,
             next_id: 1,
             unread: VecDeque::new(),
             acknowledge: true,
@@ -149,6 +160,11 @@ impl Client {
     /// What the server wrote to its log so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
+    }
+
+    /// All that the server has sent so far, byte for byte.
+    pub fn heard(&self) -> Vec<u8> {
+        self.heard.lock().unwrap().clone()
     }
 
     // Sending
@@ -374,7 +390,7 @@ pub fn frame(message: &Value) -> Vec<u8> {
 }
 
 /// Reads frames of exactly one form: anything else on standard output fails the test that waits.
-fn read_frames(mut stdout: impl BufRead, gate: &Mutex<()>, frames: &Sender<Value>) {
+fn read_frames(mut stdout: impl BufRead, gate: &Mutex<()>, heard: &Mutex<Vec<u8>>, frames: &Sender<Value>) {
     loop {
         drop(gate.lock());
         let mut header = String::new();
@@ -389,6 +405,7 @@ fn read_frames(mut stdout: impl BufRead, gate: &Mutex<()>, frames: &Sender<Value
         if stdout.read_exact(&mut body).is_err() {
             return;
         }
+        heard.lock().unwrap().extend_from_slice(&[header.as_bytes(), &body].concat());
         let body = body.strip_prefix(b"\r\n").expect("a blank line ends the header");
         let message: Value = serde_json::from_slice(body).unwrap();
         assert_eq!(message["jsonrpc"], "2.0");

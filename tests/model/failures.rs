@@ -71,7 +71,7 @@ async fn a_broken_reply_is_a_failure_and_is_asked_for_once() {
         (Reply::page(429, "application/json", quota), "pay", "billing", false),
         (
             Reply::page(401, "application/json", &echo),
-            "Incorrect key [key] x",
+            "Incorrect key [redacted: live key] x",
             "check the key (environment",
             false,
         ),

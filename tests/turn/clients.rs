@@ -155,7 +155,7 @@ fn secrets_of_the_client_are_used_and_kept_nowhere() {
     scene.model.push(Reply::page(401, "application/json", &echo));
     let turn = scene.say("Again.");
     let told = scene.end(&turn);
-    assert!(told.last().unwrap().contains("bad key [key]"), "{told:?}");
+    assert!(told.last().unwrap().contains("bad key [redacted: live key]"), "{told:?}");
     scene.asked();
     let log = scene.client.log();
     assert!(log.contains("TRACE"), "this proves something only with a full log: {log}");

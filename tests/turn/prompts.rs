@@ -164,10 +164,16 @@ fn the_first_request_is_small() {
             format!("[[models]]\nmodel = 'm'\nbase_url = '{}'\ndialect = '{dialect}'\n", model.base_url());
         std::fs::write(home.path().join("config.toml"), config).unwrap();
         let mut client = Client::new_in(home.path(), &[]);
-        model.reply_with("{}");
-        client.chat(crate::BUFFER, "1", "What can you do for me today?");
+        let reply = insert("Much.");
+        let reply = if dialect == "json-schema" {
+            r#"{"type":"response","payload":{"text":"Much."}}"#
+        } else {
+            &reply
+        };
+        model.reply_with(reply);
+        let receipt = client.chat(crate::BUFFER, "1", "What can you do for me today?");
+        client.turn(receipt["turnId"].as_str().unwrap());
         let body = model.take_request_blocking().body.to_string();
-        eprintln!("{dialect}: {} bytes", body.len());
         assert!(body.len() < 6_000, "{dialect}: {} bytes: {body}", body.len());
         client.kill();
     }

@@ -122,7 +122,7 @@ fn what_was_chosen_answers_and_is_read_back_as_it_was_written() {
     // With nothing else to say, the user's choice goes before a key without a model.
     let text = config.choosing("ollama/m", false).unwrap();
     let (_home, chosen) = home(&[("chosen-model.toml", &text)]);
-    let key = [("OPENAI_API_KEY".to_owned(), SECRET.to_owned())].into();
+    let key = Secrets::from_iter([("OPENAI_API_KEY".to_owned(), SECRET.to_owned())]);
     let Choice::Remote(remote) = chosen.unwrap().choose_model(&key).unwrap() else { panic!() };
     assert!(remote.key.is_none() && remote.is_local());
 }

@@ -18,6 +18,7 @@ use super::{
     RetractParams, Stream, ThoughtParams, TurnParams, TurnStateName, VERSION, WhyParams,
 };
 use crate::action::MAX_REPLY;
+use crate::config::Secrets;
 use crate::error::{Error, Result};
 use crate::event::{self, Actuated, ChatMessage, Decide, Decided, Output, Query, Receipt, Resume, Resumed};
 use crate::ids::{ActuationId, SessionId, TurnId};
@@ -78,7 +79,7 @@ pub struct Introduction {
     /// What it announced; a plain editor announces nothing.
     pub announced: Option<Announcement>,
     /// Secrets by name.
-    pub secrets: BTreeMap<String, String>,
+    pub secrets: Secrets,
 }
 
 impl Introduction {
@@ -106,9 +107,10 @@ impl Introduction {
             .hint("install a client and a server of the same version"));
         }
         let options: Options = part(params.initialization_options);
-        let secrets = options.secrets.map_or(Ok(BTreeMap::new()), |secrets| {
+        let secrets = options.secrets.map_or(Ok(Secrets::new()), |secrets| {
             // The parser's own message could quote a secret.
-            serde_json::from_str(secrets.get())
+            serde_json::from_str::<BTreeMap<String, String>>(secrets.get())
+                .map(Secrets::from_iter)
                 .map_err(|_| Error::bad_request("initializationOptions.secrets must be an object of strings"))
         })?;
         Ok(Self { announced, secrets })

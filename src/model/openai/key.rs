@@ -10,7 +10,9 @@ use tokio::process::Command;
 use tokio::sync::Mutex;
 
 use crate::config::{Key, KeyCommand, Sourced};
+use crate::known;
 use crate::model::{Failure, Trouble, one_line};
+use crate::redact::{Keys, redact};
 
 /// How long the command may take.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -49,6 +51,7 @@ impl Keeper {
         let mut printed = self.printed.lock().await;
         if printed.is_none() {
             let key = run(command).await?;
+            known::printed(&key);
             let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
             seen.retain(|other| other.expose_secret() != key.expose_secret());
             let old = seen.len().saturating_sub(SEEN - 1);
@@ -57,6 +60,15 @@ impl Keeper {
             *printed = Some(key);
         }
         Ok(printed.clone())
+    }
+
+    /// All that is known of this server's keys.
+    pub(super) fn all(&self) -> Vec<SecretString> {
+        let mut all = self.seen();
+        if let Some(Key::Value(key)) = &self.source {
+            all.push(key.clone());
+        }
+        all
     }
 
     /// The keys that the command printed.
@@ -90,6 +102,8 @@ async fn run(command: &KeyCommand) -> Result<SecretString, Failure> {
             process
         }
     };
+    // It prints a key; the others are none of its business.
+    known::hide_from(process.as_std_mut());
     process.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut child = process.spawn().map_err(|error| failed(error.to_string()))?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
@@ -99,6 +113,8 @@ async fn run(command: &KeyCommand) -> Result<SecretString, Failure> {
         .map_err(|_| failed("it took more than 10 seconds".to_owned()))?;
     let status = status.map_err(|error| failed(error.to_string()))?;
     if !status.success() {
+        // It may have printed one all the same, and complain of it.
+        let (complaint, _) = redact(&known::masked(&complaint), &Keys::new([key.as_str()]));
         return Err(failed(format!("{status}: {}", one_line(&complaint, 200))));
     }
     if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {

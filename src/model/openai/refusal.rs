@@ -1,6 +1,7 @@
 //! What a server's errors mean, and what the user can do about them.
 //!
-//! Every message is one short line without the key, whatever the server wrote.
+//! Every message is one short line without the key, whatever the server wrote: its words are masked before they are cut,
+//! since what is left of a key that was cut is not known as one.
 
 use std::env;
 use std::io::{self, ErrorKind};
@@ -15,6 +16,7 @@ use serde_json::Value;
 use super::transport::Exchange;
 use crate::config::Proxy;
 use crate::model::{Failure, Trouble, one_line};
+use crate::redact::{Keys, redact};
 
 /// The most characters of a server's own words that are shown.
 const WORDS: usize = 300;
@@ -35,14 +37,33 @@ const PASSWORD: &str = "the proxy wants a password; set another with proxy in co
 /// Who says which models there are.
 const LISTS: &str = "`org-agent doctor` lists what the server has";
 
+/// Of a server's words so many bytes are looked at.
+const BEGINNING: usize = 16 << 10;
+
 impl Exchange {
     /// A failure. The server may have echoed the key; that is taken out here.
     pub(super) fn failed(&self, trouble: Trouble, message: &str, hint: &str, transient: bool) -> Failure {
-        let clean = |text: &str| match &self.key {
-            Some(key) if key.expose_secret().len() >= 4 => text.replace(key.expose_secret(), "[key]"),
-            _ => text.to_owned(),
-        };
-        Failure::new(trouble, clean(message)).hint(clean(hint)).transient(transient)
+        Failure::new(trouble, self.masked(message)).hint(self.masked(hint)).transient(transient)
+    }
+
+    /// `text` without the keys of this server in any encoding, and without what has the form of one.
+    fn masked(&self, text: &str) -> String {
+        let all = self.keys();
+        let (text, _) = redact(text, &Keys::new(all.iter().map(ExposeSecret::expose_secret)));
+        match &self.key {
+            // Redaction leaves those alone that are shorter than that, since they may be words.
+            Some(key) if (4..8).contains(&key.expose_secret().len()) => {
+                text.replace(key.expose_secret(), "[key]")
+            }
+            _ => text,
+        }
+    }
+
+    /// Words of the server as one line of at most `most` characters, without keys.
+    pub(super) fn line(&self, text: &str, most: usize) -> String {
+        // A body may be long, and only its beginning is shown.
+        let most_bytes = text.floor_char_boundary(text.len().min(BEGINNING));
+        one_line(&self.masked(&text[..most_bytes]), most)
     }
 
     /// The stream ended without its end mark.
@@ -90,7 +111,7 @@ impl Exchange {
             "error" | "insufficient_system_resource" => (Trouble::Server, LATER, true),
             _ => (Trouble::Stopped, "ask again, or choose another model", false),
         };
-        let reason = one_line(reason, 50);
+        let reason = self.line(reason, 50);
         let message = format!("the model's reply was cut: it ended with finish_reason `{reason}`");
         self.failed(trouble, &message, hint, transient)
     }
@@ -110,7 +131,7 @@ impl Exchange {
                 inner = error.get_ref().and_then(|error| error.downcast_ref());
             }
         }
-        let cause = one_line(&cause.to_string(), WORDS);
+        let cause = self.line(&cause.to_string(), WORDS);
         let base = &self.remote().base_url;
         let check = format!("correct the base URL ({}); `org-agent doctor` checks it", base.source);
         if !error.is_connect() {
@@ -192,12 +213,12 @@ impl Exchange {
         }
         match error {
             OpenAIError::JSONDeserialize(error, content) => {
-                let words = one_line(content, 80);
+                let words = self.line(content, 80);
                 let message = format!("the model's server sent a broken chunk: {error}: {words}");
                 self.failed(Trouble::Garbled, &message, AGAIN, true)
             }
             error => {
-                let words = one_line(&error.to_string(), WORDS);
+                let words = self.line(&error.to_string(), WORDS);
                 let message = format!("the request to the model failed: {words}");
                 self.failed(Trouble::Internal, &message, "the log of the server may have more", false)
             }
@@ -209,7 +230,7 @@ impl Exchange {
         let said = |key: &str| error.get(key).and_then(Value::as_str).unwrap_or_default();
         let code = error.get("code").or_else(|| error.get("status_code"));
         let status = code.and_then(|code| code.as_u64().or_else(|| code.as_str()?.parse().ok()));
-        let words = one_line(&words(error).unwrap_or_else(|| error.to_string()), WORDS);
+        let words = self.line(&words(error).unwrap_or_else(|| error.to_string()), WORDS);
         let busy = |word: &str| {
             ["overloaded", "rate_limit", "server_error", "unavailable", "timeout"]
                 .iter()
@@ -234,12 +255,12 @@ impl Exchange {
         }
         let error = json.map(|json| json.get("error").unwrap_or(json));
         let words = error.and_then(words).unwrap_or_else(|| body.to_owned());
-        let words = one_line(&words, WORDS);
+        let words = self.line(&words, WORDS);
         let code = error.and_then(|error| error.get("code")?.as_str()).unwrap_or_default();
         let after = after(headers);
         let (trouble, hint, transient) = if status.is_redirection() {
             let to = headers.get(LOCATION).and_then(|value| value.to_str().ok());
-            let to = to.map_or_else(|| "another address".to_owned(), |text| one_line(text, 200));
+            let to = to.map_or_else(|| "another address".to_owned(), |text| self.line(text, 200));
             let hint =
                 format!("it redirects to {to}, and a key is not sent on; set the base URL to the final one");
             (Trouble::Garbled, hint, false)

@@ -57,6 +57,10 @@ pub(super) async fn client(remote: &Remote) -> Result<reqwest::Client, Failure> 
         .connect_timeout(remote.terms.patience.connect)
         // A redirect would take the prompt, and maybe the key, to a server that nobody configured.
         .redirect(redirect::Policy::none());
+    if remote.terms.provider.is_some_and(|provider| provider.closes) {
+        // A request that is sent while the connection is being closed is lost.
+        builder = builder.pool_max_idle_per_host(0);
+    }
     builder = match &remote.terms.proxy {
         Proxy::Through(url) => {
             let proxy = reqwest::Proxy::all(url.as_str());
@@ -167,6 +171,11 @@ impl Exchange {
         &self.server.remote
     }
 
+    /// All that is known of this server's keys.
+    pub(super) fn keys(&self) -> Vec<SecretString> {
+        self.server.key.all()
+    }
+
     pub(super) fn patience(&self) -> Patience {
         self.server.remote.terms.patience
     }
@@ -263,7 +272,7 @@ pub(super) async fn models(server: Arc<Server>) -> Result<Listing, Failure> {
     }
     let list: Value = serde_json::from_str(&body).map_err(|_| exchange.refused(status, &headers, &body))?;
     let Some(models) = list.get("data").and_then(Value::as_array) else { return Ok(Listing::None) };
-    let name = |model: &Value| Some(one_line(model.get("id")?.as_str()?, 100));
+    let name = |model: &Value| Some(exchange.line(model.get("id")?.as_str()?, 100));
     Ok(Listing::Models(models.iter().filter_map(name).collect()))
 }
 
