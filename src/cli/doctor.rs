@@ -89,9 +89,9 @@ impl Report {
                 Grade::Note => "note",
                 Grade::Bad => "BAD",
             };
-            writeln!(out, "{mark:4}  {what:13}  {}", visible(text))?;
+            writeln!(out, "{mark:4}  {what:13}  {}", shown(text))?;
             if !hint.is_empty() {
-                writeln!(out, "{:4}  {:13}  -> {}", "", "", visible(hint))?;
+                writeln!(out, "{:4}  {:13}  -> {}", "", "", shown(hint))?;
             }
         }
         let next = if self.good() {
@@ -101,6 +101,11 @@ impl Report {
         };
         writeln!(out, "\n{next}")
     }
+}
+
+/// `text` without a key, whoever said it, and without what acts on a terminal.
+fn shown(text: &str) -> String {
+    visible(&known::masked(text)).into_owned()
 }
 
 /// Looks at everything.
