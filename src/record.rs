@@ -105,6 +105,9 @@ pub enum Record {
         events: u64,
         /// Why: `user`, or `retention`.
         reason: String,
+        /// What models cost in it on the day on which it was deleted (in UTC), in millionths of a US dollar.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        micro_usd: u64,
     },
     /// A client has received a text for its buffer.
     #[serde(rename = "chat.message.delivered")]
@@ -329,6 +332,12 @@ pub enum Record {
 
 /// The type of the event that takes the place of a deleted session.
 pub const DELETED: &str = "chat.session.deleted";
+
+/// Whether there is nothing to say of a number.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
 
 /// The turn that a record is about, borrowed as the record is.
 macro_rules! turn_of {

@@ -20,6 +20,7 @@ pub mod migrations;
 mod recall;
 mod recover;
 mod retention;
+mod scorecard;
 mod search;
 mod spending;
 mod texts;
@@ -42,6 +43,7 @@ pub use copy::{Fork, MAX_COPIED};
 pub use lease::Lease;
 pub use recall::{Actuation, ClientMessage, Turn, UnfinishedTurn};
 pub use recover::{Recovered, recover};
+pub use scorecard::{Score, Which};
 pub use texts::Text;
 pub use views::body_hash;
 
@@ -349,7 +351,9 @@ impl Store {
     /// As [`Store::append`].
     pub fn delete(&mut self, session: &SessionId, reason: &str) -> Result<Appended> {
         let events = self.head(session)?.seq;
-        let appended = self.append(session, &Record::SessionDeleted { events, reason: reason.to_owned() })?;
+        let micro_usd = self.spent_today(session)?;
+        let record = Record::SessionDeleted { events, reason: reason.to_owned(), micro_usd };
+        let appended = self.append(session, &record)?;
         // What waited of it is gone, too, for those who ask before it is on disk.
         self.recent.retain(|recent| recent.session != *session);
         Ok(appended)

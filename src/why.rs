@@ -9,6 +9,7 @@
 //!
 //! Pure: no input or output. Knows the shape of records as JSON, and shows what it does not know as it is.
 
+mod calls;
 mod page;
 mod sections;
 

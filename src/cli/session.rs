@@ -12,7 +12,7 @@ mod fork;
 mod import;
 mod list;
 mod recover;
-mod search;
+pub(super) mod search;
 mod show;
 mod verify;
 
@@ -116,7 +116,7 @@ fn there_is(config: &Config) -> Result<()> {
 }
 
 /// The session that `begin` names: its identifier, or a beginning that no other one has.
-fn find(store: &Store, begin: &str) -> Result<SessionId> {
+pub(super) fn find(store: &Store, begin: &str) -> Result<SessionId> {
     const LIST: &str = "see which there are: org-agent session list --all";
     if begin.is_empty() {
         return Err(Error::bad_request("the identifier of the session is empty").hint(LIST));
@@ -182,7 +182,7 @@ fn remark(text: &str) {
 }
 
 /// `text` as a part of a line: nothing in it acts on a terminal or hides something.
-fn line(text: &str) -> String {
+pub(super) fn line(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if is_hidden(c) {

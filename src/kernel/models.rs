@@ -86,7 +86,7 @@ impl Purse {
             .values()
             .filter_map(|asked| Some((&asked.session, asked.price?.of(asked.prompt, 0, 0))));
         due.chain(running).fold((0, 0), |(all, own), (whose, cost)| {
-            (all + cost, if whose == session { own + cost } else { own })
+            (all.saturating_add(cost), if whose == session { own.saturating_add(cost) } else { own })
         })
     }
 }
@@ -250,12 +250,12 @@ impl Kernel {
         let due = self.purse.due(self.store.committed(), session);
         let next = price.of(tokens, 0, 0);
         let limits = [
-            (spend.per_day, spent.0 + due.0, "today", "per_day"),
-            (spend.per_session, spent.1 + due.1, "in this session", "per_session"),
+            (spend.per_day, spent.0.saturating_add(due.0), "today", "per_day"),
+            (spend.per_session, spent.1.saturating_add(due.1), "in this session", "per_session"),
         ];
         limits.into_iter().find_map(|(most, spent, when, key)| {
             let most = most?;
-            (dollars(spent + next) > most).then(|| {
+            (dollars(spent.saturating_add(next)) > most).then(|| {
                 let message = format!(
                     "no more may be spent {when}: {:.4} of {most:.2} US dollars are spent, and the prompt costs {:.4}",
                     dollars(spent),

@@ -206,6 +206,24 @@ pub struct Cost {
     pub micro_usd: u64,
 }
 
+impl Cost {
+    /// US dollars, as clients are told.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss, reason = "nobody spends 2^53 of them")]
+    pub fn dollars(self) -> f64 {
+        self.micro_usd as f64 / 1e6
+    }
+}
+
+impl std::fmt::Display for Cost {
+    /// As `0.0012`: exact, and with two digits at least.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let digits = format!("{:06}", self.micro_usd % 1_000_000);
+        let short = digits.trim_end_matches('0');
+        write!(f, "{}.{short:0<2}", self.micro_usd / 1_000_000)
+    }
+}
+
 /// What was said in a session, in a few words.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {

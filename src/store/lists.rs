@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::Store;
 use super::recall::parse;
+use super::spending::Totals;
 use super::why::camel_case;
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -23,7 +24,8 @@ const PAGE_BYTES: usize = 4 << 20;
 
 const SESSION: &str =
     "SELECT position, id, title, status, buffer, created_at, updated_at, archived, label_group, tags,
-         messages, unread, forked_from, imported, model, user FROM chat_sessions";
+         messages, unread, forked_from, imported, model, prompt_tokens, completion_tokens, cached_tokens,
+         reasoning_tokens, estimated, cost, user FROM chat_sessions";
 
 const MESSAGES: &str =
     "SELECT position, id, role, content, metadata, created_at, delivered_at FROM chat_messages
@@ -42,7 +44,8 @@ const ACTIONS: &str = "SELECT position, id, message_id, module, action, input, o
 
 impl Store {
     /// Sessions, the last made first: `{items: [{id, title, status, archived, buffer, group, tags, messages, unread,
-    /// forkedFrom, imported, model, createdAt, updatedAt}], nextCursor}`. Times are Unix milliseconds.
+    /// forkedFrom, imported, model, tokens, cost, createdAt, updatedAt}], nextCursor}`. Times are Unix milliseconds. `tokens`
+    /// and `cost`, in US dollars, are those of all calls of models, also for what the session was taken back from.
     ///
     /// # Errors
     /// `bad_request` for a cursor that no such list gave.
@@ -85,7 +88,7 @@ impl Store {
     /// `not_found` if there is none.
     pub fn session(&self, id: &SessionId) -> Result<Value> {
         let found = self.one(&format!("{SESSION} WHERE id = ?1"), [id.as_str()], |row| {
-            Ok((session(row)?, row.get::<_, String>(15)?))
+            Ok((session(row)?, row.get::<_, String>(21)?))
         })?;
         let (mut session, user) = found.ok_or_else(|| no_session(id))?;
         session["user"] = user.into();
@@ -245,6 +248,7 @@ impl Page {
 
 fn session(row: &Row<'_>) -> rusqlite::Result<Value> {
     let tags: String = row.get(9)?;
+    let totals = Totals::read(row, 15)?;
     Ok(json!({
         "id": row.get::<_, String>(1)?,
         "title": row.get::<_, String>(2)?,
@@ -258,6 +262,8 @@ fn session(row: &Row<'_>) -> rusqlite::Result<Value> {
         "forkedFrom": row.get::<_, Option<String>>(12)?,
         "imported": row.get::<_, Option<String>>(13)?,
         "model": row.get::<_, Option<String>>(14)?,
+        "tokens": totals.tokens(),
+        "cost": totals.cost(),
         "createdAt": row.get::<_, i64>(5)?,
         "updatedAt": row.get::<_, i64>(6)?,
     }))

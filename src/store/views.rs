@@ -28,11 +28,12 @@ pub(super) use erase::erase;
 pub(super) use snapshot::{restore, snapshot};
 
 /// The tables that are views, those that refer to others first.
-pub(super) const VIEWS: [&str; 10] = [
+pub(super) const VIEWS: [&str; 11] = [
     "blob_uses",
     "turn_events",
     "client_messages",
     "model_calls",
+    "deleted_costs",
     "chat_actions",
     "chat_messages",
     "turns",
@@ -40,6 +41,9 @@ pub(super) const VIEWS: [&str; 10] = [
     "session_contexts",
     "chat_sessions",
 ];
+
+/// The most that one call adds to a sum: tokens, millionths of a dollar, milliseconds.
+const MOST_ADDED: u64 = 1 << 40;
 
 /// The columns of the log that make an [`Envelope`], for [`envelope`].
 pub(super) const ENVELOPE: &str =
@@ -65,6 +69,11 @@ pub(super) fn envelope(row: &Row<'_>) -> rusqlite::Result<Envelope> {
 /// SQLite's integers are signed. None of ours comes near the difference.
 pub(super) fn int(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// As [`int`], for what is added up: what a server counted may be any number, and sums of these still are integers.
+pub(super) fn addend(number: u64) -> i64 {
+    int(number.min(MOST_ADDED))
 }
 
 /// The other way; what was never written as a natural number becomes 0.
@@ -213,7 +222,7 @@ impl Fold<'_> {
             | Record::SessionCheckpointed { .. }
             | Record::SessionRestored { .. }
             | Record::MessageRead { .. } => self.changed(record),
-            Record::SessionDeleted { .. } => self.deleted(),
+            Record::SessionDeleted { micro_usd, .. } => self.deleted(micro_usd),
             Record::MessageSent { turn, client_id, text, level, context, location: _, mark } => {
                 self.sent(&turn, &client_id, &text, level, &context, mark.as_deref())
             }

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::Store;
 use super::recall::parse;
+use super::spending::of_turn;
 use super::views::{ENVELOPE, envelope};
 use crate::error::{Error, Result};
 use crate::ids::{ActuationId, TurnId};
@@ -13,9 +14,10 @@ use crate::ids::{ActuationId, TurnId};
 const TEXT_BYTES: usize = 8 << 20;
 
 impl Store {
-    /// What is behind `turn`, oldest first: `{turnId, sessionId, state, reason, resumes, events: [{eventId,
+    /// What is behind `turn`, oldest first: `{turnId, sessionId, state, reason, resumes, tokens, cost, events: [{eventId,
     /// seq, lamport, author, time, type, …}]}`. An event has the fields of its record in camelCase; a
-    /// prompt's messages are `{role, sha256, text|null}`.
+    /// prompt's messages are `{role, sha256, text|null}`. `tokens` and `cost` are those of all calls of the turn, as in
+    /// [`Store::sessions`].
     ///
     /// # Errors
     /// `not_found` if there is no such turn.
@@ -77,9 +79,10 @@ impl Store {
             item.extend(body);
             events.push(camel_case(Value::Object(item)));
         }
+        let totals = of_turn(&self.reader, turn)?;
         Ok(json!({
             "turnId": turn, "sessionId": found.session, "state": found.state, "reason": found.reason,
-            "resumes": found.resumes, "events": events,
+            "resumes": found.resumes, "tokens": totals.tokens(), "cost": totals.cost(), "events": events,
         }))
     }
 

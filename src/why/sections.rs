@@ -1,18 +1,19 @@
-//! The sections: which event is shown where, and what of it.
+//! The sections: which event is shown where, and what of it. Those about model calls stand in `calls`.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::Value;
 
+use super::calls;
 use super::page::Page;
-use crate::sexp::report::pointed;
 
 /// The last second that can be written: 9999-12-31.
 const LAST_MS: u64 = 253_402_300_799_000;
 
 /// The events of a turn, put together by what they are about.
 pub(super) struct Story<'a> {
+    why: &'a Value,
     all: Vec<&'a Value>,
     /// Model calls by their number, in the order in which they began; 0 has what no model did.
     attempts: Vec<(u64, Vec<&'a Value>)>,
@@ -25,7 +26,7 @@ impl<'a> Story<'a> {
         let all: Vec<&Value> = why["events"].as_array().into_iter().flatten().collect();
         let began = all.iter().find(|event| kind(event) == "chat.message.sent").or(all.first());
         let began = began.and_then(|event| event["time"].as_u64()).unwrap_or_default();
-        let mut story = Self { all, attempts: Vec::new(), began };
+        let mut story = Self { why, all, attempts: Vec::new(), began };
         // Which model call proposed an action.
         let mut proposed: BTreeMap<&str, u64> = BTreeMap::new();
         let mut places: BTreeMap<u64, usize> = BTreeMap::new();
@@ -72,6 +73,10 @@ impl<'a> Story<'a> {
                 0 => page.heading(2, "Without a model", ""),
                 number => page.heading(2, &format!("Model call {number}"), ""),
             }
+            let is_there = |name: &str| events.iter().any(|event| kind(event) == name);
+            if *number > 0 && is_there("turn.replied") && !is_there("turn.prompted") {
+                page.fact("model", "none was asked");
+            }
             for event in events {
                 if page.is_full() {
                     return;
@@ -79,6 +84,7 @@ impl<'a> Story<'a> {
                 self.step(page, event);
             }
         }
+        calls::together(page, self.why);
         self.end(page);
         page.heading(2, "Times", "");
         for event in &self.all {
@@ -137,8 +143,10 @@ impl<'a> Story<'a> {
     fn step(&self, page: &mut Page<'_>, event: &Value) {
         let after = self.after(event);
         match kind(event) {
-            "turn.prompted" => prompt(page, event, &after),
-            "turn.replied" => reply(page, event, &after),
+            "turn.prompted" => calls::prompt(page, event, &after),
+            "turn.replied" => calls::reply(page, event, &after),
+            "turn.fell_back" => calls::fell_back(page, event, &after),
+            "chat.session.summarised" => calls::summarised(page, event, &after),
             "turn.gated" => {
                 page.heading(3, &format!("Gates, {after}"), "");
                 for gate in list(event, "gates") {
@@ -178,90 +186,6 @@ impl<'a> Story<'a> {
             page.fact("reason", reason);
         }
     }
-}
-
-fn prompt(page: &mut Page<'_>, event: &Value, after: &str) {
-    page.heading(3, &format!("Model, {after}"), "");
-    page.fact("model", word(event, "model"));
-    if let Some(persona) = event["persona"].as_object() {
-        let name = |key: &str| persona.get(key).and_then(Value::as_str).unwrap_or_default();
-        page.fact("persona", &format!("{} speaks to {}", name("assistant"), name("user")));
-    }
-    match event["parameters"].as_object() {
-        Some(parameters) if !parameters.is_empty() => {
-            for (name, value) in parameters {
-                page.fact("parameter", &format!("{name} = {value}"));
-            }
-        }
-        _ => page.fact("parameters", "none are recorded"),
-    }
-    page.heading(3, "Prompt", "");
-    for message in list(event, "messages") {
-        if page.is_full() {
-            return;
-        }
-        let text = message["text"].as_str();
-        let size = text.map_or_else(String::new, |text| format!(", {}", count(text.len())));
-        page.heading(4, &format!("Message{size}, role"), word(message, "role"));
-        page.drawer(&[("SHA256", word(message, "sha256")), ("VISIBILITY", "folded")]);
-        match text {
-            Some(text) => page.text(text),
-            None => {
-                page.fact("text", "not shown: the texts of this turn are too long together, or it is gone");
-            }
-        }
-    }
-}
-
-fn reply(page: &mut Page<'_>, event: &Value, after: &str) {
-    let raw = word(event, "raw");
-    page.heading(3, &format!("Raw reply, {}, {after}", count(raw.len())), "");
-    page.text(raw);
-    page.heading(3, "Verdict", "");
-    let verdict = &event["verdict"];
-    page.fact("verdict", word(verdict, "verdict"));
-    for (name, key) in [("kind", "kind"), ("message", "message")] {
-        if let Some(text) = verdict[key].as_str() {
-            page.fact(name, text);
-        }
-    }
-    if let Some(offset) = verdict["offset"].as_u64() {
-        page.fact("offset", &format!("byte {offset}"));
-        if let Ok(offset) = usize::try_from(offset)
-            && let Some(lines) = caret(page, raw, offset)
-        {
-            page.masked_text(&lines);
-        }
-    }
-    if let Some(saved) = verdict["savedAtMost"].as_u64() {
-        page.fact("saved", &format!("at most {saved} bytes, as it was stopped there"));
-    }
-    let usage = &event["usage"];
-    match (usage["promptTokens"].as_u64(), usage["completionTokens"].as_u64()) {
-        (None, None) => page.fact("tokens", "not known: the model did not report them"),
-        (prompt, reply) => {
-            let shown = |tokens: Option<u64>| tokens.map_or_else(|| "?".into(), |tokens| tokens.to_string());
-            page.fact("tokens", &format!("{} in the prompt, {} in the reply", shown(prompt), shown(reply)));
-        }
-    }
-    let latency = &event["latency"];
-    let first = latency["firstMs"].as_u64().map_or_else(|| "none came".into(), |ms| format!("after {ms} ms"));
-    let total = latency["totalMs"].as_u64().map_or_else(|| "not known".into(), |ms| format!("after {ms} ms"));
-    page.fact("first byte", &first);
-    page.fact("complete", &total);
-    match &event["cost"] {
-        Value::Null => page.fact("cost", "not known: no price is configured"),
-        Value::String(cost) => page.fact("cost", cost),
-        cost => page.fact("cost", &cost.to_string()),
-    }
-}
-
-/// The place of a rejection in what is shown of `raw`: masks before it move it.
-fn caret(page: &Page<'_>, raw: &str, offset: usize) -> Option<String> {
-    let before = raw.get(..offset.min(raw.len()))?;
-    let (shown, before) = (page.masked(raw), page.masked(before));
-    // A place in a secret is at the end of its mask.
-    shown.starts_with(&before).then(|| pointed(shown.as_bytes(), before.len()))
 }
 
 fn permitted(page: &mut Page<'_>, event: &Value, after: &str) {
@@ -328,24 +252,24 @@ fn notes(page: &mut Page<'_>, of: &Value) {
     }
 }
 
-fn kind(event: &Value) -> &str {
+pub(super) fn kind(event: &Value) -> &str {
     word(event, "type")
 }
 
-fn word<'v>(of: &'v Value, key: &str) -> &'v str {
+pub(super) fn word<'v>(of: &'v Value, key: &str) -> &'v str {
     of[key].as_str().unwrap_or_default()
 }
 
-fn list<'v>(of: &'v Value, key: &str) -> impl Iterator<Item = &'v Value> {
+pub(super) fn list<'v>(of: &'v Value, key: &str) -> impl Iterator<Item = &'v Value> {
     of[key].as_array().into_iter().flatten()
 }
 
 /// `text` behind `before`, if there is any.
-fn part(before: &str, text: &str) -> String {
+pub(super) fn part(before: &str, text: &str) -> String {
     if text.is_empty() { String::new() } else { format!("{before}{text}") }
 }
 
-fn count(bytes: usize) -> String {
+pub(super) fn count(bytes: usize) -> String {
     if bytes == 1 { "1 byte".into() } else { format!("{bytes} bytes") }
 }
 

@@ -10,7 +10,8 @@ pub(super) fn turn(text: &str) -> Value {
     let at = 1_700_000_000_000_u64;
     json!({
         "turnId": format!("t1{text}"), "sessionId": "s1", "state": "done", "reason": text, "resumes": null,
-        "actuationId": "a1",
+        "actuationId": "a1", "cost": 1.0024,
+        "tokens": {"prompt": 30, "completion": 40, "cached": 6, "reasoning": null, "estimated": true},
         "events": [
             {"eventId": "e1", "time": at, "type": "chat.message.sent", "turn": "t1", "text": text,
              "context": [{"kind": "file", "name": text, "text": "12345", "mode": "sh"}],
@@ -21,12 +22,14 @@ pub(super) fn turn(text: &str) -> Value {
                 {"role": "system", "sha256": "cd", "text": text}, {"role": text, "sha256": text, "text": null}]},
             {"time": at + 15, "type": "turn.replied", "attempt": 1, "raw": text, "usage": null,
              "verdict": {"verdict": "reject", "kind": text, "offset": 5, "message": text, "savedAtMost": 7},
-             "latency": {"firstMs": null, "totalMs": 12}},
-            {"time": at + 16, "type": "turn.prompted", "attempt": 2, "model": text, "parameters": {"t": text},
+             "latency": {"firstMs": null, "totalMs": 12}, "thought": format!("{text}."), "original": format!("{text}.")},
+            {"time": at + 16, "type": "turn.fell_back", "attempt": 1, "from": text, "to": text, "reason": text},
+            {"time": at + 16, "type": "turn.prompted", "attempt": 2, "tokens": {"tokens": 17, "by": text}, "model": text, "parameters": {"dialect": text, "grammarSha256": text, "t": text},
              "messages": []},
             {"time": at + 20, "type": "turn.replied", "attempt": 2, "raw": text, "verdict": {"verdict": "accept"},
-             "usage": {"promptTokens": 11, "completionTokens": 22}, "latency": {"firstMs": 3, "totalMs": 4},
-             "cost": text},
+             "usage": {"promptTokens": 11, "completionTokens": 22, "cachedTokens": 5, "reasoningTokens": 9,
+                 "estimated": true}, "latency": {"begunMs": 2, "firstMs": 3, "totalMs": 4},
+             "cost": {"microUsd": 1_200}},
             {"time": at + 21, "type": "turn.gated", "attempt": 2, "gates": [
                 {"skill": text, "result": text, "why": text, "sexp": text, "notes": [text]}]},
             {"time": at + 22, "type": "chat.action.proposed", "attempt": 2, "actuation": "a1", "sexp": text},
@@ -37,6 +40,10 @@ pub(super) fn turn(text: &str) -> Value {
                 "status": "failed", "exitCode": 3, "stdout": text, "stderr": text, "truncated": true,
                 "message": text, "sandboxed": false}},
             {"time": at + 60_124, "type": text, "actuation": "a1", "more": text},
+            {"time": at + 60_124, "type": "turn.replied", "attempt": 3, "raw": "",
+             "verdict": {"verdict": "broken", "trouble": text, "message": text}, "latency": {"totalMs": 0}},
+            {"time": at + 60_124, "type": "chat.session.summarised", "attempt": 4,
+             "summary": {"text": text, "through": text, "items": 7, "model": text}},
             {"time": at + 60_125, "type": "turn.ended", "state": "done", "reason": text},
         ],
     })
@@ -73,7 +80,7 @@ pub(super) fn headings(document: &str) -> Vec<String> {
 }
 
 /// What our headings begin with, in the order of [`turn`].
-const OURS: [&str; 21] = [
+const OURS: [&str; 30] = [
     "* Why “",
     "** Event",
     "** Skills, +1 ms",
@@ -82,8 +89,11 @@ const OURS: [&str; 21] = [
     "*** Prompt",
     "**** Message, ",
     "**** Message, role “",
+    "*** Thought, ",
+    "*** As it was written, ",
     "*** Raw reply, ",
     "*** Verdict",
+    "*** Another model, +16 ms",
     "** Model call 2",
     "*** Model, +16 ms",
     "*** Prompt",
@@ -94,6 +104,12 @@ const OURS: [&str; 21] = [
     "*** Policy, +23 ms",
     "*** Outcome, +60.1 s",
     "*** Event, +60.1 s “",
+    "** Model call 3",
+    "*** Raw reply, 0 bytes, +60.1 s",
+    "*** Verdict",
+    "** Model call 4",
+    "*** Summary made, +60.1 s",
+    "** All model calls of the turn",
     "** End, +60.1 s",
 ];
 
@@ -123,7 +139,17 @@ fn everything_behind_a_turn_is_shown_where_it_belongs() {
          : attached      file List *my* files, 5 bytes, mode sh\n#+begin_example\nList *my* files\n#+end_example\n",
         "\n: triggered     List *my* files, sha256 ab, its trigger failed: List *my* files\n: note          List",
         "\n: parameters    none are recorded\n",
-        "\n: parameter     t = \"List *my* files\"\n",
+        "\n*** Prompt\n: counted       17 tokens before it was sent, List *my* files\n",
+        "\n: dialect       List *my* files\n: grammar       sha256 List *my* files\n\
+         : parameter     t = \"List *my* files\"\n",
+        "\n*** Thought, 16 bytes\n:PROPERTIES:\n:VISIBILITY: folded\n:END:\n#+begin_example\nList *my* files.\n",
+        "\n*** As it was written, 16 bytes\n:PROPERTIES:\n:VISIBILITY: folded\n:END:\n#+begin_example\n",
+        "\n: asked         List *my* files instead of List *my* files: List *my* files\n",
+        "\n** Model call 3\n: model         none was asked\n",
+        "\n: verdict       broken\n: trouble       List *my* files\n: message       List *my* files\n",
+        "\n: by            List *my* files\n: covers        the first 7 things that were said and done\n",
+        "\n** All model calls of the turn\n: tokens        30 in the prompt (6 read before), 40 in the reply; some \
+         were counted here: the server did not say\n: cost          1.0024 US dollars, estimated\n",
         "\n**** Message, 15 bytes, role “system”\n:PROPERTIES:\n:SHA256: cd\n:VISIBILITY: folded\n:END:\n#+begin_example\n",
         "\n: text          not shown: ",
         "\n*** Raw reply, 15 bytes, +15 ms\n#+begin_example\nList *my* files\n#+end_example\n\n*** Verdict\n\
@@ -132,8 +158,9 @@ fn everything_behind_a_turn_is_shown_where_it_belongs() {
          #+end_example\n: saved         at most 7 bytes, as it was stopped there\n\
          : tokens        not known: the model did not report them\n: first byte    none came\n\
          : complete      after 12 ms\n: cost          not known: no price is configured\n",
-        "\n: tokens        11 in the prompt, 22 in the reply\n: first byte    after 3 ms\n: complete      after 4 ms\n\
-         : cost          List *my* files\n",
+        "\n: tokens        11 in the prompt (5 read before), 22 in the reply (9 of thoughts); counted here: the server \
+         did not say\n: first thought after 2 ms\n: first byte    after 3 ms\n: complete      after 4 ms\n\
+         : cost          0.0012 US dollars, estimated\n",
         "\n: gate          List *my* files, List *my* files: List *my* files\n: note  ",
         "\n: decision      ask\n: by            policy\n: rule          List *my* files\n\
          : edited        the user changed the command to\n#+begin_example\nList *my* files\n#+end_example\n\

@@ -6,7 +6,10 @@ mod change;
 #[path = "../common/client.rs"]
 mod client;
 mod delete;
+#[path = "../common/fake_model.rs"]
+mod fake_model;
 mod find;
+mod scorecard;
 mod transcripts;
 mod verify;
 

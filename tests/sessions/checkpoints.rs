@@ -15,7 +15,10 @@ fn names(client: &mut Client, session: &str) -> Vec<String> {
 /// What a session shows that a checkpoint brings back.
 fn state(client: &mut Client, session: &str) -> Value {
     let mut found = get(client, session);
-    found.as_object_mut().unwrap().remove("updatedAt");
+    // What was spent since stays spent.
+    for key in ["updatedAt", "tokens", "cost"] {
+        assert!(found.as_object_mut().unwrap().remove(key).is_some(), "{key} is not in {found}");
+    }
     json!([
         found,
         all(client, "messages", &json!({"sessionId": session})),

@@ -7,7 +7,9 @@ mod log;
 mod model;
 mod recall;
 mod recover;
+mod scorecard;
 mod sessions;
+mod spending;
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
@@ -18,7 +20,7 @@ use org_agent::ids::{EventId, SessionId};
 use org_agent::prompt::HistoryItem;
 use org_agent::record::{
     Attachment, AttachmentKind, Cost, Decider, Decision, EndState, Latency, MessageRef, Outcome, Record,
-    Status, Usage, Verdict,
+    Speakers, Status, Usage, Verdict,
 };
 use org_agent::request::Sessions;
 use org_agent::store::migrations::{LATEST, migrate};
@@ -149,6 +151,44 @@ fn permitted(actuation: &str, decision: Decision) -> Record {
     }
 }
 
+fn asked(turn: &str, attempt: u32, model: &str) -> Record {
+    Record::Prompted {
+        turn: turn.into(),
+        attempt,
+        model: model.into(),
+        messages: Vec::new(),
+        parameters: Value::Null,
+        tokens: None,
+        persona: Some(Speakers { user: "Ada".into(), assistant: "Jeeves".into() }),
+    }
+}
+
+fn replied(turn: &str, attempt: u32, verdict: Verdict, counted: Option<(Usage, u64)>) -> Record {
+    Record::Replied {
+        turn: turn.into(),
+        attempt,
+        raw: "(a)".into(),
+        original: None,
+        thought: String::new(),
+        verdict,
+        usage: counted.map(|(usage, _)| usage),
+        cost: counted.map(|(_, micro_usd)| Cost { micro_usd }),
+        latency: Latency { begun_ms: Some(100), first_ms: Some(100), total_ms: 1_100 },
+    }
+}
+
+fn usage(prompt_tokens: u64, completion_tokens: u64) -> Usage {
+    Usage { prompt_tokens, completion_tokens, ..Usage::default() }
+}
+
+fn broken(trouble: &str) -> Verdict {
+    Verdict::Broken { message: "it broke".into(), trouble: Some(trouble.into()) }
+}
+
+fn rejected(saved_at_most: Option<usize>) -> Verdict {
+    Verdict::Reject { kind: "not-a-list".into(), offset: 0, message: "no list".into(), saved_at_most }
+}
+
 fn executed(actuation: &str, status: Status) -> Record {
     let outcome = Outcome { status, exit_code: Some(0), stdout: "out".into(), ..Outcome::default() };
     Record::ActionExecuted { actuation: actuation.into(), outcome }
@@ -170,6 +210,7 @@ fn views(db: &Connection) -> Vec<String> {
         "chat_messages",
         "chat_actions",
         "model_calls",
+        "deleted_costs",
         "client_messages",
         "turn_events",
     ] {

@@ -57,6 +57,8 @@ struct Session {
     /// The one to which it was taken back, if nothing has come since.
     at: Option<usize>,
     imported: bool,
+    /// What its own model calls cost.
+    micro_usd: Option<u64>,
 }
 
 impl Session {
@@ -142,9 +144,12 @@ impl Both {
                 let turn = format!("turn{}", self.next());
                 let mut records = vec![sent(&turn, &text), started(&turn)];
                 let mut acts = Vec::new();
-                for answer in &answers {
+                for (answer, attempt) in answers.iter().zip(1..) {
                     let act = format!("act{}", self.next());
+                    let counted = (usage(10, 5), u64::from(end));
                     records.extend([
+                        asked(&turn, attempt, "m"),
+                        replied(&turn, attempt, Verdict::Accept, Some(counted)),
                         proposed(&act, &turn, insert(answer)),
                         permitted(&act, Decision::Allow),
                         executed(&act, Status::Done),
@@ -155,6 +160,10 @@ impl Both {
                 records.push(ended(&turn, state));
                 let events = self.home().append(&id, &records);
                 let session = self.sessions.get_mut(&id).unwrap();
+                if !answers.is_empty() {
+                    let cost = u64::from(end) * answers.len() as u64;
+                    session.micro_usd = Some(session.micro_usd.unwrap_or_default() + cost);
+                }
                 session.turns += 1;
                 let number = session.turns;
                 session.messages.push(Said { mark: events[0].0.clone(), role: "user", text, turn: number });
@@ -349,6 +358,8 @@ impl Both {
             );
             assert_eq!(item["messages"], session.messages.len(), "{id}");
             assert_eq!(item["imported"].is_string(), session.imported, "{id}");
+            let cost = session.micro_usd.map(|micro_usd| Cost { micro_usd }.dollars());
+            assert_eq!(item["cost"], json!(cost), "{id}");
             let messages = store.messages(&id.into(), Some(500), None).unwrap();
             let found: Vec<(&str, &str)> = messages["items"]
                 .as_array()

@@ -88,10 +88,12 @@ fn a_turn_is_told_back() {
         json!({"kind": "user", "turn": "t", "clientId": "c", "level": 2,
                "context": [{"kind": "file", "name": "a.org"}]})
     );
+    let tokens = json!({"prompt": 7, "completion": 3, "cached": null, "reasoning": null, "estimated": false});
     assert_eq!(
         messages["items"][1]["metadata"],
         json!({"kind": "action", "turn": "t", "attempt": 1, "actuation": "a", "module": "shell", "action": "run",
-               "model": "m", "tokens": {"prompt": 7, "completion": 3}, "latency": {"firstMs": 5, "totalMs": 9}})
+               "model": "m", "tokens": tokens, "cost": null, "latency": {"begunMs": null, "firstMs": 5, "totalMs": 9},
+               "turnTokens": tokens, "turnCost": null})
     );
     assert_eq!(messages["items"][2]["id"], result.as_str());
     assert_eq!(messages["items"][2]["metadata"]["kind"], "command-result");
@@ -130,8 +132,8 @@ fn a_turn_is_told_back() {
     assert_eq!(
         session,
         json!({"id": "s", "title": "A title", "status": "active", "archived": false, "buffer": "b", "group": null,
-               "tags": [], "messages": 4, "unread": 3, "forkedFrom": null, "imported": null, "createdAt": 1001,
-               "updatedAt": 1013, "user": "User",
+               "tags": [], "messages": 4, "unread": 3, "forkedFrom": null, "imported": null, "model": null,
+               "tokens": tokens, "cost": null, "createdAt": 1001, "updatedAt": 1013, "user": "User",
                "context": {"entities": [{"kind": "file", "name": "a.org", "turn": "t", "times": 1}],
                            "intents": [{"turn": "t", "text": "hello"}], "values": {}}})
     );

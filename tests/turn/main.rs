@@ -24,6 +24,7 @@ mod summaries;
 mod templates;
 mod troubles;
 mod trust;
+mod usage;
 mod warrants;
 
 use fake_model::Request;

@@ -118,7 +118,7 @@ fn marked(item: &Value, bold: bool) -> String {
 }
 
 /// A date, a time, or how long ago, as Unix milliseconds.
-fn date(text: &str) -> Result<u64, String> {
+pub(in crate::cli) fn date(text: &str) -> Result<u64, String> {
     let day = (text.len() == "2026-03-01".len()).then(|| format!("{text}T00:00:00Z"));
     let time = day
         .and_then(|day| humantime::parse_rfc3339(&day).ok())

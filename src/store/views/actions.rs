@@ -9,9 +9,13 @@
 use rusqlite::{OptionalExtension, params};
 use serde_json::{Value, json};
 
-use super::{Fold, int};
+use super::super::spending::{Totals, of_turn};
+use super::{Fold, addend};
 use crate::ids::{ActuationId, TurnId};
 use crate::record::{Cost, Decider, Decision, Latency, Outcome, Status, Usage, Verdict};
+
+/// The most that a sum of a session's calls comes to.
+const MOST: i64 = 1 << 60;
 
 impl Fold<'_> {
     pub(super) fn replied(
@@ -30,29 +34,60 @@ impl Fold<'_> {
             Verdict::Cancelled => ("cancelled", None, None),
             Verdict::Plain => ("plain", None, None),
         };
-        let size = |size: usize| i64::try_from(size).unwrap_or(i64::MAX);
+        let size = |size: usize| addend(u64::try_from(size).unwrap_or(u64::MAX));
+        let counted = [
+            usage.map(|usage| addend(usage.prompt_tokens)),
+            usage.map(|usage| addend(usage.completion_tokens)),
+            usage.and_then(|usage| usage.cached_tokens).map(addend),
+            usage.and_then(|usage| usage.reasoning_tokens).map(addend),
+            cost.map(|cost| addend(cost.micro_usd)),
+        ];
+        let [prompt, completion, cached, reasoning, cost] = counted;
+        let estimated = usage.is_some_and(|usage| usage.estimated);
+        // A call ends once: only then what it cost is added up once.
+        let ended = self
+            .db
+            .prepare_cached(
+                "UPDATE model_calls SET verdict = ?1, trouble = ?2, saved = ?3, bytes = ?4, prompt_tokens = ?5,
+                     completion_tokens = ?6, cached_tokens = ?7, reasoning_tokens = ?8, estimated = ?9, cost = ?10,
+                     begun_ms = ?11, first_ms = ?12, total_ms = ?13
+                 WHERE turn = ?14 AND attempt = ?15 AND session = ?16 AND verdict IS NULL
+                 RETURNING copied",
+            )?
+            .query_row(
+                params![
+                    verdict,
+                    trouble,
+                    saved.map(size),
+                    size(bytes),
+                    prompt,
+                    completion,
+                    cached,
+                    reasoning,
+                    estimated,
+                    cost,
+                    latency.begun_ms.map(addend),
+                    latency.first_ms.map(addend),
+                    addend(latency.total_ms),
+                    turn.0,
+                    attempt,
+                    self.id()
+                ],
+                |row| row.get::<_, bool>(0),
+            )
+            .optional()?;
+        if ended != Some(false) {
+            return Ok(());
+        }
+        // A sum stays an integer, whatever servers count.
         self.run(
-            "UPDATE model_calls SET verdict = ?1, trouble = ?2, saved = ?3, bytes = ?4, prompt_tokens = ?5,
-                 completion_tokens = ?6, cached_tokens = ?7, reasoning_tokens = ?8, estimated = ?9, cost = ?10,
-                 begun_ms = ?11, first_ms = ?12, total_ms = ?13
-             WHERE turn = ?14 AND attempt = ?15",
-            params![
-                verdict,
-                trouble,
-                saved.map(size),
-                size(bytes),
-                usage.map(|usage| int(usage.prompt_tokens)),
-                usage.map(|usage| int(usage.completion_tokens)),
-                usage.and_then(|usage| usage.cached_tokens).map(int),
-                usage.and_then(|usage| usage.reasoning_tokens).map(int),
-                usage.is_some_and(|usage| usage.estimated),
-                cost.map(|cost| int(cost.micro_usd)),
-                latency.begun_ms.map(int),
-                latency.first_ms.map(int),
-                int(latency.total_ms),
-                turn.0,
-                attempt
-            ],
+            "UPDATE chat_sessions SET prompt_tokens = min(coalesce(prompt_tokens + ?1, prompt_tokens, ?1), ?7),
+                 completion_tokens = min(coalesce(completion_tokens + ?2, completion_tokens, ?2), ?7),
+                 cached_tokens = min(coalesce(cached_tokens + ?3, cached_tokens, ?3), ?7),
+                 reasoning_tokens = min(coalesce(reasoning_tokens + ?4, reasoning_tokens, ?4), ?7),
+                 cost = min(coalesce(cost + ?5, cost, ?5), ?7), estimated = max(estimated, ?6)
+             WHERE id = ?8",
+            params![prompt, completion, cached, reasoning, cost, estimated, MOST, self.id()],
         )
     }
 
@@ -107,11 +142,7 @@ impl Fold<'_> {
             "kind": kind, "turn": turn, "attempt": attempt, "actuation": actuation,
             "module": module, "action": name,
         });
-        if let Some((model, tokens, latency)) = self.model_call(turn, attempt)? {
-            metadata["model"] = model.into();
-            metadata["tokens"] = tokens;
-            metadata["latency"] = latency;
-        }
+        self.usage(turn, attempt, &mut metadata)?;
         if let Some(mark) = mark {
             metadata["mark"] = mark.into();
         }
@@ -198,22 +229,31 @@ impl Fold<'_> {
         self.message(&turn, ("system", "command-result"), (Some(actuation), mark), &content, &metadata, true)
     }
 
-    /// The model, tokens and latency behind an attempt, as metadata shows them.
-    fn model_call(&self, turn: &TurnId, attempt: u32) -> rusqlite::Result<Option<(String, Value, Value)>> {
-        self.db
+    /// Puts the model, tokens, cost and latency behind an attempt into metadata, and what the turn took so far.
+    fn usage(&self, turn: &TurnId, attempt: u32, metadata: &mut Value) -> rusqlite::Result<()> {
+        let call = self
+            .db
             .prepare_cached(
-                "SELECT model, prompt_tokens, completion_tokens, first_ms, total_ms
+                "SELECT prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, estimated, cost, model,
+                     begun_ms, first_ms, total_ms
                  FROM model_calls WHERE turn = ?1 AND attempt = ?2",
             )?
             .query_row(params![turn.0, attempt], |row| {
                 let number = |at| row.get::<_, Option<i64>>(at);
-                Ok((
-                    row.get(0)?,
-                    json!({"prompt": number(1)?, "completion": number(2)?}),
-                    json!({"firstMs": number(3)?, "totalMs": number(4)?}),
-                ))
+                let latency =
+                    json!({"begunMs": number(7)?, "firstMs": number(8)?, "totalMs": number(9)?});
+                Ok((Totals::read(row, 0)?, row.get::<_, String>(6)?, latency))
             })
-            .optional()
+            .optional()?;
+        let Some((totals, model, latency)) = call else { return Ok(()) };
+        metadata["model"] = model.into();
+        metadata["tokens"] = totals.tokens();
+        metadata["cost"] = totals.cost();
+        metadata["latency"] = latency;
+        let turn = of_turn(self.db, turn)?;
+        metadata["turnTokens"] = turn.tokens();
+        metadata["turnCost"] = turn.cost();
+        Ok(())
     }
 
     /// The action's row, if it is one of this session; this event then belongs to its turn.

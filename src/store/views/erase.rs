@@ -7,7 +7,7 @@
 use rusqlite::{Connection, params};
 
 use super::super::envelope::Envelope;
-use super::{Fold, int};
+use super::{Fold, addend, int};
 
 /// Takes out of the log what `tombstone`, which is in it already, takes the place of, and the texts that only prompts of
 /// its session held. To be called before the tombstone is folded: the views know which texts those are.
@@ -24,8 +24,9 @@ pub(in super::super) fn erase(db: &Connection, tombstone: &Envelope) -> rusqlite
 }
 
 impl Fold<'_> {
-    /// No view knows the session any more.
-    pub(super) fn deleted(&self) -> rusqlite::Result<()> {
+    /// No view knows the session any more, but what it cost on the day on which it was deleted: a day's cap is not to be
+    /// had again by deleting.
+    pub(super) fn deleted(&self, micro_usd: u64) -> rusqlite::Result<()> {
         self.unindex("m.session = ?1", [self.id()])?;
         for statement in [
             "DELETE FROM turn_events WHERE turn IN (SELECT id FROM turns WHERE session = ?1)",
@@ -41,6 +42,9 @@ impl Fold<'_> {
         ] {
             self.run(statement, [self.id()])?;
         }
-        Ok(())
+        self.run(
+            "INSERT OR REPLACE INTO deleted_costs VALUES (?1, ?2, ?3)",
+            params![self.id(), self.time(), addend(micro_usd)],
+        )
     }
 }

@@ -119,9 +119,9 @@ impl Fold<'_> {
             self.run("INSERT OR IGNORE INTO blob_uses VALUES (?1, ?2)", [&message.sha256, self.id()])?;
         }
         self.run(
-            "INSERT OR IGNORE INTO model_calls (turn, attempt, session, model, persona, asked_at, estimated)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0)",
-            params![turn.0, attempt, self.id(), model, persona, self.time()],
+            "INSERT OR IGNORE INTO model_calls (turn, attempt, session, model, persona, asked_at, estimated, copied)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, (SELECT copied_to >= ?7 FROM chat_sessions WHERE id = ?3))",
+            params![turn.0, attempt, self.id(), model, persona, self.time(), int(self.event.seq)],
         )
     }
 

@@ -6,7 +6,7 @@
 
 use rusqlite::{OptionalExtension, params};
 
-use super::{Fold, parsed, text_of};
+use super::{Fold, int, parsed, text_of};
 use crate::context::Context;
 use crate::record::Record;
 
@@ -18,8 +18,9 @@ impl Fold<'_> {
     pub(super) fn session(&self) -> rusqlite::Result<()> {
         let bytes = i64::try_from(self.event.body.len()).unwrap_or(i64::MAX);
         self.run(
-            "INSERT INTO chat_sessions
-             VALUES (?1, ?2, '', '', 'active', '', 0, 0, 0, '', NULL, '[]', NULL, NULL, '[]', 0, 0, 0, ?4, ?3, ?3, NULL)
+            "INSERT INTO chat_sessions (id, position, user, title, status, buffer, archived, paused, completed, ended,
+                 tags, line, messages, unread, read, bytes, created_at, updated_at)
+             VALUES (?1, ?2, '', '', 'active', '', 0, 0, 0, '', '[]', '[]', 0, 0, 0, ?4, ?3, ?3)
              ON CONFLICT (id) DO UPDATE SET updated_at = max(updated_at, ?3), bytes = bytes + ?4",
             params![self.id(), self.position, self.time(), bytes],
         )
@@ -44,9 +45,10 @@ impl Fold<'_> {
     pub(super) fn changed(&self, record: Record) -> rusqlite::Result<()> {
         let id = self.id();
         match record {
-            Record::SessionForked { from, .. } => {
-                self.run("UPDATE chat_sessions SET forked_from = ?1 WHERE id = ?2", params![from.0, id])
-            }
+            Record::SessionForked { from, events, .. } => self.run(
+                "UPDATE chat_sessions SET forked_from = ?1, copied_to = ?2 WHERE id = ?3",
+                params![from.0, int(self.event.seq.saturating_add(events)), id],
+            ),
             Record::SessionImported { name, .. } => {
                 self.run("UPDATE chat_sessions SET imported = ?1 WHERE id = ?2", params![name, id])
             }
