@@ -94,9 +94,7 @@ pub fn main() -> ExitCode {
         Command::Skill(args) => {
             config().and_then(|config| skill::run(&args, &config, &mut io::stdout().lock()))
         }
-        Command::Model(args) => {
-            config().and_then(|config| model::run(&args, &config, &mut io::stdout().lock()))
-        }
+        Command::Model(args) => model::run(&args, &mut io::stdout().lock()),
         Command::Why(args) => {
             config().and_then(|config| why::run(&args, &config, &mut io::stdout().lock())).map(|()| 0)
         }
@@ -149,9 +147,18 @@ fn visible(text: &str) -> Cow<'_, str> {
 
 /// The configuration of this process's environment. From then on its keys are kept out of the log and of children.
 fn config() -> Result<Config> {
-    let config = Config::load(|name| std::env::var(name).ok())?;
+    Config::load(|name| std::env::var(name).ok()).map(noted)
+}
+
+/// The same without the model that the user chose.
+fn unchosen_config() -> Result<Config> {
+    Config::load_unchosen(|name| std::env::var(name).ok()).map(noted)
+}
+
+/// `config`, once it is known which secrets no log may show and no child may have.
+fn noted(config: Config) -> Config {
     known::given(config.known_keys(&Secrets::new()), config.key_variables());
-    Ok(config)
+    config
 }
 
 /// The runtime of a command: one thread. See `docs/architecture.md` for why.

@@ -5,7 +5,9 @@
 //! print as `[REDACTED]`.
 
 mod choice;
+mod chosen;
 mod file;
+mod local;
 mod models;
 mod providers;
 mod secrets;
@@ -20,6 +22,7 @@ use secrecy::SecretString;
 
 pub use choice::{Choice, OFFLINE, Offered};
 pub use file::KeyCommand;
+pub use local::{LocalPorts, MAX_MODEL, base_url as local_url};
 pub use models::{Key, Patience, Price, Proxy, Remote, Spend, Terms};
 pub use providers::{Dialect, PROVIDERS, Provider};
 pub use secrets::Secrets;
@@ -28,6 +31,7 @@ pub use shell::{Element, RuleSpec, Shell};
 
 use crate::error::{Error, Result};
 use choice::Variables;
+use chosen::Chosen;
 use file::File;
 
 /// The most bytes a configuration file may have.
@@ -51,10 +55,13 @@ pub struct Config {
     pub has_file: bool,
     variables: Variables,
     models: Vec<models::Table>,
-    /// The model that the user said yes to when it was offered.
-    chosen: Option<models::Table>,
+    /// The model that the user said yes to, and the file that says so.
+    chosen: Option<Chosen>,
+    chosen_text: Option<String>,
     /// What may be spent.
     pub spend: Spend,
+    /// Where model servers on this machine are looked for.
+    pub local: LocalPorts,
 }
 
 /// Where files lie. Nothing is created here.
@@ -91,6 +98,8 @@ pub enum Source {
     Default,
     /// The configuration file.
     File,
+    /// What the user chose when they were asked.
+    Chosen,
     /// This environment variable.
     Variable(String),
     /// The client, under this name.
@@ -100,8 +109,7 @@ pub enum Source {
 impl fmt::Debug for Config {
     /// Without what was said about models: it is not checked yet, and may hold a secret in the wrong place.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { paths, persona, shell, sessions, has_file, spend, variables: _, models: _, chosen: _ } =
-            self;
+        let Self { paths, persona, shell, sessions, has_file, spend, local, .. } = self;
         f.debug_struct("Config")
             .field("paths", paths)
             .field("persona", persona)
@@ -109,6 +117,7 @@ impl fmt::Debug for Config {
             .field("sessions", sessions)
             .field("has_file", has_file)
             .field("spend", spend)
+            .field("local", local)
             .finish_non_exhaustive()
     }
 }
@@ -118,6 +127,7 @@ impl fmt::Display for Source {
         match self {
             Self::Default => f.write_str("default"),
             Self::File => f.write_str("config.toml"),
+            Self::Chosen => f.write_str("chosen-model.toml"),
             Self::Variable(name) => write!(f, "environment variable {name}"),
             Self::Client(name) => write!(f, "{name} from the client"),
         }
@@ -165,7 +175,7 @@ impl Paths {
         self.config.join("saved-rules.toml")
     }
 
-    /// The model that the user said yes to when a server on this machine was offered.
+    /// The model that the user chose, such as one of a server on this machine that was offered.
     #[must_use]
     pub fn chosen_model(&self) -> PathBuf {
         self.config.join("chosen-model.toml")
@@ -191,17 +201,24 @@ impl Paths {
 }
 
 impl Config {
-    /// Reads the file that `env` leads to, if there is one, and the variables in `env`.
+    /// Reads the files that `env` leads to, if they are there, and the variables in `env`.
     ///
     /// # Errors
     /// A file that cannot be read or is wrong, with its line and what to do.
     pub fn load(env: impl Fn(&str) -> Option<String>) -> Result<Self> {
+        let mut config = Self::load_unchosen(env)?;
+        config.refresh()?;
+        Ok(config)
+    }
+
+    /// The same without the model that the user chose, so that they can choose another one whatever stands there.
+    ///
+    /// # Errors
+    /// As for [`Config::load`].
+    pub fn load_unchosen(env: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let paths = Paths::new(&env)?;
         let text = read(&paths.config_file())?;
-        let mut config = Self::new(paths, text.as_deref(), env)?;
-        let chosen = config.paths.chosen_model();
-        config.chosen = read(&chosen)?.map(|text| file::chosen(&text, &chosen)).transpose()?;
-        Ok(config)
+        Self::new(paths, text.as_deref(), env)
     }
 
     /// The configuration of a file's `text` and the variables in `env`; empty variables count as unset.
@@ -238,7 +255,9 @@ impl Config {
             variables: Variables::new(|name| said(&env, name)),
             models,
             chosen: None,
+            chosen_text: None,
             spend,
+            local: LocalPorts::new(|name| said(&env, name))?,
             paths,
         })
     }

@@ -13,6 +13,7 @@ use crate::dispatch::{Cast, Made, Refused, World};
 use crate::error::{Error, Result};
 use crate::ids::{ActuationId, EventId, SessionId, TurnId};
 use crate::mirror::Outcome;
+use crate::model::local;
 use crate::outgoing::Actuation;
 use crate::record::Look;
 use crate::reply::{Failure, Piece};
@@ -53,6 +54,8 @@ pub enum Event {
     Session(SessionTask, Reply<Value>),
     /// Transcripts were written into the mirror, or could not be.
     Mirrored(Vec<(SessionId, Result<Outcome>)>),
+    /// It was looked which model servers there are on this machine.
+    Looked(Vec<local::Found>),
     /// The time has come to look which sessions are kept no longer.
     Retain,
     /// A client wants to read something.

@@ -11,6 +11,7 @@ mod chat;
 mod desk;
 mod jobs;
 mod keeping;
+pub mod local;
 pub mod models;
 mod outbox;
 mod reads;
@@ -107,6 +108,7 @@ pub struct Kernel {
     /// The models that were asked, by name.
     models: HashMap<String, Arc<dyn Model>>,
     purse: models::Purse,
+    looks: local::Looks,
     counters: models::Counters,
     /// What is being put into a few words, by the turn for whose prompt.
     summaries: HashMap<TurnId, Summary>,
@@ -185,6 +187,7 @@ impl Kernel {
             secrets: Secrets::new(),
             models: HashMap::new(),
             purse: models::Purse::default(),
+            looks: local::Looks::default(),
             counters: models::Counters::default(),
             summaries: HashMap::new(),
             began: Instant::now(),
@@ -271,6 +274,7 @@ impl Kernel {
             Event::Received(actuation) => self.received(&actuation),
             Event::Session(task, reply) => self.session_task(task, reply),
             Event::Mirrored(written) => self.mirrored(written),
+            Event::Looked(found) => self.looked(found),
             Event::Retain => self.retain(),
             Event::Read(query, reply) => self.read(query, reply),
             Event::Resume(resume, reply) => self.come_back(resume, reply),

@@ -3,6 +3,7 @@
 //! A model turns a prompt into a stream of text. The stream is cancelled by dropping it. Only
 //! [`Piece::End`] makes a reply complete: a stream that just stops was cut.
 
+pub mod local;
 pub mod offline;
 pub mod openai;
 pub mod replay;
@@ -82,10 +83,16 @@ const PACE: Duration = Duration::from_millis(5);
 #[must_use]
 pub fn open(choice: &Choice, persona: &Persona) -> Box<dyn Model> {
     match choice {
-        Choice::Offline => Box::new(Offline::new(&persona.user, &persona.assistant).pace(PACE)),
+        Choice::Offline => Box::new(open_offline(persona)),
         Choice::Remote(remote) => Box::new(OpenAi::new(remote.as_ref().clone())),
         Choice::Replay(path) => Box::new(Replay::open(path)),
     }
+}
+
+/// The built-in responder, speaking for `persona` at its pace.
+#[must_use]
+pub fn open_offline(persona: &Persona) -> Offline {
+    Offline::new(&persona.user, &persona.assistant).pace(PACE)
 }
 
 /// `text` as one line of at most `most` characters: for words of a stranger in a message.

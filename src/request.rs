@@ -164,7 +164,14 @@ pub enum Query {
     /// Everything behind an action; as Org as well, if it is wanted.
     WhyActuation(ActuationId, bool),
     /// The models that can be chosen, and which of them answers in a session.
-    Models(Option<SessionId>, Page),
+    Models {
+        /// The session.
+        session: Option<SessionId>,
+        /// Which part of the list.
+        page: Page,
+        /// Whether to look for servers on this machine first.
+        look: bool,
+    },
     /// The skills, by descending priority: the user's, or those of a session in a directory.
     Skills(Page, Option<PathBuf>),
     /// One skill, by its name; among which, as above.

@@ -97,8 +97,8 @@ pub fn changed(store: &Store, session: &SessionId, change: &Change) -> Result<Ve
         Change::Checkpoint(name) => {
             vec![Record::SessionCheckpointed { name: line("name", name, NAME)? }]
         }
-        Change::Model(model) if found["model"] == serde_json::json!(model) => Vec::new(),
-        Change::Model(model) => vec![Record::ModelSelected { model: model.clone() }],
+        Change::Model { name, .. } if found["model"] == serde_json::json!(name) => Vec::new(),
+        Change::Model { name, .. } => vec![Record::ModelSelected { model: name.clone() }],
         Change::Restore(name) => restored(store, session, name)?,
         Change::Read(message) => {
             let message = store.message(session, message)?.ok_or_else(|| {

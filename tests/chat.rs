@@ -20,7 +20,8 @@ fn command(program: &str, home: &Path, env: &[(&str, &str)]) -> Command {
     let mut command = Command::new(program);
     command.env_clear().env("PATH", std::env::var("PATH").unwrap_or_default());
     // Beside what commands may write, not above it.
-    command.env("ORG_AGENT_HOME", home.join("agent")).envs(env.iter().copied()).current_dir(home);
+    command.env("ORG_AGENT_HOME", home.join("agent")).env("ORG_AGENT_LOCAL_PORTS", "none");
+    command.envs(env.iter().copied()).current_dir(home);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

@@ -31,6 +31,7 @@ fn emacs(load: &str, home: &std::path::Path) -> Command {
     let mut command = Command::new(std::env::var("EMACS").unwrap_or_else(|_| "emacs".into()));
     command.args(["-Q", "--batch", "-L", "emacs", "-L", "tests/emacs", "-l", load]).current_dir(root);
     command.env("ORG_AGENT_PROGRAM", env!("CARGO_BIN_EXE_org-agent")).env("ORG_AGENT_HOME", home);
+    command.env("ORG_AGENT_LOCAL_PORTS", "none");
     for name in ["OPENAI_API_KEY", "OPENAI_BASE_URL", "ORG_AGENT_MODEL", "MEMEX_USER", "MEMEX_ASSISTANT"] {
         command.env_remove(name);
     }

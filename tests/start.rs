@@ -15,6 +15,7 @@ fn a_store_that_cannot_be_opened_ends_the_server() {
             .arg("serve")
             .env_clear()
             .env("ORG_AGENT_HOME", home.path())
+            .env("ORG_AGENT_LOCAL_PORTS", "none")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

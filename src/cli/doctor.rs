@@ -1,8 +1,10 @@
 //! `org-agent doctor`: what is configured, what is reachable, and what to do next.
 //!
-//! It uses the very code that the server uses: the same configuration, the same store, the same HTTP. It
-//! contacts a model's server only if one is configured, and asks it for the list of its models, never for a
-//! reply.
+//! It uses the very code that the server uses: the same configuration, the same store, the same HTTP. Of models and their
+//! servers `models` tells: those that are configured are asked for the list of their models, never for a reply, and so is
+//! what answers on the usual ports of this machine.
+
+mod models;
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -12,17 +14,16 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::config::{Choice, Config, Remote, Secrets};
+use super::visible;
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::known;
-use crate::model::openai::{Listing, OpenAi};
-use crate::model::replay::Replay;
 use crate::skill::Origin;
 use crate::skills::{self, Library};
 use crate::store::Store;
 
 /// How long a server or a program may take to answer.
-const LIMIT: Duration = Duration::from_secs(3);
+const LIMIT: Duration = Duration::from_millis(2_500);
 
 /// The Emacs that the package needs.
 const EMACS: (u32, u32) = (28, 1);
@@ -88,9 +89,9 @@ impl Report {
                 Grade::Note => "note",
                 Grade::Bad => "BAD",
             };
-            writeln!(out, "{mark:4}  {what:13}  {text}")?;
+            writeln!(out, "{mark:4}  {what:13}  {}", shown(text))?;
             if !hint.is_empty() {
-                writeln!(out, "{:4}  {:13}  -> {hint}", "", "")?;
+                writeln!(out, "{:4}  {:13}  -> {}", "", "", shown(hint))?;
             }
         }
         let next = if self.good() {
@@ -102,20 +103,31 @@ impl Report {
     }
 }
 
+/// `text` without a key, whoever said it, and without what acts on a terminal.
+fn shown(text: &str) -> String {
+    visible(&known::masked(text)).into_owned()
+}
+
 /// Looks at everything.
 async fn examine(config: Result<Config>) -> Report {
     let mut report = Report::default();
+    let mut last = Report::default();
     match config {
-        Err(error) => report.fail("configuration", &error),
+        Err(error) => {
+            report.fail("configuration", &error);
+            emacs(&mut last).await;
+        }
         Ok(config) => {
             configuration(&config, &mut report);
             data(&config, &mut report);
             notes(&config, &mut report);
-            model(&config, &mut report).await;
+            // Both wait for others.
+            let (models, ()) = tokio::join!(models::examine(&config), emacs(&mut last));
+            report.findings.extend(models.findings);
         }
     }
     sandbox(&mut report);
-    emacs(&mut report).await;
+    report.findings.extend(last.findings);
     report
 }
 
@@ -180,73 +192,6 @@ fn notes(config: &Config, report: &mut Report) {
     let hint =
         "what is wrong, and where: org-agent skill check. A broken note is not in use, nor is its gate";
     report.add(Grade::Note, "skills", text, hint);
-}
-
-async fn model(config: &Config, report: &mut Report) {
-    match config.choose_model(&Secrets::new()) {
-        Err(error) => report.fail("model", &error),
-        Ok(Choice::Offline) => report.add(
-            Grade::Good,
-            "model",
-            "the built-in responder, which is no language model",
-            "for a real one set ORG_AGENT_MODEL with OPENAI_API_KEY or OPENAI_BASE_URL, \
-             such as http://localhost:11434/v1",
-        ),
-        Ok(Choice::Replay(path)) => match Replay::load(&path) {
-            Ok(_) => report.add(Grade::Good, "model", format!("a recording, {}", path.display()), ""),
-            Err(error) => report.fail("model", &error),
-        },
-        Ok(Choice::Remote(remote)) => {
-            let (model, url) = (&remote.model, &remote.base_url);
-            let key = match &remote.key {
-                Some(key) => format!("with a key ({})", key.source),
-                None => "without a key".to_owned(),
-            };
-            let text =
-                format!("{} ({}) at {} ({}), {key}", model.value, model.source, remote.url(""), url.source);
-            report.add(Grade::Good, "model", text, "");
-            if remote.key.is_some() && url.value.scheme() == "http" && !remote.is_local() {
-                report.add(Grade::Note, "key", "it travels unencrypted", "use an https:// base URL");
-            }
-            server(&remote, report).await;
-        }
-    }
-    if config.withholds_key() {
-        report.add(
-            Grade::Note,
-            "key",
-            "OPENAI_API_KEY is set, but not sent to the server of config.toml",
-            "if it is meant for that server, write api_key_env = \"OPENAI_API_KEY\" beside its base_url",
-        );
-    }
-}
-
-/// Asks the model's server for its list of models.
-async fn server(remote: &Remote, report: &mut Report) {
-    let model = remote.model.value.as_str();
-    match timeout(LIMIT, OpenAi::new(remote.clone()).models()).await {
-        Err(_) => report.add(
-            Grade::Bad,
-            "server",
-            "it did not answer within 3 seconds",
-            format!("start it, or correct the base URL ({})", remote.base_url.source),
-        ),
-        Ok(Err(failure)) => report.add(Grade::Bad, "server", failure.message, failure.hint),
-        Ok(Ok(Listing::None)) => {
-            report.add(Grade::Good, "server", "it answers, and does not list its models", "");
-        }
-        Ok(Ok(Listing::Models(names))) => {
-            // Ollama lists names with a tag and takes them without.
-            let listed = |name: &String| name == model || name.strip_suffix(":latest") == Some(model);
-            if names.iter().any(listed) {
-                report.add(Grade::Good, "server", format!("it answers, and lists {model}"), "");
-            } else {
-                let some = names.iter().take(8).map(String::as_str).collect::<Vec<_>>().join(", ");
-                let text = format!("it answers, but does not list {model}");
-                report.add(Grade::Note, "server", text, format!("it lists {} models: {some}", names.len()));
-            }
-        }
-    }
 }
 
 async fn emacs(report: &mut Report) {

@@ -55,6 +55,8 @@ pub struct Offered {
     pub name: String,
     /// Whether it is the one that answers if nothing is chosen.
     pub default: bool,
+    /// Whether it was found on this machine, and the user has not said yes to it.
+    pub found: bool,
     /// What it is, or why it cannot be asked.
     pub choice: Result<Choice>,
 }
@@ -101,8 +103,14 @@ impl Config {
             return self.choose_table(table, secrets);
         }
         let entry = self.models.first();
-        if let (None, None, Some(table)) = (&said_model, &said_url, entry.or(self.chosen.as_ref())) {
-            return self.choose_table(table, secrets);
+        if let (None, None) = (&said_model, &said_url) {
+            let named = self.chosen.as_ref().and_then(|chosen| chosen.named.as_ref());
+            if let Some(name) = named {
+                return self.choose_chosen(name, secrets);
+            }
+            if let Some(table) = entry.or(self.chosen_table()) {
+                return self.choose_table(table, secrets);
+            }
         }
         let said_key = self.said_key(secrets);
         let in_file = |value: Option<&String>| Some(Sourced { value: value?.clone(), source: Source::File });
@@ -134,7 +142,7 @@ impl Config {
                 .because("ORG_AGENT_MODEL=offline is set in the environment")
                 .hint("start the server without it"));
         }
-        match self.table(name).or(self.chosen.as_ref().filter(|table| table.listed() == name)) {
+        match self.table(name) {
             Some(table) => self.choose_table(table, secrets),
             // What the environment or the client names is in no file.
             None => match self.choose_model(secrets) {
@@ -149,6 +157,19 @@ impl Config {
         }
     }
 
+    /// The model of this name, which the user chose for a session: one of the file, `offline`, or one of a server on this
+    /// machine. The name of the last is as good as a consent only where the user said it; where else a name is read,
+    /// [`Config::choose_named`] knows only those that they said yes to once and for all.
+    ///
+    /// # Errors
+    /// As for [`Config::choose_named`].
+    pub fn choose_selected(&self, name: &str, secrets: &Secrets) -> Result<Choice> {
+        match (self.choose_named(name, secrets), self.local.table(name)) {
+            (Err(error), Some(table)) if error.code == Code::NotFound => self.choose_table(&table, secrets),
+            (choice, _) => choice,
+        }
+    }
+
     /// All models that can be chosen, the one that answers if nothing is chosen first, the built-in responder last.
     #[must_use]
     pub fn offered(&self, secrets: &Secrets) -> Vec<Offered> {
@@ -158,22 +179,24 @@ impl Config {
             // What cannot be asked has a name all the same.
             Err(_) => {
                 let said = secrets.get(MODEL).or(self.variables.model.as_deref()).map(str::to_owned);
+                let said = said.or_else(|| self.chosen.as_ref()?.named.clone());
                 said.or_else(|| self.models.first().map(Table::listed)).unwrap_or_else(|| USUAL.to_owned())
             }
         };
-        let mut offered = vec![Offered { name, default: true, choice: default }];
+        let mut offered = vec![Offered { name, default: true, found: false, choice: default }];
         if !self.is_offline() {
-            let chosen = self.chosen.iter().filter(|table| self.table(&table.listed()).is_none());
+            let chosen = self.chosen_table().filter(|table| !self.is_in_file(&table.listed()));
             for table in self.models.iter().chain(chosen) {
                 let name = table.listed();
                 if name != offered[0].name {
                     let choice = self.choose_table(table, secrets);
-                    offered.push(Offered { name, default: false, choice });
+                    offered.push(Offered { name, default: false, found: false, choice });
                 }
             }
         }
         if offered[0].name != OFFLINE {
-            offered.push(Offered { name: OFFLINE.to_owned(), default: false, choice: Ok(Choice::Offline) });
+            let choice = Ok(Choice::Offline);
+            offered.push(Offered { name: OFFLINE.to_owned(), default: false, found: false, choice });
         }
         offered
     }
@@ -183,6 +206,7 @@ impl Config {
     pub fn is_model_configured(&self, secrets: &Secrets) -> bool {
         !matches!(self.choose_model(secrets), Ok(Choice::Offline))
             || self.is_offline()
+            || self.chosen.as_ref().is_some_and(|chosen| chosen.named.is_some())
             || secrets.get(MODEL).is_some_and(|model| model == OFFLINE)
     }
 
@@ -190,8 +214,35 @@ impl Config {
         self.variables.model.as_deref() == Some(OFFLINE)
     }
 
+    /// What the user said of the model of this name.
     fn table(&self, name: &str) -> Option<&Table> {
-        self.models.iter().find(|table| table.listed() == name)
+        self.models.iter().chain(self.chosen_table()).find(|table| table.listed() == name)
+    }
+
+    /// Whether a model of this name stands in the file.
+    pub(super) fn is_in_file(&self, name: &str) -> bool {
+        self.models.iter().any(|table| table.listed() == name)
+    }
+
+    /// The model of a server on this machine that the user said yes to.
+    fn chosen_table(&self) -> Option<&Table> {
+        self.chosen.as_ref()?.local.as_deref()
+    }
+
+    /// The model of this name, which the user chose to answer where nothing else is said.
+    fn choose_chosen(&self, name: &str, secrets: &Secrets) -> Result<Choice> {
+        match self.table(name) {
+            Some(table) => self.choose_table(table, secrets),
+            None if name == OFFLINE => Ok(Choice::Offline),
+            None => Err(Error::new(
+                Code::ModelUnavailable,
+                format!("there is no model named {name:?} any more"),
+            )
+            .because("chosen-model.toml names it, and config.toml does not have it")
+            .hint(
+                "choose another one: org-agent model use NAME; or take it back: org-agent model use --forget",
+            )),
+        }
     }
 
     /// The key that is meant for whoever is asked when the file says nothing of a server.
@@ -208,7 +259,7 @@ impl Config {
 
     /// The model of a table as it stands there.
     fn choose_table(&self, table: &Table, secrets: &Secrets) -> Result<Choice> {
-        let model = Sourced { value: table.model.clone(), source: Source::File };
+        let model = Sourced { value: table.model.clone(), source: table.source() };
         remote(model, table.url(), self.key_of(table, secrets)?, Some(table))
     }
 
@@ -256,7 +307,7 @@ impl Table {
     fn url(&self) -> Option<Sourced<String>> {
         let of_provider = || self.provider().map(|provider| provider.base_url.to_owned());
         let value = self.base_url.clone().or_else(of_provider)?;
-        Some(Sourced { value, source: Source::File })
+        Some(Sourced { value, source: self.source() })
     }
 }
 
@@ -278,7 +329,7 @@ fn remote(
     }
     let openai = || Provider::named(USUAL).map_or("", |provider| provider.base_url).to_owned();
     let url = url.unwrap_or_else(|| Sourced { value: openai(), source: Source::Default });
-    if model.value.chars().any(char::is_control) || model.value.len() > 200 {
+    if model.value.chars().any(char::is_control) || model.value.len() > super::MAX_MODEL {
         return Err(Error::new(Code::ModelUnavailable, "the model's name is not a name")
             .because("it has control characters or more than 200 bytes")
             .hint(format!("correct it ({})", model.source)));
@@ -292,7 +343,7 @@ fn remote(
         // Another model of the same server costs something else.
         terms.price = None;
     }
-    let name = table.and_then(|table| table.name.as_deref().and_then(super::one_line));
+    let name = table.and_then(Table::own_name);
     Ok(Choice::Remote(Box::new(Remote {
         name: name.unwrap_or_else(|| model.value.clone()),
         model,

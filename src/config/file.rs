@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::models::{self, Spend, Table};
 use super::sessions;
@@ -50,16 +51,14 @@ pub enum KeyCommand {
 
 /// Reads `text`; `path` is only for the error.
 pub(super) fn parse(text: &str, path: &Path) -> Result<File> {
-    let file: File = toml::from_str(text).map_err(|error| explain(&error, text, path))?;
+    let file: File = read(text, path)?;
     models::check(&file.models, &file.spend).map_err(|error| Error { what: wrong(path), ..error })?;
     Ok(file)
 }
 
-/// Reads the model that the user said yes to: one table as in `[[models]]`, by itself.
-pub(super) fn chosen(text: &str, path: &Path) -> Result<Table> {
-    let table: Table = toml::from_str(text).map_err(|error| explain(&error, text, path))?;
-    table.check().map_err(|error| Error { what: wrong(path), ..error })?;
-    Ok(table)
+/// Reads another file of such a form; `path` is only for the error.
+pub(super) fn read<T: DeserializeOwned>(text: &str, path: &Path) -> Result<T> {
+    toml::from_str(text).map_err(|error| explain(&error, text, path))
 }
 
 fn wrong(path: &Path) -> String {
@@ -104,9 +103,15 @@ fn explain(error: &toml::de::Error, text: &str, path: &Path) -> Error {
     Error::bad_request(wrong(path)).because(format!("line {line}: {why}")).hint(hint)
 }
 
-/// `message` without what stands in double quotes: serde quotes the file's values there.
+/// `message` without the file's values: serde quotes them doubly, and what is none of several words with backticks.
 fn without_values(message: &str) -> String {
-    let line = message.replace('\n', " ");
+    let mut line = message.replace('\n', " ");
+    let begins = "unknown variant `";
+    if let Some(said) = line.strip_prefix(begins)
+        && let Some(end) = said.find("`, expected ")
+    {
+        line.replace_range(begins.len()..begins.len() + end, "…");
+    }
     match (line.find('"'), line.rfind('"')) {
         (Some(first), Some(last)) if first < last => {
             format!("{}\"…\"{}", &line[..first], &line[last + 1..])

@@ -9,7 +9,7 @@ use url::Url;
 
 use super::file::KeyCommand;
 use super::providers::{Dialect, PROVIDERS, Provider};
-use super::{Sourced, choice};
+use super::{Source, Sourced, choice};
 use crate::error::{Error, Result};
 
 /// The most models that a file may have, and fallbacks that a model may have.
@@ -20,7 +20,7 @@ const FALLBACKS: usize = 8;
 const LONGEST: u64 = 3_600;
 
 /// One of `[[models]]`, as it stands in the file.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Table {
     pub(super) name: Option<String>,
@@ -45,6 +45,9 @@ pub(super) struct Table {
     pub(super) ca_file: Option<PathBuf>,
     #[serde(default)]
     pub(super) fallback: Vec<String>,
+    /// It stands in no `[[models]]`: the user chose it when it was offered.
+    #[serde(skip)]
+    pub(super) is_chosen: bool,
 }
 
 /// What a model costs, in US dollars per million tokens.
@@ -167,7 +170,18 @@ impl Table {
 
     /// Its name, as it is listed and chosen.
     pub(super) fn listed(&self) -> String {
-        self.name.as_deref().and_then(super::one_line).unwrap_or_else(|| self.model.clone())
+        self.own_name().unwrap_or_else(|| self.model.clone())
+    }
+
+    /// The name that it was given.
+    pub(super) fn own_name(&self) -> Option<String> {
+        // One that was offered has the model's name in it, which may be long.
+        if self.is_chosen { self.name.clone() } else { self.name.as_deref().and_then(super::one_line) }
+    }
+
+    /// Where it was said.
+    pub(super) fn source(&self) -> Source {
+        if self.is_chosen { Source::Chosen } else { Source::File }
     }
 
     /// The variable that holds its key: the one it names, else its provider's, unless it has a command.
@@ -358,11 +372,16 @@ impl Remote {
     /// Whether the server is on this machine.
     #[must_use]
     pub fn is_local(&self) -> bool {
-        match self.base_url.value.host() {
-            Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-            Some(url::Host::Ipv4(address)) => address.is_loopback(),
-            Some(url::Host::Ipv6(address)) => address.is_loopback(),
-            None => false,
-        }
+        is_here(&self.base_url.value)
+    }
+}
+
+/// Whether `url` is on this machine.
+pub(super) fn is_here(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }

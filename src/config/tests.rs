@@ -2,6 +2,9 @@
 
 use super::*;
 
+mod local;
+mod models;
+
 const SECRET: &str = "sk-Secret0123456789";
 
 /// Names and values.

@@ -96,10 +96,11 @@ impl Kernel {
     ///
     /// # Errors
     /// The first of them is not configured as it has to be.
-    pub(super) fn models_for(&self, session: Option<&SessionId>) -> Result<Vec<String>> {
+    pub(super) fn models_for(&mut self, session: Option<&SessionId>) -> Result<Vec<String>> {
+        self.reread_choice()?;
         let chosen = session.and_then(|id| self.sessions.get(id)).and_then(|session| session.model.clone());
         let choice = match &chosen {
-            Some(name) => self.config.choose_named(name, &self.secrets)?,
+            Some(name) => self.config.choose_selected(name, &self.secrets)?,
             None => self.config.choose_model(&self.secrets)?,
         };
         let mut names = vec![choice.name().to_owned()];
@@ -116,8 +117,12 @@ impl Kernel {
         }
         let choice = match self.config.choose_model(&self.secrets) {
             Ok(choice) if choice.name() == name => choice,
-            _ => self.config.choose_named(name, &self.secrets)?,
+            // It is a session's own, or another one's fallback, which only names what is configured.
+            _ => self.config.choose_selected(name, &self.secrets)?,
         };
+        if let Choice::Offline = choice {
+            return Ok(Arc::new(self.offline()));
+        }
         let model: Arc<dyn Model> = model::open(&choice, &self.persona).into();
         self.counters.prepare(model.counter());
         self.models.insert(name.to_owned(), Arc::clone(&model));
@@ -129,20 +134,34 @@ impl Kernel {
         let turn = self.turns.get(id)?;
         let name = match turn.model() {
             Some(name) => name.to_owned(),
-            None => self.models_for(Some(&turn.subject().session)).ok()?.into_iter().next()?,
+            None => {
+                let session = turn.subject().session.clone();
+                self.models_for(Some(&session)).ok()?.into_iter().next()?
+            }
         };
         self.model(&name).ok()
     }
 
-    /// What can be chosen: `{items: [{name, model, provider, baseUrl, dialect, local, default, selected, price, problem,
-    /// hint}], nextCursor}`. Nobody is asked for it.
-    pub(super) fn offered(&self, session: Option<&SessionId>, page: &Page) -> Result<Value> {
+    /// What can be chosen: `{items: [{name, model, provider, baseUrl, dialect, local, default, found, selected, price,
+    /// problem, hint}], nextCursor}`, with what was `found` on this machine if that is wanted. Nobody is asked for it.
+    pub(super) fn offered(&mut self, session: Option<&SessionId>, page: &Page, found: bool) -> Result<Value> {
+        self.reread_choice()?;
         let chosen = match session {
             Some(id) => self.store.session(id)?["model"].as_str().map(str::to_owned),
             None => None,
         };
         let (from, limit) = super::reads::part(page)?;
-        let offered = self.config.offered(&self.secrets);
+        let mut offered = self.config.offered(&self.secrets);
+        if found {
+            offered.extend(self.found_beside(&offered));
+        }
+        if let Some(name) =
+            chosen.as_ref().filter(|name| offered.iter().all(|offered| offered.name != **name))
+        {
+            // The user said yes to it for this session, or it is configured no more.
+            let choice = self.config.choose_selected(name, &self.secrets);
+            offered.push(Offered { name: name.clone(), default: false, found: choice.is_ok(), choice });
+        }
         let next = from.saturating_add(limit);
         let more = next < offered.len();
         let items = offered.iter().skip(from).take(limit).map(|offered| {
@@ -277,7 +296,7 @@ impl Kernel {
 pub fn describe(offered: &Offered) -> Value {
     let mut item = json!({
         "name": offered.name, "model": null, "provider": null, "baseUrl": null, "dialect": null, "local": true,
-        "default": offered.default, "price": null, "problem": null, "hint": null,
+        "default": offered.default, "found": offered.found, "price": null, "problem": null, "hint": null,
     });
     match &offered.choice {
         Ok(Choice::Remote(remote)) => {

@@ -30,8 +30,11 @@ impl Kernel {
         {
             return self.read_of_project(directory.clone(), query, reply);
         }
-        if let Query::Models(session, page) = &query {
-            let models = self.offered(session.as_ref(), page);
+        if let Query::Models { session, page, look } = query {
+            if look {
+                return self.offered_here(session, page, reply);
+            }
+            let models = self.offered(session.as_ref(), &page, false);
             return self.answer(reply, models);
         }
         let (shelf, keys) = (Arc::clone(&self.shelf), self.keys());
@@ -57,7 +60,7 @@ fn read(store: &Store, shelf: &Shelf, keys: &Keys, query: &Query) -> Result<Valu
         Query::Skills(..) | Query::Skill(..) | Query::Capabilities(..) | Query::Untrusted(..) => {
             skills(shelf, query)
         }
-        Query::Models(..) => Err(Error::internal("models are not in the store")),
+        Query::Models { .. } => Err(Error::internal("models are not in the store")),
     }
 }
 

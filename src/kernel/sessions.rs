@@ -126,8 +126,11 @@ impl Kernel {
         if matches!(change, Change::Restore(_)) {
             self.resting(id)?;
         }
-        if let Change::Model(Some(name)) = change {
-            self.config.choose_named(name, &self.secrets)?;
+        if let Change::Model { name, remember } = change {
+            name.as_deref().map_or(Ok(()), |name| self.may_select(name))?;
+            if *remember {
+                self.choose_for_good(name.as_deref())?;
+            }
         }
         let records = sessions::changed(&self.store, id, change)?;
         if records.is_empty() {
@@ -146,7 +149,7 @@ impl Kernel {
                 }
             }
             Change::Rename(_) => session.untitled = false,
-            Change::Model(model) => session.model.clone_from(model),
+            Change::Model { name, .. } => session.model.clone_from(name),
             Change::Context(values) => session.context.values = values.clone(),
             Change::Restore(_) => {
                 // What it says now is read once it is on disk; until then nothing begins.

@@ -76,8 +76,13 @@ pub enum Change {
     Restore(String),
     /// The user has seen the messages up to this one.
     Read(String),
-    /// The model of this name answers from now on; nothing: the one that is configured.
-    Model(Option<String>),
+    /// Another model answers from now on.
+    Model {
+        /// Which one; nothing: the one that is configured.
+        name: Option<String>,
+        /// Whether that is kept beyond the session; with no name: whether what was kept is forgotten.
+        remember: bool,
+    },
 }
 
 /// What to look for in all messages.

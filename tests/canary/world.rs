@@ -272,7 +272,7 @@ impl World {
 
     /// Asks for everything that can be asked for, ends, and adds all that was written and sent.
     pub fn finish(self, sinks: &mut Vec<Sink>) {
-        let Self { model, mut client, home, outside, env, mut prompts, turns, .. } = self;
+        let Self { mut model, mut client, home, outside, env, mut prompts, turns, .. } = self;
         let list = client.request("orgAgent/sessions/list", &json!({}));
         let sessions: Vec<String> = list["items"]
             .as_array()
@@ -319,25 +319,40 @@ impl World {
         run("session verify", &["session", "verify"], &[]);
         run("session search", &["session", "search", "canary"], &[]);
         run("skill check", &["skill", "check"], &[]);
+        // Whoever is asked, with whichever key, is told all keys.
+        let echo: Vec<&str> = KEYS.iter().map(|(_, key)| *key).collect();
+        model.otherwise(401, &format!("Incorrect API key provided: {}", echo.join(" ")));
         for (at, name) in
             [(0, ""), (1, "named"), (2, "printed"), (3, "handed"), (4, "after"), (5, "provider")]
         {
             let key = KEYS[at].1;
-            model.push(Reply::page(401, "text/plain", &format!("Incorrect API key provided: {key}")));
             let url = model.base_url();
             let (name, url) = if at == 0 { ("m", url.as_str()) } else { (name, "") };
-            let more = [("ORG_AGENT_MODEL", name), ("OPENAI_BASE_URL", url), ("CANARY_HANDED", KEYS[3].1)];
+            let more = [
+                ("ORG_AGENT_MODEL", name),
+                ("OPENAI_BASE_URL", url),
+                ("CANARY_HANDED", KEYS[3].1),
+                // Only what is here is asked.
+                ("ORG_AGENT_LOCAL_PORTS", "none"),
+                ("HTTPS_PROXY", "http://127.0.0.1:9"),
+            ];
             run(if at == 0 { "doctor of the usual" } else { "doctor" }, &["doctor"], &more);
-            let request = model.take_request_blocking();
-            let sent = request.header("authorization").map(str::to_owned);
-            // A proxy is not told the key.
-            assert_eq!(
-                sent,
-                (at != 5).then(|| format!("Bearer {key}")),
-                "{} {}",
-                request.method,
-                request.path
-            );
+            let mut sent = Vec::new();
+            for request in model.take_requests() {
+                let authorization = request.header("authorization").map(str::to_owned);
+                // A proxy is not told a key, nor is a server that is only to say what it is.
+                assert!(
+                    authorization.is_none()
+                        || (request.method.as_str(), request.path.as_str()) == ("GET", "/v1/models")
+                );
+                sent.push((request.method, authorization));
+            }
+            let expected = if at == 5 {
+                ("CONNECT".to_owned(), None)
+            } else {
+                ("GET".to_owned(), Some(format!("Bearer {key}")))
+            };
+            assert!(sent.contains(&expected), "{sent:?}");
         }
         files(home.path(), sinks);
         sinks.push(Sink::new(

@@ -90,6 +90,8 @@ impl Client {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("ORG_AGENT_HOME", path)
+            // What else runs on this machine is not a part of any test.
+            .env("ORG_AGENT_LOCAL_PORTS", "none")
             .envs(env.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

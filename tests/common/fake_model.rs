@@ -29,6 +29,8 @@ pub struct FakeModel {
     replies: Arc<Mutex<VecDeque<Reply>>>,
     requests: tokio::sync::Mutex<mpsc::UnboundedReceiver<Request>>,
     stopped: Arc<AtomicBool>,
+    /// A status and a text for requests without a reply.
+    otherwise: Arc<Mutex<(u16, String)>>,
 }
 
 /// A request that reached the server.
@@ -232,6 +234,8 @@ impl FakeModel {
         let stopped = Arc::new(AtomicBool::new(false));
         let (sender, requests) = mpsc::unbounded_channel();
         let (theirs, over) = (Arc::clone(&replies), Arc::clone(&stopped));
+        let otherwise = Arc::new(Mutex::new((500, "no reply was scripted".to_owned())));
+        let unscripted = Arc::clone(&otherwise);
         thread::spawn(move || {
             for (number, stream) in listener.incoming().enumerate() {
                 if over.load(Ordering::Relaxed) {
@@ -243,11 +247,12 @@ impl FakeModel {
                     replies: Arc::clone(&theirs),
                     requests: sender.clone(),
                     stopped: Arc::clone(&over),
+                    otherwise: Arc::clone(&unscripted),
                 };
                 thread::spawn(move || connection.serve());
             }
         });
-        Self { address, replies, requests: tokio::sync::Mutex::new(requests), stopped }
+        Self { address, replies, requests: tokio::sync::Mutex::new(requests), stopped, otherwise }
     }
 
     /// What `OPENAI_BASE_URL` has to be.
@@ -258,6 +263,16 @@ impl FakeModel {
     /// Answers the next request that has no reply yet with `reply`.
     pub fn push(&self, reply: Reply) {
         self.replies.lock().unwrap().push_back(reply);
+    }
+
+    /// Answers requests that have no reply with this from now on.
+    pub fn otherwise(&self, status: u16, text: &str) {
+        *self.otherwise.lock().unwrap() = (status, text.to_owned());
+    }
+
+    /// All requests that came and were not taken yet.
+    pub fn take_requests(&mut self) -> Vec<Request> {
+        std::iter::from_fn(|| self.requests.get_mut().try_recv().ok()).collect()
     }
 
     /// Answers the next request with `text`, in pieces of five characters.
@@ -309,6 +324,7 @@ struct Connection {
     replies: Arc<Mutex<VecDeque<Reply>>>,
     requests: mpsc::UnboundedSender<Request>,
     stopped: Arc<AtomicBool>,
+    otherwise: Arc<Mutex<(u16, String)>>,
 }
 
 impl Connection {
@@ -322,7 +338,10 @@ impl Connection {
             let reply = self.replies.lock().unwrap().pop_front();
             // The reply belongs to the request before anyone sees the request.
             drop(self.requests.send(request));
-            let reply = reply.unwrap_or_else(|| Reply::page(500, "text/plain", "no reply was scripted"));
+            let reply = reply.unwrap_or_else(|| {
+                let (status, text) = self.otherwise.lock().unwrap().clone();
+                Reply::page(status, "text/plain", &text)
+            });
             if !self.answer(reply, closed) {
                 return;
             }

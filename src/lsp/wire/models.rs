@@ -23,6 +23,8 @@ pub struct ModelsParams {
     pub limit: Option<u32>,
     /// `nextCursor` of the part before.
     pub cursor: Option<String>,
+    /// Whether to look for model servers on this machine first; no if absent.
+    pub look: Option<bool>,
 }
 
 impl ModelsParams {
@@ -32,7 +34,8 @@ impl ModelsParams {
     /// `bad_request` for what is no identifier.
     pub fn from_wire(self) -> Result<Query> {
         let session = self.session_id.map(|id| identifier("sessionId", id)).transpose()?.map(SessionId);
-        Ok(Query::Models(session, Page { limit: self.limit, cursor: self.cursor }))
+        let page = Page { limit: self.limit, cursor: self.cursor };
+        Ok(Query::Models { session, page, look: self.look.unwrap_or_default() })
     }
 }
 
@@ -44,6 +47,8 @@ pub struct SelectParams {
     pub session_id: String,
     /// The name of the model, as it is listed; absent: the one that is configured.
     pub name: Option<String>,
+    /// Whether that is kept beyond the session; without a name: whether what was kept is forgotten. No if absent.
+    pub remember: Option<bool>,
 }
 
 impl SelectParams {
@@ -53,6 +58,9 @@ impl SelectParams {
     /// `bad_request` for what is no identifier.
     pub fn from_wire(self) -> Result<SessionTask> {
         let session = SessionId(identifier("sessionId", self.session_id)?);
-        Ok(SessionTask::Change(session, Change::Model(self.name)))
+        Ok(SessionTask::Change(
+            session,
+            Change::Model { name: self.name, remember: self.remember.unwrap_or_default() },
+        ))
     }
 }

@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 
 use super::read::{Part, Report, parts};
 use crate::action::{Action, CHAT_BUFFER, GRAMMAR, Kind, Value};
-use crate::prompt::Message;
+use crate::model::local;
+use crate::prompt::{Message, Role};
 use crate::sexp::printer::print;
 use crate::sexp::recogniser::Recogniser;
 
@@ -19,8 +20,8 @@ const QUOTE: (usize, usize) = (40, 400);
 /// The most paragraphs of `long:`.
 const LONG: usize = 500;
 
-/// The action that answers `messages`.
-pub(super) fn answer(messages: &[Message], user: &str, assistant: &str) -> Action {
+/// The action that answers `messages`; `offer` says what could answer instead, and is empty if nothing could.
+pub(super) fn answer(messages: &[Message], user: &str, assistant: &str, offer: &str) -> Action {
     let parts = parts(messages);
     let said: Vec<&str> = parts
         .iter()
@@ -43,7 +44,11 @@ pub(super) fn answer(messages: &[Message], user: &str, assistant: &str) -> Actio
     let last = words.rsplit("\n\n").next().unwrap_or_default();
     order(last).or_else(|| order(words)).unwrap_or_else(|| {
         let names = (visible(user), visible(assistant));
-        insert(&talk(&said, (&names.0, &names.1)))
+        // Once in a session, as far as the prompt reaches back.
+        let is_known =
+            |message: &Message| message.role == Role::Assistant && message.text.contains(local::YES);
+        let is_new = !offer.is_empty() && !messages.iter().any(is_known);
+        insert(&talk(&said, (&names.0, &names.1), offer, is_new))
     })
 }
 
@@ -115,17 +120,18 @@ fn outcome(report: &Report<'_>) -> String {
     text
 }
 
-fn talk(said: &[&str], (user, assistant): (&str, &str)) -> String {
+fn talk(said: &[&str], (user, assistant): (&str, &str), offer: &str, is_new: bool) -> String {
     let words = said.last().copied().unwrap_or_default();
     let asked = words.trim_end_matches(['?', '!', '.', ' ']).to_lowercase();
     let what = format!(
         "I am {assistant}, the built-in responder of org-agent: no language model, only a few fixed answers, so that \
          everything around a model can be tried without one."
     );
+    let what = if is_new { format!("{what}\n\n{offer}") } else { what };
     match asked.as_str() {
         "help" | "what can you do" => format!("{what}\n\n{HELP}"),
         "setup" | "config" | "configure" | "how do i configure a model" | "how do i configure you" => {
-            SETUP.to_owned()
+            if offer.is_empty() { SETUP.to_owned() } else { format!("{offer}\n\n{SETUP}") }
         }
         "history" | "what did i say" | "what have i said" => {
             recall(said.split_last().map_or(&[], |(_, earlier)| earlier))
@@ -134,9 +140,10 @@ fn talk(said: &[&str], (user, assistant): (&str, &str)) -> String {
             format!("Hello, {user}. {what}\n\n{HELP}\n\n{SETUP}")
         }
         _ => {
+            let gap = if is_new { "\n\n" } else { " " };
             let greeting = if said.len() == 1 { format!("Hello, {user}. ") } else { String::new() };
             format!(
-                "{greeting}{what} I cannot answer what you wrote:\n\n{}\n\nSay =help= for what I can do, =setup= for \
+                "{greeting}{what}{gap}I cannot answer what you wrote:\n\n{}\n\nSay =help= for what I can do, =setup= for \
                  how to get a real model.",
                 quote(&words.split('\n').collect::<Vec<_>>())
             )

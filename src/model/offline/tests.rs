@@ -131,6 +131,64 @@ fn every_order_gets_its_answer() {
 }
 
 #[test]
+fn what_else_could_answer_is_offered_once_and_whenever_setup_is_asked_for() {
+    let ports = crate::config::Config::new(
+        crate::config::Paths { config: "/c".into(), data: "/d".into() },
+        None,
+        |_| None,
+    );
+    let ports = ports.unwrap().local;
+    // Whatever a stranger calls its models: nothing in it is markup, or acts in a shell.
+    let names = ["$(rm -rf ~) 'x'", "*b*", "#+end_example", "[[shell:x]]", "m"].map(str::to_owned);
+    let provider = crate::config::Provider::named("vllm");
+    let found = crate::model::local::Found {
+        provider,
+        port: 8000,
+        base_url: String::new(),
+        models: names.iter().cloned().cycle().take(11).collect(),
+    };
+    let offer = crate::model::local::offer(&[found], &ports).unwrap();
+    for part in [
+        "vLLM answers on port 8000",
+        "org-agent model use 'vllm/$(rm -rf ~) '\\''x'\\'''",
+        "\n: #+end_example\n",
+        "and 3 more",
+    ] {
+        assert!(offer.contains(part), "{part:?} is not in\n{offer}");
+    }
+    let persona = Persona { user: "Ada".to_owned(), assistant: "Jeeves".to_owned() };
+    let answer = |history: &[HistoryItem]| {
+        let (opening, context) = (introduction(&persona), Context::default());
+        let messages = build(&Parts {
+            opening: &opening,
+            catalogue: "",
+            context: &context,
+            history,
+            said: None,
+            repair: None,
+            room: Room::default(),
+        });
+        answer::answer(&messages, &persona.user, &persona.assistant, &offer)
+    };
+    for (words, offered) in [
+        ("hello", true),
+        ("help", true),
+        ("setup", true),
+        ("else", true),
+        ("history", false),
+        ("echo: x", false),
+    ] {
+        let action = answer(&[said(words)]);
+        let text = action.text("text").unwrap();
+        assert_eq!(text.contains(&offer), offered, "{words}: {text}");
+        assert_eq!(crate::org::apply(text, 2), (text.to_owned(), Vec::new()), "{words}");
+        let earlier = model_said(&print(&answer(&[said("hello")])));
+        let again = answer(&[said("hello"), earlier, said(words)]);
+        assert_eq!(again.text("text").unwrap().contains(&offer), words == "setup", "{words}");
+    }
+}
+
+#[test]
 fn its_own_words_are_org_already() {
     for words in ["hello", "help", "setup", "history", "long: 2", "something else"] {
         let action = ask(&[said(words)]);
