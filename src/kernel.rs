@@ -9,6 +9,7 @@ mod actions;
 mod call;
 mod chat;
 mod desk;
+mod handle;
 mod jobs;
 mod keeping;
 pub mod local;
@@ -48,12 +49,10 @@ use crate::store::{Appended, Lease, Store};
 use crate::turn::{Effect, Effects, Turn};
 
 use call::Call;
+pub use handle::Handle;
 use outbox::Outbox;
 use session::Session;
 use tokens::Tokens;
-
-/// How many events may wait for the loop before the edge is told `overloaded`.
-const QUEUE: usize = 1024;
 
 /// How many messages may wait for the client before previews are held back.
 const CONGESTED: usize = 256;
@@ -66,37 +65,6 @@ const IDLE: usize = 16;
 
 /// How many actuations the kernel remembers after their end, so that late reports are known.
 const SETTLED: usize = 4096;
-
-/// The way into the kernel, for handlers: it enqueues and returns.
-#[derive(Clone, Debug)]
-pub struct Handle {
-    events: mpsc::Sender<Event>,
-}
-
-impl Handle {
-    /// A handle and the queue behind it.
-    #[must_use]
-    pub fn new() -> (Self, mpsc::Receiver<Event>) {
-        let (events, queue) = mpsc::channel(QUEUE);
-        (Self { events }, queue)
-    }
-
-    /// Enqueues `event`; never waits.
-    ///
-    /// # Errors
-    /// `overloaded` if the queue is full, `internal` if the kernel is gone.
-    pub fn send(&self, event: Event) -> Result<()> {
-        self.events.try_send(event).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => {
-                Error::new(Code::Overloaded, "the server has too much to do")
-                    .hint("send the same request again later")
-            }
-            mpsc::error::TrySendError::Closed(_) => {
-                Error::internal("the kernel has stopped").hint("restart the server")
-            }
-        })
-    }
-}
 
 /// The owner of all state.
 pub struct Kernel {

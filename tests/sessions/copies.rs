@@ -1,6 +1,8 @@
 //! What a copy must not do: insert again what its buffer has, forget what its commands were asked for, or break on
 //! texts that no model could have written.
 
+use std::fs;
+
 use serde_json::{Value, json};
 
 use crate::client::Client;
@@ -74,6 +76,8 @@ fn a_copy_knows_what_is_foreign_in_it() {
 #[test]
 fn texts_that_no_model_could_have_written_are_copied_all_the_same() {
     let (home, model) = (home(), FakeModel::start());
+    // What does not fit is left out here, not summarised: one request a turn.
+    fs::write(home.path().join("config.toml"), "[sessions]\nsummarise = false\n").unwrap();
     let mut client = asking(&model, home.path());
     let (one, _) = asked((&mut client, &model), "", "Hello.", "Hi.");
     let reply = all(&mut client, "messages", &json!({"sessionId": one.session}))[1].clone();
