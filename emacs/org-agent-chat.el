@@ -103,7 +103,7 @@ a language for it."
   (add-hook 'kill-buffer-hook #'org-agent--leave nil t)
   (add-hook 'change-major-mode-hook #'org-agent--leave nil t)
   (org-agent--ensure-input)
-  (when-let ((session (car (org-agent--all "OA_SESSION"))))
+  (when-let ((session (org-agent--written-session)))
     (setq org-agent--session session)
     (unless (org-agent--copied)
       (org-agent--join session)
@@ -113,10 +113,10 @@ a language for it."
 (defun org-agent--copied ()
   "Return non-nil if this buffer waits for a session of its own.
 A copy of a chat that is still open must not speak for it."
-  (when-let* ((session org-agent--session)
-              (other (org-agent--buffer session))
-              (base (lambda (buffer) (or (buffer-base-buffer buffer) buffer))))
-    (unless (eq (funcall base other) (funcall base (current-buffer)))
+  (when-let* ((session org-agent--session))
+    (when (if-let ((other (org-agent--buffer session)))
+              (not (org-agent--same-place-p other))
+            (org-agent--second-p session))
       (setq org-agent--copy-of session
             org-agent--session nil
             ;; A clone has the variables of the other buffer.
@@ -246,7 +246,9 @@ Where the home of another user is, only the other machine knows."
     (if (or org-agent--session (not org-agent--anew))
         (org-agent--send-event buffer pending)
       (org-agent--request
-       'orgAgent/sessions/create (list :buffer (buffer-name))
+       'orgAgent/sessions/create
+       `( :buffer ,(buffer-name)
+          ,@(when-let ((title (org-agent--title))) (list :title title)))
        (lambda (result)
          (when (buffer-live-p buffer)
            (with-current-buffer buffer
@@ -262,8 +264,8 @@ Where the home of another user is, only the other machine knows."
       :clientId ,(org-agent--pending-client-id pending)
       ,@(and org-agent--session (list :sessionId org-agent--session))
       :buffer ,(buffer-name)
-      :text ,(org-agent--pending-text pending)
-      :level 1
+      :text ,(org-agent--outward (org-agent--pending-text pending))
+      :level ,(org-agent--level)
       ,@(org-agent--location (org-agent--pending-directory pending))
       ,@(unless (equal (org-agent--pending-context pending) [])
           (list :context (org-agent--pending-context pending)))

@@ -86,7 +86,7 @@ M-x org-agent-rebuild writes the chat as it was said\n"
 (defun org-agent--hide-session ()
   "Take away what `org-agent--show-session' showed."
   (save-restriction
-    (widen)
+    (org-agent--widen)
     (remove-overlays (point-min) (point-max) 'org-agent-session t)))
 
 (add-hook 'org-agent--input-hook #'org-agent--show-session)
@@ -130,7 +130,7 @@ your next message begins a new one"
 
 (defun org-agent--fill (session text)
   "Let this new chat buffer be the one of SESSION, whose transcript is TEXT."
-  (org-agent--write-transcript text)
+  (org-agent--write-transcript (org-agent--localize text))
   (org-agent--join session)
   (org-agent--resume))
 
@@ -236,11 +236,12 @@ It is a table from marks to them."
     (pcase-dolist (`(,mark ,_heading ,beg ,end)
                    (and org-agent--edited (org-agent--marks)))
       (when (member mark org-agent--edited)
-        (puthash mark (org-agent--sane
-                       (save-restriction
-                         (widen)
-                         (replace-regexp-in-string
-                          "\n+\\'" "" (buffer-substring-no-properties beg end))))
+        (puthash mark (org-agent--outward
+                       (org-agent--sane
+                        (save-restriction
+                          (org-agent--widen)
+                          (replace-regexp-in-string
+                           "\n+\\'" "" (buffer-substring-no-properties beg end)))))
                  edits)))
     (and (< 0 (hash-table-count edits)) edits)))
 
@@ -328,7 +329,7 @@ agreed.  It is one step of undo."
        (when (buffer-live-p buffer)
          (with-current-buffer buffer
            (when (equal session org-agent--session)
-             (org-agent--rebuild text agreed))))))))
+             (org-agent--rebuild (org-agent--localize text) agreed))))))))
 
 (defun org-agent--rebuild (text agreed)
   "Write TEXT, the transcript, anew if nothing is lost by it, or AGREED."
@@ -367,10 +368,10 @@ M-x org-agent-rebuild once more asks you"
   "Return what stands above the input area as a list of (MARK . TEXT).
 The first, with nil for its mark, is what stands before all turns."
   (save-restriction
-    (widen)
+    (org-agent--widen)
     (let ((marks (org-agent--marks)))
       (cons (cons nil (buffer-substring-no-properties
-                       (point-min)
+                       (org-agent--turns-begin)
                        (or (nth 1 (car marks)) (car (org-agent--input))
                            (point-max))))
             (mapcar (pcase-lambda (`(,mark ,heading ,_beg ,end))

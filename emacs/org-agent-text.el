@@ -37,12 +37,7 @@
 
 (require 'org)
 (require 'cl-lib)
-
-(defconst org-agent--user "* USER"
-  "The heading of a prompt.")
-
-(defconst org-agent--assistant "** ASSISTANT"
-  "The heading of a reply.")
+(require 'org-agent-area)
 
 ;;;; Editing
 
@@ -51,14 +46,17 @@
 The buffer is kept out of the list of those whose undo boundaries the
 next command may take away to amalgamate what the user types."
   (declare (indent 0) (debug t))
-  `(let ((inhibit-read-only t)
-         (undo-auto--undoably-changed-buffers nil))
-     (save-restriction
-       (widen)
-       (undo-boundary)
-       (unwind-protect
-           (progn ,@body)
-         (undo-boundary)))))
+  (let ((folded (make-symbol "folded")))
+    `(let ((inhibit-read-only t)
+           (undo-auto--undoably-changed-buffers nil)
+           (,folded (org-agent--folded)))
+       (prog1 (save-restriction
+                (org-agent--widen)
+                (undo-boundary)
+                (unwind-protect
+                    (progn ,@body)
+                  (undo-boundary)))
+         (org-agent--fold-again ,folded)))))
 
 (defun org-agent--line (text)
   "Return TEXT with exactly one final newline."
@@ -70,10 +68,20 @@ next command may take away to amalgamate what the user types."
 
 (defun org-agent--fold (beg end)
   "Hide the drawers between BEG and END."
-  (save-excursion
-    (save-restriction
-      (narrow-to-region beg end)
-      (ignore-errors (org-cycle-hide-drawers 'all)))))
+  (let ((beg (copy-marker beg))
+        (end (copy-marker end)))
+    (dolist (buffer (org-agent--same-text))
+      (with-current-buffer buffer
+        ;; The chat of a subtree is most often not seen.
+        (when (and (derived-mode-p 'org-mode)
+                   (or (not (buffer-base-buffer)) (get-buffer-window nil t)))
+          (save-excursion
+            (save-restriction
+              (widen)
+              (narrow-to-region (marker-position beg) (marker-position end))
+              (ignore-errors (org-cycle-hide-drawers 'all)))))))
+    (set-marker beg nil)
+    (set-marker end nil)))
 
 ;;;; Properties
 
@@ -82,7 +90,7 @@ next command may take away to amalgamate what the user types."
   (declare (indent 0) (debug t))
   `(save-excursion
      (save-restriction
-       (widen)
+       (org-agent--widen)
        (goto-char (point-min))
        (let ((case-fold-search nil))
          ,@body))))
@@ -91,7 +99,7 @@ next command may take away to amalgamate what the user types."
   "Return the position after the line that gives KEY the VALUE, or nil.
 VALUE is a regular expression if REGEXP is non-nil."
   (org-agent--at-start
-    (re-search-forward (format "^:%s: +%s[ \t]*$" key
+    (re-search-forward (format "^[ \t]*:%s: +%s[ \t]*$" key
                                (if regexp value (regexp-quote value)))
                        nil t)))
 
@@ -99,16 +107,28 @@ VALUE is a regular expression if REGEXP is non-nil."
   "Return all values of the property KEY in the buffer, in their order."
   (org-agent--at-start
     (let (values)
-      (while (re-search-forward (format "^:%s: +\\(\\S-+\\)[ \t]*$" key) nil t)
+      (while (re-search-forward (format "^[ \t]*:%s: +\\(\\S-+\\)[ \t]*$" key)
+                                nil t)
         (push (match-string-no-properties 1) values))
       (nreverse values))))
 
+(defun org-agent--written-session ()
+  "Return the session that this buffer, or its root, says it is, or nil."
+  (if org-agent--root (org-agent--session-at org-agent--root)
+    (car (org-agent--all "OA_SESSION"))))
+
 (defun org-agent--write-session (session)
   "Write SESSION into the buffer's own drawer.  Call inside an edit."
-  (unless (equal (car (org-agent--all "OA_SESSION")) session)
+  (unless (equal (org-agent--written-session) session)
     (save-excursion
       (goto-char (point-min))
       (cond
+       (org-agent--root
+        (org-entry-put (point) "OA_LEVEL" (number-to-string (org-agent--level)))
+        (org-entry-put (point) "OA_SESSION" session)
+        (setq org-agent--root-session session)
+        (org-agent--fold (point-min)
+                         (save-excursion (org-end-of-meta-data) (point))))
        ((org-agent--find "OA_SESSION" "\\S-+" t)
         (goto-char (org-agent--find "OA_SESSION" "\\S-+" t))
         (delete-region (line-beginning-position) (point))
@@ -126,7 +146,7 @@ VALUE is a regular expression if REGEXP is non-nil."
   "Return the input area as (HEADING . TEXT), two positions, or nil."
   (save-excursion
     (save-restriction
-      (widen)
+      (org-agent--widen)
       (goto-char (point-max))
       (let ((case-fold-search nil))
         (when (re-search-backward (concat "^" (regexp-quote org-agent--user)
@@ -135,7 +155,7 @@ VALUE is a regular expression if REGEXP is non-nil."
           (let ((heading (point)))
             (forward-line 1)
             (unless (looking-at-p
-                     ":PROPERTIES:[ \t]*\n\\(?::.*\n\\)*?:OA_EVENT:")
+                     "[ \t]*:PROPERTIES:[ \t]*\n\\(?:[ \t]*:.*\n\\)*?[ \t]*:OA_EVENT:")
               (cons heading (point)))))))))
 
 (defun org-agent--ensure-input ()
@@ -143,18 +163,22 @@ VALUE is a regular expression if REGEXP is non-nil."
   (or (org-agent--input)
       (progn
         (org-agent--with-edit
-          (let ((at-end (eobp)))
+          (let ((at-end (eobp))
+                place)
             (save-excursion
               (goto-char (point-max))
               (unless (bolp) (insert "\n"))
-              (insert org-agent--user "\n"))
-            (when at-end (goto-char (point-max)))))
+              (insert org-agent--user "\n")
+              (setq place (copy-marker (point)))
+              (org-agent--keep-line))
+            (when at-end (goto-char place))
+            (set-marker place nil)))
         (org-agent--input))))
 
 (defun org-agent--prompt ()
   "Return the text of the input area without blank lines around it."
   (save-restriction
-    (widen)
+    (org-agent--widen)
     (replace-regexp-in-string
      "\\`\\(?:[ \t]*\n\\)+\\|[ \t\n\r]+\\'" ""
      (buffer-substring-no-properties (cdr (org-agent--ensure-input))
@@ -199,6 +223,7 @@ prompt, which stays before what is inserted there."
             (setq place (point-marker))
             (insert org-agent--user "\n")
             (set-marker next (point))
+            (when (eobp) (org-agent--keep-line))
             (goto-char start)
             (delete-region start beg)
             (unless (bolp) (insert "\n"))
@@ -211,16 +236,19 @@ prompt, which stays before what is inserted there."
 
 (defun org-agent--points (beg end)
   "Return what has its point between BEG and END: windows, or the buffer."
-  (append (and (<= beg (point) end) (list (current-buffer)))
+  (append (seq-filter (lambda (buffer)
+                        (with-current-buffer buffer (<= beg (point) end)))
+                      (org-agent--same-text))
           (seq-filter (lambda (window) (<= beg (window-point window) end))
-                      (get-buffer-window-list nil t t))))
+                      (org-agent--windows t))))
 
 (defun org-agent--move (movers position)
   "Put the points of MOVERS, see `org-agent--points', to POSITION."
-  (dolist (mover movers)
-    (if (bufferp mover)
-        (goto-char position)
-      (set-window-point mover position))))
+  (let ((position (if (markerp position) (marker-position position) position)))
+    (dolist (mover movers)
+      (if (bufferp mover)
+          (with-current-buffer mover (goto-char position))
+        (set-window-point mover position)))))
 
 (defun org-agent--place (place event)
   "Return the position where the reply to EVENT belongs.
@@ -228,7 +256,7 @@ That is the marker PLACE if it is still below the prompt of EVENT,
 else the end of that prompt, else the end of the transcript."
   (save-excursion
     (save-restriction
-      (widen)
+      (org-agent--widen)
       (let ((case-fold-search nil)
             (found (and event (org-agent--find "OA_EVENT" event)))
             (place (and place (eq (marker-buffer place) (current-buffer))
@@ -238,7 +266,7 @@ else the end of that prompt, else the end of the transcript."
                (or (not found)
                    (and (< found place)
                         (progn (goto-char found)
-                               (not (re-search-forward "^:OA_EVENT: " place t))))))
+                               (not (re-search-forward "^[ \t]*:OA_EVENT: " place t))))))
           place)
          (found
           (goto-char found)
@@ -260,14 +288,14 @@ Return the position after it."
         (insert org-agent--assistant "\n"
                 (org-agent--drawer "OA_ACT" actuation))
         (org-agent--fold start (point))
-        (insert (org-agent--line text))
+        (insert (org-agent--line (org-agent--inward text)))
         (point)))))
 
 ;;;; What stands under its marks
 
 (defconst org-agent--heading-regexp
   (rx bol (+ "*") " " (or (group "USER") "ASSISTANT") (* (in " \t")) "\n"
-      ":PROPERTIES:" (* (in " \t")) "\n")
+      (* (in " \t")) ":PROPERTIES:" (* (in " \t")) "\n")
   "What begins a prompt, whose word is group 1, or a reply.")
 
 (defconst org-agent--text-limit (ash 1 18)
@@ -281,7 +309,7 @@ text begins and ends.  With MOST, only that many prompts, the last
 ones, and what is under them."
   (save-excursion
     (save-restriction
-      (widen)
+      (org-agent--widen)
       (let ((case-fold-search nil)
             (end (or (car (org-agent--input)) (point-max)))
             (marks nil))
@@ -290,10 +318,16 @@ ones, and what is under them."
                     (re-search-backward org-agent--heading-regexp nil t))
           (let ((heading (point))
                 (prompt (match-beginning 1)))
-            (when-let ((found (save-excursion
-                                (goto-char (match-end 0))
-                                (org-agent--read-drawer
-                                 (if prompt "OA_EVENT" "OA_ACT") end))))
+            ;; Below a root there may be another session.
+            (when-let ((found (and (or (not org-agent--root)
+                                       (looking-at-p (concat (regexp-quote
+                                                              (if prompt org-agent--user
+                                                                org-agent--assistant))
+                                                             "[ \t]*$")))
+                                   (save-excursion
+                                     (goto-char (match-end 0))
+                                     (org-agent--read-drawer
+                                      (if prompt "OA_EVENT" "OA_ACT") end)))))
               (push (list (car found) heading (cdr found) end) marks)
               (setq end heading)
               (when (and most prompt) (cl-decf most)))))
@@ -303,15 +337,15 @@ ones, and what is under them."
   "Return (VALUE . END) of the rest of the drawer at point, or nil.
 VALUE is that of the property KEY, END the position after the drawer,
 at most LIMIT."
-  (let ((property (format ":%s: +\\(\\S-+\\)[ \t]*$" key))
+  (let ((property (format "[ \t]*:%s: +\\(\\S-+\\)[ \t]*$" key))
         (value nil))
-    (while (and (looking-at ":") (not (looking-at ":END:[ \t]*$"))
+    (while (and (looking-at "[ \t]*:") (not (looking-at "[ \t]*:END:[ \t]*$"))
                 (< (point) limit))
       (when (looking-at property)
         (setq value (match-string-no-properties 1)))
       (forward-line 1))
     (and value
-         (looking-at ":END:[ \t]*$")
+         (looking-at "[ \t]*:END:[ \t]*$")
          (progn (forward-line 1) (<= (point) limit))
          (cons value (point)))))
 
@@ -325,8 +359,9 @@ at most LIMIT."
 Its keys are what `org-agent--marks' has of the last 50 prompts.  A
 text is all that stands between its drawer and what follows."
   (save-restriction
-    (widen)
+    (org-agent--widen)
     (let ((hashes (make-hash-table :test #'equal))
+          (moved (org-agent--moved))
           ;; Also says that there is nothing to ask the user.
           (coding-system-for-write 'utf-8-unix)
           ;; Each text is garbage twice; to collect that takes longer than
@@ -335,7 +370,15 @@ text is all that stands between its drawer and what follows."
       (pcase-dolist (`(,mark ,_heading ,beg ,end) (org-agent--marks 50))
         (when (<= (- (position-bytes end) (position-bytes beg))
                   org-agent--text-limit)
-          (puthash mark (secure-hash 'sha256 (current-buffer) beg end) hashes)))
+          (puthash mark
+                   (if (zerop moved)
+                       (secure-hash 'sha256 (current-buffer) beg end)
+                     (secure-hash 'sha256
+                                  (encode-coding-string
+                                   (org-agent--outward
+                                    (buffer-substring-no-properties beg end))
+                                   'utf-8-unix)))
+                   hashes)))
       (and (< 0 (hash-table-count hashes)) hashes))))
 
 (defun org-agent--write-transcript (text)
@@ -360,12 +403,19 @@ prompts and replies."
         (when (and heading (< offset (- end heading)))
           (org-agent--move (list mover) (+ heading offset)))))))
 
+(defun org-agent--turns-begin ()
+  "Return where the transcript of this buffer begins: after what its root has."
+  (if (not org-agent--root) (point-min)
+    (or (nth 1 (car (org-agent--marks)))
+        (car (org-agent--ensure-input)))))
+
 (defun org-agent--difference (end new)
   "Compare what stands before END with the text NEW, line by line.
 Return (FROM TO . TEXT): what stands between is to become TEXT."
   (save-restriction
-    (widen)
-    (let* ((old (buffer-substring-no-properties (point-min) end))
+    (org-agent--widen)
+    (let* ((begin (org-agent--turns-begin))
+           (old (buffer-substring-no-properties begin end))
            (same (lambda (old new)
                    (let ((at (compare-strings old nil nil new nil nil)))
                      (if (eq at t) (length new) (1- (abs at))))))
@@ -380,7 +430,7 @@ Return (FROM TO . TEXT): what stands between is to become TEXT."
            (last (let ((newline (string-search
                                  "\n" (substring new (- (length new) last)))))
                    (if newline (- last newline 1) 0))))
-      (cl-list* (+ (point-min) first) (- end last)
+      (cl-list* (+ begin first) (- end last)
                 (substring new 0 (- (length new) last))))))
 
 (defun org-agent--spot (mover)

@@ -118,10 +118,22 @@ A session's buffer may be gone, or its prompt not acknowledged yet.")
                   live)
         (car live))))
 
+(defvar org-agent--follow-function nil
+  "Function of a session and its buffer, whose root it is to be in.
+It returns the buffer in which the root is now, or nil.")
+
 (defun org-agent--buffer (session)
   "Return the live buffer of SESSION, or nil."
   (let ((buffer (gethash session org-agent--buffers)))
-    (and (buffer-live-p buffer) buffer)))
+    (and (buffer-live-p buffer)
+         (if (and org-agent--follow-function
+                  (buffer-local-value 'org-agent--root buffer))
+             (funcall org-agent--follow-function session buffer)
+           buffer))))
+
+(defvar org-agent--writable-function nil
+  "Function of a buffer that returns nil if nothing can be written there now.
+It says why in the echo area.")
 
 (defun org-agent--fresh (turn params)
   "Return non-nil unless the message PARAMS for TURN was seen before."
@@ -262,6 +274,8 @@ TARGET is the action's target as a symbol.")
      ((not (and turn (stringp target)))
       (org-agent--report params "failed" "The message is not as expected"))
      ((or (not buffer)
+          (and org-agent--writable-function
+               (not (funcall org-agent--writable-function buffer)))
           ;; Its prompt must be written first.
           (and (not (org-agent--turn-event turn))
                (buffer-local-value 'org-agent--sending buffer)))
@@ -271,7 +285,8 @@ TARGET is the action's target as a symbol.")
                         (gethash session org-agent--held))
         (push params (gethash session org-agent--held)))
       (unless buffer
-        (message "org-agent: an answer waits; M-x org-agent-chat shows it")))
+        (message "org-agent: an answer waits; M-x org-agent-chat shows it, \
+or org-agent-chat-here in its subtree")))
      (t
       (with-current-buffer buffer
         (org-agent--act (intern target) turn params))))))
@@ -349,6 +364,9 @@ MESSAGE says more."
 
 ;;;; Showing
 
+(defvar org-agent--shown-hook nil
+  "Functions called in a chat buffer in which something else is shown.")
+
 (defun org-agent--show (turn)
   "Show TURN as it is now."
   (when-let ((buffer (org-agent--buffer (org-agent--turn-session turn))))
@@ -365,11 +383,12 @@ MESSAGE says more."
                                            (org-agent--turn-event turn))))
               (setq overlay (make-overlay place place))
               (setf (org-agent--turn-overlay turn) overlay)))
-          (overlay-put overlay 'before-string string)))))))
+          (overlay-put overlay 'before-string string)))
+        (run-hooks 'org-agent--shown-hook)))))
 
 (defun org-agent--room ()
   "Return the rows and columns that each window on this buffer has."
-  (let ((windows (get-buffer-window-list nil nil 'visible)))
+  (let ((windows (org-agent--windows 'visible)))
     (list (apply #'min (or (mapcar #'window-body-height windows) '(24)))
           (apply #'min (or (mapcar #'window-body-width windows) '(80))))))
 
