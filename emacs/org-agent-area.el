@@ -51,6 +51,9 @@ With nil the session has the whole buffer.")
 (defvar-local org-agent--root-session nil
   "The session that the drawer of `org-agent--root' was seen to have, or nil.")
 
+(defvar-local org-agent--moved-root nil
+  "Non-nil if the root was moved and what is shown was not, yet.")
+
 (defvar-local org-agent--user "* USER"
   "The heading of a prompt in this buffer.")
 
@@ -136,7 +139,8 @@ Nothing of it is inherited or read."
       (when-let ((found (and org-agent--root-session
                              (org-agent--roots org-agent--root-session))))
         (set-marker org-agent--root (car found))
-        (setq org-agent--area nil)
+        (setq org-agent--area nil
+              org-agent--moved-root t)
         t)))
 
 (defun org-agent--root-level ()
@@ -183,13 +187,14 @@ Without it one would write before the stars of the heading that follows."
       (when (save-restriction (widen) (not (eobp)))
         (insert "\n")))))
 
-(defun org-agent--title ()
-  "Return the words of the root's heading, as a title for the server, or nil."
-  (when org-agent--root
+(defun org-agent--title (&optional position)
+  "Return the words of the heading at POSITION as a title for the server, or nil.
+Without POSITION, that is the root of this buffer, if it has one."
+  (when-let ((position (or position org-agent--root)))
     (save-excursion
       (save-restriction
-        (org-agent--widen)
-        (goto-char (point-min))
+        (widen)
+        (goto-char position)
         (let ((title (string-trim
                       (replace-regexp-in-string
                        "[[:cntrl:]]+" " "
@@ -277,15 +282,18 @@ Its root stays what it is here."
 
 ;;;; All buffers with this text
 
-(defun org-agent--same-text ()
-  "Return the buffers that have the text of this one, which is the first."
+(defun org-agent--sharing ()
+  "Return all buffers that have the text of this one."
   (let ((base (or (buffer-base-buffer) (current-buffer))))
-    (cons (current-buffer)
-          (and (or org-agent--root (buffer-base-buffer))
-               (seq-filter (lambda (buffer)
-                             (and (not (eq buffer (current-buffer)))
-                                  (eq (or (buffer-base-buffer buffer) buffer) base)))
-                           (buffer-list))))))
+    (seq-filter (lambda (buffer)
+                  (eq (or (buffer-base-buffer buffer) buffer) base))
+                (buffer-list))))
+
+(defun org-agent--same-text ()
+  "Return the buffers in which this session's text is seen, this one first."
+  (cons (current-buffer)
+        (and (or org-agent--root (buffer-base-buffer))
+             (delq (current-buffer) (org-agent--sharing)))))
 
 (defun org-agent--windows (&optional frames)
   "Return the windows that show the text of this buffer on FRAMES.

@@ -63,6 +63,7 @@
 ;;   org-agent-secrets  keys from auth-source
 ;;   org-agent-server   the process and the one line of its messages
 ;;   org-agent-shell    running one command
+;;   org-agent-area     how much of a buffer a session has
 ;;   org-agent-text     what stands in a buffer, and all changes of it
 ;;   org-agent-preview  what is shown in a buffer and is no text
 ;;   org-agent-turn     what becomes of a turn
@@ -72,6 +73,8 @@
 ;;   org-agent-literal  commands, shown as they are
 ;;   org-agent-card     what is shown of a command
 ;;   org-agent-approve  commands that the user is asked about
+;;   org-agent-subtree  the chats of subtrees, and where they are
+;;   org-agent-here     a chat in a subtree of any Org buffer
 ;;   org-agent-skills   the notes that shape the agent
 ;;   org-agent-trust    the notes that a project brings along
 ;;   org-agent          the commands to start from
@@ -81,6 +84,7 @@
 (require 'org-agent-sessions)
 (require 'org-agent-models)
 (require 'org-agent-approve)
+(require 'org-agent-here)
 (require 'org-agent-skills)
 (require 'org-agent-trust)
 (require 'outline)
