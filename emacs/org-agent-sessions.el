@@ -37,6 +37,9 @@
 
 (require 'org-agent-chat)
 
+(defconst org-agent--chat-name "*org-agent-chat*"
+  "The name of the chat buffer.")
+
 (defvar-local org-agent--edited nil
   "What of this buffer was said with other words, by marks.
 That is what the answer to the last message said.")
@@ -190,6 +193,25 @@ something is being written in BUFFER, let it be a chat of its own."
               (if (equal code "conflict")
                   "the chat is open in another Emacs; this is a new one"
                 (concat "what was said is not shown: " words))))))
+
+(defun org-agent--chat-buffer (&optional new)
+  "Return the chat buffer, or if NEW another one, made if need be."
+  (let ((buffer (get-buffer-create
+                 ;; The server finds a chat by its name, so a new one needs
+                 ;; a name that never was.
+                 (if new (org-agent--new-name)
+                   org-agent--chat-name))))
+    (with-current-buffer buffer
+      (unless (derived-mode-p 'org-agent-chat-mode)
+        (org-agent-chat-mode)
+        (goto-char (point-max))
+        (unless (or new org-agent--session)
+          (org-agent--reopen))
+        (message "Write under the last heading; %s sends it"
+                 (substitute-command-keys
+                  "\\<org-mode-map>\\[org-ctrl-c-ctrl-c]")))
+      (org-agent--ensure-input))
+    buffer))
 
 ;;;; Branches
 

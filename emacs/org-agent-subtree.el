@@ -124,10 +124,17 @@
       (unless org-agent--session
         (setq org-agent--anew t))
       (run-hooks 'clone-indirect-buffer-hook)
+      (add-hook 'kill-buffer-hook #'org-agent--note-file -90 t)
       (add-hook 'kill-buffer-hook #'org-agent--remove-twins nil t)
       (org-agent--widen)
       (goto-char (cdr (org-agent--ensure-input))))
     chat))
+
+(defun org-agent--note-file ()
+  "Note the file in which the session of this chat is, before that is closed."
+  (when-let ((file (and org-agent--session (buffer-file-name (buffer-base-buffer)))))
+    (when (equal (org-agent--written-session) org-agent--session)
+      (puthash org-agent--session file org-agent--files))))
 
 (defun org-agent--give-way-here (session)
   "Close the chat that was opened on the record of SESSION, if nothing is lost."

@@ -75,6 +75,11 @@
 ;;   org-agent-approve  commands that the user is asked about
 ;;   org-agent-subtree  the chats of subtrees, and where they are
 ;;   org-agent-here     a chat in a subtree of any Org buffer
+;;   org-agent-open     getting to a session, wherever it is
+;;   org-agent-links    links and bookmarks to sessions
+;;   org-agent-outline  the turns of a chat as its outline
+;;   org-agent-side     a chat in a side window
+;;   org-agent-capture  capturing from and into chats, and export
 ;;   org-agent-skills   the notes that shape the agent
 ;;   org-agent-trust    the notes that a project brings along
 ;;   org-agent          the commands to start from
@@ -84,13 +89,11 @@
 (require 'org-agent-sessions)
 (require 'org-agent-models)
 (require 'org-agent-approve)
-(require 'org-agent-here)
+(require 'org-agent-capture)
+(require 'org-agent-outline)
 (require 'org-agent-skills)
 (require 'org-agent-trust)
 (require 'outline)
-
-(defconst org-agent--chat-name "*org-agent-chat*"
-  "The name of the chat buffer.")
 
 ;;;; Chat
 
@@ -100,22 +103,7 @@
 With prefix argument NEW, begin another chat.  What was said earlier
 in the same chat is shown if the buffer was closed since."
   (interactive "P")
-  (let ((buffer (get-buffer-create
-                 ;; The server finds a chat by its name, so a new one needs
-                 ;; a name that never was.
-                 (if new (org-agent--new-name)
-                   org-agent--chat-name))))
-    (with-current-buffer buffer
-      (unless (derived-mode-p 'org-agent-chat-mode)
-        (org-agent-chat-mode)
-        (goto-char (point-max))
-        (unless (or new org-agent--session)
-          (org-agent--reopen))
-        (message "Write under the last heading; %s sends it"
-                 (substitute-command-keys
-                  "\\<org-mode-map>\\[org-ctrl-c-ctrl-c]")))
-      (org-agent--ensure-input))
-    (pop-to-buffer-same-window buffer)))
+  (pop-to-buffer-same-window (org-agent--chat-buffer new)))
 
 ;;;###autoload
 (defun org-agent-send-region (beg end)
