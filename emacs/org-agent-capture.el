@@ -35,6 +35,7 @@
 (require 'org-agent-links)
 (require 'org-agent-side)
 
+(defvar org-export-with-broken-links)
 (declare-function org-capture-get "org-capture" (prop &optional local))
 
 ;;;; Capture
@@ -115,6 +116,12 @@ It is for `:after-finalize' of a template, which Org 9.6 has, or for
         (org-agent-send)))))
 
 ;;;; Export
+
+(defun org-agent--export-begins ()
+  "Let Org export this chat whatever links were written in it."
+  (setq-local org-export-with-broken-links 'mark))
+
+(add-hook 'org-agent-chat-mode-hook #'org-agent--export-begins)
 
 ;;;###autoload
 (defun org-agent-export (file)

@@ -33,8 +33,6 @@
 (require 'ol)
 (require 'org-agent-open)
 
-(declare-function bookmark-make-record-default "bookmark"
-                  (&optional no-file no-context posn))
 (declare-function bookmark-prop-get "bookmark" (bookmark-name-or-record prop))
 
 ;;;; Links
@@ -184,9 +182,9 @@ What was listed last is offered at once, and asked for anew."
 ;;;; Bookmarks
 
 (defun org-agent--bookmark ()
-  "Return a bookmark of this chat, or of the turn at point in it."
-  (let ((session (or (org-agent--session-here)
-                     (user-error "This chat has not begun")))
+  "Return a bookmark of this chat, or of the turn at point in it.
+Of a chat that has not begun, it is one of the chat that there is."
+  (let ((session (org-agent--session-here))
         (file (buffer-file-name (or (buffer-base-buffer) (current-buffer))))
         (words (org-agent--link-words (org-agent--turn-at-point))))
     `(,(concat "org-agent: " words)
@@ -202,9 +200,11 @@ What was listed last is offered at once, and asked for anew."
   (let ((session (bookmark-prop-get bookmark 'org-agent-session))
         (mark (bookmark-prop-get bookmark 'org-agent-turn))
         (file (bookmark-prop-get bookmark 'filename)))
-    (set-buffer (org-agent--open-session
-                 session (and mark (lambda () (org-agent--goto-turn mark)))
-                 file))))
+    (set-buffer (if session
+                    (org-agent--open-session
+                     session (and mark (lambda () (org-agent--goto-turn mark)))
+                     file)
+                  (org-agent--chat-buffer)))))
 
 (defun org-agent--keep-bookmarks ()
   "Let bookmarks of this chat be kept by session."
