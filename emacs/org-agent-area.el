@@ -219,7 +219,7 @@ Without POSITION, that is the root of this buffer, if it has one."
 ;;;; Levels
 
 (defun org-agent--level ()
-  "Return the level of this session's prompts as the server has them."
+  "Return the level of a prompt of this session as the server has it."
   (let ((now (1+ (org-agent--root-level)))
         (noted (and org-agent--root
                     (org-agent--property-at org-agent--root "OA_LEVEL"))))
@@ -270,7 +270,7 @@ Without POSITION, that is the root of this buffer, if it has one."
   "What the first turn of a transcript begins with.")
 
 (defun org-agent--localize (text)
-  "Return the transcript TEXT as its turns are to stand in this buffer.
+  "Return what is to stand in this buffer of the transcript TEXT.
 Its root stays what it is here."
   (cond
    ((not org-agent--root) text)

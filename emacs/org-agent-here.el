@@ -67,10 +67,13 @@
 (defun org-agent-here-press ()
   "Do what the key does in the chat of the subtree at point."
   (interactive)
-  (let ((command (org-agent--here-command (this-single-command-keys))))
-    (if command
-        (org-agent--in-chat (org-agent--chat-here)
-                            (lambda () (call-interactively command)))
+  (let ((command (if (eq this-original-command 'org-agent-here-press)
+                     (org-agent--here-command (this-single-command-keys))
+                   ;; A key of the user's own, see `org-agent--take-commands'.
+                   this-original-command))
+        (chat (org-agent--chat-here)))
+    (if (and command chat)
+        (org-agent--in-chat chat (lambda () (call-interactively command)))
       (user-error "There is nothing to do here for org-agent"))))
 
 (defvar org-agent-mode-map (make-sparse-keymap)
@@ -91,6 +94,18 @@ They are what they are in Org wherever that has nothing for them.")
                        :filter ,(lambda (command)
                                   (and (org-agent--here-command key) command))))))))
    map))
+
+(defun org-agent--take-commands ()
+  "Let keys that the user gave to commands of chats work in subtrees as well."
+  (mapatoms
+   (lambda (symbol)
+     (when (and (string-prefix-p "org-agent-" (symbol-name symbol))
+                (commandp symbol)
+                (memq 'org-agent-chat-mode (command-modes symbol)))
+       (define-key org-agent-mode-map (vector 'remap symbol)
+         `(menu-item "org-agent" org-agent-here-press
+                     :filter ,(lambda (command)
+                                (and (org-agent--chat-here) command))))))))
 
 (defun org-agent--plain-p ()
   "Return non-nil if Org has nothing to do at point but the user's text."
@@ -149,6 +164,7 @@ makes one.  Everywhere else all keys are what they are in Org."
       (setq org-agent-mode nil)
       (user-error "A chat in a subtree needs an Org buffer"))
     (org-agent--take-keys org-agent-chat-mode-map [])
+    (org-agent--take-commands)
     (add-hook 'org-ctrl-c-ctrl-c-hook #'org-agent--here-ctrl-c-ctrl-c nil t)
     (add-hook 'after-revert-hook #'org-agent--reverted nil t)
     (add-hook 'read-only-mode-hook #'org-agent--release-here nil t)

@@ -106,7 +106,7 @@ in what the session's heading itself has."
       (org-agent--to-point buffer))))
 
 (defun org-agent--to-point (buffer)
-  "Let the selected window, if it shows BUFFER, be where its point is."
+  "Let the selected window be where the point of BUFFER is, if that is in it."
   (when (eq (window-buffer) buffer)
     (set-window-point nil (with-current-buffer buffer (point)))))
 

@@ -31,7 +31,7 @@
   "How many turns an index has at most, the last ones.")
 
 (defun org-agent--index ()
-  "Return an index of the prompts of this chat for Imenu."
+  "Return an index for Imenu with each prompt of this chat."
   (save-excursion
     (save-restriction
       (org-agent--widen)
@@ -55,7 +55,7 @@
     (org-agent--prompt-line)))
 
 (defun org-agent--outline-begins ()
-  "Let this chat have an index of its turns."
+  "Let this chat have an index with each turn."
   (setq-local imenu-create-index-function #'org-agent--index)
   (add-hook 'which-func-functions #'org-agent--which-turn nil t))
 

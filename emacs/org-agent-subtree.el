@@ -179,9 +179,11 @@
 
 (defun org-agent--release-here ()
   "Write what waits for the sessions of this buffer."
-  (dolist (chat (org-agent--subtree-chats))
+  (dolist (chat (cons (current-buffer) (org-agent--subtree-chats)))
     (with-current-buffer chat
-      (when (and org-agent--session (org-agent--find-root)
+      (when (and org-agent--session (eq chat (org-agent--buffer org-agent--session))
+                 (org-agent--find-root)
+                 (gethash org-agent--session org-agent--held)
                  (not (org-agent--unwritable chat)))
         (org-agent--release org-agent--session)
         (org-agent--mirror)))))
@@ -191,6 +193,12 @@
   (when (org-agent--subtree-chats)
     (unless org-agent-mode (org-agent-mode))
     (org-agent--release-here)))
+
+(defun org-agent--release-on-saving ()
+  "Let what waits for this chat come once its file is saved."
+  (add-hook 'after-save-hook #'org-agent--release-here nil t))
+
+(add-hook 'org-agent-chat-mode-hook #'org-agent--release-on-saving)
 
 ;;;; Where the heading went
 
@@ -224,7 +232,7 @@ The buffer NOT is left out."
         (org-agent--move-chat chat place))))))
 
 (defun org-agent--place-again ()
-  "Show the turns of this chat where the text is that was moved."
+  "Show each turn of this chat where its text was moved to."
   (setq org-agent--moved-root nil)
   (dolist (turn (org-agent--turns-here))
     (when (org-agent--turn-overlay turn)
@@ -267,14 +275,14 @@ The buffer NOT is left out."
 ;;;; What is shown
 
 (defun org-agent--mirrors ()
-  "Return the buffers that show what this chat shows."
+  "Return the buffers that mirror this chat."
   (and org-agent--root
        (buffer-base-buffer)
        (seq-filter (lambda (buffer) (buffer-local-value 'org-agent-mode buffer))
                    (cdr (org-agent--same-text)))))
 
 (defun org-agent--mirror ()
-  "Show in other buffers with this text what this chat shows."
+  "Let other buffers with this text mirror this chat."
   (when (and org-agent--root (buffer-base-buffer) (org-agent--find-root))
     (let ((mirrors (org-agent--mirrors))
           (shown (save-restriction

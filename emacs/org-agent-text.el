@@ -113,7 +113,7 @@ VALUE is a regular expression if REGEXP is non-nil."
       (nreverse values))))
 
 (defun org-agent--written-session ()
-  "Return the session that this buffer, or its root, says it is, or nil."
+  "Return the session in the drawer of this buffer, or of its root, or nil."
   (if org-agent--root (org-agent--session-at org-agent--root)
     (car (org-agent--all "OA_SESSION"))))
 

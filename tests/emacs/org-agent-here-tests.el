@@ -176,7 +176,15 @@
       (org-agent-fake-settle)
       (should (org-agent-fake-sent 'orgAgent/cancel))
       (org-agent-tests-at "\\* Two")
-      (should (eq (key-binding (kbd "C-c C-k")) 'org-kill-note-or-show-branches)))))
+      (should (eq (key-binding (kbd "C-c C-k")) 'org-kill-note-or-show-branches))
+      ;; The user's own keys, too.
+      (let ((map (make-sparse-keymap)))
+        (define-key map (kbd "<f5>") 'org-agent-cancel)
+        (use-local-map (make-composed-keymap map (current-local-map))))
+      (org-agent-tests-at "USER\n")
+      (org-agent-fake-keys "<f5>")
+      (org-agent-fake-settle)
+      (should (= (length (org-agent-fake-sent 'orgAgent/cancel)) 2)))))
 
 (ert-deftest org-agent-here-no-side-effects-on-visiting ()
   (org-agent-tests-in-notes (concat org-agent-tests-two "** USER\n")
