@@ -187,6 +187,15 @@ Without it one would write before the stars of the heading that follows."
       (when (save-restriction (widen) (not (eobp)))
         (insert "\n")))))
 
+(defun org-agent--keep-apart ()
+  "Let what was written at the end of the area end its line.
+What follows the subtree is a heading only at the beginning of one."
+  (when org-agent--root
+    (save-excursion
+      (goto-char (point-max))
+      (unless (or (bolp) (save-restriction (widen) (eobp)))
+        (insert "\n")))))
+
 (defun org-agent--title (&optional position)
   "Return the words of the heading at POSITION as a title for the server, or nil.
 Without POSITION, that is the root of this buffer, if it has one."

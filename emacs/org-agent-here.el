@@ -120,7 +120,7 @@ They are what they are in Org wherever that has nothing for them.")
           t))
         '(nil paragraph item plain-list headline)))
 
-(defun org-agent--in-input-p (root)
+(defun org-agent--below-input-p (root)
   "Return non-nil if point is in the text of the input area below ROOT."
   (let ((org-agent--root (copy-marker root))
         (org-agent--root-session nil)
@@ -133,7 +133,7 @@ They are what they are in Org wherever that has nothing for them.")
 (defun org-agent--here-ctrl-c-ctrl-c ()
   "Send the input area at point unless Org has something to do there."
   (when-let ((root (org-agent--root-here)))
-    (when (and (org-agent--in-input-p root)
+    (when (and (org-agent--below-input-p root)
                (not (org-at-heading-p))
                (org-agent--plain-p))
       (org-agent--check-here)

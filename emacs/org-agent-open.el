@@ -184,12 +184,6 @@ The buffer is not shown."
     (setq org-agent--opening nil)
     (setq buffer-read-only nil)
     (erase-buffer)
-    (insert text)
-    (goto-char (point-min))
-    ;; Of a subtree's session the root is a heading.
-    (when (looking-at-p "\\*+ ")
-      (setq org-agent--root (copy-marker (point))
-            org-agent--root-session session))
     (rename-buffer
      (if (and (stringp name) (string-prefix-p "*org-agent-chat" name)
               (not (get-buffer name)))
@@ -198,10 +192,7 @@ The buffer is not shown."
                (org-agent--one-line (if (stringp title) title "") 60)))
      t)
     (org-agent-chat-mode)
-    (unless org-agent--session
-      (org-agent--join session)
-      (org-agent--resume))
-    (ignore-errors (org-cycle-hide-drawers 'all))
+    (org-agent--fill session text)
     (setq buffer-undo-list nil)
     (set-buffer-modified-p nil)))
 

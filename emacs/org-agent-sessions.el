@@ -133,9 +133,29 @@ your next message begins a new one"
 
 (defun org-agent--fill (session text)
   "Let this new chat buffer be the one of SESSION, whose transcript is TEXT."
-  (org-agent--write-transcript (org-agent--localize text))
+  (if (or org-agent--root (not (string-match-p "\\`\\*+ " text)))
+      (org-agent--write-transcript (org-agent--localize text))
+    (org-agent--write-root session text))
   (org-agent--join session)
   (org-agent--resume))
+
+(defun org-agent--write-root (session text)
+  "Let this new buffer have TEXT, the transcript of SESSION, which has a heading.
+What is written in the input area is written below that then."
+  (let ((draft (org-agent--prompt))
+        (movers (org-agent--points (point-min) (point-max))))
+    (org-agent--with-edit
+      (delete-region (point-min) (point-max))
+      (insert text)
+      (org-agent--fold (point-min) (point-max)))
+    (setq org-agent--root (copy-marker (point-min))
+          org-agent--root-session session)
+    (org-agent--ensure-input)
+    (org-agent--with-edit
+      (save-excursion
+        (goto-char (point-max))
+        (insert draft)))
+    (org-agent--move movers (point-max))))
 
 (defun org-agent--reopen ()
   "Fill this new buffer with the session that the server has for it."

@@ -54,7 +54,8 @@ next command may take away to amalgamate what the user types."
                 (org-agent--widen)
                 (undo-boundary)
                 (unwind-protect
-                    (progn ,@body)
+                    (prog1 (progn ,@body)
+                      (org-agent--keep-apart))
                   (undo-boundary)))
          (org-agent--fold-again ,folded)))))
 

@@ -498,6 +498,38 @@
                            "*** ASSISTANT\n:PROPERTIES:\n:OA_ACT: act-turn-1\n:END:\nWork.\n"
                            "** USER\n\n")))))
 
+(ert-deftest org-agent-here-a-branch-has-the-heading-too ()
+  (org-agent-tests-in-notes org-agent-tests-notes
+    (org-agent-tests-at "yours")
+    (org-agent-chat-here t)
+    (org-agent-tests-say "hello")
+    (setq org-agent-fake-transcript
+          (concat "* Two\n:PROPERTIES:\n:OA_SESSION: session-2\n:END:\n"
+                  "** USER\n:PROPERTIES:\n:OA_EVENT: event-1\n:END:\nhello\n"))
+    (org-agent-branch)
+    (dotimes (_ 3) (org-agent-fake-settle))
+    (set-buffer (window-buffer))
+    (should (equal org-agent--session "session-2"))
+    (should-not (buffer-base-buffer))
+    (should (equal (buffer-string) (concat org-agent-fake-transcript "** USER\n")))
+    (should (eobp))
+    (org-agent-tests-say "more")
+    (should (equal (plist-get (car (last (org-agent-fake-sent 'orgAgent/event))) :level)
+                   2))))
+
+(ert-deftest org-agent-here-what-follows-stays-a-heading ()
+  (org-agent-tests-in-notes org-agent-tests-notes
+    (org-agent-tests-at "yours")
+    (org-agent-chat-here t)
+    (org-agent--with-edit
+      (delete-region (cdr (org-agent--input)) (point-max))
+      (goto-char (point-max))
+      (insert "a draft"))
+    (should (string-suffix-p "** USER\na draft\n* Three\n"
+                             (with-current-buffer (buffer-base-buffer)
+                               (org-agent-tests-text))))
+    (should (looking-back "a draft" nil))))
+
 (ert-deftest org-agent-here-it-refuses-what-cannot-be ()
   (org-agent-tests-in-notes "text\n"
     (should-error (org-agent-chat-here) :type 'user-error)
