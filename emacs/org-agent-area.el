@@ -340,7 +340,9 @@ That is as in `get-buffer-window-list'."
           (widen)
           (goto-char marker)
           (if (fboundp 'org-fold-subtree) (org-fold-subtree t)
-            (org-flag-subtree t)))))
+            ;; Before Org 9.6.
+            (with-suppressed-warnings ((obsolete org-flag-subtree))
+              (org-flag-subtree t))))))
     (set-marker marker nil)))
 
 (provide 'org-agent-area)
