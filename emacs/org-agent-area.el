@@ -225,6 +225,26 @@ Without POSITION, that is the root of this buffer, if it has one."
        (not (eql (car (org-agent--roots session))
                  (marker-position org-agent--root)))))
 
+(defun org-agent--turn-end (position)
+  "Return where the turn of the prompt at POSITION ends, in the area.
+That is at the next prompt, or another session that was put between."
+  (save-excursion
+    (goto-char position)
+    (let ((user (concat (regexp-quote org-agent--user) "[ \t]*$"))
+          (case-fold-search nil)
+          (found nil))
+      (while (and (not found)
+                  (re-search-forward
+                   (if org-agent--root
+                       (format "^\\*\\{1,%d\\} " (1+ (org-agent--root-level)))
+                     (concat "^" user))
+                   nil t))
+        (goto-char (match-beginning 0))
+        (if (or (looking-at-p user) (org-agent--session-at (point)))
+            (setq found (point))
+          (forward-line 1)))
+      (or found (point-max)))))
+
 ;;;; Levels
 
 (defun org-agent--level ()

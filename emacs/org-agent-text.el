@@ -270,12 +270,7 @@ else the end of that prompt, else the end of the transcript."
                                (not (re-search-forward "^[ \t]*:OA_EVENT: " place t))))))
           place)
          (found
-          (goto-char found)
-          (if (re-search-forward (concat "^" (regexp-quote org-agent--user)
-                                         "[ \t]*$")
-                                 nil t)
-              (match-beginning 0)
-            (point-max)))
+          (org-agent--turn-end found))
          (t (car (org-agent--ensure-input))))))))
 
 (defun org-agent--write-reply (position actuation text)

@@ -530,6 +530,91 @@
                                (org-agent-tests-text))))
     (should (looking-back "a draft" nil))))
 
+(defun org-agent-tests-anywhere (what)
+  "Do one thing that a user does to a file, WHAT of 9, anywhere in it."
+  (widen)
+  (pcase what
+    ((or 0 1 2)
+     ;; Some words at the end of a line of text that is nobody's.
+     (org-agent-tests-at (format "^mine-%d.*" (random 4)))
+     (insert " w"))
+    (3 (goto-char (point-min))
+       (dotimes (_ (random 4)) (outline-next-heading))
+       (org-back-to-heading-or-point-min)
+       (ignore-errors (org-cycle)))
+    (4 (org-agent-tests-root)
+       (ignore-errors (if (= 0 (random 2)) (org-move-subtree-down) (org-move-subtree-up))))
+    (5 (org-agent-tests-root)
+       (ignore-errors (if (= 0 (random 2)) (org-demote-subtree) (org-promote-subtree))))
+    (6 (org-agent-tests-root)
+       (org-cut-subtree)
+       (if (= 0 (random 2)) (goto-char (point-max))
+         (org-agent-tests-at "^\\* E")
+         (beginning-of-line))
+       (unless (bolp) (insert "\n"))
+       (insert (org-agent--line (current-kill 0))))
+    (7 (org-agent-tests-at (format "^mine-%d" (random 4)))
+       (org-back-to-heading t)
+       (org-narrow-to-element))
+    (8 (save-buffer))))
+
+(defun org-agent-tests-root ()
+  "Go to the heading of one of the sessions."
+  (org-agent-tests-at (format ":OA_SESSION: +sub-%d" (1+ (random 2))))
+  (org-back-to-heading t))
+
+(defun org-agent-back-to-text (session text)
+  "Return non-nil if TEXT is there once, below the heading of SESSION."
+  (save-excursion
+    (save-restriction
+      (widen)
+      (goto-char (point-min))
+      (and (search-forward text nil t)
+           (save-excursion
+             (org-back-to-heading t)
+             (while (not (org-agent--session-at (point)))
+               (org-up-heading-safe))
+             (equal (org-agent--session-at (point)) session))
+           (not (search-forward text nil t))))))
+
+(ert-deftest org-agent-here-whatever-is-done-to-the-file-meanwhile ()
+  (dolist (seed '("one" "two" "three" "four"))
+    (random seed)
+    (org-agent-tests-in-notes
+        "* A\nmine-0\n* B\nmine-1\n** C\nmine-2\n* D\nmine-3\n* E\n"
+      (dolist (heading '("^\\* A" "^\\*\\* C"))
+        (org-agent-tests-at heading)
+        (org-agent-chat-here)
+        (org-agent-tests-say (concat "begin" heading)))
+      (org-agent-fake-state "turn-1" 1 "streaming")
+      (org-agent-fake-state "turn-2" 1 "streaming")
+      (let ((seq 1) (words 0) said)
+        (dotimes (step 60)
+          (let ((what (random 9)))
+            (when (< what 3) (cl-incf words))
+            (org-agent-tests-anywhere what))
+          (let* ((which (1+ (random 2)))
+                 (turn (format "turn-%d" which))
+                 (session (format "sub-%d" which))
+                 (text (format "reply-%s-%d." seed step)))
+            (org-agent-fake-delta turn (cl-incf seq) "piece ")
+            (when (= 0 (random 3))
+              (org-agent-fake-insert turn (cl-incf seq)
+                                     (format "%s\n***** part\n" text)
+                                     (format "act-%d" step) session)
+              (push (cons session text) said))))
+        (org-agent-tests-anywhere 8)
+        (org-agent--release-here)
+        (pcase-dolist (`(,session . ,text) said)
+          (ert-info ((format "%s: %s" seed text))
+            (should (org-agent-back-to-text session text))))
+        (should (= words (how-many " w\\b" (point-min) (point-max))))
+        (dolist (word '("^\\*+ A$" "^\\*+ B$" "^\\*+ C$" "^\\*+ D$" "^\\*+ E$" "^mine-0" "^mine-1"
+                        "^mine-2" "^mine-3" "^begin\\^\\\\\\* A$"))
+          (ert-info (word)
+            (should (= 1 (how-many word (point-min) (point-max))))))
+        (should (< 5 (length said)))))))
+
 (ert-deftest org-agent-here-it-refuses-what-cannot-be ()
   (org-agent-tests-in-notes "text\n"
     (should-error (org-agent-chat-here) :type 'user-error)
