@@ -23,7 +23,9 @@
 (require 'org-agent-thought-tests)
 (require 'org-agent-secrets-tests)
 (require 'org-agent-here-tests)
+(require 'org-agent-moved-tests)
 (require 'org-agent-places-tests)
+(require 'org-agent-capture-tests)
 
 (provide 'org-agent-tests)
 ;;; org-agent-tests.el ends here
