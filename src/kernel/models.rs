@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use super::{Kernel, call};
-use crate::config::{Choice, Offered, Price};
+use crate::config::{Choice, Offered, Price, amount};
 use crate::error::Result;
 use crate::event::Page;
 use crate::ids::{SessionId, TurnId};
@@ -257,8 +257,9 @@ impl Kernel {
             let most = most?;
             (dollars(spent.saturating_add(next)) > most).then(|| {
                 let message = format!(
-                    "no more may be spent {when}: {:.4} of {most:.2} US dollars are spent, and the prompt costs {:.4}",
+                    "no more may be spent {when}: {:.4} of {} US dollars are spent, and the prompt costs {:.4}",
                     dollars(spent),
+                    amount(most),
                     dollars(next),
                 );
                 let hint = format!(

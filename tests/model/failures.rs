@@ -28,6 +28,16 @@ async fn a_broken_reply_is_a_failure_and_is_asked_for_once() {
         (Reply::stream().raw("data: {\"choi"), "was cut", "see the log", true),
         (text().raw("data: {\"choices\": [}\n\n"), "a broken chunk", "", true),
         (text().raw("data: 1\n\n"), "a broken chunk", "", true),
+        // Also the parser's own words are one short line.
+        (
+            text().raw(format!("data: {{\"choices\": \"{}\"}}\n\n", "x".repeat(100_000))),
+            "a broken chunk: invalid type",
+            "",
+            true,
+        ),
+        (text().finish("a\u{202e}\u{200b}b").done(), "finish_reason `a b`", "another model", false),
+        (Reply::page(200, "application/json", "{\"error\": null}"), "an unexpected answer: {", "/v1", false),
+        (Reply::page(500, "text/plain", ""), "500 Internal Server Error", "later", true),
         (text().raw(b"data: \xff\n\n".to_vec()), "a broken chunk", "", true),
         (text().finish("length").done(), "finish_reason `length`", "shorter", false),
         (text().finish("content_filter").done(), "finish_reason `content_filter`", "filter", false),
