@@ -171,7 +171,7 @@ fn nobody_is_paid_who_turned_a_request_away_and_who_says_nothing_of_it_is_counte
     scene.request("orgAgent/models/select", &json!({"sessionId": session, "name": "alone"})).unwrap();
     for (status, trouble) in [(401, "unauthorized"), (400, "rejected"), (404, "not-found")] {
         scene.model.push(Reply::page(status, "text/plain", "no"));
-        let turn = scene.say("And?");
+        let turn = scene.say(&format!("And {status}?"));
         scene.model.take_request_blocking();
         scene.end(&turn);
         let reply = &events(&why(&mut scene, &turn), "turn.replied")[0];
@@ -189,6 +189,7 @@ fn nobody_is_paid_who_turned_a_request_away_and_who_says_nothing_of_it_is_counte
     let (_, metadata) = last(&mut scene, &turn);
     assert_eq!(metadata["tokens"]["estimated"], true, "{metadata}");
     assert!(metadata["cost"].as_f64().unwrap() > 0.0, "{metadata}");
+    scene.others.clear();
     scene.finish();
 }
 
