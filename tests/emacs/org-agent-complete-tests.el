@@ -1,0 +1,2 @@
+;;; Code:
+(provide 'org-agent-complete-tests)
