@@ -58,7 +58,7 @@
       (org-agent-fake-keys "C-/")
       (should (equal (org-agent--draft) "second"))
       ;; To undo that, and then both steps.
-      (org-agent-fake-keys "C-f C-/ C-/ C-/")
+      (org-agent-fake-keys "C-b C-/ C-/ C-/")
       (should (equal (buffer-string) before)))))
 
 (ert-deftest org-agent-keys-of-inputs-are-of-the-input-area-only ()
