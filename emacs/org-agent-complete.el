@@ -202,7 +202,9 @@ Who goes on to complete the same words means what comes of that.")
        #'ignore))))
 
 (defun org-agent--mentions ()
-  "Return what can be mentioned here: a table of lists (KIND SOURCE) by names."
+  "Return what can be mentioned here besides files.
+That is a table of lists (KIND SOURCE) by names.  It also has the files
+that are called like something else."
   (let ((table (make-hash-table :test #'equal))
         (add nil))
     (setq add (lambda (name kind source)
@@ -216,10 +218,6 @@ Who goes on to complete the same words means what comes of that.")
                     (derived-mode-p 'org-agent-chat-mode)))
         (funcall add (org-agent--one-line (buffer-name buffer) 100)
                  "buffer" buffer)))
-    (dolist (name (org-agent--files-here))
-      ;; What a buffer shows of a file is asked for by the buffer's name.
-      (funcall add (if (gethash name table) (concat "./" name) name)
-               "file" (expand-file-name name default-directory)))
     (dolist (item (cdr org-agent--sessions-known))
       (let ((title (plist-get item :title)))
         (when (and (stringp title) (not (string-blank-p title))
@@ -227,7 +225,24 @@ Who goes on to complete the same words means what comes of that.")
                    (not (org-agent--true-p (plist-get item :archived))))
           (funcall add (string-trim (org-agent--one-line title 60))
                    "session" (plist-get item :id)))))
+    (dolist (name (hash-table-keys table))
+      (when (org-agent--file-known-p name)
+        (funcall add (concat "./" name) "file" name)))
     table))
+
+(defun org-agent--mention-of (name mentions)
+  "Return what NAME means: a list (KIND SOURCE), from MENTIONS if it is there."
+  (or (gethash name mentions)
+      (and (org-agent--file-known-p name) (list "file" name))))
+
+(defun org-agent--mention-names (mentions)
+  "Return a completion table of the names in MENTIONS and those of files."
+  (completion-table-merge
+   (hash-table-keys mentions)
+   (apply-partially #'completion-table-with-predicate
+                    (org-agent--files-here)
+                    (lambda (name) (not (gethash name mentions)))
+                    'strict)))
 
 (defun org-agent--mention-complete ()
   "Complete the name of a buffer, a file or a session behind an @."
@@ -235,11 +250,11 @@ Who goes on to complete the same words means what comes of that.")
     (`(,beg . ,end)
      (org-agent--mention-prefetch)
      (let* ((mentions (org-agent--mentions))
-            (kind (lambda (name) (or (car (gethash name mentions)) "")))
+            (kind (lambda (name) (or (car (gethash name mentions)) "file")))
             (start (copy-marker beg)))
        (list beg end
              (org-agent--complete-table
-              'org-agent-mention (hash-table-keys mentions)
+              'org-agent-mention (org-agent--mention-names mentions)
               (lambda (name) (concat (capitalize (funcall kind name)) "s")))
              :exclusive 'no
              :annotation-function
@@ -250,7 +265,7 @@ Who goes on to complete the same words means what comes of that.")
              (lambda (name status)
                (when (memq status '(finished sole exact))
                  (org-agent--mention start (substring-no-properties name)
-                                     (gethash name mentions)))))))))
+                                     (org-agent--mention-of name mentions)))))))))
 
 (defun org-agent--mention (start name mention)
   "Let MENTION, called NAME behind START, go along with the message.
@@ -270,7 +285,9 @@ MENTION is a list (KIND SOURCE)."
                             (org-agent--add-chip
                              (org-agent--buffer-chip buffer name))))
                       (`("file" ,file)
-                       (org-agent--add-chip (org-agent--file-chip file name)))
+                       (org-agent--add-chip
+                        (org-agent--file-chip
+                         (expand-file-name file default-directory) name)))
                       (`("session" ,session)
                        (org-agent--add-session session name)))))
       (user-error (message "org-agent: %s" (error-message-string problem))))))

@@ -52,7 +52,8 @@
   "Seconds after which files are listed again.")
 
 (defvar-local org-agent--files nil
-  "The last list: (DIRECTORY TIME . NAMES), names relative to DIRECTORY.")
+  "The last list: (DIRECTORY TIME NAMES . SET), names relative to DIRECTORY.
+SET is a hash table that has the same names.")
 
 (defvar-local org-agent--files-job nil
   "What lists files for this buffer: a process, a timer, or nil.")
@@ -60,8 +61,14 @@
 (defun org-agent--files-here ()
   "Return the names of the files below this buffer's directory, as known now."
   (pcase org-agent--files
-    (`(,(pred (equal (expand-file-name default-directory))) ,_ . ,names)
+    (`(,(pred (equal (expand-file-name default-directory))) ,_ ,names . ,_)
      names)))
+
+(defun org-agent--file-known-p (name)
+  "Return non-nil if NAME is among `org-agent--files-here'."
+  (pcase org-agent--files
+    (`(,(pred (equal (expand-file-name default-directory))) ,_ ,_ . ,set)
+     (gethash name set))))
 
 (defun org-agent--files-refresh ()
   "List the files below this buffer's directory again if it is time to."
@@ -83,13 +90,13 @@
 (defun org-agent--files-done (buffer directory names)
   "Let BUFFER know NAMES, the files below DIRECTORY."
   (when (buffer-live-p buffer)
-    (with-current-buffer buffer
-      (setq org-agent--files-job nil
-            org-agent--files
-            `(,directory ,(float-time)
-                         . ,(seq-remove (lambda (name)
-                                          (string-match-p "[[:cntrl:]]" name))
-                                        names))))))
+    (let ((names (seq-remove (lambda (name) (string-match-p "[[:cntrl:]]" name))
+                             names))
+          (set (make-hash-table :test #'equal :size (length names))))
+      (dolist (name names) (puthash name t set))
+      (with-current-buffer buffer
+        (setq org-agent--files-job nil
+              org-agent--files `(,directory ,(float-time) ,names . ,set))))))
 
 ;;;; With Git
 

@@ -86,9 +86,10 @@ BEGUN is non-nil once the turn did anything but wait.")
 
 (defun org-agent--show-queue ()
   "Show above the input area which messages wait."
-  (let ((turns (org-agent--queue))
-        (input (org-agent--input)))
-    (if (not (and turns input))
+  (let* ((turns (org-agent--queue))
+         (input (and turns (org-agent--input)))
+         (marks (and input (org-agent--marks (length turns)))))
+    (if (not input)
         (when org-agent--queue-overlay
           (delete-overlay org-agent--queue-overlay))
       (unless org-agent--queue-overlay
@@ -100,7 +101,12 @@ BEGUN is non-nil once the turn did anything but wait.")
        (concat
         (propertize (format "queued (%d):\n" (length turns))
                     'face 'org-agent-notice)
-        (mapconcat #'org-agent--queue-line
+        (mapconcat (lambda (turn)
+                     (org-agent--queue-line
+                      turn
+                      ;; Cancelled ones may stand among the last.
+                      (or (assoc (org-agent--turn-event turn) marks)
+                          (org-agent--prompt-of (org-agent--turn-event turn)))))
                    (seq-take turns org-agent--queue-lines) "")
         (when (nthcdr org-agent--queue-lines turns)
           (propertize (format "  and %d more\n"
@@ -110,23 +116,17 @@ BEGUN is non-nil once the turn did anything but wait.")
 (add-hook 'org-agent--state-hook #'org-agent--queue-changed)
 (add-hook 'org-agent--input-hook #'org-agent--show-queue)
 
-(defun org-agent--queue-line (turn)
-  "Return the line of TURN above the input area."
+(defun org-agent--queue-line (turn mark)
+  "Return the line of TURN above the input area; MARK is its prompt."
   (concat "  "
           (propertize (format " %s " (org-agent--one-line
-                                      (string-trim (org-agent--queue-text turn))
+                                      (string-trim (org-agent--mark-text mark 200))
                                       50))
                       'face 'org-agent-chip)
           " "
           (org-agent--chip-button "edit" #'org-agent-edit-queued turn) " "
           (org-agent--chip-button "cancel" #'org-agent-cancel-queued turn)
           "\n"))
-
-(defun org-agent--queue-text (turn)
-  "Return the text of TURN as it stands in this buffer."
-  (or (and (org-agent--turn-event turn)
-           (org-agent--prompt-text (org-agent--turn-event turn)))
-      ""))
 
 ;;;; Taking back
 
@@ -172,7 +172,7 @@ or else the one that was sent last."
   "Put the message of TURN, which was cancelled, back where it came from."
   (let* ((id (org-agent--turn-id turn))
          (event (org-agent--turn-event turn))
-         (text (org-agent--queue-text turn))
+         (text (org-agent--mark-text (org-agent--prompt-of event)))
          (begun (cdr (assoc id org-agent--queue-leaving)))
          (chips (cdr (assoc id org-agent--queue-chips))))
     (setf (alist-get id org-agent--queue-leaving nil t #'equal) nil)

@@ -344,13 +344,17 @@ at most LIMIT."
   "Return the element of `org-agent--marks' of EVENT, if it is a late one."
   (assoc event (org-agent--marks 50)))
 
-(defun org-agent--prompt-text (event)
-  "Return the text of the prompt of EVENT, or nil."
-  (pcase (org-agent--prompt-of event)
+(defun org-agent--mark-text (mark &optional most)
+  "Return the text of MARK, see `org-agent--marks', without final newlines.
+With MOST, only that many characters of it, and \"\" if MARK is nil."
+  (pcase mark
     (`(,_ ,_ ,beg ,end)
      (save-restriction
        (widen)
-       (string-trim-right (buffer-substring-no-properties beg end) "\n+")))))
+       (string-trim-right
+        (buffer-substring-no-properties beg (min end (+ beg (or most end))))
+        "\n+")))
+    (_ "")))
 
 (defun org-agent--take-prompt (event text keep)
   "Put TEXT before what stands in the input area.
