@@ -258,6 +258,9 @@ M-x org-agent-remove-context takes it away"
                              taken))
          (names (mapconcat (lambda (pair) (org-agent--chip-name (car pair)))
                            secret ", ")))
+    (when (nthcdr org-agent--context-most chips)
+      (user-error "Not sent: no more than %d texts go along"
+                  org-agent--context-most))
     (when (> total org-agent--context-total)
       (user-error "Not sent: what goes along has %s together, and %s is the most"
                   (org-agent--size-words total)
@@ -346,27 +349,34 @@ It takes the place of one of the same source."
 
 ;;;; Showing
 
+(defun org-agent--show-above (variable text)
+  "Show TEXT above the input area by the overlay in VARIABLE.
+With nil for TEXT, show it no more."
+  (let ((overlay (symbol-value variable)))
+    ;; A clone has the variables of the other buffer.
+    (unless (and overlay (eq (overlay-buffer overlay) (current-buffer)))
+      (setq overlay nil))
+    (if (not text) (when overlay (delete-overlay overlay))
+      (let ((place (car (org-agent--ensure-input))))
+        (if overlay (move-overlay overlay place place)
+          ;; It moves with the heading of the input when a reply comes above it.
+          (set variable (setq overlay (make-overlay place place nil t t))))
+        (overlay-put overlay 'before-string text)))))
+
 (defun org-agent--show-context ()
   "Show what this buffer has for its next prompt, or no more."
-  (if (not org-agent--context)
-      (when org-agent--context-overlay
-        (delete-overlay org-agent--context-overlay))
-    (let ((place (car (org-agent--ensure-input)))
-          (chips (reverse org-agent--context)))
-      (unless org-agent--context-overlay
-        ;; It moves with the heading of the input when a reply comes above it.
-        (setq org-agent--context-overlay (make-overlay place place nil t t)))
-      (move-overlay org-agent--context-overlay place place)
-      (overlay-put
-       org-agent--context-overlay 'before-string
-       (concat
-        (propertize "Sent along with your message:\n" 'face 'org-agent-notice)
-        (mapconcat #'org-agent--chip-line
-                   (seq-take chips org-agent--context-lines) "")
-        (when (nthcdr org-agent--context-lines chips)
-          (propertize (format "  and %d more\n"
-                              (- (length chips) org-agent--context-lines))
-                      'face 'org-agent-notice)))))))
+  (let ((chips (reverse org-agent--context)))
+    (org-agent--show-above
+     'org-agent--context-overlay
+     (and chips
+          (concat
+           (propertize "Sent along with your message:\n" 'face 'org-agent-notice)
+           (mapconcat #'org-agent--chip-line
+                      (seq-take chips org-agent--context-lines) "")
+           (when (nthcdr org-agent--context-lines chips)
+             (propertize (format "  and %d more\n"
+                                 (- (length chips) org-agent--context-lines))
+                         'face 'org-agent-notice)))))))
 
 (add-hook 'org-agent--input-hook #'org-agent--show-context)
 

@@ -48,6 +48,11 @@
 (defconst org-agent--files-slice 0.01
   "Seconds after which reading directories lets others go first.")
 
+(defconst org-agent--files-odd
+  "[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]"
+  "A regexp for the characters that no listed name has.
+They would break lines, or change the look of other text.")
+
 (defconst org-agent--files-age 30
   "Seconds after which files are listed again.")
 
@@ -90,7 +95,7 @@ SET is a hash table that has the same names.")
 (defun org-agent--files-done (buffer directory names)
   "Let BUFFER know NAMES, the files below DIRECTORY."
   (when (buffer-live-p buffer)
-    (let ((names (seq-remove (lambda (name) (string-match-p "[[:cntrl:]]" name))
+    (let ((names (seq-remove (lambda (name) (string-match-p org-agent--files-odd name))
                              names))
           (set (make-hash-table :test #'equal :size (length names))))
       (dolist (name names) (puthash name t set))

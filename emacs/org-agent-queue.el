@@ -87,31 +87,25 @@ BEGUN is non-nil once the turn did anything but wait.")
 (defun org-agent--show-queue ()
   "Show above the input area which messages wait."
   (let* ((turns (org-agent--queue))
-         (input (and turns (org-agent--input)))
-         (marks (and input (org-agent--marks (length turns)))))
-    (if (not input)
-        (when org-agent--queue-overlay
-          (delete-overlay org-agent--queue-overlay))
-      (unless org-agent--queue-overlay
-        (setq org-agent--queue-overlay
-              (make-overlay (car input) (car input) nil t t)))
-      (move-overlay org-agent--queue-overlay (car input) (car input))
-      (overlay-put
-       org-agent--queue-overlay 'before-string
-       (concat
-        (propertize (format "queued (%d):\n" (length turns))
-                    'face 'org-agent-notice)
-        (mapconcat (lambda (turn)
-                     (org-agent--queue-line
-                      turn
-                      ;; Cancelled ones may stand among the last.
-                      (or (assoc (org-agent--turn-event turn) marks)
-                          (org-agent--prompt-of (org-agent--turn-event turn)))))
-                   (seq-take turns org-agent--queue-lines) "")
-        (when (nthcdr org-agent--queue-lines turns)
-          (propertize (format "  and %d more\n"
-                              (- (length turns) org-agent--queue-lines))
-                      'face 'org-agent-notice)))))))
+         (marks (and turns (org-agent--marks (length turns)))))
+    (org-agent--show-above
+     'org-agent--queue-overlay
+     (and turns
+          (concat
+           (propertize (format "queued (%d):\n" (length turns))
+                       'face 'org-agent-notice)
+           (mapconcat
+            (lambda (turn)
+              (let ((event (org-agent--turn-event turn)))
+                (org-agent--queue-line
+                 turn
+                 ;; Cancelled ones may stand among the last.
+                 (or (assoc event marks) (org-agent--prompt-of event)))))
+            (seq-take turns org-agent--queue-lines) "")
+           (when (nthcdr org-agent--queue-lines turns)
+             (propertize (format "  and %d more\n"
+                                 (- (length turns) org-agent--queue-lines))
+                         'face 'org-agent-notice)))))))
 
 (add-hook 'org-agent--state-hook #'org-agent--queue-changed)
 (add-hook 'org-agent--input-hook #'org-agent--show-queue)

@@ -253,5 +253,64 @@
     (org-agent-fake-die)
     (should-not (org-agent-tests-queue))))
 
+(ert-deftest org-agent-message-is-taken-back-from-the-real-server ()
+  (let* (requests
+         ;; A model that never answers.
+         (server (make-network-process
+                  :name "silent" :server t :host 'local :service t :family 'ipv4
+                  :noquery t :coding 'binary
+                  :log (lambda (_server process _)
+                         (set-process-query-on-exit-flag process nil))
+                  :filter (lambda (process text)
+                            (process-put process 'text
+                                         (concat (process-get process 'text) text))
+                            (when (string-search "chat/completions"
+                                                 (process-get process 'text))
+                              (cl-pushnew process requests)))))
+         (asked (lambda (words)
+                  (string-search words (process-get (car requests) 'text)))))
+    (unwind-protect
+        (org-agent-real-with
+            `(("config.toml"
+               . ,(string-replace "127.0.0.1:9/"
+                                  (format "127.0.0.1:%d/"
+                                          (process-contact server :service))
+                                  org-agent-tests-config)))
+            nil
+          (let ((first (org-agent-real-ask "one")))
+            (org-agent-fake-until (lambda () requests) "the model to be asked")
+            (org-agent--add-context "region" "notes" "some text")
+            (org-agent-real-ask "two")
+            (should (equal (org-agent-tests-queue) '("queued (1):" "two  [edit] [cancel]")))
+            (call-interactively #'org-agent-edit-queued)
+            (org-agent-fake-until (lambda () org-agent--context) "the message to be back")
+            (should (equal (org-agent--draft) "two"))
+            (should-not (org-agent-tests-queue))
+            (should (= 1 (length (org-agent--all "OA_EVENT"))))
+            (org-agent-cancel)
+            (org-agent-fake-until (lambda () (org-agent--over-p first)) "the end of the turn")
+            ;; Said in other words, with the same text along.
+            (goto-char (point-max))
+            (let* ((turn (org-agent-real-ask " and a half"))
+                   (text (buffer-string)))
+              (org-agent-fake-until
+               (lambda () (and (cdr requests) (funcall asked "two and a half")))
+               "the model to be asked again")
+              (org-agent-cancel)
+              (org-agent-fake-until (lambda () (org-agent--over-p turn)) "the end of the turn")
+              (should (= 2 (length requests)))
+              (should (funcall asked "some text"))
+              (should-not (funcall asked "\"two\""))
+              ;; The record has all of it, and so have the inputs.
+              (org-agent-rebuild)
+              (org-agent-fake-until (lambda () (not (equal text (buffer-string))))
+                                    "the transcript")
+              (should (= 3 (length (org-agent--all "OA_EVENT"))))
+              (setq org-agent--inputs nil org-agent--inputs-of nil)
+              (org-agent--inputs-ask)
+              (org-agent-fake-settle)
+              (should (equal org-agent--inputs '("two and a half" "two" "one"))))))
+      (delete-process server))))
+
 (provide 'org-agent-input-tests)
 ;;; org-agent-input-tests.el ends here
