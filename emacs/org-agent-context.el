@@ -422,6 +422,8 @@ With nil for TEXT, show it no more."
   "Return a button with LABEL for calling FUNCTION with CHIP."
   (let ((map (make-sparse-keymap))
         (buffer (current-buffer)))
+    ;; The user's place stays: it would be at the heading below.
+    (define-key map [down-mouse-1] #'ignore)
     (define-key map [mouse-1] (lambda ()
                                 (interactive)
                                 (with-current-buffer buffer
