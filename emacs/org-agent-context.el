@@ -200,11 +200,9 @@ visit it, and add its buffer"
 
 (defun org-agent--decoded (bytes)
   "Return (TEXT . PROBLEM) of BYTES, what a file has."
-  (if (seq-contains-p bytes 0 #'eq) (cons nil "it is no text")
-    (let ((inhibit-iso-escape-detection t)
-          (inhibit-null-byte-detection t))
-      (with-coding-priority '(utf-8)
-        (org-agent--checked (decode-coding-string bytes 'undecided))))))
+  (let ((inhibit-iso-escape-detection t))
+    (with-coding-priority '(utf-8)
+      (org-agent--checked (decode-coding-string bytes 'undecided)))))
 
 (defun org-agent--checked (text)
   "Return (TEXT . PROBLEM): TEXT if it can be sent, or why it cannot."

@@ -36,10 +36,10 @@
 (require 'cl-lib)
 (require 'subr-x)
 
-(defconst org-agent--files-most 20000
+(defconst org-agent--files-most 10000
   "How many files are listed at most.")
 
-(defconst org-agent--files-bytes (ash 1 21)
+(defconst org-agent--files-bytes (ash 1 20)
   "How many bytes of names are taken from Git at most.")
 
 (defconst org-agent--files-directories 1000
@@ -144,7 +144,9 @@ ls-files -z --cached --others --exclude-standard 2>/dev/null")
    ((not (buffer-live-p buffer)))
    ((not (eq process (buffer-local-value 'org-agent--files-job buffer))))
    ((or (process-get process 'full) (zerop (process-exit-status process)))
-    (let ((names (split-string (decode-coding-string bytes 'utf-8) "\0" t)))
+    (let* ((gc-cons-threshold (max gc-cons-threshold (ash 1 26)))
+           ;; To collect the garbage of this takes longer than all of it.
+           (names (split-string (decode-coding-string bytes 'utf-8) "\0" t)))
       ;; The last name may not be whole.
       (when (process-get process 'full) (setq names (butlast names)))
       (org-agent--files-done

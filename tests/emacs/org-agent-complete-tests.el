@@ -158,12 +158,11 @@
       (let ((org-agent--files-bytes 10))
         (should (< (length (org-agent-tests-list-files)) 3)))
       ;; A buffer that is killed takes its process along.
-      (setq org-agent--files nil)
-      (org-agent--files-refresh)
-      (let ((job org-agent--files-job))
-        (should (process-live-p job))
-        (org-agent--files-stop)
-        (should-not (process-live-p job))))))
+      (let ((job (start-process "cat" nil "cat")))
+        (setq org-agent--files-job job)
+        (set-buffer-modified-p nil)
+        (kill-buffer)
+        (org-agent-fake-until (lambda () (not (process-live-p job))))))))
 
 (ert-deftest org-agent-session-completes-and-goes-along ()
   (org-agent-tests-with-files nil

@@ -118,8 +118,6 @@
            (cases
             `((,(lambda () (org-agent-add-file (org-agent-tests-file "x.png" "\211PNG\0")))
                "no text")
-              (,(lambda () (org-agent-add-file (org-agent-tests-file "latin" "a\377\376\201\0")))
-               "no text")
               (,(lambda ()
                   (let ((file (org-agent-tests-file "short-lived" "x")))
                     (org-agent-add-file file)
