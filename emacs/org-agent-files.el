@@ -144,8 +144,8 @@ ls-files -z --cached --others --exclude-standard 2>/dev/null")
    ((not (buffer-live-p buffer)))
    ((not (eq process (buffer-local-value 'org-agent--files-job buffer))))
    ((or (process-get process 'full) (zerop (process-exit-status process)))
-    (let* ((gc-cons-threshold (max gc-cons-threshold (ash 1 26)))
-           ;; To collect the garbage of this takes longer than all of it.
+    (let* (;; To collect the garbage of this takes longer than all of it.
+           (gc-cons-threshold (max gc-cons-threshold (ash 1 26)))
            (names (split-string (decode-coding-string bytes 'utf-8) "\0" t)))
       ;; The last name may not be whole.
       (when (process-get process 'full) (setq names (butlast names)))
