@@ -192,6 +192,7 @@ Its car becomes the client's answer."
          (org-agent--buffers (make-hash-table :test #'equal))
          (org-agent--held (make-hash-table :test #'equal))
          (org-agent--cards (make-hash-table :test #'equal))
+         (org-agent--skill-calls nil)
          (org-agent-fake-errors nil)
          (org-agent-fake-mute nil)
          (org-agent-fake-stubborn nil)

@@ -22,6 +22,9 @@
 (require 'org-agent-models-tests)
 (require 'org-agent-thought-tests)
 (require 'org-agent-secrets-tests)
+(require 'org-agent-context-tests)
+(require 'org-agent-input-tests)
+(require 'org-agent-complete-tests)
 
 (provide 'org-agent-tests)
 ;;; org-agent-tests.el ends here
