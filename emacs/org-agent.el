@@ -65,6 +65,7 @@
 ;;   org-agent-shell    running one command
 ;;   org-agent-text     what stands in a buffer, and all changes of it
 ;;   org-agent-preview  what is shown in a buffer and is no text
+;;   org-agent-part     texts that can be clicked
 ;;   org-agent-turn     what becomes of a turn
 ;;   org-agent-chat     the mode, sending, cancelling, coming back
 ;;   org-agent-sessions coming back to what was said, and branching from it
@@ -72,15 +73,20 @@
 ;;   org-agent-literal  commands, shown as they are
 ;;   org-agent-card     what is shown of a command
 ;;   org-agent-approve  commands that the user is asked about
+;;   org-agent-explain  what an error means, and what to do
+;;   org-agent-state    what a chat is doing, in sight
+;;   org-agent-menu     menus and keys
 ;;   org-agent-skills   the notes that shape the agent
 ;;   org-agent-trust    the notes that a project brings along
 ;;   org-agent          the commands to start from
+;;   org-agent-transient  the menu, loaded when it is asked for
 
 ;;; Code:
 
 (require 'org-agent-sessions)
 (require 'org-agent-models)
-(require 'org-agent-approve)
+(require 'org-agent-state)
+(require 'org-agent-menu)
 (require 'org-agent-skills)
 (require 'org-agent-trust)
 (require 'outline)

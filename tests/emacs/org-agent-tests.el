@@ -22,6 +22,8 @@
 (require 'org-agent-models-tests)
 (require 'org-agent-thought-tests)
 (require 'org-agent-secrets-tests)
+(require 'org-agent-menu-tests)
+(require 'org-agent-state-tests)
 
 (provide 'org-agent-tests)
 ;;; org-agent-tests.el ends here
