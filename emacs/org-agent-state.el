@@ -77,7 +77,7 @@
           (t "ready"))))
 
 (defun org-agent--queued ()
-  "Return the other turns of this chat, after the one under way."
+  "Return what waits in this chat behind the turn under way."
   (delq (org-agent--live-turn)
         (seq-filter #'org-agent--live-p (org-agent--turns-here))))
 
