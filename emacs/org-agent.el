@@ -61,6 +61,7 @@
 ;; The files, each of which uses only those above it:
 ;;
 ;;   org-agent-secrets  keys from auth-source
+;;   org-agent-program  finding the server
 ;;   org-agent-server   the process and the one line of its messages
 ;;   org-agent-shell    running one command
 ;;   org-agent-text     what stands in a buffer, and all changes of it
@@ -75,6 +76,8 @@
 ;;   org-agent-approve  commands that the user is asked about
 ;;   org-agent-explain  what an error means, and what to do
 ;;   org-agent-state    what a chat is doing, in sight
+;;   org-agent-revive   starting the server again when it died
+;;   org-agent-doctor   what is configured, and what to do
 ;;   org-agent-menu     menus and keys
 ;;   org-agent-skills   the notes that shape the agent
 ;;   org-agent-trust    the notes that a project brings along
@@ -85,7 +88,8 @@
 
 (require 'org-agent-sessions)
 (require 'org-agent-models)
-(require 'org-agent-state)
+(require 'org-agent-revive)
+(require 'org-agent-doctor)
 (require 'org-agent-menu)
 (require 'org-agent-skills)
 (require 'org-agent-trust)
@@ -133,46 +137,6 @@ Then write the message in the chat."
         (org-agent--clear-context)
       (org-agent--add-context "region" name text mode))
     (goto-char (point-max))))
-
-;;;; Server
-
-(defun org-agent-restart ()
-  "Start the server again.
-What it had accepted is not lost; what was running is interrupted."
-  (interactive)
-  (org-agent--disconnect "the server is restarted")
-  (org-agent--request 'orgAgent/sessions/list (list :limit 1)
-                      (lambda (_result)
-                        (message "org-agent: the server is there"))
-                      (lambda (words _code)
-                        (message "org-agent: %s" words))))
-
-(defun org-agent-doctor ()
-  "Show what is configured, what is reachable, and what to do next."
-  (interactive)
-  (let ((buffer (get-buffer-create "*org-agent doctor*")))
-    (when (get-buffer-process buffer)
-      (delete-process (get-buffer-process buffer)))
-    (with-current-buffer buffer
-      ;; The directory from which it was called may be gone, or remote.
-      (setq default-directory (expand-file-name "~/"))
-      (special-mode)
-      (let ((inhibit-read-only t))
-        (erase-buffer)))
-    (let ((command (list (org-agent--executable) "doctor")))
-      (with-current-buffer buffer
-        (make-process :name "org-agent-doctor" :buffer buffer :noquery t
-                      :command command
-                      :connection-type 'pipe
-                      :filter (lambda (process text)
-                                (when (buffer-live-p (process-buffer process))
-                                  (with-current-buffer (process-buffer process)
-                                    (let ((inhibit-read-only t))
-                                      (save-excursion
-                                        (goto-char (point-max))
-                                        (insert text))))))
-                      :sentinel #'ignore)))
-    (display-buffer buffer)))
 
 ;;;; Why
 

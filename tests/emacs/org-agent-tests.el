@@ -24,6 +24,7 @@
 (require 'org-agent-secrets-tests)
 (require 'org-agent-menu-tests)
 (require 'org-agent-state-tests)
+(require 'org-agent-connection-tests)
 
 (provide 'org-agent-tests)
 ;;; org-agent-tests.el ends here
