@@ -80,6 +80,22 @@ Each element is a function of no arguments.")
 (defvar org-agent--inbox-timer nil
   "The timer that empties `org-agent--inbox', or nil.")
 
+(defvar org-agent--tap nil
+  "A function that is told of each message as it passes, or nil.
+It is called with the direction, `in' or `out', with the kind, which is
+`request', `notification', `result' or `error', with the number of the
+request that it is or belongs to, or nil, with the method, and with the
+parameters, result or error.")
+
+(defvar org-agent--count 0
+  "How many requests were made; the number of the last one.")
+
+(defvar-local org-agent--detached nil
+  "Non-nil in a buffer that only shows what was recorded: it sends nothing.
+If it is `silent', what would be sent is dropped, else an error.")
+
+(put 'org-agent--detached 'permanent-local t)
+
 (defvar org-agent--stderr ""
   "The end of what the server wrote to its standard error.")
 
@@ -134,10 +150,17 @@ burst.")
     (error (message "org-agent: a message of the server was not handled: %s"
                     (error-message-string problem)))))
 
-(defun org-agent--receive (connection method params)
-  "Enqueue METHOD with PARAMS, a message of the server behind CONNECTION."
+(defun org-agent--tell (&rest args)
+  "Let `org-agent--tap' know of the message that ARGS describe."
+  (when org-agent--tap
+    (org-agent--guarded (lambda () (apply org-agent--tap args)))))
+
+(defun org-agent--receive (connection method params &optional kind)
+  "Enqueue METHOD with PARAMS, a message of the server behind CONNECTION.
+KIND is `request' if it is one."
   (when (and (eq connection org-agent--connection)
              (not (keywordp method)))
+    (org-agent--tell 'in (or kind 'notification) nil method params)
     (org-agent--enqueue (lambda () (org-agent--handle method params))))
   nil)
 
@@ -149,7 +172,7 @@ CONNECTION is the connection it came from."
   (if (not (and (eq connection org-agent--connection)
                 (stringp (plist-get params :actuationId))))
       '(:accepted :json-false)
-    (org-agent--receive connection method params)
+    (org-agent--receive connection method params 'request)
     '(:accepted t)))
 
 ;;;; Asking
@@ -159,10 +182,14 @@ CONNECTION is the connection it came from."
 THEN is called with the result, or ELSE with an error in words and the
 server's error code or nil.  Both are called later, in the order of
 the server's messages.  Nothing is waited for."
-  (if org-agent--ready
-      (org-agent--send method params then else)
+  (cond
+   ((eq org-agent--detached 'silent) nil)
+   (org-agent--detached
+    (user-error "This shows what was recorded; nothing is sent from it"))
+   (org-agent--ready (org-agent--send method params then else))
+   (t
     (push (list method params then else) org-agent--waiting)
-    (org-agent--start)))
+    (org-agent--start))))
 
 (defun org-agent--start ()
   "Start the server unless there is one, or one that has yet to end."
@@ -174,21 +201,25 @@ the server's messages.  Nothing is waited for."
 
 (defun org-agent--send (method params then else)
   "Send METHOD with PARAMS now; for THEN and ELSE see `org-agent--request'."
-  (condition-case problem
-      (jsonrpc-async-request
-       org-agent--connection method params
-       :timeout nil
-       :success-fn (lambda (result)
+  (let ((number (cl-incf org-agent--count)))
+    (org-agent--tell 'out 'request number method params)
+    (condition-case problem
+        (jsonrpc-async-request
+         org-agent--connection method params
+         :timeout nil
+         :success-fn (lambda (result)
+                       (org-agent--tell 'in 'result number method result)
+                       (org-agent--enqueue
+                        (lambda () (when then (funcall then result)))))
+         :error-fn (lambda (problem)
+                     (org-agent--tell 'in 'error number method problem)
                      (org-agent--enqueue
-                      (lambda () (when then (funcall then result)))))
-       :error-fn (lambda (problem)
-                   (org-agent--enqueue
-                    (lambda ()
-                      (when else
-                        (apply else (org-agent--problem problem)))))))
-    (error (when else
-             (org-agent--enqueue
-              (lambda () (funcall else (error-message-string problem) nil)))))))
+                      (lambda ()
+                        (when else
+                          (apply else (org-agent--problem problem)))))))
+      (error (when else
+               (org-agent--enqueue
+                (lambda () (funcall else (error-message-string problem) nil))))))))
 
 (defun org-agent--problem (problem)
   "Return PROBLEM, a JSON-RPC error object, as a list (WORDS CODE)."
@@ -202,6 +233,7 @@ the server's messages.  Nothing is waited for."
 (defun org-agent--notify (method params)
   "Send the notification METHOD with PARAMS, if there is a server."
   (when org-agent--ready
+    (org-agent--tell 'out 'notification nil method params)
     (ignore-errors (jsonrpc-notify org-agent--connection method params))))
 
 (defconst org-agent--insane "[^\1-\x10FFFF]\\|[\xD800-\xDFFF]"

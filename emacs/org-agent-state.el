@@ -64,6 +64,9 @@
 ;; Otherwise their buttons would be none.
 (put 'org-agent--status 'risky-local-variable t)
 
+(defvar org-agent--recording nil
+  "The file that messages are recorded in, or nil.")
+
 (defvar org-agent--server-state nil
   "What there is to say of the server, as a list (WORDS HELP), or nil.")
 
@@ -113,6 +116,11 @@ all that you can."))
          (queued (length (org-agent--queued))))
     (delq nil
           (list
+           (and org-agent--recording
+                (org-agent--part "RECORDING" 20
+                                 (format "Messages are recorded in %s.\nmouse-1: stop"
+                                         org-agent--recording)
+                                 'org-agent-record-traffic 'error))
            (and org-agent--server-state
                 (org-agent--part (car org-agent--server-state) 40
                                  (cadr org-agent--server-state)
@@ -170,7 +178,8 @@ mouse-1: what can be done"
 (cl-defmethod org-agent--handle :extra "state" :after
   ((_ (eql 'orgAgent/actuate)) params)
   "Note whether the command of PARAMS is confined."
-  (when (and (plist-member params :confined) (plist-get params :confined)
+  (when (and (not org-agent--detached)
+             (plist-member params :confined) (plist-get params :confined)
              (not (plist-get params :host)))
     (org-agent--note-confined (org-agent--true-p (plist-get params :confined))
                               (plist-get params :sandbox))))

@@ -78,6 +78,8 @@
 ;;   org-agent-state    what a chat is doing, in sight
 ;;   org-agent-revive   starting the server again when it died
 ;;   org-agent-doctor   what is configured, and what to do
+;;   org-agent-traffic  recording what passes, for bug reports
+;;   org-agent-replay   showing what was recorded
 ;;   org-agent-menu     menus and keys
 ;;   org-agent-skills   the notes that shape the agent
 ;;   org-agent-trust    the notes that a project brings along
@@ -90,6 +92,7 @@
 (require 'org-agent-models)
 (require 'org-agent-revive)
 (require 'org-agent-doctor)
+(require 'org-agent-replay)
 (require 'org-agent-menu)
 (require 'org-agent-skills)
 (require 'org-agent-trust)

@@ -25,6 +25,7 @@
 (require 'org-agent-menu-tests)
 (require 'org-agent-state-tests)
 (require 'org-agent-connection-tests)
+(require 'org-agent-traffic-tests)
 
 (provide 'org-agent-tests)
 ;;; org-agent-tests.el ends here
