@@ -76,6 +76,7 @@
 ;;   org-agent-approve  commands that the user is asked about
 ;;   org-agent-explain  what an error means, and what to do
 ;;   org-agent-state    what a chat is doing, in sight
+;;   org-agent-notify   telling the desktop that a chat is done
 ;;   org-agent-revive   starting the server again when it died
 ;;   org-agent-doctor   what is configured, and what to do
 ;;   org-agent-traffic  recording what passes, for bug reports
@@ -90,6 +91,7 @@
 
 (require 'org-agent-sessions)
 (require 'org-agent-models)
+(require 'org-agent-notify)
 (require 'org-agent-revive)
 (require 'org-agent-doctor)
 (require 'org-agent-replay)

@@ -142,6 +142,85 @@
       (should (equal global-mode-string before))
       (should-not (memq #'org-agent--show-lighter org-agent--state-hook)))))
 
+;;;; The desktop
+
+(defmacro org-agent-state-tests-told (&rest body)
+  "Return what the desktop is told in BODY, oldest first."
+  (declare (indent 0) (debug t))
+  `(let (told)
+     (cl-letf (((symbol-function 'org-agent--notify-desktop)
+                (lambda (&rest words) (push words told))))
+       ,@body)
+     (nreverse told)))
+
+(ert-deftest org-agent-desktop-is-told-if-wanted-and-out-of-sight ()
+  (org-agent-fake-with
+    (let ((chat (current-buffer))
+          (turn (lambda (number)
+                  (org-agent-fake-send "question")
+                  (let ((id (format "turn-%d" number)))
+                    (switch-to-buffer "*scratch*")
+                    (org-agent-fake-state id 1 "thinking")
+                    (org-agent-fake-state id 2 "awaitingApproval")
+                    (org-agent-fake-state id 3 "done")))))
+      ;; It is off.
+      (should-not (org-agent-state-tests-told (funcall turn 1)))
+      (switch-to-buffer chat)
+      (rename-buffer "<b>chat</b>")
+      (let ((org-agent-notify-after 0))
+        (should (equal (org-agent-state-tests-told (funcall turn 2))
+                       '((" b chat /b " "A command waits for your decision.")
+                         (" b chat /b " "The reply is there.")))))
+      (switch-to-buffer chat)
+      (let ((org-agent-notify-after 1000))
+        (should (equal (mapcar #'cadr (org-agent-state-tests-told (funcall turn 3)))
+                       '("A command waits for your decision."))))
+      ;; Who sees it need not be told.
+      (switch-to-buffer chat)
+      (let ((org-agent-notify-after 0))
+        (should-not (org-agent-state-tests-told
+                      (org-agent-fake-send "question")
+                      (org-agent-fake-state "turn-4" 1 "thinking")
+                      (org-agent-fake-state "turn-4" 2 "done")))))))
+
+(ert-deftest org-agent-desktop-that-is-not-there-does-no-harm ()
+  (org-agent-fake-with
+    (let ((process-environment (cons "DBUS_SESSION_BUS_ADDRESS=unix:path=/nowhere"
+                                     process-environment))
+          (org-agent-notify-after 0)
+          (said nil))
+      (org-agent-fake-send "question")
+      (switch-to-buffer "*scratch*")
+      (org-agent-fake-state "turn-1" 1 "thinking")
+      (setq said (org-agent-tests-said (org-agent-fake-state "turn-1" 2 "done")))
+      (should (seq-some (lambda (words) (string-search "The reply is there." words))
+                        said)))))
+
+(ert-deftest org-agent-desktop-gets-the-words ()
+  (skip-unless (and (featurep 'dbusbind) (executable-find "dbus-run-session")))
+  (with-temp-buffer
+    (call-process
+     "dbus-run-session" nil '(t nil) nil "--"
+     (or (getenv "EMACS") (expand-file-name invocation-name invocation-directory))
+     "-Q" "--batch" "-L" (file-name-directory (locate-library "org-agent")) "--eval"
+     (prin1-to-string
+      '(progn
+         (require 'org-agent)
+         (require 'dbus)
+         (let ((name "org.freedesktop.Notifications") got)
+           (dbus-register-service :session name)
+           (dbus-register-method :session name "/org/freedesktop/Notifications" name
+                                 "Notify" (lambda (&rest args)
+                                            (setq got args)
+                                            '(:uint32 1)))
+           (let ((asked (org-agent--notify-desktop "chat" "The reply is there."))
+                 (end (+ (float-time) 30)))
+             (while (and (not got) (< (float-time) end))
+               (read-event nil nil 0.01))
+             (prin1 (list asked (seq-take got 5))))))))
+    (should (string-suffix-p "(t (\"Emacs\" 0 \"\" \"chat\" \"The reply is there.\"))"
+                             (buffer-string)))))
+
 ;;;; Errors
 
 (ert-deftest org-agent-error-has-a-button-and-no-more-text ()
