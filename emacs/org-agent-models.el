@@ -36,7 +36,7 @@
 ;;;; Options
 
 (defcustom org-agent-header-line t
-  "Whether a chat's header line shows its model, and what a reply took.
+  "Whether a chat's header line shows its state, its model and its cost.
 A header line that something else put there stays."
   :type 'boolean
   :group 'org-agent

@@ -118,7 +118,9 @@ M-x org-agent-doctor helps, M-x org-agent-restart starts it"
 (defun org-agent--restart-now ()
   "Start the server again."
   (setq org-agent--restart-timer nil)
-  (org-agent--request 'orgAgent/sessions/list (list :limit 1) #'ignore
+  (org-agent--request 'orgAgent/sessions/list (list :limit 1)
+                      (lambda (_result)
+                        (message "org-agent: the server is there again"))
                       ;; If it was never there, nothing died.
                       (lambda (words _code)
                         (unless (or org-agent--ready org-agent--restart-timer)

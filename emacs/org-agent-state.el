@@ -143,7 +143,7 @@ mouse-1: what can be done"
   "Show the state of this chat in its header line."
   (when (derived-mode-p 'org-agent-chat-mode)
     (setq org-agent--status
-          (concat " " (string-join (org-agent--status-parts) " · ") " · "))
+          (concat " " (string-join (org-agent--status-parts) " · ") " ·"))
     (org-agent--sign-begins)
     (force-mode-line-update)))
 
@@ -309,8 +309,13 @@ A click there, or \\[org-agent-go-to-busy], goes there."
   :global t
   :group 'org-agent
   (cond
+   ((and org-agent-mode-line-mode (memq 'org-agent--lighter
+                                        (ensure-list global-mode-string)))
+    (org-agent--show-lighter))
    (org-agent-mode-line-mode
-    (add-to-list 'global-mode-string 'org-agent--lighter t)
+    ;; A list that begins with a symbol would mean something else.
+    (setq global-mode-string (append (ensure-list (or global-mode-string ""))
+                                     '(org-agent--lighter)))
     (add-hook 'org-agent--state-hook #'org-agent--show-lighter)
     (add-hook 'org-agent-chat-mode-hook #'org-agent--lighter-begins)
     (dolist (buffer (org-agent--chats))
@@ -318,7 +323,7 @@ A click there, or \\[org-agent-go-to-busy], goes there."
         (org-agent--lighter-begins)))
     (org-agent--show-lighter))
    (t
-    (setq global-mode-string (delq 'org-agent--lighter global-mode-string))
+    (setq global-mode-string (remq 'org-agent--lighter global-mode-string))
     (remove-hook 'org-agent--state-hook #'org-agent--show-lighter)
     (remove-hook 'org-agent-chat-mode-hook #'org-agent--lighter-begins)
     (dolist (buffer (org-agent--chats))
