@@ -420,7 +420,7 @@ That is at most ROWS rows of WIDTH columns."
     (org-agent--show turn)))
 
 (defvar org-agent--state-hook nil
-  "Called in a chat whenever what it waits for may have changed.")
+  "Functions called in a chat whose turns, or what they do, changed.")
 
 (defun org-agent--show-state ()
   "Show in the mode line what this buffer waits for."
@@ -433,8 +433,8 @@ That is at most ROWS rows of WIDTH columns."
                (format " [%s%s]" state
                        (if reason (concat ": " (org-agent--one-line reason 60))
                          ""))))
-    (force-mode-line-update)
-    (run-hooks 'org-agent--state-hook)))
+    (force-mode-line-update))
+  (run-hooks 'org-agent--state-hook))
 
 (provide 'org-agent-turn)
 ;;; org-agent-turn.el ends here

@@ -53,6 +53,17 @@
         (should (string-search "Open the chat" shown))
         (should-not (string-search "Cancel" shown))))))
 
+(ert-deftest org-agent-menu-knows-an-entry-of-any-version ()
+  (require 'org-agent-transient)
+  (pcase-dolist (`(,child ,command)
+                 '((nil nil) ("text" nil) (group nil) ([group] nil)
+                   ;; Up to Emacs 30, and later.
+                   ((4 transient-suffix (:key "c" :command org-agent-chat))
+                    org-agent-chat)
+                   ((transient-suffix :key "c" :command org-agent-chat)
+                    org-agent-chat)))
+    (should (eq (org-agent--menu-command child) command))))
+
 (ert-deftest org-agent-menu-table-is-sound ()
   (let (keys)
     (org-agent--menu-each
