@@ -203,7 +203,6 @@ WHERE is a function that is called where the click was.")
 
 (add-hook 'org-agent-chat-mode-hook #'org-agent--menus-begin)
 
-;;;###autoload (autoload 'org-agent-menu "org-agent-transient" "All that can be done with org-agent." t)
 (autoload 'org-agent-menu "org-agent-transient"
   "All that can be done with org-agent." t)
 

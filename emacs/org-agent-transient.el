@@ -61,7 +61,7 @@ The old versions fail for one that has none, whatever its conditions."
        "All that can be done with org-agent."
        ,@(mapcar (lambda (row) (vconcat row)) (seq-partition columns 3)))))
 
-;;;###autoload (autoload 'org-agent-menu "org-agent-transient" nil t)
+;;;###autoload (autoload 'org-agent-menu "org-agent-transient" "All that can be done with org-agent." t)
 (org-agent--define-menu)
 
 (provide 'org-agent-transient)

@@ -81,6 +81,24 @@
     (should (eq (org-agent-state-tests-command "evil") 'org-agent-model))
     (should (eq (org-agent-state-tests-command "$0.50") 'org-agent-why))))
 
+(ert-deftest org-agent-state-parts-act-where-they-were-clicked ()
+  (org-agent-fake-with
+    (let* ((called nil)
+           (chat (selected-window))
+           (part (org-agent--part "text" 10 "help"
+                                  (lambda () (interactive)
+                                    (push (selected-window) called)))))
+      (select-window (split-window))
+      (switch-to-buffer "*scratch*")
+      (dolist (map (list (get-text-property 0 'keymap part)
+                         (get-text-property 0 'local-map part)))
+        (dolist (place '(header-line mode-line nil))
+          (let ((keys (vconcat (and place (list place)) [mouse-1])))
+            (select-window (get-buffer-window "*scratch*"))
+            (funcall (lookup-key map keys)
+                     (list 'mouse-1 (list chat (or place 1) '(0 . 0) 0))))))
+      (should (equal called (make-list 6 chat))))))
+
 (ert-deftest org-agent-state-moves-only-where-it-is-seen ()
   (org-agent-fake-with
     ;; A chat of another test was killed while it was busy.
