@@ -76,14 +76,17 @@ What it ends with may be the beginning of a key.")
   "What stands for what was left out.")
 
 (defconst org-agent--key-forms
-  (list "\\_<\\(?:[Bb]earer\\|[Bb]asic\\)[ \t\n]+\\([[:alnum:]+/=_.~-]\\{8,\\}\\)"
-        "\\(?:^\\|[^[:alnum:]]\\)\\(sk-[[:alnum:]_-]\\{8,\\}\\)"
-        "\\(gh[pousr]_[[:alnum:]]\\{16,\\}\\|github_pat_[[:alnum:]_]\\{16,\\}\\)"
-        "\\(\\(?:glpat-\\|gsk_\\|hf_\\|npm_\\|pypi-\\|xox[abeoprs]-\\|AIza\\)[[:alnum:]_-]\\{16,\\}\\)"
+  (list "\\_<\\(?:[Bb]earer\\|[Bb]asic\\)[ \t\n]+\\([[:alnum:]+/=_.~-]\\{8\\}[[:alnum:]+/=_.~-]*\\)"
+        "\\(?:^\\|[^[:alnum:]]\\)\\(sk-[[:alnum:]_-]\\{8\\}[[:alnum:]_-]*\\)"
+        "\\(gh[pousr]_[[:alnum:]]\\{16\\}[[:alnum:]]*\\|github_pat_[[:alnum:]_]\\{16\\}[[:alnum:]_]*\\)"
+        "\\(\\(?:glpat-\\|gsk_\\|hf_\\|npm_\\|pypi-\\|xox[abeoprs]-\\|AIza\\)[[:alnum:]_-]\\{16\\}[[:alnum:]_-]*\\)"
         "\\(A[KS]IA[0-9A-Z]\\{16\\}\\)"
-        "\\(eyJ[[:alnum:]_-]+\\.[[:alnum:]_-]+\\.?[[:alnum:]_-]*\\)"
+        ;; From the beginning of a word only, or a long one takes for ever.
+        "\\(?:^\\|[^[:alnum:]_-]\\)\\(eyJ[[:alnum:]_-]+\\.[[:alnum:]_-]+\\.?[[:alnum:]_-]*\\)"
         "://[^/:@ \t\n]*:\\([^/@ \t\n]+\\)@")
-  "Regexps for tokens of well-known forms; the first group is the secret.")
+  "Regexps for tokens of well-known forms; the first group is the secret.
+An open end is a star: a number with a comma would keep a place to come
+back to for each character.")
 
 (defconst org-agent--key-variables
   "\\(?:KEY\\|TOKEN\\|SECRET\\|PASSWORD\\|PASSWD\\|CREDENTIALS\\)\\'"
@@ -222,8 +225,8 @@ A word that is not complete there goes over to this one."
                    (before (plist-get last :text))
                    (cut (string-match
                          "\\(?:[Bb]earer[ \t\n]*\\|[Bb]asic[ \t\n]*\\)?[^ \t\n]*\\'"
-                         before))
-                   (cut (max cut (- (length before) org-agent--record-word))))
+                         before
+                         (max 0 (- (length before) org-agent--record-word)))))
         (setq text (concat (substring before cut) text))
         (plist-put last :text (substring before 0 cut))
         (org-agent--record-release stream)))
