@@ -7,6 +7,7 @@
 (require 'org-agent-fake)
 
 (declare-function transient--emergency-exit "transient")
+(declare-function org-agent--menu-command "org-agent-transient")
 
 (defun org-agent-menu-tests-menu ()
   "Call the menu and return what it shows."
