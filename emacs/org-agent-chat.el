@@ -166,10 +166,11 @@ For that Org runs the code, and its header arguments before it asks."
   (org-agent--show-state))
 
 (defun org-agent--chats ()
-  "Return the chat buffers."
+  "Return the chat buffers, without those that only show what was recorded."
   (seq-filter (lambda (buffer)
                 (with-current-buffer buffer
-                  (derived-mode-p 'org-agent-chat-mode)))
+                  (and (derived-mode-p 'org-agent-chat-mode)
+                       (not org-agent--detached))))
               (buffer-list)))
 
 ;;;; Sending

@@ -61,10 +61,12 @@
 ;; The files, each of which uses only those above it:
 ;;
 ;;   org-agent-secrets  keys from auth-source
+;;   org-agent-program  finding the server
 ;;   org-agent-server   the process and the one line of its messages
 ;;   org-agent-shell    running one command
 ;;   org-agent-text     what stands in a buffer, and all changes of it
 ;;   org-agent-preview  what is shown in a buffer and is no text
+;;   org-agent-part     texts that can be clicked
 ;;   org-agent-turn     what becomes of a turn
 ;;   org-agent-context  what goes along with a message
 ;;   org-agent-chat     the mode, sending, cancelling, coming back
@@ -75,11 +77,20 @@
 ;;   org-agent-literal  commands, shown as they are
 ;;   org-agent-card     what is shown of a command
 ;;   org-agent-approve  commands that the user is asked about
+;;   org-agent-explain  what an error means, and what to do
+;;   org-agent-state    what a chat is doing, in sight
+;;   org-agent-notify   telling the desktop that a chat is done
+;;   org-agent-revive   starting the server again when it died
+;;   org-agent-doctor   what is configured, and what to do
+;;   org-agent-traffic  recording what passes, for bug reports
+;;   org-agent-replay   showing what was recorded
+;;   org-agent-menu     menus and keys
 ;;   org-agent-skills   the notes that shape the agent
 ;;   org-agent-trust    the notes that a project brings along
 ;;   org-agent-files    the files below a directory
 ;;   org-agent-complete completion in the input area
 ;;   org-agent          the commands to start from
+;;   org-agent-transient  the menu, loaded when it is asked for
 
 ;;; Code:
 
@@ -87,7 +98,11 @@
 (require 'org-agent-queue)
 (require 'org-agent-sessions)
 (require 'org-agent-models)
-(require 'org-agent-approve)
+(require 'org-agent-notify)
+(require 'org-agent-revive)
+(require 'org-agent-doctor)
+(require 'org-agent-replay)
+(require 'org-agent-menu)
 (require 'org-agent-skills)
 (require 'org-agent-trust)
 (require 'org-agent-complete)
@@ -225,46 +240,6 @@ files or the one at point."
     (org-agent--with-chat
       (org-agent--add-context "note" (substring-no-properties (car note))
                               (cdr note) "org-mode" file))))
-
-;;;; Server
-
-(defun org-agent-restart ()
-  "Start the server again.
-What it had accepted is not lost; what was running is interrupted."
-  (interactive)
-  (org-agent--disconnect "the server is restarted")
-  (org-agent--request 'orgAgent/sessions/list (list :limit 1)
-                      (lambda (_result)
-                        (message "org-agent: the server is there"))
-                      (lambda (words _code)
-                        (message "org-agent: %s" words))))
-
-(defun org-agent-doctor ()
-  "Show what is configured, what is reachable, and what to do next."
-  (interactive)
-  (let ((buffer (get-buffer-create "*org-agent doctor*")))
-    (when (get-buffer-process buffer)
-      (delete-process (get-buffer-process buffer)))
-    (with-current-buffer buffer
-      ;; The directory from which it was called may be gone, or remote.
-      (setq default-directory (expand-file-name "~/"))
-      (special-mode)
-      (let ((inhibit-read-only t))
-        (erase-buffer)))
-    (let ((command (list (org-agent--executable) "doctor")))
-      (with-current-buffer buffer
-        (make-process :name "org-agent-doctor" :buffer buffer :noquery t
-                      :command command
-                      :connection-type 'pipe
-                      :filter (lambda (process text)
-                                (when (buffer-live-p (process-buffer process))
-                                  (with-current-buffer (process-buffer process)
-                                    (let ((inhibit-read-only t))
-                                      (save-excursion
-                                        (goto-char (point-max))
-                                        (insert text))))))
-                      :sentinel #'ignore)))
-    (display-buffer buffer)))
 
 ;;;; Why
 

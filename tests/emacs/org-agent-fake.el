@@ -187,6 +187,8 @@ Its car becomes the client's answer."
          (org-agent--spawned nil)
          (org-agent--ending nil)
          (org-agent--ready nil)
+         ;; A server that dies is to stay dead.
+         (org-agent-restart-delays nil)
          (org-agent--waiting nil)
          (org-agent--turns (make-hash-table :test #'equal))
          (org-agent--buffers (make-hash-table :test #'equal))
