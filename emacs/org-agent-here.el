@@ -149,7 +149,7 @@ They are what they are in Org wherever that has nothing for them.")
   "Chat with org-agent in subtrees of this Org buffer.
 \\<org-mode-map>\\[org-ctrl-c-ctrl-c] in the input area of a session sends it; `org-agent-chat-here'
 makes one.  Everywhere else all keys are what they are in Org."
-  :lighter org-agent--lighter
+  :lighter org-agent--here-lighter
   (if (not org-agent-mode)
       (progn
         (remove-hook 'org-ctrl-c-ctrl-c-hook #'org-agent--here-ctrl-c-ctrl-c t)

@@ -71,7 +71,7 @@ if that is a local Org file."
                            (equal (org-agent--file-session) (list session))
                            (list buffer))))
                   (buffer-list))
-        (when-let ((file (or file (gethash session org-agent--files))))
+        (when-let ((file (or file (gethash session org-agent--session-files))))
           (and (not (file-remote-p file))
                (not (get-file-buffer file))
                (string-suffix-p ".org" file)

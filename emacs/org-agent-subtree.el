@@ -43,10 +43,10 @@
 (defvar-local org-agent--sought nil
   "When the root of this chat was last looked for in vain, or nil.")
 
-(defvar-local org-agent--lighter " Agent"
+(defvar-local org-agent--here-lighter " Agent"
   "What the mode line says of `org-agent-mode'.")
 
-(defvar org-agent--files (make-hash-table :test #'equal)
+(defvar org-agent--session-files (make-hash-table :test #'equal)
   "The file in which each session that is under a heading was last seen.")
 
 ;;;; Which chat
@@ -134,7 +134,7 @@
   "Note the file in which the session of this chat is, before that is closed."
   (when-let ((file (and org-agent--session (buffer-file-name (buffer-base-buffer)))))
     (when (equal (org-agent--written-session) org-agent--session)
-      (puthash org-agent--session file org-agent--files))))
+      (puthash org-agent--session file org-agent--session-files))))
 
 (defun org-agent--give-way-here (session)
   "Close the chat that was opened on the record of SESSION, if nothing is lost."
@@ -311,7 +311,7 @@ The buffer NOT is left out."
       (let ((state (if (stringp mode-line-process) mode-line-process "")))
         (dolist (buffer mirrors)
           (with-current-buffer buffer
-            (setq org-agent--lighter
+            (setq org-agent--here-lighter
                   (concat " Agent" state))
             (force-mode-line-update)))))))
 

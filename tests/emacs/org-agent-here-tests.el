@@ -97,7 +97,7 @@
     (should (looking-at-p "\n\\* Three"))
     (org-agent-fake-state "turn-1" 1 "streaming")
     (org-agent-fake-delta "turn-1" 2 "Hi")
-    (should (equal org-agent--lighter " Agent [streaming]"))
+    (should (equal org-agent--here-lighter " Agent [streaming]"))
     (let ((shown (delq nil (mapcar (lambda (overlay) (overlay-get overlay 'before-string))
                                    (overlays-in (point-min) (point-max))))))
       (should (= (length shown) 1))

@@ -289,7 +289,7 @@
               ;; Closed, and opened by a link from the record.
               (set-buffer-modified-p nil)
               (kill-buffer)
-              (clrhash org-agent--files)
+              (clrhash org-agent--session-files)
               (org-agent-follow-link session)
               (let ((buffer (window-buffer)))
                 (org-agent-fake-until (lambda () (with-current-buffer buffer
