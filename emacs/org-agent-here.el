@@ -107,6 +107,32 @@ They are what they are in Org wherever that has nothing for them.")
                      :filter ,(lambda (command)
                                 (and (org-agent--chat-here) command))))))))
 
+(defun org-agent--here-complete ()
+  "Complete in the input area at point what its chat completes there."
+  (let ((place (point))
+        (chat (org-agent--chat-here)))
+    (when-let ((found (and chat
+                           (with-current-buffer chat
+                             (save-excursion
+                               (goto-char place)
+                               ;; Those of Org are in this buffer, too.
+                               (seq-some (lambda (function)
+                                           (and (symbolp function)
+                                                (string-prefix-p "org-agent-"
+                                                                 (symbol-name function))
+                                                (funcall function)))
+                                         completion-at-point-functions))))))
+      (pcase-let* ((`(,beg ,end ,table . ,more) found)
+                   (exit (plist-get more :exit-function)))
+        (append (list beg end table)
+                (and exit
+                     (list :exit-function
+                           (lambda (name status)
+                             (when (buffer-live-p chat)
+                               (org-agent--in-chat
+                                chat (lambda () (funcall exit name status)))))))
+                more)))))
+
 (defun org-agent--plain-p ()
   "Return non-nil if Org has nothing to do at point but the user's text."
   (memq (org-element-type
@@ -153,6 +179,7 @@ makes one.  Everywhere else all keys are what they are in Org."
   (if (not org-agent-mode)
       (progn
         (remove-hook 'org-ctrl-c-ctrl-c-hook #'org-agent--here-ctrl-c-ctrl-c t)
+        (remove-hook 'completion-at-point-functions #'org-agent--here-complete t)
         (remove-hook 'after-revert-hook #'org-agent--reverted t)
         (remove-hook 'read-only-mode-hook #'org-agent--release-here t)
         (remove-hook 'after-save-hook #'org-agent--release-here t)
@@ -166,6 +193,7 @@ makes one.  Everywhere else all keys are what they are in Org."
     (org-agent--take-keys org-agent-chat-mode-map [])
     (org-agent--take-commands)
     (add-hook 'org-ctrl-c-ctrl-c-hook #'org-agent--here-ctrl-c-ctrl-c nil t)
+    (add-hook 'completion-at-point-functions #'org-agent--here-complete nil t)
     (add-hook 'after-revert-hook #'org-agent--reverted nil t)
     (add-hook 'read-only-mode-hook #'org-agent--release-here nil t)
     (add-hook 'after-save-hook #'org-agent--release-here nil t)))

@@ -364,6 +364,30 @@
                                (org-agent-tests-text))))
     (should (looking-back "a draft" nil))))
 
+(ert-deftest org-agent-here-completion-and-earlier-inputs ()
+  (org-agent-tests-in-notes org-agent-tests-notes
+    (let ((other (get-buffer-create "a-mentioned-buffer")))
+      (unwind-protect
+          (progn
+            (with-current-buffer other (erase-buffer) (insert "its text"))
+            (org-agent-tests-at "yours")
+            (org-agent-chat-here)
+            (org-agent-fake-type "look at @a-mentioned-b")
+            (org-agent-fake-settle)
+            (completion-at-point)
+            (should (looking-back "look at @a-mentioned-buffer ?" nil))
+            (org-agent-tests-say " now")
+            (let ((event (car (org-agent-fake-sent 'orgAgent/event))))
+              (should (string-prefix-p "look at @a-mentioned-buffer" (plist-get event :text)))
+              (should (equal (plist-get (elt (plist-get event :context) 0) :text)
+                             "its text")))
+            ;; The input before comes back, and what follows stays a heading.
+            (org-agent-fake-keys "M-p")
+            (should (string-match-p "^\\*\\* USER\nlook at @a-mentioned-buffer ?now\n+\\* Three"
+                                    (org-agent-tests-text)))
+            (should (looking-back "now" nil)))
+        (kill-buffer other)))))
+
 (ert-deftest org-agent-here-it-refuses-what-cannot-be ()
   (org-agent-tests-in-notes "text\n"
     (should-error (org-agent-chat-here) :type 'user-error)
