@@ -219,8 +219,8 @@
       (and (search-forward text nil t)
            (save-excursion
              (org-back-to-heading t)
-             (while (not (org-agent--session-at (point)))
-               (org-up-heading-safe))
+             (while (and (not (org-agent--session-at (point)))
+                         (org-up-heading-safe)))
              (equal (org-agent--session-at (point)) session))
            (not (search-forward text nil t))))))
 
