@@ -38,6 +38,7 @@
 ;;; Code:
 
 (require 'org)
+(require 'org-element)
 (require 'seq)
 (require 'subr-x)
 
@@ -194,7 +195,12 @@ What follows the subtree is a heading only at the beginning of one."
     (save-excursion
       (goto-char (point-max))
       (unless (or (bolp) (save-restriction (widen) (eobp)))
-        (insert "\n")))))
+        (insert "\n")))
+    ;; Org does not see in one buffer what was changed in another.
+    (when-let ((base (buffer-base-buffer)))
+      (with-current-buffer base
+        (when (derived-mode-p 'org-mode)
+          (org-element-cache-reset))))))
 
 (defun org-agent--title (&optional position)
   "Return the words of the heading at POSITION as a title for the server, or nil.
