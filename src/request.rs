@@ -196,6 +196,12 @@ pub struct Sessions {
     pub group: Option<String>,
     /// Only those with this tag.
     pub tag: Option<String>,
+    /// Only those in which something happened since this time, Unix milliseconds.
+    pub since: Option<u64>,
+    /// Only those in which nothing happened since this time, Unix milliseconds.
+    pub until: Option<u64>,
+    /// The one in which something happened last comes first, not the one that was made last.
+    pub recent: bool,
 }
 
 /// A decision about a skill of a project.
