@@ -73,13 +73,13 @@
 ;;;; Columns
 
 (defun org-agent--browser-found-p ()
-  "Return non-nil if this list shows messages, not sessions."
+  "Return non-nil if there are messages in this list, not sessions."
   (or org-agent--browser-query
       (plist-get org-agent--browser-filters :role)
       (plist-get org-agent--browser-filters :skill)))
 
 (defun org-agent--browser-columns ()
-  "Give this list the columns of what it shows."
+  "Give this list the columns of its rows."
   (if (org-agent--browser-found-p)
       (setq tabulated-list-sort-key nil
             tabulated-list-format
@@ -101,7 +101,7 @@
   (tabulated-list-init-header))
 
 (defun org-agent--browser-by (key)
-  "Return a function that tells which of two rows is less by KEY.
+  "Return a function to say which of two rows is less by KEY.
 KEY is one of what the server told, or a function of all of that."
   (lambda (one other)
     (let ((values (mapcar (lambda (row)
@@ -239,7 +239,7 @@ KEY is one of what the server told, or a function of all of that."
                (tabulated-list-get-id (window-start mover))))))
 
 (defun org-agent--browser-return (spot)
-  "Put what SPOT tells of back to its row, or where that was."
+  "Put the window or buffer of SPOT back to its row, or where that was."
   (pcase-let ((`(,mover ,id ,column ,line ,start) spot))
     (org-agent--move
      (list mover)

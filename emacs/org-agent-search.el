@@ -183,7 +183,7 @@ for words beside each other.  With no words, show the sessions again."
   (org-agent--browser-narrow :role role))
 
 (defun org-agent-sessions-narrow-skill (skill)
-  "Show messages of turns whose prompt SKILL made only; with the empty one, any."
+  "Show only messages whose prompt SKILL made; with the empty one, any."
   (interactive
    (list (completing-read "Turns of the skill (empty: any): "
                           (org-agent--skill-calls)))

@@ -74,6 +74,12 @@
 ;;   org-agent-approve  commands that the user is asked about
 ;;   org-agent-skills   the notes that shape the agent
 ;;   org-agent-trust    the notes that a project brings along
+;;   org-agent-rows     the rows of the list of sessions
+;;   org-agent-listing  that list, page by page
+;;   org-agent-search   searching and narrowing it
+;;   org-agent-keeping  what is done with sessions there
+;;   org-agent-export   exporting and deleting sessions
+;;   org-agent-browser  the list's keys
 ;;   org-agent          the commands to start from
 
 ;;; Code:
@@ -83,6 +89,7 @@
 (require 'org-agent-approve)
 (require 'org-agent-skills)
 (require 'org-agent-trust)
+(require 'org-agent-browser)
 (require 'outline)
 
 (defconst org-agent--chat-name "*org-agent-chat*"
