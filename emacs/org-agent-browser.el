@@ -102,14 +102,13 @@
   "List the sessions."
   (interactive)
   (let ((directory default-directory))
-    (with-current-buffer (get-buffer-create "*org-agent sessions*")
-      (unless (derived-mode-p 'org-agent-sessions-mode)
-        (org-agent-sessions-mode))
-      ;; Chats that are opened from here work there.
-      (setq default-directory directory)
-      (org-agent-sessions-refresh)
-      (org-agent--browser-ask-default)
-      (pop-to-buffer (current-buffer)))))
+    (pop-to-buffer (get-buffer-create "*org-agent sessions*"))
+    (unless (derived-mode-p 'org-agent-sessions-mode)
+      (org-agent-sessions-mode))
+    ;; Chats that are opened from here work there.
+    (setq default-directory directory)
+    (org-agent-sessions-refresh)
+    (org-agent--browser-ask-default)))
 
 (defun org-agent--browser-ask-default ()
   "Ask which model is configured, for the rows of sessions without one."

@@ -39,7 +39,7 @@
   (or (car (tabulated-list-get-id)) (user-error "There is no session on this line")))
 
 (defun org-agent--browser-marked (mark)
-  "Return the sessions with MARK, in the order of the rows."
+  "Return the sessions of the rows with MARK, in their order."
   (let (sessions)
     (save-excursion
       (goto-char (point-min))
@@ -371,7 +371,7 @@ With prefix argument DROP, let it go instead: no answer is wanted."
            (message "org-agent: nothing was interrupted")))))))
 
 (defun org-agent-sessions-cancel ()
-  "Cancel the turns of the session of this line, also those that wait."
+  "Cancel what is under way or waits in the session of this line."
   (interactive nil org-agent-sessions-mode)
   (let ((session (org-agent--browser-here)))
     (org-agent--request

@@ -85,12 +85,14 @@ session act on all that are marked, if some are.
         (t (message "That is all"))))
 
 (defun org-agent--browser-scrolled ()
-  "Load the next page if the end of this one is in sight."
+  "Load the next page if the end of this one is near or in sight."
   (when (and org-agent--browser-cursor
              (not org-agent--browser-asking)
              (not org-agent--browser-problem)
              (eq (window-buffer) (current-buffer))
-             (pos-visible-in-window-p (point-max)))
+             ;; After a command that moved far the window is yet to follow.
+             (or (<= (count-lines (point) (point-max)) 3)
+                 (pos-visible-in-window-p (point-max))))
     (org-agent-sessions-more)))
 
 (defun org-agent--browser-question (cursor limit)
