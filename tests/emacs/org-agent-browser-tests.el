@@ -154,7 +154,8 @@
       (should (= (length (funcall asked)) 3))
       (should (= (length (org-agent-browser-tests-rows)) 300))
       ;; A sort is of what is loaded, and asks for nothing.
-      (goto-char (point-min))
+      (org-agent-browser-tests-go "Chat 0")
+      (forward-char 3)
       (org-agent-fake-keys "S")
       (org-agent-browser-tests-settle)
       (should (= (length (funcall asked)) 3))
@@ -192,8 +193,8 @@
                         "" "1,234" "" "" ""))))
       (should (equal (org-agent-browser-tests-end) "6 sessions"))
       ;; Each column sorts.
-      (pcase-dolist (`(,column . ,first) '((1 . "Chat 3") (3 . "Chat 2") (4 . "Chat 2")
-                                           (5 . "Chat 3") (6 . "Chat 2")))
+      (pcase-dolist (`(,column . ,first) '((0 . "Chat 2") (1 . "Chat 3") (3 . "Chat 3")
+                                           (4 . "Chat 2") (5 . "Chat 3") (6 . "Chat 3")))
         (tabulated-list-sort column)
         (should (equal (car (org-agent-browser-tests-titles)) first)))
       (tabulated-list-sort 2)
