@@ -77,7 +77,7 @@ Return a list with a file for each, and t if it may be replaced."
        (apply #'org-agent--browser-write (plist-get answer :org)
               (cdr (assoc session where))))
      (lambda (count)
-       (if (cdr files) (format "%d sessions are exported" count)
+       (if (cdr files) (format "%d of %d sessions are exported" count (length files))
          (format "%s is written" (abbreviate-file-name (caar files)))))
      then)))
 
@@ -136,7 +136,7 @@ cancel that before."
     (format "%s with %s will be gone for good, and what is behind them.  \
 This cannot be undone"
             (if (cdr sessions) (format "%d sessions" (length sessions))
-              (format "`%s'" (org-agent--browser-called (car sessions))))
+              (format-message "`%s'" (org-agent--browser-called (car sessions))))
             (if (memq nil messages) "all messages"
               (format "%d messages" (apply #'+ messages))))))
 

@@ -137,7 +137,7 @@ DONE is what to say of one, with %s for its title, or a word for more."
      (lambda (session) `(:sessionId ,session ,@params))
      (lambda (_session item) (org-agent--browser-news list round item))
      (lambda (count)
-       (if (= count 1) (format "`%s' is %s" title done)
+       (if (= count 1) (format-message "`%s' is %s" title done)
          (format "%d sessions are %s" count done))))))
 
 (defun org-agent-sessions-rename (title)
@@ -151,7 +151,7 @@ DONE is what to say of one, with %s for its title, or a word for more."
   (org-agent--browser-change 'orgAgent/sessions/rename
                              (list (org-agent--browser-here))
                              (list :title title)
-                             (format "`%s' now" (org-agent--one-line title 60))))
+                             (format-message "`%s' now" (org-agent--one-line title 60))))
 
 (defun org-agent--browser-all-p (sessions key value)
   "Return non-nil if each of SESSIONS is known to have VALUE for KEY."
@@ -316,7 +316,8 @@ the words that were found."
     (or (org-agent--find "OA_EVENT" message)
         (when-let ((words (split-string (plist-get item :snippet) "[ \t\n…]+" t)))
           (org-agent--at-start
-            (when (re-search-forward (mapconcat #'regexp-quote words "[ \t\n]+")
+            (when (re-search-forward (mapconcat #'regexp-quote words
+                                                "[[:space:][:cntrl:]]+")
                                      nil t)
               (match-beginning 0)))))))
 
