@@ -22,6 +22,9 @@
 (require 'org-agent-models-tests)
 (require 'org-agent-thought-tests)
 (require 'org-agent-secrets-tests)
+(require 'org-agent-browser-tests)
+(require 'org-agent-keeping-tests)
+(require 'org-agent-browser-real-tests)
 
 (provide 'org-agent-tests)
 ;;; org-agent-tests.el ends here
