@@ -33,6 +33,8 @@
                  ("o" . org-agent-sessions-open-other-window)
                  ("C-o" . org-agent-sessions-display)
                  ("<mouse-2>" . org-agent-sessions-mouse-open)
+                 ("<remap> <tabulated-list-sort>" . org-agent-sessions-sort)
+                 ("<remap> <tabulated-list-col-sort>" . org-agent-sessions-mouse-sort)
                  ("s" . org-agent-sessions-search)
                  ("q" . org-agent-sessions-quit)
                  ("+" . org-agent-sessions-more)

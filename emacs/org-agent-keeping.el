@@ -39,7 +39,7 @@
   (or (car (tabulated-list-get-id)) (user-error "There is no session on this line")))
 
 (defun org-agent--browser-marked (mark)
-  "Return the sessions of the rows with MARK, in their order."
+  "Return the sessions of all rows with MARK."
   (let (sessions)
     (save-excursion
       (goto-char (point-min))
@@ -90,7 +90,7 @@
   (org-agent--browser-set-mark nil))
 
 (defun org-agent-sessions-unmark-all ()
-  "Take all marks and flags away."
+  "Leave no row a mark or flag."
   (interactive nil org-agent-sessions-mode)
   (clrhash org-agent--browser-marks)
   (tabulated-list-clear-all-tags))
@@ -313,7 +313,7 @@ If the user has left LIST meanwhile, only tell where it is."
 A prompt has its identifier in its drawer; a reply is looked for by
 the words that were found."
   (when-let ((message (plist-get item :messageId)))
-    (or (org-agent--find "OA_EVENT" message)
+    (or (nth 2 (assoc message (org-agent--marks)))
         (when-let ((words (split-string (plist-get item :snippet) "[ \t\n…]+" t)))
           (org-agent--at-start
             (when (re-search-forward (mapconcat #'regexp-quote words

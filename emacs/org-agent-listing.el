@@ -67,6 +67,19 @@ session act on all that are marked, if some are.
   (add-hook 'post-command-hook #'org-agent--browser-scrolled nil t)
   (org-agent--browser-columns))
 
+;;;; Sorting
+
+(defun org-agent-sessions-sort (&optional column)
+  "Sort what is loaded by the column at point, or COLUMN, a number."
+  (interactive "P" org-agent-sessions-mode)
+  (org-agent--browser-with-rows (tabulated-list-sort column)))
+
+(defun org-agent-sessions-mouse-sort (click)
+  "Sort what is loaded by the column whose name got CLICK."
+  (interactive "e" org-agent-sessions-mode)
+  (with-current-buffer (window-buffer (posn-window (event-start click)))
+    (org-agent--browser-with-rows (tabulated-list-col-sort click))))
+
 ;;;; Pages
 
 (defun org-agent-sessions-refresh ()

@@ -103,16 +103,16 @@
 (defun org-agent--browser-by (key)
   "Return a function to say which of two rows is less by KEY.
 KEY is one of what the server told, or a function of all of that."
-  (lambda (one other)
-    (let ((values (mapcar (lambda (row)
-                            (let ((item (gethash (car row) org-agent--browser-items)))
-                              (if (functionp key) (funcall key item)
-                                (plist-get item key))))
-                          (list one other))))
-      (if (seq-some #'stringp values)
-          (apply #'string-lessp
-                 (mapcar (lambda (value) (downcase (or value ""))) values))
-        (apply #'< (mapcar (lambda (value) (or value -1)) values))))))
+  (let ((value (lambda (row)
+                 (let ((item (gethash (car row) org-agent--browser-items)))
+                   (if (functionp key) (funcall key item)
+                     (plist-get item key))))))
+    (lambda (one other)
+      (let ((one (funcall value one))
+            (other (funcall value other)))
+        (if (or (stringp one) (stringp other))
+            (string-lessp (downcase (or one "")) (downcase (or other "")))
+          (< (or one -1) (or other -1)))))))
 
 ;;;; Cells
 
@@ -224,8 +224,11 @@ KEY is one of what the server told, or a function of all of that."
   (declare (indent 0) (debug t))
   `(let ((spots (mapcar #'org-agent--browser-spot
                         (org-agent--points (point-min) (point-max))))
-         (inhibit-read-only t))
+         (inhibit-read-only t)
+         ;; Rows are made of many short strings.
+         (gc-cons-threshold (max gc-cons-threshold (ash 1 26))))
      (save-excursion ,@body)
+     (restore-buffer-modified-p nil)
      (mapc #'org-agent--browser-return spots)
      (org-agent--browser-show-end)))
 

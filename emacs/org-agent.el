@@ -68,6 +68,7 @@
 ;;   org-agent-turn     what becomes of a turn
 ;;   org-agent-chat     the mode, sending, cancelling, coming back
 ;;   org-agent-sessions coming back to what was said, and branching from it
+;;   org-agent-seen     what the user has seen
 ;;   org-agent-models   which model answers, and what that took
 ;;   org-agent-literal  commands, shown as they are
 ;;   org-agent-card     what is shown of a command
@@ -85,6 +86,7 @@
 ;;; Code:
 
 (require 'org-agent-sessions)
+(require 'org-agent-seen)
 (require 'org-agent-models)
 (require 'org-agent-approve)
 (require 'org-agent-skills)

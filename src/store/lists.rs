@@ -81,7 +81,7 @@ impl Store {
         for (condition, value) in [
             ("buffer = ?", &which.buffer),
             ("label_group = ?", &which.group),
-            ("EXISTS (SELECT 1 FROM json_each(tags) WHERE value = ?)", &which.tag),
+            ("tags <> '[]' AND EXISTS (SELECT 1 FROM json_each(tags) WHERE value = ?)", &which.tag),
         ] {
             if let Some(value) = value {
                 only(condition, value.clone().into());

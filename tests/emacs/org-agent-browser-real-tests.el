@@ -22,14 +22,12 @@ and then one about pears."
   `(org-agent-real-with ,files ,variables
      (let ((org-agent--browser-pause 0)
            (org-agent--browser-typing 0)
-           (apples (current-buffer))
-           (pears nil))
+           (apples (current-buffer)))
        (unwind-protect
            (progn
              (delete-other-windows)
              (org-agent-real-reply "What are apples?")
              (org-agent-chat t)
-             (setq pears (current-buffer))
              (org-agent-real-reply "What are *pears*?")
              (org-agent-sessions)
              (org-agent-browser-tests-settle)
@@ -85,6 +83,24 @@ and then one about pears."
     (org-agent-browser-tests-settle)
     (should-not (string-match-p "session" (org-agent-browser-tests-end)))
     (should org-agent--browser-problem)))
+
+;; Hidden, a reply is new; shown, it is not.
+(ert-deftest org-agent-browser-tells-what-was-not-seen ()
+  (org-agent-browser-real-tests-with nil nil
+    (let ((new (lambda () (mapcar (lambda (row) (nth 6 row))
+                                  (org-agent-browser-tests-rows)))))
+      (org-agent-fake-until (lambda () (equal (funcall new) '("" ""))) "all is seen")
+      (with-current-buffer apples
+        (should-not (get-buffer-window))
+        (org-agent-real-reply "And trees?"))
+      (org-agent-fake-until (lambda () (equal (funcall new) '("1" ""))) "a new one")
+      (org-agent-browser-tests-go "What are apples?")
+      (org-agent-fake-keys "o")
+      (should (eq (window-buffer) apples))
+      ;; As redisplay would, which there is none of here.
+      (run-hook-with-args 'window-buffer-change-functions (selected-window))
+      (pop-to-buffer "*org-agent sessions*")
+      (org-agent-fake-until (lambda () (equal (funcall new) '("" ""))) "it was seen"))))
 
 (ert-deftest org-agent-browser-changes-sessions-of-the-real-server ()
   (org-agent-browser-real-tests-with nil nil

@@ -212,7 +212,7 @@
         (with-current-buffer (window-buffer)
           (should (equal (buffer-name) "*mine*"))
           (should (= (point) (window-point)))
-          (should (looking-at (concat "\n?\\(:END:\n\\)?" text)))
+          (should (looking-at text))
           (should-not (org-invisible-p))))
       ;; What is in no buffer leaves point where it is.
       (let ((point (with-current-buffer "*mine*" (point))))
