@@ -240,7 +240,10 @@ session act on all that are marked, if some are.
             (org-agent--request
              'orgAgent/sessions/get (list :sessionId session)
              (lambda (item) (org-agent--browser-news buffer round item))
-             #'ignore))))))))
+             (lambda (_words code)
+               (when (and (equal code "not_found") (buffer-live-p buffer))
+                 (with-current-buffer buffer
+                   (org-agent--browser-remove session))))))))))))
 
 (defun org-agent--browser-news (buffer round item)
   "Show ITEM in the list BUFFER if it is still in ROUND, and ITEM fits."

@@ -429,5 +429,57 @@
       (funcall asked 'orgAgent/sessions/list
                :recent t :limit 100 :archived :json-false))))
 
+(ert-deftest org-agent-browser-keeps-to-its-filters-when-something-changes ()
+  (org-agent-browser-tests-with (mapcar #'org-agent-browser-tests-session '(0 1 2))
+    (let ((changed (lambda (session &rest more)
+                     (apply #'org-agent-browser-tests-change (list :sessionId session) more)
+                     (org-agent-fake-tell 'orgAgent/sessions/changed :sessionId session
+                                          :changes ["chat.session.labelled"])
+                     (org-agent-browser-tests-settle)
+                     (org-agent-browser-tests-titles))))
+      (setq org-agent--browser-filters
+            (list :archived :json-false :status "active" :tag "draft" :group "thesis"
+                  :since 1999998000 :until 2000000001))
+      (should (equal (funcall changed "s0" :tags ["x" "draft"] :group "thesis")
+                     '("Chat 0" "Chat 1" "Chat 2")))
+      (should (equal (funcall changed "s1" :tags ["draft"] :group nil)
+                     '("Chat 0" "Chat 2")))
+      (should (equal (funcall changed "s1" :group "thesis") '("Chat 0" "Chat 1" "Chat 2")))
+      (should (equal (funcall changed "s1" :tags []) '("Chat 0" "Chat 2")))
+      (should (equal (funcall changed "s2" :tags ["draft"] :group "thesis" :status "failed")
+                     '("Chat 0")))
+      (should (equal (funcall changed "s2" :status "active") '("Chat 0" "Chat 2")))
+      (should (equal (funcall changed "s2" :updatedAt 1999997999) '("Chat 0")))
+      (should (equal (funcall changed "s0" :updatedAt 2000000001) nil))
+      (should (equal (funcall changed "s0" :updatedAt 2000000000) '("Chat 0")))
+      ;; One that is gone, without word of that.
+      (setq org-agent-browser-tests-sessions nil)
+      (org-agent-fake-tell 'orgAgent/turn :turnId "t" :sessionId "s0" :seq 1 :state "done")
+      (org-agent-browser-tests-settle)
+      (should-not (org-agent-browser-tests-titles)))))
+
+(ert-deftest org-agent-browser-has-a-command-behind-each-key-and-menu-item ()
+  (let ((commands nil) (items nil))
+    (cl-labels ((walk (map)
+                  (map-keymap (lambda (_key binding)
+                                (pcase binding
+                                  ((pred keymapp) (walk binding))
+                                  (`(menu-item ,_ ,(and sub (pred keymapp)) . ,_)
+                                   (walk sub))
+                                  (`(menu-item ,_))
+                                  (`(menu-item ,_ ,command . ,_)
+                                   (push command items))
+                                  ((guard binding)
+                                   (push binding commands))))
+                              map)))
+      (let ((map (copy-keymap org-agent-sessions-mode-map)))
+        (set-keymap-parent map nil)
+        (walk map)))
+    (should (< 30 (length commands)))
+    (should (< 20 (length items)))
+    (dolist (command (append commands (delq nil items)))
+      (should (commandp command)))
+    (should (keymapp (lookup-key org-agent-sessions-mode-map [menu-bar Sessions])))))
+
 (provide 'org-agent-browser-tests)
 ;;; org-agent-browser-tests.el ends here
