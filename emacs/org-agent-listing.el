@@ -36,6 +36,9 @@
 (defconst org-agent--browser-page 100
   "How many sessions are asked for at once.")
 
+(defconst org-agent--browser-titles 10
+  "How many sessions a search shows at most for their titles.")
+
 (defconst org-agent--browser-pause 0.3
   "Seconds after which a row shows what happened in its session.
 What happens meanwhile is shown with it.")
@@ -108,40 +111,84 @@ session act on all that are marked, if some are.
                  (pos-visible-in-window-p (point-max))))
     (org-agent-sessions-more)))
 
+(defun org-agent--browser-only (keys)
+  "Return those of the filters KEYS that narrow this list, with their values."
+  (mapcan (lambda (key)
+            (when-let ((value (plist-get org-agent--browser-filters key)))
+              (list key value)))
+          keys))
+
 (defun org-agent--browser-question (cursor limit)
   "Return method and parameters for LIMIT rows from CURSOR on."
-  (let ((only (lambda (keys)
-                (mapcan (lambda (key)
-                          (when-let ((value (plist-get org-agent--browser-filters key)))
-                            (list key value)))
-                        keys)))
-        (cursor (and cursor (list :cursor cursor))))
+  (let ((cursor (and cursor (list :cursor cursor))))
     (if (org-agent--browser-found-p)
         `( orgAgent/sessions/search
            :query ,(or org-agent--browser-query "") :limit ,(min limit 100)
-           ,@(funcall only '(:role :skill :since :until)) ,@cursor)
+           ,@(org-agent--browser-only '(:role :skill :since :until)) ,@cursor)
       `( orgAgent/sessions/list :recent t :limit ,limit
-         ,@(funcall only '(:status :archived :group :tag :since :until)) ,@cursor))))
+         ,@(org-agent--browser-only
+              '(:status :archived :group :tag :since :until)) ,@cursor))))
 
 (defun org-agent--browser-ask (cursor limit)
   "Ask for LIMIT rows from CURSOR on; without it, for the first ones."
   (let ((buffer (current-buffer))
         (round (if cursor org-agent--browser-round
                  (cl-incf org-agent--browser-round)))
-        (question (org-agent--browser-question cursor limit)))
+        (question (org-agent--browser-question cursor limit))
+        (words (org-agent--browser-title-words cursor))
+        (titled nil))
     (setq org-agent--browser-asking t
           org-agent--browser-problem nil)
     (org-agent--browser-show-end)
+    ;; The server answers in the order of the questions.
+    (when words
+      (org-agent--request
+       'orgAgent/sessions/list
+       `( :recent t :limit ,org-agent--browser-titles
+          :title ,(string-join words " ")
+          ,@(org-agent--browser-only '(:since :until)))
+       (lambda (result)
+         (setq titled (org-agent--browser-titled words (plist-get result :items))))
+       #'ignore))
     (org-agent--request
      (car question) (cdr question)
      (lambda (result)
        (org-agent--browser-answered buffer round
-         (lambda () (org-agent--browser-got result cursor))))
+         (lambda ()
+           (cl-callf2 vconcat titled (plist-get result :items))
+           (org-agent--browser-got result cursor))))
      (lambda (words _code)
        (org-agent--browser-answered buffer round
          (lambda ()
            (setq org-agent--browser-problem (org-agent--one-line words 300))
            (org-agent--browser-show-end)))))))
+
+(defun org-agent--browser-title-words (cursor)
+  "Return the words to look for in titles, or nil; only without CURSOR."
+  (unless (or cursor
+              (plist-get org-agent--browser-filters :role)
+              (plist-get org-agent--browser-filters :skill))
+    (split-string (or org-agent--browser-query "") "[*\" \t\n]+" t)))
+
+(defun org-agent--browser-titled (words items)
+  "Return those of ITEMS, sessions, that have WORDS in their titles.
+They are as the server tells what it finds; an older one knows no titles."
+  (mapcar (lambda (item)
+            (let ((title (plist-get item :title)))
+              (list :sessionId (plist-get item :id) :title title
+                    :messageId nil :role "title" :snippet title
+                    :createdAt (plist-get item :updatedAt)
+                    :highlights
+                    (mapcar (lambda (word)
+                              (let ((at (string-search (downcase word) (downcase title))))
+                                (list at (+ at (length word)))))
+                            words))))
+          (seq-filter (lambda (item)
+                        (let ((title (downcase (plist-get item :title))))
+                          (seq-every-p (lambda (word)
+                                         (string-search (downcase word) title))
+                                       words)))
+                      items)))
 
 (defun org-agent--browser-answered (buffer round then)
   "Call THEN in BUFFER unless another ROUND has begun there."

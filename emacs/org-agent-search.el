@@ -19,8 +19,8 @@
 
 ;;; Commentary:
 
-;; The server looks for words in all that was said, also in archived
-;; sessions.  The list shows what it finds while the user types, a moment
+;; The server looks for words in titles and in all that was said, also in
+;; archived sessions.  The list shows what it finds while the user types, a moment
 ;; after the last key; nothing waits for it, and what comes late is
 ;; dropped.
 ;;

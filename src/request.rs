@@ -196,6 +196,8 @@ pub struct Sessions {
     pub group: Option<String>,
     /// Only those with this tag.
     pub tag: Option<String>,
+    /// Only those with these words in the title, the first eight of them, in any case.
+    pub title: Option<String>,
     /// Only those in which something happened since this time, Unix milliseconds.
     pub since: Option<u64>,
     /// Only those in which nothing happened since this time, Unix milliseconds.

@@ -19,6 +19,9 @@ const LIMIT: u32 = 50;
 /// The most items of a page.
 const MAX_LIMIT: u32 = 500;
 
+/// Of more words for a title, so many count.
+const TITLE_WORDS: usize = 8;
+
 /// A page ends after the item with which its texts reach this many bytes.
 const PAGE_BYTES: usize = 4 << 20;
 
@@ -86,6 +89,9 @@ impl Store {
             if let Some(value) = value {
                 only(condition, value.clone().into());
             }
+        }
+        for word in which.title.iter().flat_map(|title| title.split_whitespace()).take(TITLE_WORDS) {
+            only("instr(lower(title), lower(?)) > 0", word.to_owned().into());
         }
         for (condition, time) in [("updated_at >= ?", which.since), ("updated_at < ?", which.until)] {
             if let Some(time) = time {

@@ -110,6 +110,18 @@ and then one about pears."
       (should (equal (org-agent-keeping-tests-said "r C-a C-k Fruit RET")
                      (list (format-message "org-agent: `What are apples?' is `Fruit' now"))))
       (org-agent-browser-real-tests-until '("Fruit" "What are *pears*?"))
+      ;; It is found by that.
+      (org-agent-fake-keys "s fru* RET")
+      (org-agent-browser-tests-settle)
+      (should (equal (mapcar (lambda (row) (seq-take row 2))
+                             (org-agent-browser-tests-rows))
+                     '(("Fruit" "title"))))
+      (goto-char (point-min))
+      (org-agent-fake-keys "RET")
+      (should (eq (window-buffer) apples))
+      (pop-to-buffer-same-window list)
+      (org-agent-fake-keys "q")
+      (org-agent-browser-real-tests-until '("Fruit" "What are *pears*?"))
       (should (string-search
                "title" (car (org-agent-keeping-tests-said "r C-a C-k RET"))))
       (org-agent-fake-keys "l thesis RET draft SPC @home RET")

@@ -349,6 +349,41 @@
       (should-not (buffer-local-value 'org-agent--browser-query list))
       (should (= (length (org-agent-browser-tests-rows)) 5)))))
 
+(ert-deftest org-agent-browser-shows-what-has-the-words-in-its-title-first ()
+  (org-agent-browser-tests-with
+      (list (org-agent-browser-tests-session 1 :title "Übung: FOO bar")
+            (org-agent-browser-tests-session 2 :title "bar only"))
+    (push (cons 'orgAgent/sessions/search
+                (lambda (params)
+                  (append (list :complete t)
+                          (org-agent-browser-tests-page
+                           params (mapcar #'org-agent-browser-tests-hit
+                                          (number-sequence 3 150))))))
+          org-agent-fake-answers)
+    (org-agent--browser-look "\"bar\" foo*")
+    (org-agent-browser-tests-settle)
+    (should (equal (org-agent-browser-tests-last 'orgAgent/sessions/list)
+                   '(:recent t :limit 10 :title "bar foo")))
+    ;; A server that knows nothing of that tells too much.
+    (should (equal (seq-take (org-agent-browser-tests-titles) 2)
+                   '("Übung: FOO bar" "Chat 3")))
+    (should (= (length (org-agent-browser-tests-titles)) 101))
+    (goto-char (point-min))
+    (search-forward "Übung")
+    (search-forward "Übung: FOO")
+    (should (eq (get-text-property (1- (point)) 'face) 'match))
+    ;; The next page is of messages only.
+    (org-agent-fake-keys "+")
+    (org-agent-browser-tests-settle)
+    (should (= (length (org-agent-browser-tests-titles)) 149))
+    (should (equal (plist-get (org-agent-browser-tests-last 'orgAgent/sessions/list) :title)
+                   "bar foo"))
+    ;; What is deleted goes from both.
+    (org-agent-fake-tell 'orgAgent/sessions/changed :sessionId "s1"
+                         :changes ["chat.session.deleted"])
+    (org-agent-browser-tests-settle)
+    (should (equal (car (org-agent-browser-tests-titles)) "Chat 3"))))
+
 (ert-deftest org-agent-browser-drops-late-answers ()
   (org-agent-browser-tests-with (list (org-agent-browser-tests-session 1))
     (push (cons 'orgAgent/sessions/search

@@ -126,6 +126,7 @@ fn values_out_of_bounds_are_refused_by_their_field() {
     wrong.extend([
         ("list", "status", json!({"status": "Active"})),
         ("list", "status", json!({"status": ""})),
+        ("list", "title", json!({"title": 1})),
         ("list", "since", json!({"since": -1})),
         ("list", "until", json!({"until": "tomorrow"})),
         ("list", "limit", json!({"limit": -1})),

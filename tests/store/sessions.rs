@@ -424,6 +424,16 @@ fn the_list_by_last_change_has_each_session_once_and_keeps_to_its_times() {
     let times = Sessions { since: Some(time(3)), until: Some(time(1)), ..recent.clone() };
     assert_eq!(ids(&list(&times, None, None).unwrap()), ["s3", "s6"]);
     assert_eq!(ids(&list(&Sessions { recent: false, ..times }, None, None).unwrap()), ["s6", "s3"]);
+    for (title, expected) in [
+        ("AGAIN", vec!["s0", "s3"]),
+        ("gai ag", vec!["s0", "s3"]),
+        ("again no", vec![]),
+        ("a%n", vec![]),
+        ("a a a a a a a again 9", vec!["s0", "s3"]),
+    ] {
+        let titled = Sessions { title: Some(title.into()), ..recent.clone() };
+        assert_eq!(ids(&list(&titled, None, None).unwrap()), expected, "{title}");
+    }
     let never = Sessions { since: Some(u64::MAX), ..recent.clone() };
     assert_eq!(ids(&list(&never, None, None).unwrap()), [""; 0]);
     // A cursor of one way is none of the other.
