@@ -58,7 +58,11 @@ impl Store {
     pub fn sessions(&self, which: &Sessions, limit: Option<u32>, cursor: Option<&str>) -> Result<Value> {
         let (page, after, order) = if which.recent {
             let page = Page::recent(limit, cursor)?;
-            (page, "(updated_at, position) < (?2, ?1)", "updated_at DESC, position DESC")
+            // Where few titles fit, one walk through the table is five times as fast as one along the index.
+            match which.title {
+                Some(_) => (page, "(+updated_at, position) < (?2, ?1)", "+updated_at DESC, position DESC"),
+                None => (page, "(updated_at, position) < (?2, ?1)", "updated_at DESC, position DESC"),
+            }
         } else {
             (Page::new('s', limit, cursor, i64::MAX)?, "position < ?1", "position DESC")
         };
