@@ -110,7 +110,18 @@
     ;; Chats that are opened from here work there.
     (setq default-directory directory)
     (org-agent-sessions-refresh)
-    (org-agent--browser-ask-default)))
+    (org-agent--browser-ask-default)
+    (org-agent--browser-ask-skills)))
+
+;;;###autoload
+(defun org-agent-sessions-search ()
+  "List the messages that have certain words, while these are typed.
+All words must be there; WORD* stands for any end of it, and \"a b\"
+for words beside each other.  With no words, list the sessions."
+  (interactive)
+  (unless (derived-mode-p 'org-agent-sessions-mode)
+    (org-agent-sessions))
+  (org-agent--browser-search))
 
 (defun org-agent--browser-ask-default ()
   "Ask which model is configured, for the rows of sessions without one."
@@ -132,6 +143,19 @@
                               (gethash (car entry) org-agent--browser-items)))
                            tabulated-list-entries))
              (org-agent--browser-print)))))
+     #'ignore)))
+
+(defun org-agent--browser-ask-skills ()
+  "Ask which skills there are, to complete their names."
+  (let ((buffer (current-buffer)))
+    (org-agent--request
+     'orgAgent/skills/list (list :limit 500)
+     (lambda (result)
+       (when (buffer-live-p buffer)
+         (with-current-buffer buffer
+           (setq org-agent--browser-skills
+                 (seq-map (lambda (item) (plist-get item :name))
+                          (plist-get result :items))))))
      #'ignore)))
 
 (provide 'org-agent-browser)

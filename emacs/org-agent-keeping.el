@@ -29,6 +29,7 @@
 
 ;;; Code:
 
+(require 'org-agent-skills)
 (require 'org-agent-search)
 (require 'org-agent-sessions)
 

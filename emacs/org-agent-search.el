@@ -31,13 +31,15 @@
 ;;; Code:
 
 (require 'org-agent-listing)
-(require 'org-agent-skills)
 
 (defconst org-agent--browser-typing 0.2
   "Seconds without a key after which it is looked for what was typed.")
 
 (defconst org-agent--browser-query-limit 1024
   "How many bytes of a query the server takes.")
+
+(defvar-local org-agent--browser-skills nil
+  "The names of the skills that the server told of.")
 
 ;;;; Searching
 
@@ -70,11 +72,8 @@
       (setq text (substring text 0 (1- (length text)))))
     (and (string-match-p "[[:word:]]" text) text)))
 
-(defun org-agent-sessions-search ()
-  "Show the messages that have certain words, while these are typed.
-All words must be there; WORD* stands for any end of it, and \"a b\"
-for words beside each other.  With no words, show the sessions again."
-  (interactive nil org-agent-sessions-mode)
+(defun org-agent--browser-search ()
+  "Ask for words, and show in this list what has them while they are typed."
   (let* ((list (current-buffer))
          (before org-agent--browser-query)
          (typed (or before ""))
@@ -186,7 +185,7 @@ for words beside each other.  With no words, show the sessions again."
   "Show only messages whose prompt SKILL made; with the empty one, any."
   (interactive
    (list (completing-read "Turns of the skill (empty: any): "
-                          (org-agent--skill-calls)))
+                          org-agent--browser-skills))
    org-agent-sessions-mode)
   (org-agent--browser-narrow :skill skill))
 

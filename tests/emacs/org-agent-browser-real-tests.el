@@ -75,6 +75,10 @@ and then one about pears."
     (org-agent-fake-keys "/ r system RET")
     (org-agent-browser-tests-settle)
     (should (equal (org-agent-browser-tests-rows) nil))
+    (should (member "chat" org-agent--browser-skills))
+    (org-agent-fake-keys "/ r RET / k chat RET")
+    (org-agent-browser-tests-settle)
+    (should (equal (seq-uniq (org-agent-browser-tests-titles)) '("What are apples?")))
     (org-agent-fake-keys "/ /")
     (org-agent-browser-tests-settle)
     ;; A query that the server refuses is told where the rows would be.

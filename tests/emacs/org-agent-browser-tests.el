@@ -343,6 +343,15 @@
       (org-agent-browser-tests-settle)
       (should (eq (current-buffer) list))
       (should (= (length (org-agent-browser-tests-rows)) 5))
+      ;; It can be begun elsewhere.
+      (switch-to-buffer "*scratch*")
+      (execute-kbd-macro (kbd "M-x org-agent-sessions-search RET f o o RET"))
+      (org-agent-browser-tests-settle)
+      (should (eq (window-buffer) list))
+      (should (equal (org-agent-browser-tests-titles) '("Chat 3" "Chat 1")))
+      (set-buffer list)
+      (org-agent-fake-keys "q")
+      (org-agent-browser-tests-settle)
       ;; C-g leaves what was shown before.
       (condition-case nil (org-agent-fake-keys "s b a r C-g") (quit nil))
       (org-agent-browser-tests-settle)
