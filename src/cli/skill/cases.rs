@@ -257,7 +257,7 @@ fn verify(reply: &str, cast: &Cast, world: &World, buffer: &str, outcome: &mut O
             return;
         }
     };
-    match cast.gate(accepted.action, world, buffer, LEVEL).0 {
+    match cast.gate(accepted.action, world, &|| Reading::new(buffer, LEVEL)).0 {
         Ok(action) => {
             outcome.verdict = Some(Verdict::Accept);
             outcome.action = printer::print(action.action());
