@@ -75,6 +75,9 @@
 ;;   org-agent-skills   the notes that shape the agent
 ;;   org-agent-trust    the notes that a project brings along
 ;;   org-agent          the commands to start from
+;;   org-agent-replacement  new text for a region, shown and put there
+;;   org-agent-rewriting    the turns of rewrites
+;;   org-agent-rewrite      rewriting a region in place, when first used
 
 ;;; Code:
 
@@ -127,6 +130,11 @@ Then write the message in the chat."
         (org-agent--clear-context)
       (org-agent--add-context "region" name text mode))
     (goto-char (point-max))))
+
+;;;; Rewriting
+
+(autoload 'org-agent-rewrite "org-agent-rewrite"
+  "Have the region rewritten in place, as you say." t)
 
 ;;;; Server
 
