@@ -99,15 +99,17 @@
 
 (defun org-agent--rewrite-in (beg end)
   "Return the first rewrite that has text between BEG and END, or nil.
-If they are the same, that is one that has it within or at its ends."
-  (seq-find (lambda (rewrite)
-              (let* ((overlay (org-agent--rewrite-overlay rewrite))
-                     (from (overlay-start overlay))
-                     (to (overlay-end overlay)))
-                (if (= beg end)
-                    (<= from beg to)
-                  (and (< from end) (< beg to)))))
-            (org-agent--rewrites)))
+If they are the same, it may end there if none begins there."
+  (let ((rewrites (org-agent--rewrites)))
+    (cl-flet ((find (fits)
+                (seq-find (lambda (rewrite)
+                            (let ((overlay (org-agent--rewrite-overlay rewrite)))
+                              (funcall fits (overlay-start overlay)
+                                       (overlay-end overlay))))
+                          rewrites)))
+      (or (find (lambda (from to) (and (< from (max end (1+ beg))) (< beg to))))
+          (and (= beg end)
+               (find (lambda (from to) (<= from beg to))))))))
 
 (defun org-agent--rewrite-current (rewrite)
   "Return what stands in the region of REWRITE now."

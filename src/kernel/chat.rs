@@ -1,7 +1,7 @@
 //! Chat messages: to which session one belongs, whether it was sent before, and how it becomes a turn.
 
-use super::{Kernel, rewrite};
 use super::session::{HELD, Session};
+use super::{Kernel, rewrite};
 use crate::action::CHAT_BUFFER;
 use crate::error::{Code, Error, Result};
 use crate::event::{ChatMessage, Receipt, Reply};

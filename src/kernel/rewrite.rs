@@ -33,7 +33,8 @@ impl Kernel {
         }
         let known = self.known_keys();
         // As replies are masked: the user would lose what the model gave back.
-        let mut redactor = Redactor::of_keys(&Keys::beginnings(known.iter().map(ExposeSecret::expose_secret)));
+        let mut redactor =
+            Redactor::of_keys(&Keys::beginnings(known.iter().map(ExposeSecret::expose_secret)));
         let mut masked = String::new();
         redactor.push(&region.text, &mut masked);
         redactor.finish(&mut masked);

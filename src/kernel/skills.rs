@@ -267,7 +267,8 @@ impl Kernel {
         let subject = subject.clone();
         let (desk, events, turn) = (self.desk.clone(), self.internal.clone(), id.clone());
         tokio::spawn(async move {
-            let looked = desk.work(move |_| cast.gate(action, &world, &|| subject.reading())).await.map(Box::new);
+            let looked =
+                desk.work(move |_| cast.gate(action, &world, &|| subject.reading())).await.map(Box::new);
             drop(events.send(Event::Gated { turn, attempt, looked }).await);
         });
     }

@@ -233,9 +233,7 @@ fn left_open(copies: &[(EventId, Record)]) -> Vec<Record> {
     let mut open: Vec<&ActuationId> = Vec::new();
     for (_, record) in copies {
         match record {
-            Record::ActionProposed { actuation, action, .. }
-                if is_text(action) =>
-            {
+            Record::ActionProposed { actuation, action, .. } if is_text(action) => {
                 texts.insert(actuation);
             }
             Record::ActionPermitted { actuation, decision: Decision::Allow, .. }
@@ -291,7 +289,9 @@ impl Copier {
             Record::ActionProposed { actuation, action, sexp, mark, .. } => {
                 let name = mark.get_or_insert_with(|| actuation.0.clone());
                 // Others have no text in a buffer.
-                if is_text(action) && let Some(edit) = self.edits.remove(name) {
+                if is_text(action)
+                    && let Some(edit) = self.edits.remove(name)
+                {
                     if edit.len() > MAX_REPLY {
                         return Err(Error::bad_request(format!("edits.{name}: more than {MAX_REPLY} bytes"))
                             .hint("a reply has no more"));

@@ -24,7 +24,9 @@ impl Turn {
         effects.push(Effect::Remember(HistoryItem::Assistant { sexp }));
         match permit.action().kind() {
             // The last of them is offered, and does not come here.
-            Kind::Insert | Kind::Response | Kind::Replace => self.insert(actuation, permit, EndState::Done, None, effects),
+            Kind::Insert | Kind::Response | Kind::Replace => {
+                self.insert(actuation, permit, EndState::Done, None, effects)
+            }
             Kind::Shell => self.command(actuation, permit, token, now, effects),
             Kind::Log => {
                 tracing::info!(turn = %self.subject.turn, "the model logged a note");

@@ -242,9 +242,12 @@ mod tests {
 
     #[test]
     fn code_stays_as_it_was_written() {
-        for text in
-            ["# heading\n* item\n\tx = \"**y**\"\n", "  indented\n\n\n  more `\n", "``\n", "#+name: x\n:END:\n"]
-        {
+        for text in [
+            "# heading\n* item\n\tx = \"**y**\"\n",
+            "  indented\n\n\n  more `\n",
+            "``\n",
+            "#+name: x\n:END:\n",
+        ] {
             assert_eq!(made("a\n", "c-mode", text), (text.to_owned(), vec![]));
         }
     }
@@ -276,7 +279,10 @@ mod tests {
         let block = "```sh\nls\n```\n";
         assert_eq!(made("ls\n", "markdown-mode", block), (block.to_owned(), vec![]));
         assert_eq!(made("```\nls\n```\n", "text-mode", block), (block.to_owned(), vec![]));
-        assert_eq!(made("ls\n", "gfm-mode", "```markdown\n*ls*\n```\n"), ("*ls*\n".to_owned(), vec![UNFENCED]));
+        assert_eq!(
+            made("ls\n", "gfm-mode", "```markdown\n*ls*\n```\n"),
+            ("*ls*\n".to_owned(), vec![UNFENCED])
+        );
     }
 
     #[test]
@@ -293,8 +299,23 @@ mod tests {
     #[test]
     fn what_cannot_be_seen_is_refused_unless_the_region_has_it() {
         let hidden = [
-            '\u{202e}', '\u{2066}', '\u{2069}', '\u{200b}', '\u{200f}', '\u{feff}', '\u{61c}', '\u{ad}', '\u{0}',
-            '\u{1b}', '\u{c}', '\u{7f}', '\u{2028}', '\u{e0041}', '\u{3164}', '\u{200c}', '\u{200d}',
+            '\u{202e}',
+            '\u{2066}',
+            '\u{2069}',
+            '\u{200b}',
+            '\u{200f}',
+            '\u{feff}',
+            '\u{61c}',
+            '\u{ad}',
+            '\u{0}',
+            '\u{1b}',
+            '\u{c}',
+            '\u{7f}',
+            '\u{2028}',
+            '\u{e0041}',
+            '\u{3164}',
+            '\u{200c}',
+            '\u{200d}',
         ];
         for c in hidden {
             let text = format!("if ok {c}{{");

@@ -157,10 +157,7 @@ fn a_rejected_text_can_be_asked_for_again_in_its_session() {
 fn only_text_is_an_answer() {
     let (mut scene, _home) = scene();
     // Refused at its first wrong byte, and the model is told.
-    for wrong in [
-        command("rm -rf /"),
-        "(:type :request :target :skill :payload (:name \"x\"))".to_owned(),
-    ] {
+    for wrong in [command("rm -rf /"), "(:type :request :target :skill :payload (:name \"x\"))".to_owned()] {
         scene.model.reply_with(&wrong);
     }
     scene.model.reply_with(&insert("new").replace("*org-agent-chat*", "*org-agent-rewrite*"));
@@ -248,7 +245,10 @@ fn what_can_only_go_wrong_is_refused_before_anything_is_said() {
     refused(&mut scene, &event("x", &format!("key = {KEY}\n")), "one of the keys that this server knows");
     for (change, why) in [
         (json!([]), "exactly one region"),
-        (json!([{"kind": "region", "name": "a", "text": "a"}, {"kind": "region", "name": "b", "text": "b"}]), "exactly one"),
+        (
+            json!([{"kind": "region", "name": "a", "text": "a"}, {"kind": "region", "name": "b", "text": "b"}]),
+            "exactly one",
+        ),
         (json!([{"kind": "rewrite", "name": "a", "text": "a"}]), "only the server"),
     ] {
         let mut params = event("x", "old");
@@ -315,7 +315,9 @@ fn gates_look_at_it_and_their_text_stays_as_it_is() {
       (cond ((search "secret" text) '(:refuse "it tells a secret"))
             ((search "loud" text) action)
             (t (list :type :response :payload (list :text "# LOUD **")))))))"##;
-    let note = format!(":PROPERTIES:\n:ID: s-1\n:END:\n#+TITLE: SKILL: shout\n#+FILETAGS: :skill:\n\n#+begin_src lisp\n{code}\n#+end_src\n");
+    let note = format!(
+        ":PROPERTIES:\n:ID: s-1\n:END:\n#+TITLE: SKILL: shout\n#+FILETAGS: :skill:\n\n#+begin_src lisp\n{code}\n#+end_src\n"
+    );
     std::fs::write(home.path().join("skills/shout.org"), note).unwrap();
     let client = start(home.path(), &model, &["insertAtEnd", "replaceRegion"]);
     let mut scene = Scene::of(model, client);
@@ -331,7 +333,10 @@ fn gates_look_at_it_and_their_text_stays_as_it_is() {
     scene.model.reply_with(&response("secret"));
     let (turn, _) = rewrite(&mut scene, "Tell it", "old");
     let story = scene.end(&turn);
-    assert!(story.last().unwrap().starts_with("failed: gate: the gate of the skill shout refused"), "{story:?}");
+    assert!(
+        story.last().unwrap().starts_with("failed: gate: the gate of the skill shout refused"),
+        "{story:?}"
+    );
     scene.model.take_requests();
     scene.others.clear();
     scene.finish();

@@ -15,8 +15,8 @@ use serde_json::value::RawValue;
 use super::{
     AbortParams, ActuateParams, ActuateResult, ActuatedParams, ActuatedResult, ActuatedStatus, Announcement,
     CHAT_MESSAGE, CancelParams, CancelResult, Choice, DecideParams, DecideResult, DeltaParams, EventParams,
-    EventResult, InterruptedTurn, METHODS, Offer, OutputParams, ResumeParams, ResumeResult, ResumedTurn,
-    REWRITE, RetractParams, Stream, ThoughtParams, TurnParams, TurnStateName, VERSION, WhyParams,
+    EventResult, InterruptedTurn, METHODS, Offer, OutputParams, REWRITE, ResumeParams, ResumeResult,
+    ResumedTurn, RetractParams, Stream, ThoughtParams, TurnParams, TurnStateName, VERSION, WhyParams,
 };
 use crate::action::MAX_REPLY;
 use crate::config::Secrets;
