@@ -13,7 +13,7 @@ pub const REWRITE_BUFFER: &str = "*org-agent-rewrite*";
 /// The most bytes a reply may have.
 pub const MAX_REPLY: usize = 262_144;
 
-/// What the kernel does with an action: one variant per row.
+/// What the kernel does with an action: one variant per row of the table, and one for [`REPLACE_REGION`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Text at the end of the session's buffer.

@@ -66,7 +66,7 @@ pub struct Reading {
 /// What is done to the text of a reply.
 #[derive(Debug)]
 enum Contract {
-    Org(org::Stream),
+    Org(Box<org::Stream>),
     /// For the text of a rewrite; nothing else may be said then.
     Plain(plain::Stream),
 }
@@ -75,7 +75,7 @@ impl Reading {
     /// Reads a reply for a session whose buffer is `buffer`; its text stands under a heading of `level`.
     #[must_use]
     pub fn new(buffer: &str, level: usize) -> Self {
-        Self::by(buffer, Contract::Org(org::Stream::new(level)))
+        Self::by(buffer, Contract::Org(Box::new(org::Stream::new(level))))
     }
 
     /// Reads a reply whose text takes the place of `region`, in the editor's `mode`. It can be nothing but a text.
@@ -145,7 +145,7 @@ impl Reading {
         }
         let raw = self.recogniser.finish()?;
         Ok(match self.contract {
-            Contract::Org(contract) => accept(raw, contract, self.taken, self.shown),
+            Contract::Org(contract) => accept(raw, *contract, self.taken, self.shown),
             Contract::Plain(plain) => {
                 let finished = plain.finish();
                 let mut action = raw.clone();

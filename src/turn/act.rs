@@ -25,7 +25,7 @@ impl Turn {
         match permit.action().kind() {
             // The last of them is offered, and does not come here.
             Kind::Insert | Kind::Response | Kind::Replace => {
-                self.insert(actuation, permit, EndState::Done, None, effects)
+                self.insert(actuation, permit, EndState::Done, None, effects);
             }
             Kind::Shell => self.command(actuation, permit, token, now, effects),
             Kind::Log => {

@@ -195,7 +195,11 @@ impl Case {
         outcome.skill = Some(skill.name.clone());
         let reply = self.reply(Making::begin(skill, &world).0, &mut outcome);
         if let Some(reply) = reply {
-            verify(&reply, &cast, &world, buffer, &mut outcome);
+            let read = || match said.rewritten() {
+                Some(region) => Reading::rewriting(buffer, &region.text, region.mode.as_deref()),
+                None => Reading::new(buffer, LEVEL),
+            };
+            verify(&reply, &cast, &world, &read, &mut outcome);
         }
         outcome
     }
@@ -248,8 +252,8 @@ impl Outcome {
     }
 }
 
-fn verify(reply: &str, cast: &Cast, world: &World, buffer: &str, outcome: &mut Outcome) {
-    let mut reading = Reading::new(buffer, LEVEL);
+fn verify(reply: &str, cast: &Cast, world: &World, read: &dyn Fn() -> Reading, outcome: &mut Outcome) {
+    let mut reading = read();
     let accepted = match reading.feed(reply.as_bytes()).and_then(|()| reading.finish()) {
         Ok(accepted) => accepted,
         Err(rejection) => {
@@ -257,7 +261,7 @@ fn verify(reply: &str, cast: &Cast, world: &World, buffer: &str, outcome: &mut O
             return;
         }
     };
-    match cast.gate(accepted.action, world, &|| Reading::new(buffer, LEVEL)).0 {
+    match cast.gate(accepted.action, world, read).0 {
         Ok(action) => {
             outcome.verdict = Some(Verdict::Accept);
             outcome.action = printer::print(action.action());
