@@ -70,7 +70,10 @@
   session turn ; once the server answered
   (state 'sending) ; or running, offered, failed, over
   (seq 0) ; of the last message seen
-  (attempt 0) (pieces nil) ; the preview, newest first
+  (attempt 0) ; number of the model call whose preview this is:
+  (head "") (tail "") (length 0) (lines 0)
+  fresh ; what came of it since it was shown, newest first
+  touched ; non-nil if the old text may have been edited
   text ; the new text, verified
   actuation ; its identifier
   rule ; why it may be offered, and what was changed in it
@@ -133,8 +136,9 @@ If they are the same, it may end there if none begins there."
          (pcase (org-agent--rewrite-state rewrite)
            ('offered
             (concat "new text"
-                    (if (org-agent--rewrite-edited-p rewrite)
-                        ", and you edited the old one" "")
+                    (if (and (org-agent--rewrite-touched rewrite)
+                             (org-agent--rewrite-edited-p rewrite))
+                        " waits, but you edited the old one" "")
                     ": C-c C-c accept, C-c C-k reject, RET more"))
            ('failed
             (format "not rewritten: %s: C-c C-k dismiss, RET more"
@@ -150,52 +154,93 @@ If they are the same, it may end there if none begins there."
 (defun org-agent--rewrite-shown (rewrite)
   "Return what is shown in the place of the text of REWRITE, or nil.
 While the new text comes, the lines of the old one that it has not
-reached yet stand below it."
-  (pcase-let ((`(,rows ,width) (org-agent--room))
-              (text (org-agent--rewrite-text rewrite)))
+reached yet stand below it.  What the user edits, they must see."
+  (pcase-let ((`(,rows ,width) (org-agent--room)))
     (cond
+     ((and (org-agent--rewrite-touched rewrite)
+           (org-agent--rewrite-edited-p rewrite))
+      nil)
      ((eq (org-agent--rewrite-state rewrite) 'offered)
-      (org-agent--rewrite-excerpt text (max 2 (- rows 4)) width
-                                  'org-agent-rewrite-new))
-     ((org-agent--rewrite-pieces rewrite)
-      (let* ((new (org-agent--rewrite-preview rewrite))
-             (old (org-agent--rewrite-current rewrite))
-             (done (cl-count ?\n new))
-             (at 0))
-        (while (and at (>= done 0))
-          (setq at (string-search "\n" old at)
-                at (and at (1+ at))
-                done (1- done)))
-        (let ((rest (if at (substring old at) ""))
-              (room (max 2 (/ (- rows 4) 2))))
-          (concat
-           (org-agent--rewrite-excerpt new room width 'org-agent-unverified)
-           (if (or (string-empty-p rest) (string-suffix-p "\n" new)) "" "\n")
-           (org-agent--rewrite-excerpt rest room width
-                                       'org-agent-rewrite-old))))))))
+      (let* ((text (org-agent--rewrite-text rewrite))
+             (head (min (length text) org-agent--head-limit)))
+        (org-agent--rewrite-excerpt
+         (substring text 0 head)
+         (substring text (max head (- (length text) org-agent--tail-limit)))
+         (length text) (max 2 (- rows 4)) width 'org-agent-rewrite-new)))
+     ((> (org-agent--rewrite-length rewrite) 0)
+      (let ((room (max 2 (/ (- rows 4) 2))))
+        (concat
+         (org-agent--rewrite-excerpt
+          (org-agent--rewrite-head rewrite) (org-agent--rewrite-tail rewrite)
+          (org-agent--rewrite-length rewrite) room width 'org-agent-unverified)
+         (org-agent--rewrite-rest rewrite room width)))))))
 
-(defun org-agent--rewrite-excerpt (text rows width face)
-  "Return TEXT with FACE, in at most ROWS rows of WIDTH columns."
-  (let* ((text (org-agent--harmless text))
-         (length (length text))
-         (head (min length org-agent--head-limit))
+(defun org-agent--rewrite-rest (rewrite rows width)
+  "Return the first ROWS rows of WIDTH columns that REWRITE has not reached."
+  (let ((overlay (org-agent--rewrite-overlay rewrite)))
+    (save-excursion
+      (save-restriction
+        (narrow-to-region (overlay-start overlay) (overlay-end overlay))
+        (goto-char (point-min))
+        (if (or (> (forward-line (1+ (org-agent--rewrite-lines rewrite))) 0)
+                (eobp))
+            ""
+          (let* ((text (buffer-substring-no-properties
+                        (point) (min (point-max) (+ (point) (* rows width)))))
+                 (end (org-agent--row-end text rows width)))
+            (concat "\n" (propertize (org-agent--harmless (substring text 0 end))
+                                     'face 'org-agent-rewrite-old))))))))
+
+(defun org-agent--rewrite-excerpt (head tail length rows width face)
+  "Return a text with FACE, in at most ROWS rows of WIDTH columns.
+HEAD, TAIL and LENGTH are as in `org-agent--excerpt'."
+  (let* ((most (* rows width))
+         (long (> length (+ most most)))
+         (last (if (string-empty-p tail) head tail))
          (shown (org-agent--excerpt
-                 (substring text 0 head)
-                 (substring text (max head (- length org-agent--tail-limit)))
+                 (org-agent--harmless
+                  (if long (substring head 0 (min most (length head))) head))
+                 (org-agent--harmless (if long (org-agent--tail last most) tail))
                  length rows width face)))
     ;; As many line breaks at the end as it has.
-    (if (string-suffix-p "\n" text) shown
+    (if (string-suffix-p "\n" last) shown
       (string-remove-suffix "\n" shown))))
 
-(defun org-agent--rewrite-preview (rewrite)
-  "Return all that came of the new text of REWRITE."
-  (let ((text (apply #'concat (reverse (org-agent--rewrite-pieces rewrite)))))
-    (setf (org-agent--rewrite-pieces rewrite) (list text))
-    text))
+(defun org-agent--rewrite-fold (rewrite)
+  "Add what is fresh to the preview of REWRITE, of which a part is kept.
+In a burst there may be thousands of pieces: they are added at once."
+  (let ((text (apply #'concat (nreverse (org-agent--rewrite-fresh rewrite)))))
+    (setf (org-agent--rewrite-fresh rewrite) nil)
+    (unless (string-empty-p text)
+      (org-agent--rewrite-add rewrite text))))
+
+(defun org-agent--rewrite-add (rewrite text)
+  "Add TEXT to the preview of REWRITE."
+  (cl-incf (org-agent--rewrite-length rewrite) (length text))
+  (cl-incf (org-agent--rewrite-lines rewrite) (cl-count ?\n text))
+  (let ((room (max 0 (- org-agent--head-limit
+                        (length (org-agent--rewrite-head rewrite))))))
+    (when (> room 0)
+      (cl-callf concat (org-agent--rewrite-head rewrite)
+        (substring text 0 (min room (length text)))))
+    (when (> (length text) room)
+      (setf (org-agent--rewrite-tail rewrite)
+            (org-agent--tail (concat (org-agent--rewrite-tail rewrite)
+                                     (substring text room))
+                             org-agent--tail-limit)))))
+
+(defun org-agent--rewrite-clear (rewrite)
+  "Forget the preview of REWRITE."
+  (setf (org-agent--rewrite-head rewrite) ""
+        (org-agent--rewrite-tail rewrite) ""
+        (org-agent--rewrite-fresh rewrite) nil
+        (org-agent--rewrite-length rewrite) 0
+        (org-agent--rewrite-lines rewrite) 0))
 
 (defun org-agent--rewrite-show (rewrite)
   "Show REWRITE as it is now, if its buffer is there."
   (when-let ((buffer (org-agent--rewrite-buffer rewrite)))
+    (org-agent--rewrite-fold rewrite)
     (with-current-buffer buffer
       (let* ((overlay (org-agent--rewrite-overlay rewrite))
              (shown (org-agent--rewrite-shown rewrite))
@@ -214,6 +259,26 @@ reached yet stand below it."
                              (if line "\n" " ")))
         (overlay-put overlay 'face 'org-agent-rewrite-old)))))
 
+(defvar org-agent--rewrite-applying nil
+  "Non-nil while new text is being put there.")
+
+(defun org-agent--rewrite-touch (overlay after &rest _)
+  "Show what OVERLAY is about anew, if it was edited AFTER all."
+  (when (and after (not org-agent--rewrite-applying))
+    (let ((rewrite (overlay-get overlay 'org-agent-rewrite)))
+      (when (eq overlay (org-agent--rewrite-overlay rewrite))
+        (setf (org-agent--rewrite-touched rewrite) t)
+        (org-agent--rewrite-show rewrite)))))
+
+(defun org-agent--rewrite-begin (beg end)
+  "Return a rewrite of the text between BEG and END of this buffer."
+  (let* ((overlay (make-overlay beg end nil t nil))
+         (rewrite (make-org-agent--rewrite :overlay overlay)))
+    (overlay-put overlay 'org-agent-rewrite rewrite)
+    (overlay-put overlay 'priority 50)
+    (overlay-put overlay 'modification-hooks '(org-agent--rewrite-touch))
+    rewrite))
+
 (defun org-agent--rewrite-end (rewrite)
   "Show nothing of REWRITE any more."
   (setf (org-agent--rewrite-state rewrite) 'over)
@@ -230,7 +295,9 @@ After that it is replaced as a whole.")
 That is one undo step.  If one cannot be put there, none is."
   (barf-if-buffer-read-only)
   (undo-boundary)
-  (let ((changes (prepare-change-group)) done)
+  (let ((changes (prepare-change-group))
+        (org-agent--rewrite-applying t)
+        done)
     (activate-change-group changes)
     (unwind-protect
         (save-restriction
@@ -250,6 +317,17 @@ That is one undo step.  If one cannot be put there, none is."
   (undo-boundary))
 
 ;;;; Differences
+
+(defvar-local org-agent--rewrite-compared nil
+  "The rewrite that this buffer shows the difference of, or nil.")
+
+(defvar org-agent-rewrite-diff-map
+  (let ((map (make-sparse-keymap)))
+    (set-keymap-parent map diff-mode-map)
+    (define-key map (kbd "C-c C-c") 'org-agent-rewrite-accept)
+    (define-key map (kbd "C-c C-k") 'org-agent-rewrite-reject)
+    map)
+  "Keys where the difference that new text makes is shown.")
 
 (defun org-agent--rewrite-diff (rewrite)
   "Return a buffer with what is to change by REWRITE."
@@ -273,7 +351,12 @@ That is one undo step.  If one cannot be put there, none is."
           (diff-mode)
           ;; Words that changed are shown, not only lines.
           (setq-local diff-refine 'font-lock)
-          (setq buffer-read-only t)
+          (use-local-map org-agent-rewrite-diff-map)
+          (setq org-agent--rewrite-compared rewrite
+                header-line-format
+                (substitute-command-keys
+                 "\\<org-agent-rewrite-diff-map>\\[org-agent-rewrite-accept] accept, \\[org-agent-rewrite-reject] reject, \\[quit-window] leave")
+                buffer-read-only t)
           (goto-char (point-min)))
       (delete-file old)
       (delete-file new))

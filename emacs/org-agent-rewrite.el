@@ -99,10 +99,7 @@ accept it.
      (org-agent--rewrite-check beg end)
      (list beg end (org-agent--rewrite-read current-prefix-arg))))
   (org-agent--rewrite-check beg end)
-  (let* ((overlay (make-overlay beg end nil t nil))
-         (rewrite (make-org-agent--rewrite :overlay overlay)))
-    (overlay-put overlay 'org-agent-rewrite rewrite)
-    (overlay-put overlay 'priority 50)
+  (let ((rewrite (org-agent--rewrite-begin beg end)))
     (add-hook 'kill-buffer-hook #'org-agent--rewrites-leave nil t)
     (deactivate-mark)
     (org-agent--rewrite-ask rewrite instruction)))
@@ -139,12 +136,17 @@ accept it.
 
 (defun org-agent--rewrite-here (&optional state)
   "Return the rewrite at point, or the only one of this buffer.
+Of a buffer that shows the difference, that is the one it is about.
 It must be in STATE, if given; else signal an error."
   (let* ((fits (lambda (rewrite)
                  (or (not state)
                      (eq (org-agent--rewrite-state rewrite) state))))
-         (all (seq-filter fits (org-agent--rewrites)))
-         (here (org-agent--rewrite-in (point) (point))))
+         (compared org-agent--rewrite-compared)
+         (all (if compared (and (org-agent--rewrite-buffer compared)
+                                (funcall fits compared)
+                                (list compared))
+                (seq-filter fits (org-agent--rewrites))))
+         (here (and (not compared) (org-agent--rewrite-in (point) (point)))))
     (cond ((and here (funcall fits here)) here)
           ((null all)
            (user-error (if (or here (org-agent--rewrites))
@@ -182,15 +184,23 @@ That is one undo step.  What was edited since is left as it is."
                (format ", %d left as you edited the old text" left)))))
 
 (defun org-agent--rewrite-accept (rewrites &optional message)
-  "Put the new texts of REWRITES in this buffer, and tell the server.
+  "Put the new texts of REWRITES, all of one buffer, and tell the server.
 MESSAGE is for the record."
-  (org-agent--rewrite-apply rewrites)
+  (with-current-buffer (org-agent--rewrite-buffer (car rewrites))
+    (org-agent--rewrite-apply rewrites))
   (dolist (rewrite rewrites)
     (let ((overlay (org-agent--rewrite-overlay rewrite)))
-      (pulse-momentary-highlight-region (overlay-start overlay)
-                                        (overlay-end overlay)))
+      (with-current-buffer (overlay-buffer overlay)
+        (pulse-momentary-highlight-region (overlay-start overlay)
+                                          (overlay-end overlay))))
     (org-agent--rewrite-settle rewrite "done" message)
-    (org-agent--rewrite-end rewrite)))
+    (org-agent--rewrite-end rewrite))
+  (org-agent--rewrite-leave-diff))
+
+(defun org-agent--rewrite-leave-diff ()
+  "Leave this buffer if it is the difference of what was decided."
+  (when org-agent--rewrite-compared
+    (quit-window t)))
 
 (defun org-agent-rewrite-reject ()
   "Leave the text at point, or the only one, as it is.
@@ -199,6 +209,7 @@ What is still coming is cancelled."
   (let ((rewrite (org-agent--rewrite-here)))
     (org-agent--rewrite-settle rewrite "denied")
     (org-agent--rewrite-end rewrite)
+    (org-agent--rewrite-leave-diff)
     (message "org-agent: it stays as it is")))
 
 (defun org-agent-rewrite-again (instruction)

@@ -118,11 +118,12 @@ They are data like the region, and not rewritten.  Zero: none."
         (org-agent--rewrite-turn rewrite) nil
         (org-agent--rewrite-seq rewrite) 0
         (org-agent--rewrite-attempt rewrite) 0
-        (org-agent--rewrite-pieces rewrite) nil
+        (org-agent--rewrite-touched rewrite) nil
         (org-agent--rewrite-text rewrite) nil
         (org-agent--rewrite-actuation rewrite) nil
         (org-agent--rewrite-explanation rewrite) nil
         (org-agent--rewrite-reason rewrite) nil)
+  (org-agent--rewrite-clear rewrite)
   (org-agent--rewrite-keys rewrite)
   (let ((id (org-agent--rewrite-client-id rewrite)))
     (org-agent--request
@@ -170,8 +171,8 @@ They are data like the region, and not rewritten.  Zero: none."
   "Show that REWRITE came to nothing because of REASON."
   (unless (eq (org-agent--rewrite-state rewrite) 'over)
     (setf (org-agent--rewrite-state rewrite) 'failed
-          (org-agent--rewrite-reason rewrite) reason
-          (org-agent--rewrite-pieces rewrite) nil)
+          (org-agent--rewrite-reason rewrite) reason)
+    (org-agent--rewrite-clear rewrite)
     (message "org-agent: not rewritten: %s" (org-agent--one-line reason 300))
     (if (org-agent--rewrite-buffer rewrite)
         (org-agent--rewrite-keys rewrite)
@@ -224,14 +225,14 @@ They are data like the region, and not rewritten.  Zero: none."
       ('orgAgent/turn (org-agent--rewrite-turned rewrite params))
       ('orgAgent/actuate (org-agent--rewrite-offered rewrite params))
       ('orgAgent/retract
-       (setf (org-agent--rewrite-pieces rewrite) nil))
+       (org-agent--rewrite-clear rewrite))
       ('orgAgent/delta
        (when (and (natnump attempt) (stringp text)
                   (>= attempt (org-agent--rewrite-attempt rewrite)))
          (when (> attempt (org-agent--rewrite-attempt rewrite))
-           (setf (org-agent--rewrite-attempt rewrite) attempt
-                 (org-agent--rewrite-pieces rewrite) nil))
-         (push text (org-agent--rewrite-pieces rewrite)))))))
+           (setf (org-agent--rewrite-attempt rewrite) attempt)
+           (org-agent--rewrite-clear rewrite))
+         (push text (org-agent--rewrite-fresh rewrite)))))))
 
 (defun org-agent--rewrite-turned (rewrite params)
   "Note the new state of the turn of REWRITE in PARAMS."
@@ -268,7 +269,6 @@ They are data like the region, and not rewritten.  Zero: none."
       (let ((explanation (plist-get action :explanation)))
         (setf (org-agent--rewrite-state rewrite) 'offered
               (org-agent--rewrite-text rewrite) text
-              (org-agent--rewrite-pieces rewrite) nil
               (org-agent--rewrite-actuation rewrite)
               (plist-get params :actuationId)
               (org-agent--rewrite-rule rewrite) (plist-get params :rule)

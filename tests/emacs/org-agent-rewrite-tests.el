@@ -229,6 +229,14 @@ MORE goes into the action."
       (insert "0")
       (org-agent-rewrite-tests-offer 1 1 org-agent-rewrite-tests-new)
       (should (string-search "you edited" (org-agent-rewrite-tests-label rewrite)))
+      ;; What is being edited can be seen.
+      (should-not (org-agent-rewrite-tests-shown rewrite))
+      (delete-char -1)
+      (should (equal (org-agent-rewrite-tests-shown rewrite)
+                     org-agent-rewrite-tests-new))
+      (should-not (string-search "edited" (org-agent-rewrite-tests-label rewrite)))
+      (insert "0")
+      (should-not (org-agent-rewrite-tests-shown rewrite))
       (let ((before (buffer-string)))
         (should-error (org-agent-rewrite-accept) :type 'user-error)
         (should (equal (buffer-string) before))
@@ -483,7 +491,15 @@ MORE goes into the action."
     (should (seq-some (lambda (overlay)
                         (eq (overlay-get overlay 'face) 'diff-refine-added))
                       (overlays-at (point))))
-    (kill-buffer)))
+    ;; It can be decided here.
+    (should (string-prefix-p "C-c C-c accept, C-c C-k reject" header-line-format))
+    (org-agent-fake-keys "C-c C-c")
+    (org-agent-fake-settle)
+    (should (equal (org-agent-rewrite-tests-reports) '(("act-1" "done"))))
+    (should-not (get-buffer "*org-agent diff: main.c*"))
+    (should (eq (current-buffer) buffer))
+    (should (equal (buffer-string)
+                   "int first;\n\tint a = 2;\n\tint b = 2;\nint last;\n"))))
 
 (ert-deftest org-agent-rewrite-puts-there-what-was-made-of-it-in-ediff ()
   (org-agent-rewrite-tests-with org-agent-rewrite-tests-text
