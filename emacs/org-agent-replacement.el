@@ -135,13 +135,12 @@ If they are the same, it may end there if none begins there."
   (let ((words
          (pcase (org-agent--rewrite-state rewrite)
            ('offered
-            (concat "new text"
-                    (if (and (org-agent--rewrite-touched rewrite)
-                             (org-agent--rewrite-edited-p rewrite))
-                        " waits, but you edited the old one" "")
-                    ": C-c C-c accept, C-c C-k reject, RET more"))
+            (if (and (org-agent--rewrite-touched rewrite)
+                     (org-agent--rewrite-edited-p rewrite))
+                "new text waits, but you edited the old one: C-c C-c show, C-c C-k reject"
+              "new text: C-c C-c accept, C-c C-k reject, RET more"))
            ('failed
-            (format "not rewritten: %s: C-c C-k dismiss, RET more"
+            (format "not rewritten: %s: C-c C-k dismiss"
                     (org-agent--one-line
                      (or (org-agent--rewrite-reason rewrite) "no reason given")
                      200)))

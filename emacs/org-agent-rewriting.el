@@ -54,12 +54,21 @@ They are data like the region, and not rewritten.  Zero: none."
 
 ;;;; Keys
 
+(defun org-agent--rewrite-if-shown (command)
+  "Return COMMAND if new text stands at point, and the old one is not seen."
+  (let ((rewrite (org-agent--rewrite-in (point) (point))))
+    (and rewrite
+         (overlay-get (org-agent--rewrite-overlay rewrite) 'display)
+         command)))
+
 (defvar org-agent-rewrite-map
   (let ((map (make-sparse-keymap)))
     (define-key map (kbd "C-c C-c") 'org-agent-rewrite-accept)
     (define-key map (kbd "C-c C-k") 'org-agent-rewrite-reject)
-    (define-key map (kbd "RET") 'org-agent-rewrite-act)
-    (define-key map [mouse-1] 'org-agent-rewrite-act)
+    ;; Whoever sees the old text may be writing there.
+    (dolist (key (list (kbd "RET") [mouse-1]))
+      (define-key map key '(menu-item "More" org-agent-rewrite-act
+                                      :filter org-agent--rewrite-if-shown)))
     map)
   "Keys where new text for a region is shown.")
 

@@ -237,6 +237,8 @@ MORE goes into the action."
       (should-not (string-search "edited" (org-agent-rewrite-tests-label rewrite)))
       (insert "0")
       (should-not (org-agent-rewrite-tests-shown rewrite))
+      (should (eq (key-binding (kbd "C-c C-c")) 'org-agent-rewrite-accept))
+      (should-not (eq (key-binding (kbd "RET")) 'org-agent-rewrite-act))
       (let ((before (buffer-string)))
         (should-error (org-agent-rewrite-accept) :type 'user-error)
         (should (equal (buffer-string) before))
