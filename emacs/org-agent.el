@@ -97,6 +97,9 @@
 ;;   org-agent-files    the files below a directory
 ;;   org-agent-complete completion in the input area
 ;;   org-agent          the commands to start from
+;;   org-agent-replacement  new text for a region, shown and put there
+;;   org-agent-rewriting    the turns of rewrites
+;;   org-agent-rewrite      rewriting a region in place, when first used
 ;;   org-agent-transient  the menu, loaded when it is asked for
 
 ;;; Code:
@@ -249,6 +252,11 @@ files or the one at point."
     (org-agent--with-chat
       (org-agent--add-context "note" (substring-no-properties (car note))
                               (cdr note) "org-mode" file))))
+
+;;;; Rewriting
+
+(autoload 'org-agent-rewrite "org-agent-rewrite"
+  "Have the region rewritten in place, as you say." t)
 
 ;;;; Why
 

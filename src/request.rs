@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::ids::{ActuationId, EventId, SessionId, TurnId};
-use crate::record::{Attachment, Decision, Location, Outcome};
+use crate::record::{Attachment, AttachmentKind, Decision, Location, Outcome};
 use crate::shell::Step;
 
 pub use sessions::{Change, NewSession, Search, SessionTask};
@@ -33,6 +33,14 @@ pub struct ChatMessage {
     pub location: Option<Location>,
     /// The SHA-256 of earlier texts as they stand in the client's buffer, by what stands for them there.
     pub hashes: BTreeMap<String, String>,
+}
+
+impl ChatMessage {
+    /// The region that it is the instruction for, if it is a rewrite.
+    #[must_use]
+    pub fn rewritten(&self) -> Option<&Attachment> {
+        self.context.iter().find(|item| item.kind == AttachmentKind::Rewrite)
+    }
 }
 
 /// The answer to a chat message, given once it is durable.

@@ -25,6 +25,7 @@
 (require 'org-agent-browser-tests)
 (require 'org-agent-keeping-tests)
 (require 'org-agent-browser-real-tests)
+(require 'org-agent-rewrite-tests)
 (require 'org-agent-context-tests)
 (require 'org-agent-input-tests)
 (require 'org-agent-complete-tests)
