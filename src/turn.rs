@@ -42,6 +42,7 @@ use crate::verify::{Reading, Verified};
 
 pub use client::{DecideError, Refusal};
 pub use effects::{Dispatched, Effect, Effects, Gated, Issue, Keep, Lead};
+pub use skills::{called, told};
 
 /// How often a rejected reply is asked for again.
 const REPAIRS: u32 = 2;

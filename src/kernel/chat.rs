@@ -1,5 +1,7 @@
 //! Chat messages: to which session one belongs, whether it was sent before, and how it becomes a turn.
 
+use serde_json::Value;
+
 use super::Kernel;
 use super::session::{HELD, Session};
 use crate::action::CHAT_BUFFER;
@@ -10,7 +12,7 @@ use crate::prompt::HistoryItem;
 use crate::record::Record;
 use crate::request::NewSession;
 use crate::sessions;
-use crate::store::body_hash;
+use crate::store::{UnfinishedTurn, body_hash};
 use crate::transcript::{self, NO_TITLE};
 use crate::turn::{Subject, Turn};
 
@@ -148,17 +150,23 @@ impl Kernel {
                 .hint("close it there, or start a new session")
         })?;
         self.store.forget(id);
-        let found = self.store.session(id)?;
+        let (found, history, unfinished) = self.recorded(id)?;
         let buffer = found["buffer"].as_str().unwrap_or(CHAT_BUFFER).to_owned();
+        let mut session = Session::new(buffer, Vec::new(), lease);
+        session.read(&found, history);
+        self.keep(id, session);
+        self.take_over(id, &unfinished)
+    }
+
+    /// What is recorded of a session: how the store tells of it, what was said in it so far, its turns that have not ended.
+    pub(super) fn recorded(&self, id: &SessionId) -> Result<(Value, Vec<HistoryItem>, Vec<UnfinishedTurn>)> {
+        let found = self.store.session(id)?;
         let mut unfinished = self.store.unfinished_turns()?;
         unfinished.retain(|turn| turn.session == *id);
         // What was said and not begun yet is no history. A turn that resumes another one said nothing.
         let waiting = unfinished.iter().find(|turn| !turn.started && turn.resumes.is_none());
         let before = waiting.map_or_else(|| TurnId::from(""), |turn| turn.turn.clone());
         let history = self.store.history(id, &before, HELD as u32)?;
-        let mut session = Session::new(buffer, Vec::new(), lease);
-        session.read(&found, history);
-        self.keep(id, session);
-        self.take_over(id, &unfinished)
+        Ok((found, history, unfinished))
     }
 }

@@ -53,6 +53,7 @@ pub struct Backend {
 pub fn service(kernel: Handle, client: Arc<Client>) -> LspService<Backend> {
     let service = LspService::build(|_| Backend { kernel, client })
         .custom_method(wire::EVENT, Backend::event)
+        .custom_method(wire::DRY_RUN, Backend::dry_run)
         .custom_method(wire::CANCEL, Backend::cancel)
         .custom_method(wire::DECIDE, Backend::decide)
         .custom_method(wire::OUTPUT, Backend::output)
@@ -128,6 +129,11 @@ impl Backend {
     async fn event(&self, params: Params) -> RpcResult<impl Serialize + use<>> {
         let message = convert::read::<wire::EventParams>(&params.0)?.from_wire()?;
         self.ask(|reply| Event::Chat(message, reply)).await.map(wire::EventResult::to_wire)
+    }
+
+    async fn dry_run(&self, params: Params) -> RpcResult<Value> {
+        let (message, org) = convert::read::<wire::DryRunParams>(&params.0)?.from_wire()?;
+        self.ask(|reply| Event::Rehearse(message, org, reply)).await
     }
 
     async fn cancel(&self, params: Params) -> RpcResult<impl Serialize + use<>> {

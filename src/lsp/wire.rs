@@ -8,6 +8,7 @@ mod models;
 mod resume;
 mod sessions;
 mod skills;
+mod turns;
 
 use std::collections::BTreeMap;
 
@@ -30,13 +31,15 @@ pub use skills::{
     CAPABILITIES, CapabilitiesParams, RELOAD, ReloadParams, SKILL, SKILLS, SKILLS_CHANGED, ShelfParams,
     SkillParams, SkillsParams, TRUST, TrustParams, UNTRUSTED, UntrustedParams,
 };
+pub use turns::{DRY_RUN, DryRunParams};
 
 /// The version of the protocol.
 pub const VERSION: u64 = 1;
 
 /// Requests and notifications from the client, as announced in `initialize`.
-pub const METHODS: [&str; 35] = [
+pub const METHODS: [&str; 36] = [
     EVENT,
+    DRY_RUN,
     CANCEL,
     DECIDE,
     OUTPUT,

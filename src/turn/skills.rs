@@ -191,7 +191,8 @@ impl Turn {
 }
 
 /// The skill that a message calls: `NAME` if it begins with `/NAME`.
-fn called(said: &HistoryItem) -> Option<&str> {
+#[must_use]
+pub fn called(said: &HistoryItem) -> Option<&str> {
     let HistoryItem::User { text, .. } = said else { return None };
     let name = text.trim_start().strip_prefix('/')?.split(char::is_whitespace).next()?;
     // Paths look like that, too.
@@ -199,7 +200,8 @@ fn called(said: &HistoryItem) -> Option<&str> {
 }
 
 /// What the log and the model are told of a skill that was asked for by `name`.
-fn told(name: String, loaded: Result<Loaded, String>, shown: bool) -> (Outcome, HistoryItem) {
+#[must_use]
+pub fn told(name: String, loaded: Result<Loaded, String>, shown: bool) -> (Outcome, HistoryItem) {
     match loaded {
         Ok(Loaded { name, .. }) if shown => {
             let message = Some("its text stands in the conversation already, unchanged".to_owned());
