@@ -254,21 +254,27 @@ Where the home of another user is, only the other machine knows."
              (org-agent--send-event buffer pending))))
        (lambda (words code) (org-agent--not-sent buffer words code))))))
 
+(defun org-agent--message (text context directory)
+  "Return the parameters for the server of a message of this buffer.
+It says TEXT, has the vector CONTEXT, and is from DIRECTORY."
+  `( ,@(and org-agent--session (list :sessionId org-agent--session))
+     :buffer ,(buffer-name)
+     :text ,text
+     :level 1
+     ,@(org-agent--location directory)
+     ,@(unless (equal context []) (list :context context))
+     ,@(when-let ((hashes (and org-agent--session (org-agent--hashes))))
+         (list :turnHashes hashes))))
+
 (defun org-agent--send-event (buffer pending)
   "Send PENDING, the prompt of BUFFER, which is current."
   (org-agent--request
    'orgAgent/event
    `( :sensor "chat-message"
       :clientId ,(org-agent--pending-client-id pending)
-      ,@(and org-agent--session (list :sessionId org-agent--session))
-      :buffer ,(buffer-name)
-      :text ,(org-agent--pending-text pending)
-      :level 1
-      ,@(org-agent--location (org-agent--pending-directory pending))
-      ,@(unless (equal (org-agent--pending-context pending) [])
-          (list :context (org-agent--pending-context pending)))
-      ,@(when-let ((hashes (and org-agent--session (org-agent--hashes))))
-          (list :turnHashes hashes)))
+      ,@(org-agent--message (org-agent--pending-text pending)
+                            (org-agent--pending-context pending)
+                            (org-agent--pending-directory pending)))
    (lambda (result) (org-agent--acknowledged buffer pending result))
    (lambda (words code) (org-agent--not-sent buffer words code))))
 

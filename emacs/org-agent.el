@@ -74,6 +74,7 @@
 ;;   org-agent-approve  commands that the user is asked about
 ;;   org-agent-skills   the notes that shape the agent
 ;;   org-agent-trust    the notes that a project brings along
+;;   org-agent-why      what is behind a turn, and what would be sent
 ;;   org-agent          the commands to start from
 
 ;;; Code:
@@ -83,7 +84,7 @@
 (require 'org-agent-approve)
 (require 'org-agent-skills)
 (require 'org-agent-trust)
-(require 'outline)
+(require 'org-agent-why)
 
 (defconst org-agent--chat-name "*org-agent-chat*"
   "The name of the chat buffer.")
@@ -167,56 +168,6 @@ What it had accepted is not lost; what was running is interrupted."
                                         (insert text))))))
                       :sentinel #'ignore)))
     (display-buffer buffer)))
-
-;;;; Why
-
-(defvar org-agent-why-mode-map (make-sparse-keymap)
-  "Keys of `org-agent-why-mode'.")
-
-(pcase-dolist (`(,key . ,command) '(("TAB" . outline-cycle)
-                                    ("<backtab>" . outline-cycle-buffer)
-                                    ("n" . outline-next-visible-heading)
-                                    ("p" . outline-previous-visible-heading)
-                                    ("q" . quit-window)))
-  (define-key org-agent-why-mode-map (kbd key) command))
-
-;; Not Org: there is nothing in it to act on, and much that others wrote.
-(define-derived-mode org-agent-why-mode outline-mode "Org-Agent-Why"
-  "Show what is behind a turn, as an Org document that is only text.
-
-\\{org-agent-why-mode-map}"
-  (setq-local outline-regexp "[*]+ "
-              buffer-read-only t
-              truncate-lines nil))
-
-(defun org-agent-why ()
-  "Show all that is behind the text of the agent at point.
-At a prompt, show what has become of it since this Emacs knows it."
-  (interactive)
-  (let* ((id (org-entry-get (point) "OA_ACT" t))
-         (event (org-entry-get (point) "OA_EVENT" t))
-         (turn (seq-find (lambda (turn)
-                           (and event (equal (org-agent--turn-event turn) event)))
-                         (org-agent--turns-here))))
-    (org-agent--request
-     'orgAgent/why
-     `( ,@(cond (id (list :actuationId id))
-                (turn (list :turnId (org-agent--turn-id turn)))
-                (t (user-error "This text is not the agent's")))
-        :format "org")
-     (lambda (result) (org-agent--show-why (plist-get result :org)))
-     (lambda (words _code) (message "org-agent: %s" words)))))
-
-(defun org-agent--show-why (text)
-  "Show TEXT, what is behind a turn, with its headings only."
-  (with-current-buffer (get-buffer-create "*org-agent why*")
-    (org-agent-why-mode)
-    (let ((inhibit-read-only t))
-      (erase-buffer)
-      (insert (or text "The server has nothing to show.\n")))
-    (goto-char (point-min))
-    (outline-hide-body)
-    (display-buffer (current-buffer))))
 
 (provide 'org-agent)
 ;;; org-agent.el ends here

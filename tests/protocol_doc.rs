@@ -167,6 +167,7 @@ fn the_document_and_the_types_are_in_step() {
     check::<wire::Offer>(doc, "initialize", "Result", true);
     check::<wire::EventParams>(doc, wire::EVENT, "Params", false);
     check::<wire::EventResult>(doc, wire::EVENT, "Result", true);
+    check::<wire::DryRunParams>(doc, wire::DRY_RUN, "Params", false);
     check::<wire::CancelParams>(doc, wire::CANCEL, "Params", false);
     check::<wire::CancelResult>(doc, wire::CANCEL, "Result", true);
     check::<wire::DecideParams>(doc, wire::DECIDE, "Params", false);
@@ -221,6 +222,7 @@ fn the_document_and_the_types_are_in_step() {
         doc.iter().flat_map(|(method, parts)| parts.keys().map(|part| (*method, *part))).collect();
     let views = [
         (wire::CAPABILITIES, "Item"),
+        (wire::DRY_RUN, "Result"),
         (wire::MODELS, "Item"),
         (wire::ACTIONS, "Item"),
         (wire::CHECKPOINTS, "Item"),
@@ -296,6 +298,11 @@ fn a_real_server_sends_what_is_documented() {
     check_sent(part("initialize", "Result"), "initialize", offer);
     assert_eq!(offer["methods"], json!(wire::METHODS.to_vec()));
 
+    for format in ["json", "org"] {
+        let shown = client.request(wire::DRY_RUN, &json!({"text": "run: true", "format": format}));
+        check_sent(part(wire::DRY_RUN, "Result"), wire::DRY_RUN, &shown);
+        assert_eq!(shown.get("org").is_some(), format == "org", "{shown}");
+    }
     let receipt = client.chat("notes.org", "1", "run: true");
     check_sent(part(wire::EVENT, "Result"), wire::EVENT, &receipt);
     let question = client.wait_for(|message| message["method"] == wire::ACTUATE);

@@ -244,7 +244,12 @@ impl Kernel {
     }
 
     /// Why nothing more may be spent on a prompt of so many tokens, if that is so. What has no price is free.
-    pub(super) fn overspent(&mut self, session: &SessionId, price: Option<Price>, tokens: u64) -> Option<Failure> {
+    pub(super) fn overspent(
+        &mut self,
+        session: &SessionId,
+        price: Option<Price>,
+        tokens: u64,
+    ) -> Option<Failure> {
         let spend = self.config.spend;
         let price = price.filter(|_| spend.per_day.is_some() || spend.per_session.is_some())?;
         let since = now() / DAY * DAY;

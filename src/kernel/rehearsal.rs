@@ -214,7 +214,8 @@ impl Stage {
             Some(Made::Prompt { prompt, system }) => lead = Some((prompt, system)),
             Some(Made::Question { prompt, system, .. }) => {
                 let system = system.map(|text| Message { role: Role::System, text });
-                let messages = system.into_iter().chain([Message { role: Role::User, text: prompt }]).collect();
+                let messages =
+                    system.into_iter().chain([Message { role: Role::User, text: prompt }]).collect();
                 first = Some(First { why: "skill", skill: skill.clone(), messages });
             }
             Some(Made::Speaks(_)) => speaks = skill.clone(),
