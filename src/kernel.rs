@@ -25,6 +25,7 @@ mod sessions;
 mod skills;
 mod summaries;
 mod tokens;
+mod variants;
 
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;

@@ -151,6 +151,8 @@ pub enum Query {
     Messages(SessionId, Page),
     /// A session's last messages, oldest first; the parts go backwards.
     LastMessages(SessionId, Page),
+    /// The answers to a message of a session, or to its last one.
+    Variants(SessionId, Option<String>),
     /// A session's checkpoints, oldest first.
     Checkpoints(SessionId, Page),
     /// A session's actions, oldest first.

@@ -192,6 +192,9 @@ fn the_document_and_the_types_are_in_step() {
     check::<wire::CheckpointParams>(doc, wire::CHECKPOINT, "Params", false);
     check::<wire::ItemsParams>(doc, wire::CHECKPOINTS, "Params", false);
     check::<wire::CheckpointParams>(doc, wire::RESTORE, "Params", false);
+    check::<wire::AnswersParams>(doc, wire::REGENERATE, "Params", false);
+    check::<wire::AnswersParams>(doc, wire::VARIANTS, "Params", false);
+    check::<wire::ChooseParams>(doc, wire::CHOOSE, "Params", false);
     check::<wire::ReadParams>(doc, wire::READ, "Params", false);
     check::<wire::GetParams>(doc, wire::DELETE, "Params", false);
     check::<wire::ForkParams>(doc, wire::FORK, "Params", false);
@@ -231,7 +234,9 @@ fn the_document_and_the_types_are_in_step() {
         (wire::GET, "Result"),
         (wire::LIST, "Item"),
         (wire::MESSAGES, "Item"),
+        (wire::REGENERATE, "Result"),
         (wire::SEARCH, "Item"),
+        (wire::VARIANTS, "Item"),
         (wire::SKILLS, "Item"),
         (wire::SKILL, "Result"),
         (wire::UNTRUSTED, "Item"),
@@ -399,6 +404,16 @@ fn what_is_done_with_sessions_is_answered_as_documented() {
     assert_eq!(edited["edited"], json!([said["eventId"]]));
     client.turn(edited["turnId"].as_str().unwrap());
 
+    let whole = json!({"sessionId": id});
+    let again = client.request(wire::REGENERATE, &whole);
+    check_sent(&doc[wire::REGENERATE]["Result"], wire::REGENERATE, &again);
+    client.turn(again["turnId"].as_str().unwrap());
+    let variants = client.request(wire::VARIANTS, &whole);
+    assert_eq!((&variants["items"][1]["turnId"], &variants["last"]), (&again["turnId"], &json!(true)));
+    for item in variants["items"].as_array().unwrap() {
+        check_sent(&doc[wire::VARIANTS]["Item"], wire::VARIANTS, item);
+    }
+
     // What answers with a session.
     let session = |value: &Value, method: &str| check_sent(&doc[wire::GET]["Result"], method, value);
     session(&made, wire::CREATE);
@@ -411,6 +426,7 @@ fn what_is_done_with_sessions_is_answered_as_documented() {
         (wire::CONTEXT, json!({"values": {"a": 1}})),
         (wire::CHECKPOINT, json!({"name": "c"})),
         (wire::RESTORE, json!({"name": "c"})),
+        (wire::CHOOSE, json!({"turnId": edited["turnId"]})),
         (wire::READ, json!({"messageId": said["eventId"]})),
         (wire::FORK, json!({"messageId": said["eventId"]})),
     ] {
@@ -451,7 +467,7 @@ fn what_is_done_with_sessions_is_answered_as_documented() {
             }
         }
     }
-    assert_eq!(told.len(), 13, "{told:?}");
+    assert_eq!(told.len(), 14, "{told:?}");
 }
 
 #[test]

@@ -163,8 +163,8 @@ impl Kernel {
         let found = self.store.session(id)?;
         let mut unfinished = self.store.unfinished_turns()?;
         unfinished.retain(|turn| turn.session == *id);
-        // What was said and not begun yet is no history. A turn that resumes another one said nothing.
-        let waiting = unfinished.iter().find(|turn| !turn.started && turn.resumes.is_none());
+        // What was said and not begun yet is no history. A turn that answers a message again said nothing.
+        let waiting = unfinished.iter().find(|turn| !turn.started && !turn.again);
         let before = waiting.map_or_else(|| TurnId::from(""), |turn| turn.turn.clone());
         let history = self.store.history(id, &before, HELD as u32)?;
         Ok((found, history, unfinished))

@@ -56,7 +56,7 @@ impl Kernel {
             if turn.started {
                 self.interrupted(turn)?;
             } else {
-                let subject = self.subject(turn, turn.turn.clone(), turn.resumes.is_some());
+                let subject = self.subject(turn, turn.turn.clone(), turn.again);
                 self.queue(subject);
             }
         }
@@ -88,7 +88,7 @@ impl Kernel {
         Ok(())
     }
 
-    fn subject(&self, found: &UnfinishedTurn, turn: TurnId, again: bool) -> Subject {
+    pub(super) fn subject(&self, found: &UnfinishedTurn, turn: TurnId, again: bool) -> Subject {
         Subject {
             turn,
             session: found.session.clone(),

@@ -87,6 +87,9 @@ pub fn service(kernel: Handle, client: Arc<Client>) -> LspService<Backend> {
         .custom_method(wire::CAPABILITIES, Backend::capabilities)
         .custom_method(wire::TRUST, Backend::trust)
         .custom_method(wire::MODELS, Backend::models)
+        .custom_method(wire::REGENERATE, Backend::regenerate)
+        .custom_method(wire::VARIANTS, Backend::variants)
+        .custom_method(wire::CHOOSE, Backend::choose)
         .custom_method(wire::SELECT, Backend::select)
         .custom_method(UNKNOWN, Backend::unknown);
     #[cfg(debug_assertions)]
@@ -234,6 +237,24 @@ impl Backend {
     async fn restore(&self, params: Params) -> RpcResult<Value> {
         let task = |it: wire::CheckpointParams| wire::change(it.session_id, Change::Restore(it.name));
         self.task(&params, task).await
+    }
+
+    async fn regenerate(&self, params: Params) -> RpcResult<Value> {
+        let task = |it: wire::AnswersParams| {
+            it.from_wire().map(|(session, message)| SessionTask::Regenerate { session, message })
+        };
+        self.task(&params, task).await
+    }
+
+    async fn variants(&self, params: Params) -> RpcResult<Value> {
+        let query = |it: wire::AnswersParams| {
+            it.from_wire().map(|(session, message)| Query::Variants(session, message))
+        };
+        self.view(&params, query).await
+    }
+
+    async fn choose(&self, params: Params) -> RpcResult<Value> {
+        self.task(&params, wire::ChooseParams::from_wire).await
     }
 
     async fn delete(&self, params: Params) -> RpcResult<Value> {

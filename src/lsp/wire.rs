@@ -31,13 +31,13 @@ pub use skills::{
     CAPABILITIES, CapabilitiesParams, RELOAD, ReloadParams, SKILL, SKILLS, SKILLS_CHANGED, ShelfParams,
     SkillParams, SkillsParams, TRUST, TrustParams, UNTRUSTED, UntrustedParams,
 };
-pub use turns::{DRY_RUN, DryRunParams};
+pub use turns::{AnswersParams, CHOOSE, ChooseParams, DRY_RUN, DryRunParams, REGENERATE, VARIANTS};
 
 /// The version of the protocol.
 pub const VERSION: u64 = 1;
 
 /// Requests and notifications from the client, as announced in `initialize`.
-pub const METHODS: [&str; 36] = [
+pub const METHODS: [&str; 39] = [
     EVENT,
     DRY_RUN,
     CANCEL,
@@ -60,6 +60,9 @@ pub const METHODS: [&str; 36] = [
     CHECKPOINT,
     CHECKPOINTS,
     RESTORE,
+    REGENERATE,
+    VARIANTS,
+    CHOOSE,
     READ,
     DELETE,
     FORK,

@@ -119,6 +119,9 @@ impl<'a> Story<'a> {
         if let Some(resumed) = self.find("turn.resumed") {
             page.fact("resumes", &format!("{}, {}", word(resumed, "from"), self.after(resumed)));
         }
+        if let Some(again) = self.find("turn.regenerated") {
+            page.fact("again after", &format!("{}, {}", word(again, "from"), self.after(again)));
+        }
     }
 
     fn skills(&self, page: &mut Page<'_>) {

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::convert::is_org;
-use super::{CHAT_MESSAGE, EventParams};
+use super::convert::{identifier, is_org};
+use super::{CHAT_MESSAGE, EventParams, change};
 use crate::error::Result;
-use crate::event::ChatMessage;
+use crate::event::{ChatMessage, SessionTask};
+use crate::ids::{SessionId, TurnId};
 use crate::record::Attachment;
+use crate::request::Change;
 
 /// What would be sent for a message: request.
 pub const DRY_RUN: &str = "orgAgent/dryRun";
@@ -35,6 +37,55 @@ pub struct DryRunParams {
     pub turn_hashes: Option<BTreeMap<String, String>>,
     /// `org`: the answer has it as Org text as well, in `org`.
     pub format: Option<String>,
+}
+
+/// Another answer to a session's last message: request.
+pub const REGENERATE: &str = "orgAgent/sessions/regenerate";
+/// The answers to a message: request.
+pub const VARIANTS: &str = "orgAgent/sessions/variants";
+/// Which of them counts: request.
+pub const CHOOSE: &str = "orgAgent/sessions/choose";
+
+/// [`REGENERATE`] and [`VARIANTS`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AnswersParams {
+    /// Which session.
+    pub session_id: String,
+    /// The message or an answer to it, by its identifier or what stands for it in buffers; absent: the last message.
+    pub message_id: Option<String>,
+}
+
+/// [`CHOOSE`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ChooseParams {
+    /// Which session.
+    pub session_id: String,
+    /// The turn whose answer counts from now on.
+    pub turn_id: String,
+}
+
+impl AnswersParams {
+    /// Which session, and which message.
+    ///
+    /// # Errors
+    /// `bad_request` for what is no identifier.
+    pub fn from_wire(self) -> Result<(SessionId, Option<String>)> {
+        let session = identifier("sessionId", self.session_id).map(SessionId)?;
+        Ok((session, self.message_id.map(|id| identifier("messageId", id)).transpose()?))
+    }
+}
+
+impl ChooseParams {
+    /// What is to be done.
+    ///
+    /// # Errors
+    /// `bad_request` for what is no identifier.
+    pub fn from_wire(self) -> Result<SessionTask> {
+        let turn = identifier("turnId", self.turn_id).map(TurnId)?;
+        change(self.session_id, Change::Choose(turn))
+    }
 }
 
 impl DryRunParams {
