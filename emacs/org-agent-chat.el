@@ -27,7 +27,8 @@
 ;; and never there twice.  With it goes what the texts above it are, as
 ;; hashes.  What the answers say of the session itself is another file's
 ;; business: it handles the messages `:acknowledged', `:resumed' and
-;; `:copied'.
+;; `:copied'; and so is answering again what was not interrupted:
+;; `:not-interrupted'.
 
 ;;; Code:
 
@@ -494,7 +495,8 @@ The server asks for those of unfinished turns; the last ones do."
 
 (defun org-agent-retry (&optional drop)
   "Run again what was interrupted in this buffer when the server went away.
-With prefix argument DROP, let it go instead: no answer is wanted."
+With prefix argument DROP, let it go instead: no answer is wanted.  If
+nothing was, ask again what failed or was cancelled last."
   (interactive "P" org-agent-chat-mode)
   (unless org-agent--session
     (user-error "This chat has not begun"))
@@ -502,7 +504,9 @@ With prefix argument DROP, let it go instead: no answer is wanted."
   (org-agent--resume
    nil
    (lambda (turns)
-     (cond ((null turns) (message "org-agent: nothing was interrupted"))
+     (cond ((and (null turns) drop)
+            (message "org-agent: nothing was interrupted"))
+           ((null turns) (org-agent--handle :not-interrupted nil))
            (drop (org-agent--resume nil #'ignore turns)
                  (dolist (id turns)
                    (let ((turn (org-agent--turn id)))

@@ -205,6 +205,9 @@ A session's buffer may be gone, or its prompt not acknowledged yet.")
   "Do what PARAMS ask for, or keep it until it can be done."
   (org-agent--actuate params))
 
+(defvar org-agent--over-hook nil
+  "Functions called with each turn that is over, in its buffer.")
+
 (cl-defmethod org-agent--handle ((_ (eql :drained)) _params)
   "Show each turn that changed in this burst."
   (let ((changed org-agent--changed))
@@ -232,7 +235,9 @@ A session's buffer may be gone, or its prompt not acknowledged yet.")
   (cl-pushnew turn org-agent--changed)
   (when-let ((buffer (org-agent--buffer (org-agent--turn-session turn))))
     (with-current-buffer buffer
-      (org-agent--show-state))))
+      (org-agent--show-state)
+      (when (org-agent--over-p turn)
+        (run-hook-with-args 'org-agent--over-hook turn)))))
 
 (defun org-agent--stop (turn)
   "Stop what was started for TURN, and take its card away."

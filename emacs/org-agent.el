@@ -68,6 +68,7 @@
 ;;   org-agent-turn     what becomes of a turn
 ;;   org-agent-chat     the mode, sending, cancelling, coming back
 ;;   org-agent-sessions coming back to what was said, and branching from it
+;;   org-agent-again    answering again: variants, retry, edited prompts
 ;;   org-agent-models   which model answers, and what that took
 ;;   org-agent-literal  commands, shown as they are
 ;;   org-agent-card     what is shown of a command
@@ -85,6 +86,7 @@
 (require 'org-agent-skills)
 (require 'org-agent-trust)
 (require 'org-agent-why)
+(require 'org-agent-again)
 
 (defconst org-agent--chat-name "*org-agent-chat*"
   "The name of the chat buffer.")
