@@ -202,7 +202,7 @@ not replaced, unless with prefix argument FORCE."
      (lambda (words _code)
        (message "org-agent: not asked again: %s" words)))))
 
-(defun org-agent--variant-over (turn)
+(defun org-agent--variant-over (turn _reason)
   "Show which variant TURN made, if it made one; else go back."
   (when (eq turn org-agent--regenerated)
     (setq org-agent--regenerated nil)

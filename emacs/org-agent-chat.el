@@ -41,11 +41,15 @@
 (cl-defstruct (org-agent--pending (:copier nil))
   "A prompt that the server has not acknowledged."
   client-id text context
+  steers ; the turn that is to make way for it, or nil
   directory) ; as the server is told it, or nil
 
 (defvar-local org-agent--pending nil
   "The prompt of this buffer that was not acknowledged, or nil.
 While it is on its way `org-agent--sending' is non-nil as well.")
+
+(defvar org-agent--steers nil
+  "The turn that is to make way for what is being sent, or nil.")
 
 (defvar-local org-agent--anew nil
   "Non-nil if the next prompt begins a session, whatever others there are.")
@@ -208,6 +212,7 @@ It stays there until the server has it for good."
       (setq org-agent--pending
             (make-org-agent--pending :client-id (org-agent--client-id)
                                      :text text :context context
+                                     :steers org-agent--steers
                                      :directory (org-agent--directory))))
     (org-agent--send-pending)))
 
@@ -273,6 +278,8 @@ It says TEXT, has the vector CONTEXT, and is from DIRECTORY."
    'orgAgent/event
    `( :sensor "chat-message"
       :clientId ,(org-agent--pending-client-id pending)
+      ,@(when-let ((turn (org-agent--pending-steers pending)))
+          (list :steers turn))
       ,@(org-agent--message (org-agent--pending-text pending)
                             (org-agent--pending-context pending)
                             (org-agent--pending-directory pending)))

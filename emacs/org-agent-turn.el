@@ -206,7 +206,8 @@ A session's buffer may be gone, or its prompt not acknowledged yet.")
   (org-agent--actuate params))
 
 (defvar org-agent--over-hook nil
-  "Functions called with each turn that is over, in its buffer.")
+  "Functions called with each turn that is over, in its buffer.
+Their second argument is the reason, a string or nil.")
 
 (cl-defmethod org-agent--handle ((_ (eql :drained)) _params)
   "Show each turn that changed in this burst."
@@ -237,7 +238,7 @@ A session's buffer may be gone, or its prompt not acknowledged yet.")
     (with-current-buffer buffer
       (org-agent--show-state)
       (when (org-agent--over-p turn)
-        (run-hook-with-args 'org-agent--over-hook turn)))))
+        (run-hook-with-args 'org-agent--over-hook turn reason)))))
 
 (defun org-agent--stop (turn)
   "Stop what was started for TURN, and take its card away."

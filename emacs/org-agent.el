@@ -69,6 +69,7 @@
 ;;   org-agent-chat     the mode, sending, cancelling, coming back
 ;;   org-agent-sessions coming back to what was said, and branching from it
 ;;   org-agent-again    answering again: variants, retry, edited prompts
+;;   org-agent-steer    words to a running turn
 ;;   org-agent-models   which model answers, and what that took
 ;;   org-agent-literal  commands, shown as they are
 ;;   org-agent-card     what is shown of a command
@@ -87,6 +88,7 @@
 (require 'org-agent-trust)
 (require 'org-agent-why)
 (require 'org-agent-again)
+(require 'org-agent-steer)
 
 (defconst org-agent--chat-name "*org-agent-chat*"
   "The name of the chat buffer.")

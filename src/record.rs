@@ -338,6 +338,14 @@ pub enum Record {
         /// Which one.
         turn: TurnId,
     },
+    /// A turn makes way, before it asks a model again, for a message that the user wants heard now.
+    #[serde(rename = "turn.steered")]
+    TurnSteered {
+        /// Which one.
+        turn: TurnId,
+        /// The turn of that message, which is the next of its session.
+        by: TurnId,
+    },
     /// The user wants no answer to a turn that was interrupted.
     #[serde(rename = "turn.dropped")]
     TurnDropped {
@@ -372,6 +380,7 @@ macro_rules! turn_of {
             | Self::TurnResumed { turn, .. }
             | Self::TurnRegenerated { turn, .. }
             | Self::TurnChosen { turn }
+            | Self::TurnSteered { turn, .. }
             | Self::TurnDropped { turn }
             | Self::SkillLoaded { turn, .. } => Some(turn),
             _ => None,
@@ -414,6 +423,7 @@ impl Record {
             Self::TurnResumed { .. } => "turn.resumed",
             Self::TurnRegenerated { .. } => "turn.regenerated",
             Self::TurnChosen { .. } => "turn.chosen",
+            Self::TurnSteered { .. } => "turn.steered",
             Self::TurnDropped { .. } => "turn.dropped",
             Self::SkillLoaded { .. } => "skill.loaded",
         }

@@ -31,6 +31,8 @@ pub struct ChatMessage {
     pub context: Vec<Attachment>,
     /// Where the session is.
     pub location: Option<Location>,
+    /// The turn that is to make way for it.
+    pub steers: Option<TurnId>,
     /// The SHA-256 of earlier texts as they stand in the client's buffer, by what stands for them there.
     pub hashes: BTreeMap<String, String>,
 }

@@ -57,7 +57,7 @@ impl Kernel {
                 self.interrupted(turn)?;
             } else {
                 let subject = self.subject(turn, turn.turn.clone(), turn.again);
-                self.queue(subject);
+                self.queue(subject, turn.steers);
             }
         }
         self.start_next(session);
@@ -205,7 +205,7 @@ impl Kernel {
         let subject = self.subject(found, turn.clone(), true);
         self.turns.insert(turn.clone(), Turn::new(subject));
         if let Some(session) = self.sessions.get_mut(&found.session) {
-            session.enqueue(turn.clone());
+            session.enqueue(turn.clone(), false);
         }
         Ok((from, turn))
     }

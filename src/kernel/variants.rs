@@ -20,7 +20,7 @@ impl Kernel {
         match self.regenerated(session, message) {
             Ok((answer, subject)) => {
                 self.answer(reply, Ok(answer));
-                self.queue(subject);
+                self.queue(subject, false);
                 // It begins once what counts now was read anew.
                 self.start_next(session);
             }

@@ -158,6 +158,8 @@ pub struct EventParams {
     /// The client's name for the machine that the session is on, 1 to 1,024 bytes; absent if it is this one. There
     /// every command is asked, run by the client, and not confined; without `directory`, in the home directory.
     pub host: Option<String>,
+    /// The turn that is to make way for it at its next step.
+    pub steers: Option<String>,
     /// The SHA-256 in hexadecimal of earlier texts as they stand in the buffer, by what stands for them there: their
     /// `OA_EVENT` or `OA_ACT`. At most 10,000.
     pub turn_hashes: Option<BTreeMap<String, String>>,

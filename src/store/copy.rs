@@ -302,6 +302,7 @@ impl Copier {
                 *actuation = self.action(actuation)?;
             }
             Record::ActionExecuted { actuation, .. } => *actuation = self.action(actuation)?,
+            Record::TurnSteered { by, .. } => *by = self.turn(by)?,
             Record::TurnResumed { from, .. } | Record::TurnRegenerated { from, .. } => {
                 *from = self.turn(from)?
             }

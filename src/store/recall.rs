@@ -76,6 +76,8 @@ pub struct UnfinishedTurn {
     pub started: bool,
     /// Whether it answers a message that another turn answered before.
     pub again: bool,
+    /// Whether another turn was to make way for it: then it comes before those that wait.
+    pub steers: bool,
 }
 
 /// An action, as far as it came.
@@ -112,7 +114,9 @@ pub struct Actuation {
 const TURN: &str = "SELECT session, message, level, state, reason, resumes FROM turns";
 
 const TURN_AND_MESSAGE: &str =
-    "SELECT t.id, t.session, s.buffer, t.message, t.level, t.state, t.position <> t.place, l.body
+    "SELECT t.id, t.session, s.buffer, t.message, t.level, t.state, t.position <> t.place, l.body,
+         EXISTS (SELECT 1 FROM turn_events e JOIN log s ON s.position = e.position
+             WHERE e.turn = t.id AND s.type = 'turn.steered' AND s.body ->> 'by' = t.id)
      FROM turns t JOIN chat_sessions s ON s.id = t.session JOIN log l ON l.position = t.place";
 
 const ACTUATION: &str =
@@ -305,6 +309,7 @@ impl Store {
                 level: row.get(4)?,
                 started: row.get::<_, String>(5)? == "started",
                 again: row.get(6)?,
+                steers: row.get(8)?,
                 client_id: String::new(),
                 text: String::new(),
                 context: Vec::new(),

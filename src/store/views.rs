@@ -264,6 +264,10 @@ impl Fold<'_> {
                 )
             }
             Record::TurnRegenerated { turn, from, message } => self.regenerated(&turn, &from, &message),
+            Record::TurnSteered { turn, by } => {
+                self.belongs(&turn)?;
+                self.belongs(&by)
+            }
             Record::TurnChosen { turn } => self.chosen(&turn),
             Record::TurnEnded { turn, state, reason } => self.ended(&turn, state, reason.as_deref()),
             Record::TurnResumed { turn, from, message } => {

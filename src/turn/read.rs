@@ -182,6 +182,9 @@ impl Turn {
             return;
         }
         let is_action = matches!(self.phase, Phase::Reading(_));
+        if failure.transient && self.make_way(effects) {
+            return;
+        }
         if failure.trouble == Trouble::Length && is_action && self.repairs < REPAIRS {
             self.repairs += 1;
             self.repair = Some(crate::prompt::shorter());
@@ -215,6 +218,9 @@ impl Turn {
         let (Some(from), Some(to)) = (self.models.get(self.model), self.models.get(self.model + 1)) else {
             return false;
         };
+        if self.steered {
+            return self.make_way(effects);
+        }
         let reason = format!("asking {to} instead of {from}: {why}");
         effects.push(Effect::Record(Record::FellBack {
             turn: self.subject.turn.clone(),

@@ -136,12 +136,18 @@ impl Turn {
 
     /// Asks the model for the first time.
     fn begin(&mut self, now: Duration, effects: &mut Effects) {
+        if self.make_way(effects) {
+            return;
+        }
         self.prompt(now);
         effects.push(Effect::Ask(None));
     }
 
     /// Asks the model what a skill wants to know.
     pub(super) fn consult(&mut self, question: Lead, now: Duration, effects: &mut Effects) {
+        if self.make_way(effects) {
+            return;
+        }
         self.attempt += 1;
         self.phase = Phase::Consulting(Box::new(self.fresh_reply(now)));
         self.question = Some(question.clone());

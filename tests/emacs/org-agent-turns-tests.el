@@ -372,5 +372,55 @@
       (should-not (eq (window-buffer) chat))
       (should (equal (with-current-buffer chat (buffer-string)) text)))))
 
+;;;; Steering
+
+(ert-deftest org-agent-steer-names-the-running-turn ()
+  (org-agent-fake-with
+    (should-error (org-agent-steer) :type 'user-error)
+    (org-agent-fake-send "one")
+    ;; One that waits needs not make way.
+    (org-agent-fake-type "two")
+    (org-agent-steer)
+    (org-agent-fake-settle)
+    (should-not (plist-member (org-agent-turns-tests-last 'orgAgent/event) :steers))
+    (org-agent-fake-state "turn-1" 1 "accepted")
+    (org-agent-fake-state "turn-1" 2 "thinking")
+    (org-agent-fake-type "three")
+    (org-agent-steer)
+    (org-agent-fake-settle)
+    (should (equal (plist-get (org-agent-turns-tests-last 'orgAgent/event) :steers)
+                   "turn-1"))
+    (org-agent-fake-state "turn-1" 3 "done" "steered")
+    (should (string-search "made way" (org-agent-fake-shown "turn-1")))
+    (org-agent-fake-insert "turn-3" 1 "drei")
+    (should (equal (buffer-string)
+                   (org-agent-fake-layout '(1 "one") '(2 "two") '(3 "three" "drei"))))
+    ;; What is sent as always names none.
+    (org-agent-fake-send "four")
+    (should-not (plist-member (org-agent-turns-tests-last 'orgAgent/event) :steers))))
+
+(ert-deftest org-agent-steer-and-the-real-server ()
+  (org-agent-real-with nil '("ORG_AGENT_MODEL=offline")
+    (let ((first (org-agent-real-ask "run: sleep 0"))
+          second text)
+      (org-agent-fake-until (lambda () (equal (org-agent--turn-state first)
+                                              "awaitingApproval")))
+      (goto-char (point-max))
+      (insert "echo: instead")
+      (org-agent-steer)
+      (org-agent-fake-until (lambda () (not org-agent--sending)))
+      (setq second (car (last (org-agent--all "OA_EVENT"))))
+      (should (org-agent--live-p first))
+      ;; The command is still the user's to decide.
+      (org-agent-deny)
+      (org-agent-fake-until (lambda () (org-agent--over-p first)))
+      (org-agent-fake-until (lambda () (string-search "\ninstead\n* USER" (buffer-string))))
+      (should (equal (org-agent--turn-state first) "done"))
+      (should-not (org-agent--turn-replied first))
+      (should (equal (car (last (org-agent--all "OA_EVENT"))) second))
+      (org-agent--export org-agent--session (lambda (org) (setq text org)))
+      (org-agent-fake-until (lambda () text))
+      (should (equal (buffer-string) (concat text "* USER\n"))))))
+
 (provide 'org-agent-turns-tests)
 ;;; org-agent-turns-tests.el ends here

@@ -312,6 +312,7 @@ fn step() -> impl Strategy<Value = Record> {
         (turn(), turn()).prop_map(|(turn, from)| Record::TurnResumed { turn, from, message: "m".into() }),
         (turn(), turn()).prop_map(|(turn, from)| Record::TurnRegenerated { turn, from, message: "m".into() }),
         turn().prop_map(|turn| Record::TurnChosen { turn }),
+        (turn(), turn()).prop_map(|(turn, by)| Record::TurnSteered { turn, by }),
     ]
 }
 

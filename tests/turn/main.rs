@@ -21,6 +21,7 @@ mod scene;
 mod secrets;
 mod shell;
 mod skills;
+mod steering;
 mod summaries;
 mod templates;
 mod troubles;

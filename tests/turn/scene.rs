@@ -187,7 +187,11 @@ impl Scene {
 }
 
 fn is_end(line: &str) -> bool {
-    line == "done" || line == "cancelled" || line == "failed" || line.starts_with("failed: ")
+    line == "done"
+        || line == "done: steered"
+        || line == "cancelled"
+        || line == "failed"
+        || line.starts_with("failed: ")
 }
 
 /// A message of a turn as a line.

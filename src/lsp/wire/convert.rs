@@ -213,6 +213,7 @@ impl EventParams {
             level,
             context,
             location: location(self.directory, self.host)?,
+            steers: self.steers.map(|id| identifier("steers", id).map(TurnId)).transpose()?,
             hashes: hashes(self.turn_hashes)?,
         })
     }

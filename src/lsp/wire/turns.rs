@@ -105,6 +105,7 @@ impl DryRunParams {
             context: self.context,
             directory: self.directory,
             host: self.host,
+            steers: None,
             turn_hashes: self.turn_hashes,
         };
         Ok((event.from_wire()?, org))
