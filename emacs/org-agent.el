@@ -70,13 +70,14 @@
 ;;   org-agent-sessions coming back to what was said, and branching from it
 ;;   org-agent-again    answering again: variants, retry, edited prompts
 ;;   org-agent-steer    words to a running turn
+;;   org-agent-why      what is behind a turn, and what would be sent
+;;   org-agent-suggest  what is offered after a reply
 ;;   org-agent-models   which model answers, and what that took
 ;;   org-agent-literal  commands, shown as they are
 ;;   org-agent-card     what is shown of a command
 ;;   org-agent-approve  commands that the user is asked about
 ;;   org-agent-skills   the notes that shape the agent
 ;;   org-agent-trust    the notes that a project brings along
-;;   org-agent-why      what is behind a turn, and what would be sent
 ;;   org-agent          the commands to start from
 
 ;;; Code:
@@ -86,9 +87,8 @@
 (require 'org-agent-approve)
 (require 'org-agent-skills)
 (require 'org-agent-trust)
-(require 'org-agent-why)
-(require 'org-agent-again)
 (require 'org-agent-steer)
+(require 'org-agent-suggest)
 
 (defconst org-agent--chat-name "*org-agent-chat*"
   "The name of the chat buffer.")

@@ -422,5 +422,78 @@
       (org-agent-fake-until (lambda () text))
       (should (equal (buffer-string) (concat text "* USER\n"))))))
 
+;;;; What is offered
+
+(defun org-agent-turns-tests-offered ()
+  "Return what is offered here, or nil."
+  (when (and org-agent--suggestions (overlay-buffer org-agent--suggestions))
+    (should (= (overlay-start org-agent--suggestions) (car (org-agent--input))))
+    (overlay-get org-agent--suggestions 'before-string)))
+
+(defun org-agent-turns-tests-click (label)
+  "Click at what is offered as LABEL."
+  (let* ((offered (org-agent-turns-tests-offered))
+         (map (get-text-property (string-search label offered) 'keymap offered)))
+    (call-interactively (lookup-key map [mouse-1]))))
+
+(ert-deftest org-agent-suggestions-are-gone-when-the-user-types ()
+  (org-agent-fake-with
+    (let ((org-agent-suggestions '(("shorter" . "Say it shorter.") ("stop" . ignore))))
+      (org-agent-fake-send "one")
+      (org-agent-fake-insert "turn-1" 1 "eins")
+      (should-not (org-agent-turns-tests-offered))
+      (let ((text (buffer-string)))
+        (org-agent-fake-state "turn-1" 2 "done")
+        (should (equal (substring-no-properties (org-agent-turns-tests-offered))
+                       "[shorter] [stop]\n"))
+        (should (equal (buffer-string) text)))
+      (org-agent-fake-type "x")
+      (should-not (org-agent-turns-tests-offered))
+      (should-not (memq #'org-agent--hide-suggestions after-change-functions))
+      ;; Whoever writes already is offered nothing, and so is who failed.
+      (org-agent-fake-keys "C-c C-c")
+      (org-agent-fake-settle)
+      (org-agent-fake-type "draft")
+      (org-agent-fake-insert "turn-2" 1 "zwei")
+      (org-agent-fake-state "turn-2" 2 "done")
+      (should-not (org-agent-turns-tests-offered))
+      (org-agent-fake-keys "C-c C-c")
+      (org-agent-fake-settle)
+      (org-agent-fake-insert "turn-3" 1 "*System Error:* no")
+      (org-agent-fake-state "turn-3" 2 "failed")
+      (should-not (org-agent-turns-tests-offered)))))
+
+(ert-deftest org-agent-suggestions-send-or-call ()
+  (org-agent-fake-with
+    (let* ((called nil)
+           (org-agent-suggestions
+            `(("shorter" . "Say it shorter.")
+              ("note" . ,(lambda () (interactive) (push (org-entry-get nil "OA_ACT") called))))))
+      (org-agent-fake-send "one")
+      (org-agent-fake-insert "turn-1" 1 "eins")
+      (org-agent-fake-state "turn-1" 2 "done")
+      (org-agent-turns-tests-click "note")
+      (should (equal called '("act-turn-1")))
+      (should (= (point) (point-max)))
+      (goto-char (point-min))
+      (org-agent-turns-tests-click "shorter")
+      (org-agent-fake-settle)
+      (should (= (point) (point-min)))
+      (should (equal (plist-get (org-agent-turns-tests-last 'orgAgent/event) :text)
+                     "Say it shorter."))
+      (should-not (org-agent-turns-tests-offered))
+      (org-agent-fake-insert "turn-2" 1 "zwei")
+      (org-agent-fake-state "turn-2" 2 "done")
+      (cl-letf (((symbol-function 'completing-read)
+                 (lambda (_prompt table &rest _)
+                   (car (all-completions "sh" table)))))
+        (call-interactively #'org-agent-suggest))
+      (org-agent-fake-settle)
+      (should (= 3 (length (org-agent-fake-sent 'orgAgent/event))))
+      (org-agent-fake-insert "turn-3" 1 "drei")
+      (let ((org-agent-suggestions nil))
+        (org-agent-fake-state "turn-3" 2 "done"))
+      (should-not (org-agent-turns-tests-offered)))))
+
 (provide 'org-agent-turns-tests)
 ;;; org-agent-turns-tests.el ends here
