@@ -304,7 +304,7 @@ impl Copier {
             Record::ActionExecuted { actuation, .. } => *actuation = self.action(actuation)?,
             Record::TurnSteered { by, .. } => *by = self.turn(by)?,
             Record::TurnResumed { from, .. } | Record::TurnRegenerated { from, .. } => {
-                *from = self.turn(from)?
+                *from = self.turn(from)?;
             }
             _ => {}
         }

@@ -22,7 +22,7 @@ pub fn rehearsal(found: &Value, said: &str, keys: &Keys) -> String {
     match found["waits"].as_u64() {
         Some(0) | None => {}
         Some(turns) => {
-            page.fact("waits", &format!("{turns} turns of the session come first, and what they add"))
+            page.fact("waits", &format!("{turns} turns of the session come first, and what they add"));
         }
     }
     if found["problem"].is_object() {

@@ -56,7 +56,14 @@ fn a_turn_makes_way_before_its_next_model_call() {
     scene.end(&waiting);
     assert_eq!(scene.asked().last().unwrap().1, "Then rest");
 
-    let why = scene.request("orgAgent/why", &json!({"turnId": turn})).unwrap();
+    let why = scene.request("orgAgent/why", &json!({"turnId": turn, "format": "org"})).unwrap();
+    assert!(why["org"].as_str().unwrap().contains(&format!(": makes way for {first}, +")), "{}", why["org"]);
+    let of_first = scene.request("orgAgent/why", &json!({"turnId": first, "format": "org"})).unwrap();
+    assert!(
+        of_first["org"].as_str().unwrap().contains(&format!(": steers        {turn}\n")),
+        "{}",
+        of_first["org"]
+    );
     let steered: Vec<&Value> =
         why["events"].as_array().unwrap().iter().filter(|event| event["type"] == "turn.steered").collect();
     assert_eq!((steered.len(), &steered[0]["by"]), (2, &json!(first)));
