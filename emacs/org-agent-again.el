@@ -29,8 +29,8 @@
 ;; in any variant.  Nothing runs by flipping: a variant is text.
 ;;
 ;; An undone flip leaves the record as it is.  Then the buffer has other
-;; text than the model is shown, as after any other edit, and flipping
-;; again or `org-agent-rebuild' mends it.
+;; text than the model is shown, as after any other edit, until the
+;; buffer is brought up to date the next time, or another flip.
 
 ;;; Code:
 
@@ -81,10 +81,11 @@ They are elements of `org-agent--marks'."
   (when (org-agent--live-turn)
     (user-error "A turn is under way; wait for its end, or cancel it")))
 
-(defun org-agent--ask-variants (mark then)
+(defun org-agent--ask-variants (mark then &optional quietly)
   "Call THEN with the variants of the prompt MARK.
 It is called in this buffer with the prompt and its replies as
-`org-agent--turn-at' has them then, and the list of variants."
+`org-agent--turn-at' has them then, and the list of variants.  With
+QUIETLY, say nothing if there is no answer."
   (let ((buffer (current-buffer))
         (session org-agent--session))
     (org-agent--request
@@ -96,7 +97,9 @@ It is called in this buffer with the prompt and its replies as
                                    (org-agent--find "OA_EVENT" mark)))
                        (turn (org-agent--turn-at place)))
              (funcall then turn (append (plist-get result :items) nil))))))
-     (lambda (words _code) (message "org-agent: %s" words)))))
+     (lambda (words _code)
+       (unless quietly
+         (message "org-agent: %s" words))))))
 
 (defun org-agent--chosen (variants)
   "Return the one of VARIANTS that counts."
@@ -283,6 +286,29 @@ FORCE."
 
 (put 'org-agent-next-variant 'repeat-map 'org-agent-variant-repeat-map)
 (put 'org-agent-previous-variant 'repeat-map 'org-agent-variant-repeat-map)
+
+(cl-defmethod org-agent--handle :after ((_ (eql :resumed)) result)
+  "Let the variant that counts stand here, of the session of RESULT."
+  (when (equal (plist-get result :sessionId) org-agent--session)
+    (when-let ((mark (caar (org-agent--turn-at (point-max)))))
+      (org-agent--ask-variants mark #'org-agent--catch-up t))))
+
+(defun org-agent--catch-up (turn variants)
+  "Let that of VARIANTS stand at TURN which counts, and show which it is.
+Another one may stand there: the answer that a new one is made was
+lost, or a flip was undone."
+  (let* ((chosen (org-agent--chosen variants))
+         (marks (seq-map (lambda (text) (plist-get text :mark))
+                         (plist-get chosen :texts)))
+         (live (org-agent--turn (plist-get chosen :turnId))))
+    (when (and live (not (org-agent--turn-event live)))
+      (setf (org-agent--turn-event live) (caar turn)))
+    (when (and chosen (cdr turn)
+               (not (equal (mapcar #'car (cdr turn)) marks))
+               (org-agent--intact-p (cdr turn) variants))
+      (org-agent--swap turn chosen)
+      (setq turn (org-agent--turn-at (nth 1 (car turn)))))
+    (org-agent--number-variant turn variants)))
 
 ;;;; Retry
 

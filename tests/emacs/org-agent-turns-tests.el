@@ -225,6 +225,37 @@
                   (org-agent-turns-tests-settle))))
       (should (string-match-p "no other reply" (car (last said)))))))
 
+(ert-deftest org-agent-a-variant-of-which-the-answer-was-lost-is-caught-up-with ()
+  (org-agent-fake-with
+    (org-agent-fake-send "one")
+    (org-agent-fake-insert "turn-1" 1 "eins")
+    (org-agent-fake-state "turn-1" 2 "done")
+    (org-agent-turns-tests-serve '("turn-1" "done" "act-turn-1" "eins")
+                                 '("turn-9" "started" nil nil))
+    (org-agent-turns-tests-answer
+     'orgAgent/sessions/resume
+     (lambda (_) '( :sessionId "session-1" :actuations [] :missing [] :interrupted []
+                    :resumed [] :live ["turn-9"])))
+    (org-agent--resume)
+    (org-agent-turns-tests-settle)
+    (should (equal (buffer-string) (org-agent-fake-layout '(1 "one"))))
+    (org-agent-fake-insert "turn-9" 1 "une")
+    (should (equal (buffer-string) (org-agent-turns-tests-layout "act-turn-9" "une")))
+    ;; What is edited stays, and what was taken out by hand stays away.
+    (org-agent-turns-tests-serve '("turn-9" "done" "act-turn-9" "une")
+                                 '("turn-1" "done" "act-turn-1" "eins"))
+    (goto-char (point-min))
+    (search-forward "une")
+    (insert "!")
+    (org-agent--resume)
+    (org-agent-turns-tests-settle)
+    (should (equal (buffer-string) (org-agent-turns-tests-layout "act-turn-9" "une!")))
+    (delete-region (progn (search-backward "** ASSISTANT") (point))
+                   (car (org-agent--input)))
+    (org-agent--resume)
+    (org-agent-turns-tests-settle)
+    (should (equal (buffer-string) (org-agent-fake-layout '(1 "one"))))))
+
 (ert-deftest org-agent-retry-asks-again-what-failed ()
   (org-agent-fake-with
     (org-agent-fake-send "one")
@@ -295,6 +326,12 @@
       (should (equal (buffer-string) first))
       (should (equal (buffer-string) (funcall exported)))
       (should (org-agent--over-p turn))
+      ;; Who comes back sees it, too.
+      (kill-buffer)
+      (org-agent-chat)
+      (org-agent-fake-until (lambda () (equal (org-agent-turns-tests-number)
+                                              "** ASSISTANT 1/2")))
+      (should (equal (buffer-string) first))
       ;; The next prompt is written behind what counts.
       (org-agent-real-reply "echo: two")
       (should (equal (buffer-string) (funcall exported))))))
