@@ -60,7 +60,7 @@ They are elements of `org-agent--marks'."
   (or (org-agent--turn-at (point))
       (user-error "There is no prompt at or above point")))
 
-(defun org-agent--mark-text (mark)
+(defun org-agent--text-under (mark)
   "Return the text of MARK, an element of `org-agent--marks'."
   (save-restriction
     (widen)
@@ -114,7 +114,7 @@ QUIETLY, say nothing if there is no answer."
         (puthash (plist-get text :mark)
                  (org-agent--line (plist-get text :text)) said)))
     (seq-every-p (lambda (reply)
-                   (equal (org-agent--mark-text reply)
+                   (equal (org-agent--text-under reply)
                           (gethash (car reply) said)))
                  replies)))
 
@@ -276,16 +276,6 @@ A reply that was edited is not replaced, unless with prefix argument
 FORCE."
   (interactive "P" org-agent-chat-mode)
   (org-agent--flip -1 (org-agent--last-prompt) force))
-
-(defvar org-agent-variant-repeat-map
-  (let ((map (make-sparse-keymap)))
-    (define-key map "n" 'org-agent-next-variant)
-    (define-key map "p" 'org-agent-previous-variant)
-    map)
-  "Keys that flip on after a flip, in `repeat-mode'.")
-
-(put 'org-agent-next-variant 'repeat-map 'org-agent-variant-repeat-map)
-(put 'org-agent-previous-variant 'repeat-map 'org-agent-variant-repeat-map)
 
 (cl-defmethod org-agent--handle :after ((_ (eql :resumed)) result)
   "Let the variant that counts stand here, of the session of RESULT."

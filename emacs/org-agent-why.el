@@ -87,6 +87,14 @@ At a prompt, show what has become of it since this Emacs knows it."
 
 ;;;; Dry run
 
+(defun org-agent--dry-part (chip)
+  "Return CHIP as the server is told of it now.
+What may be secret is not asked about: no model gets it."
+  (pcase-let ((`(,text . ,problem) (org-agent--chip-taken chip)))
+    (when problem
+      (user-error "Of `%s', %s" (org-agent--chip-name chip) problem))
+    (org-agent--context-part chip text)))
+
 (defun org-agent-dry-run ()
   "Show what would be sent if you sent now, and send nothing.
 That is the prompt as the model would get it, what it is estimated to
@@ -94,9 +102,10 @@ take, and what of the session would be left out."
   (interactive nil org-agent-chat-mode)
   (unless (derived-mode-p 'org-agent-chat-mode)
     (user-error "This is no chat of org-agent; see `org-agent-chat'"))
-  (let ((text (org-agent--prompt))
-        (context (vconcat (reverse org-agent--context))))
-    (when (and (string-empty-p text) (equal context []))
+  (let* ((text (org-agent--prompt))
+         (chips (reverse org-agent--context))
+         (context (vconcat (mapcar #'org-agent--dry-part chips))))
+    (when (and (string-empty-p text) (not chips))
       (user-error "Write something under the last heading first"))
     (org-agent--request
      'orgAgent/dryRun

@@ -7,6 +7,15 @@ use super::views::variants::variants;
 use crate::error::{Code, Error, Result};
 use crate::ids::{EventId, SessionId, TurnId};
 
+/// The last message of a session that a model was asked about, or will be: one that was cancelled while it waited is
+/// history for nobody.
+const HEARD: &str = "SELECT coalesce(max(m.place), 0) FROM chat_messages m
+     WHERE m.session = ?1 AND m.kind = 'user' AND m.listed = 1 AND m.undone = 0
+         AND NOT EXISTS (SELECT 1 FROM turns t WHERE t.id = m.turn AND t.state = 'cancelled'
+             AND NOT EXISTS (SELECT 1 FROM model_calls c WHERE c.turn = t.id)
+             AND NOT EXISTS (SELECT 1 FROM turns r WHERE r.session = t.session AND r.place = t.place
+                 AND r.position > t.position))";
+
 /// The answers to a message.
 #[derive(Debug)]
 pub struct Answers {
@@ -64,9 +73,10 @@ impl Store {
         };
         let place = place.ok_or_else(nothing)?;
         let found = self.one(
-            "SELECT id, mark, place >= (SELECT max(place) FROM chat_messages
-                 WHERE session = ?1 AND kind = 'user' AND listed = 1 AND undone = 0)
-             FROM chat_messages WHERE session = ?1 AND position = ?2 AND kind = 'user' AND undone = 0",
+            &format!(
+                "SELECT id, mark, place >= ({HEARD}) FROM chat_messages
+                 WHERE session = ?1 AND position = ?2 AND kind = 'user' AND undone = 0"
+            ),
             (session.as_str(), place),
             |row| Ok((EventId(row.get(0)?), row.get(1)?, row.get(2)?)),
         )?;

@@ -136,6 +136,21 @@ fn what_failed_or_was_cancelled_is_answered_again() {
     assert!(!org(&mut client, &id).contains("*System Error:*"));
     assert_eq!(get(&mut client, &id)["status"], "active");
 
+    // What was cancelled while it waited was said to nobody: the one before it is still the last.
+    of(&mut client, "pause", &id, &Value::Null);
+    let unheard = send(&mut client, &id, "Unheard", &Value::Null);
+    client.request("orgAgent/cancel", &json!({"turnId": unheard.turn}));
+    of(&mut client, "pause", &id, &json!({"paused": false}));
+    let first = with(&id, &json!({"messageId": sent.event}));
+    assert_eq!(client.request("orgAgent/sessions/variants", &first)["last"], true);
+    model.reply_with(&insert("Done again."));
+    let answer = client.request("orgAgent/sessions/regenerate", &first);
+    client.turn(&word(&answer["turnId"]));
+    assert_eq!(model.take_request_blocking().messages()[1..], [("user".to_owned(), "Try".to_owned())]);
+    let done = client.request("orgAgent/sessions/variants", &first)["items"][1]["turnId"].clone();
+    of(&mut client, "choose", &id, &json!({"turnId": done}));
+    assert_eq!(texts(&mut client, &id), ["Try", "Done.", "Unheard"]);
+
     // One that waited when it was cancelled was never seen by the model.
     of(&mut client, "pause", &id, &Value::Null);
     let waiting = send(&mut client, &id, "Wait", &Value::Null);
@@ -145,7 +160,7 @@ fn what_failed_or_was_cancelled_is_answered_again() {
     of(&mut client, "pause", &id, &json!({"paused": false}));
     let (_, shown) = again((&mut client, &model), &id, "Waited.");
     assert_eq!(shown.last().unwrap(), &("user".to_owned(), "Wait".to_owned()));
-    assert_eq!(texts(&mut client, &id), ["Try", "Done.", "Wait", "Waited."]);
+    assert_eq!(texts(&mut client, &id), ["Try", "Done.", "Unheard", "Wait", "Waited."]);
     // It is history like any other from then on, also for who reads it anew.
     client.kill();
     let mut client = asking(&model, home.path());
