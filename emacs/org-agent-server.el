@@ -308,7 +308,7 @@ The null character could, but Emacs cannot read it in JSON.")
         :capabilities
         (:experimental
          (:orgAgent ( :version 1 :streaming t :reasoning t
-                      :actuators ["insertAtEnd" "shell"])))
+                      :actuators ["insertAtEnd" "replaceRegion" "shell"])))
         ,@(and secrets
                (list :initializationOptions (list :secrets secrets))))
      #'org-agent--initialized

@@ -73,6 +73,7 @@
 ;;   org-agent-history  inputs, to be said again
 ;;   org-agent-queue    messages that wait their turn
 ;;   org-agent-sessions coming back to what was said, and branching from it
+;;   org-agent-seen     what the user has seen
 ;;   org-agent-again    answering again: variants, retry, edited prompts
 ;;   org-agent-steer    words to a running turn
 ;;   org-agent-why      what is behind a turn, and what would be sent
@@ -91,9 +92,18 @@
 ;;   org-agent-menu     menus and keys
 ;;   org-agent-skills   the notes that shape the agent
 ;;   org-agent-trust    the notes that a project brings along
+;;   org-agent-rows     the rows of the list of sessions
+;;   org-agent-listing  that list, page by page
+;;   org-agent-search   searching and narrowing it
+;;   org-agent-keeping  what is done with sessions there
+;;   org-agent-export   exporting and deleting sessions
+;;   org-agent-browser  the list's keys
 ;;   org-agent-files    the files below a directory
 ;;   org-agent-complete completion in the input area
 ;;   org-agent          the commands to start from
+;;   org-agent-replacement  new text for a region, shown and put there
+;;   org-agent-rewriting    the turns of rewrites
+;;   org-agent-rewrite      rewriting a region in place, when first used
 ;;   org-agent-transient  the menu, loaded when it is asked for
 
 ;;; Code:
@@ -101,6 +111,7 @@
 (require 'org-agent-history)
 (require 'org-agent-queue)
 (require 'org-agent-sessions)
+(require 'org-agent-seen)
 (require 'org-agent-models)
 (require 'org-agent-notify)
 (require 'org-agent-revive)
@@ -111,6 +122,7 @@
 (require 'org-agent-trust)
 (require 'org-agent-steer)
 (require 'org-agent-suggest)
+(require 'org-agent-browser)
 (require 'org-agent-complete)
 
 (declare-function dired-get-marked-files "dired")
@@ -245,6 +257,11 @@ files or the one at point."
     (org-agent--with-chat
       (org-agent--add-context "note" (substring-no-properties (car note))
                               (cdr note) "org-mode" file))))
+
+;;;; Rewriting
+
+(autoload 'org-agent-rewrite "org-agent-rewrite"
+  "Have the region rewritten in place, as you say." t)
 
 (provide 'org-agent)
 ;;; org-agent.el ends here

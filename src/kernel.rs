@@ -18,6 +18,7 @@ mod outbox;
 mod reads;
 mod recovery;
 mod rehearsal;
+mod rewrite;
 pub mod rules;
 mod secrets;
 mod session;

@@ -14,6 +14,7 @@
 //! | reading | the reply's end or failure, its first wrong byte, cancel |
 //! | backing off | the time, cancel |
 //! | inserting | the client's report |
+//! | offering | the client's report, cancel |
 //! | asking | the user's decision, the client's report, cancel |
 //! | running | the client's report, cancel |
 //! | ended | nothing: a turn ends exactly once |
@@ -25,6 +26,7 @@ mod client;
 mod effects;
 mod preview;
 mod read;
+mod rewrite;
 mod skills;
 
 use std::path::PathBuf;
@@ -107,6 +109,8 @@ pub struct Turn {
     place: PathBuf,
     /// Whether it makes way for another message before it asks a model again.
     steered: bool,
+    /// What was changed in the new text of a region, in words.
+    touched: Vec<&'static str>,
 }
 
 #[derive(Debug)]
@@ -128,6 +132,9 @@ enum Phase {
         actuation: ActuationId,
         end: EndState,
         reason: Option<String>,
+    },
+    Offering {
+        actuation: ActuationId,
     },
     Asking {
         actuation: ActuationId,
@@ -182,6 +189,7 @@ impl Turn {
             foreign: None,
             place: PathBuf::new(),
             steered: false,
+            touched: Vec::new(),
         }
     }
 
@@ -218,6 +226,7 @@ impl Turn {
     pub fn actuation(&self) -> Option<&ActuationId> {
         match &self.phase {
             Phase::Inserting { actuation, .. }
+            | Phase::Offering { actuation }
             | Phase::Asking { actuation, .. }
             | Phase::Running { actuation, .. } => Some(actuation),
             Phase::Queued

@@ -7,7 +7,7 @@ use super::Kernel;
 use crate::error::{Code, Error, Result};
 use crate::event::Reply;
 use crate::ids::{SessionId, TurnId};
-use crate::record::Record;
+use crate::record::{AttachmentKind, Record};
 use crate::turn::Subject;
 
 /// The most answers that a message has.
@@ -42,6 +42,10 @@ impl Kernel {
         let from = chosen.and_then(|(turns, _)| turns.last()).cloned();
         let found = from.map(|from| self.store.answering(&from)).transpose()?.flatten();
         let found = found.ok_or_else(|| Error::internal("the message was never answered"))?;
+        if found.context.iter().any(|item| item.kind == AttachmentKind::Rewrite) {
+            return Err(Error::bad_request("new text for a region is not answered again")
+                .hint("send another orgAgent/event with the sensor rewrite"));
+        }
         let turn = TurnId::random()?;
         let record = Record::TurnRegenerated {
             turn: turn.clone(),

@@ -17,6 +17,7 @@ mod notations;
 mod policy;
 mod prompts;
 mod rehearsals;
+mod rewrite;
 mod scene;
 mod secrets;
 mod shell;
