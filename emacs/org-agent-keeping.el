@@ -31,6 +31,7 @@
 
 (require 'org-agent-skills)
 (require 'org-agent-search)
+(require 'org-agent-open)
 (require 'org-agent-sessions)
 
 ;;;; Rows that are meant
@@ -236,7 +237,7 @@ Call THEN in that."
                                 "the chat is open in another Emacs" words))))
          (go (lambda (place)
                (org-agent--browser-go place found list show then))))
-    (if-let ((place (org-agent--browser-place session)))
+    (if-let ((place (org-agent--session-place session)))
         (funcall go place)
       (org-agent--request
        'orgAgent/sessions/get (list :sessionId session)
@@ -249,22 +250,10 @@ Call THEN in that."
             (org-agent--export
              session
              (lambda (text)
-               (funcall go (or (org-agent--browser-place session)
+               (funcall go (or (org-agent--session-place session)
                                (org-agent--browser-make item directory text))))))
           failed))
        failed))))
-
-(defun org-agent--browser-place (session)
-  "Return where SESSION is in this Emacs, (BUFFER . POSITION), or nil.
-In a chat buffer the position is nil."
-  (if-let ((buffer (org-agent--buffer session)))
-      (list buffer)
-    (seq-some (lambda (buffer)
-                (with-current-buffer buffer
-                  (when-let ((position (and (derived-mode-p 'org-mode)
-                                            (org-agent--find "OA_SESSION" session))))
-                    (cons buffer position))))
-              (buffer-list))))
 
 (defun org-agent--browser-make (item directory text)
   "Make the chat buffer of ITEM in DIRECTORY, whose transcript is TEXT.
@@ -304,10 +293,11 @@ If the user has left LIST meanwhile, only tell where it is."
       (with-current-buffer buffer (funcall then)))))
 
 (defun org-agent--browser-heading (position)
-  "Return the beginning of the heading, or buffer, whose drawer has POSITION."
+  "Return the beginning of the heading, or buffer, that POSITION belongs to."
   (org-agent--at-start
     (goto-char position)
-    (if (re-search-backward "^\\*+ " nil t) (point) (point-min))))
+    (if (or (looking-at-p "\\*+ ") (re-search-backward "^\\*+ " nil t)) (point)
+      (point-min))))
 
 (defun org-agent--browser-found (item)
   "Return where this chat has what was found as ITEM, or nil.
@@ -346,7 +336,7 @@ the words that were found."
   "Open the session of this line, and run again what was interrupted there.
 With prefix argument DROP, let it go instead: no answer is wanted."
   (interactive "P" org-agent-sessions-mode)
-  (if (and drop (not (org-agent--browser-place (org-agent--browser-here))))
+  (if (and drop (not (org-agent--session-place (org-agent--browser-here))))
       (org-agent--browser-drop (org-agent--browser-here))
     (org-agent--browser-open
      (if drop #'ignore #'pop-to-buffer-same-window)

@@ -264,7 +264,8 @@ OLD is what it was made from."
     (org-agent--request
      'orgAgent/why
      (list :turnId (org-agent--rewrite-turn rewrite) :format "org")
-     (lambda (result) (org-agent--show-why (plist-get result :org)))
+     (lambda (result)
+       (org-agent--show-page "*org-agent why*" (plist-get result :org)))
      (lambda (words _code) (message "org-agent: %s" words)))))
 
 (provide 'org-agent-rewrite)

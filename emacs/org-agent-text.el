@@ -312,6 +312,19 @@ Return the position after it."
         (insert (org-agent--line (org-agent--inward text)))
         (point)))))
 
+(defun org-agent--write-replies (beg end texts)
+  "Let TEXTS be the replies between BEG and END, in place of what is there.
+Each is a list (ACTUATION . TEXT)."
+  (org-agent--with-edit
+    (save-excursion
+      (goto-char beg)
+      (delete-region beg end)
+      (pcase-dolist (`(,actuation . ,text) texts)
+        (insert org-agent--assistant "\n"
+                (org-agent--drawer "OA_ACT" actuation)
+                (org-agent--line (org-agent--inward text))))
+      (org-agent--fold beg (point)))))
+
 ;;;; What stands under its marks
 
 (defconst org-agent--heading-regexp

@@ -217,6 +217,10 @@ It says why in the echo area.")
   "Do what PARAMS ask for, or keep it until it can be done."
   (org-agent--actuate params))
 
+(defvar org-agent--over-hook nil
+  "Functions called with each turn that is over, in its buffer.
+Their second argument is the reason, a string or nil.")
+
 (cl-defmethod org-agent--handle ((_ (eql :drained)) _params)
   "Show each turn that changed in this burst."
   (let ((changed org-agent--changed))
@@ -244,7 +248,9 @@ It says why in the echo area.")
   (cl-pushnew turn org-agent--changed)
   (when-let ((buffer (org-agent--buffer (org-agent--turn-session turn))))
     (with-current-buffer buffer
-      (org-agent--show-state))))
+      (org-agent--show-state)
+      (when (org-agent--over-p turn)
+        (run-hook-with-args 'org-agent--over-hook turn reason)))))
 
 (defun org-agent--stop (turn)
   "Stop what was started for TURN, and take its card away."

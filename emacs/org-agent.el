@@ -75,6 +75,10 @@
 ;;   org-agent-queue    messages that wait their turn
 ;;   org-agent-sessions coming back to what was said, and branching from it
 ;;   org-agent-seen     what the user has seen
+;;   org-agent-again    answering again: variants, retry, edited prompts
+;;   org-agent-steer    words to a running turn
+;;   org-agent-why      what is behind a turn, and what would be sent
+;;   org-agent-suggest  what is offered after a reply
 ;;   org-agent-models   which model answers, and what that took
 ;;   org-agent-literal  commands, shown as they are
 ;;   org-agent-card     what is shown of a command
@@ -126,9 +130,10 @@
 (require 'org-agent-menu)
 (require 'org-agent-skills)
 (require 'org-agent-trust)
+(require 'org-agent-steer)
+(require 'org-agent-suggest)
 (require 'org-agent-browser)
 (require 'org-agent-complete)
-(require 'outline)
 
 (declare-function dired-get-marked-files "dired")
 
@@ -249,56 +254,6 @@ files or the one at point."
 
 (autoload 'org-agent-rewrite "org-agent-rewrite"
   "Have the region rewritten in place, as you say." t)
-
-;;;; Why
-
-(defvar org-agent-why-mode-map (make-sparse-keymap)
-  "Keys of `org-agent-why-mode'.")
-
-(pcase-dolist (`(,key . ,command) '(("TAB" . outline-cycle)
-                                    ("<backtab>" . outline-cycle-buffer)
-                                    ("n" . outline-next-visible-heading)
-                                    ("p" . outline-previous-visible-heading)
-                                    ("q" . quit-window)))
-  (define-key org-agent-why-mode-map (kbd key) command))
-
-;; Not Org: there is nothing in it to act on, and much that others wrote.
-(define-derived-mode org-agent-why-mode outline-mode "Org-Agent-Why"
-  "Show what is behind a turn, as an Org document that is only text.
-
-\\{org-agent-why-mode-map}"
-  (setq-local outline-regexp "[*]+ "
-              buffer-read-only t
-              truncate-lines nil))
-
-(defun org-agent-why ()
-  "Show all that is behind the text of the agent at point.
-At a prompt, show what has become of it since this Emacs knows it."
-  (interactive)
-  (let* ((id (org-entry-get (point) "OA_ACT" t))
-         (event (org-entry-get (point) "OA_EVENT" t))
-         (turn (seq-find (lambda (turn)
-                           (and event (equal (org-agent--turn-event turn) event)))
-                         (org-agent--turns-here))))
-    (org-agent--request
-     'orgAgent/why
-     `( ,@(cond (id (list :actuationId id))
-                (turn (list :turnId (org-agent--turn-id turn)))
-                (t (user-error "This text is not the agent's")))
-        :format "org")
-     (lambda (result) (org-agent--show-why (plist-get result :org)))
-     (lambda (words _code) (message "org-agent: %s" words)))))
-
-(defun org-agent--show-why (text)
-  "Show TEXT, what is behind a turn, with its headings only."
-  (with-current-buffer (get-buffer-create "*org-agent why*")
-    (org-agent-why-mode)
-    (let ((inhibit-read-only t))
-      (erase-buffer)
-      (insert (or text "The server has nothing to show.\n")))
-    (goto-char (point-min))
-    (outline-hide-body)
-    (display-buffer (current-buffer))))
 
 (provide 'org-agent)
 ;;; org-agent.el ends here

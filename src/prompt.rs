@@ -224,14 +224,8 @@ pub struct Parts<'a> {
 /// Neighbours of the same role are joined: chat templates of many models insist on alternation.
 #[must_use]
 pub fn build(parts: &Parts<'_>) -> Vec<Message> {
-    let Parts { opening, catalogue, context, history, said, repair, room } = *parts;
-    let from = summary::begin(history, context.summary.as_ref());
-    let spent = repair.map_or(0, |text| room.count(text));
-    let select::Selection { mut recent, kept } = select::select(history, from, said, spent, &room);
-    // Many chat templates refuse a conversation that the assistant opens.
-    while recent.last().is_some_and(|pick| pick.message.role == Role::Assistant) {
-        recent.pop();
-    }
+    let Parts { opening, catalogue, context, history, repair, .. } = *parts;
+    let (_, select::Selection { recent, kept }) = selection(parts);
     let says = |pick: &&select::Pick<'_>| matches!(pick.item, HistoryItem::User { .. });
     let shown = recent.iter().filter(says).count();
     let reminder = context.reminder(shown).map(|text| data("what this session remembers", &text));
@@ -261,6 +255,43 @@ pub fn build(parts: &Parts<'_>) -> Vec<Message> {
         }
     }
     messages
+}
+
+/// Where what is told in other words ends, and what is shown.
+fn selection<'a>(parts: &Parts<'a>) -> (usize, select::Selection<'a>) {
+    let Parts { context, history, said, repair, room, .. } = *parts;
+    let from = summary::begin(history, context.summary.as_ref());
+    let spent = repair.map_or(0, |text| room.count(text));
+    let mut selection = select::select(history, from, said, spent, &room);
+    // Many chat templates refuse a conversation that the assistant opens.
+    while selection.recent.last().is_some_and(|pick| pick.message.role == Role::Assistant) {
+        selection.recent.pop();
+    }
+    (from, selection)
+}
+
+/// What of a history a prompt shows, and what it does not.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// How much it shows as it was said and done.
+    pub shown: usize,
+    /// How much it tells in the words of a summary.
+    pub summarised: usize,
+    /// What it leaves out, each as it would be shown, oldest first.
+    pub left_out: Vec<Message>,
+}
+
+/// What the prompt that [`build`] makes of the same shows.
+#[must_use]
+pub fn shown(parts: &Parts<'_>) -> Shown {
+    let (from, select::Selection { recent, kept }) = selection(parts);
+    let is_shown = |item: &HistoryItem| recent.iter().chain(&kept).any(|pick| std::ptr::eq(pick.item, item));
+    let (before, behind) = parts.history.split_at(from);
+    Shown {
+        shown: recent.len() + kept.len(),
+        summarised: before.iter().filter(|item| !is_shown(item)).count(),
+        left_out: behind.iter().filter(|item| !is_shown(item)).map(render).collect(),
+    }
 }
 
 /// The message that asks again after a rejection; `reason` is the verifier's own text for models.

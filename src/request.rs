@@ -31,6 +31,8 @@ pub struct ChatMessage {
     pub context: Vec<Attachment>,
     /// Where the session is.
     pub location: Option<Location>,
+    /// The turn that is to make way for it.
+    pub steers: Option<TurnId>,
     /// The SHA-256 of earlier texts as they stand in the client's buffer, by what stands for them there.
     pub hashes: BTreeMap<String, String>,
 }
@@ -159,6 +161,8 @@ pub enum Query {
     Messages(SessionId, Page),
     /// A session's last messages, oldest first; the parts go backwards.
     LastMessages(SessionId, Page),
+    /// The answers to a message of a session, or to its last one.
+    Variants(SessionId, Option<String>),
     /// A session's checkpoints, oldest first.
     Checkpoints(SessionId, Page),
     /// A session's actions, oldest first.

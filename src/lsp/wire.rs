@@ -8,6 +8,7 @@ mod models;
 mod resume;
 mod sessions;
 mod skills;
+mod turns;
 
 use std::collections::BTreeMap;
 
@@ -30,13 +31,15 @@ pub use skills::{
     CAPABILITIES, CapabilitiesParams, RELOAD, ReloadParams, SKILL, SKILLS, SKILLS_CHANGED, ShelfParams,
     SkillParams, SkillsParams, TRUST, TrustParams, UNTRUSTED, UntrustedParams,
 };
+pub use turns::{AnswersParams, CHOOSE, ChooseParams, DRY_RUN, DryRunParams, REGENERATE, VARIANTS};
 
 /// The version of the protocol.
 pub const VERSION: u64 = 1;
 
 /// Requests and notifications from the client, as announced in `initialize`.
-pub const METHODS: [&str; 35] = [
+pub const METHODS: [&str; 39] = [
     EVENT,
+    DRY_RUN,
     CANCEL,
     DECIDE,
     OUTPUT,
@@ -57,6 +60,9 @@ pub const METHODS: [&str; 35] = [
     CHECKPOINT,
     CHECKPOINTS,
     RESTORE,
+    REGENERATE,
+    VARIANTS,
+    CHOOSE,
     READ,
     DELETE,
     FORK,
@@ -159,6 +165,8 @@ pub struct EventParams {
     /// The client's name for the machine that the session is on, 1 to 1,024 bytes; absent if it is this one. There
     /// every command is asked, run by the client, and not confined; without `directory`, in the home directory.
     pub host: Option<String>,
+    /// The turn that is to make way for it at its next step.
+    pub steers: Option<String>,
     /// The SHA-256 in hexadecimal of earlier texts as they stand in the buffer, by what stands for them there: their
     /// `OA_EVENT` or `OA_ACT`. At most 10,000.
     pub turn_hashes: Option<BTreeMap<String, String>>,

@@ -96,7 +96,7 @@ impl Store {
             }
             let (was, mut record) = records.next()?;
             last = was;
-            if let Record::TurnResumed { message, .. } = &mut record
+            if let Record::TurnResumed { message, .. } | Record::TurnRegenerated { message, .. } = &mut record
                 && let Some(id) = now.get(message)
             {
                 *message = id.clone();
@@ -308,7 +308,10 @@ impl Copier {
                 *actuation = self.action(actuation)?;
             }
             Record::ActionExecuted { actuation, .. } => *actuation = self.action(actuation)?,
-            Record::TurnResumed { from, .. } => *from = self.turn(from)?,
+            Record::TurnSteered { by, .. } => *by = self.turn(by)?,
+            Record::TurnResumed { from, .. } | Record::TurnRegenerated { from, .. } => {
+                *from = self.turn(from)?;
+            }
             _ => {}
         }
         Ok(record)

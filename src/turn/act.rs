@@ -188,6 +188,9 @@ impl Turn {
 
     pub(super) fn next_step(&mut self, now: Duration, effects: &mut Effects) {
         self.step += 1;
+        if self.make_way(effects) {
+            return;
+        }
         if self.step >= LAST_STEP {
             let message = format!("the model took {} steps without an answer", LAST_STEP - 1);
             self.system_error(&message, None, "steps", effects);
@@ -197,6 +200,9 @@ impl Turn {
     }
 
     pub(super) fn ask(&mut self, state: State, reason: Option<String>, now: Duration, effects: &mut Effects) {
+        if self.make_way(effects) {
+            return;
+        }
         self.prompt(now);
         effects.push(self.state(state, reason));
         effects.push(Effect::Ask(self.repair.clone()));

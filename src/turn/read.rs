@@ -186,6 +186,9 @@ impl Turn {
             return;
         }
         let is_action = matches!(self.phase, Phase::Reading(_));
+        if failure.transient && self.make_way(effects) {
+            return;
+        }
         // Less than all of it is no new text for a region.
         let shorter = is_action && self.subject.said.rewritten().is_none();
         if failure.trouble == Trouble::Length && shorter && self.repairs < REPAIRS {
@@ -221,6 +224,9 @@ impl Turn {
         let (Some(from), Some(to)) = (self.models.get(self.model), self.models.get(self.model + 1)) else {
             return false;
         };
+        if self.steered {
+            return self.make_way(effects);
+        }
         let reason = format!("asking {to} instead of {from}: {why}");
         effects.push(Effect::Record(Record::FellBack {
             turn: self.subject.turn.clone(),

@@ -140,12 +140,18 @@ impl Turn {
 
     /// Asks the model for the first time.
     fn begin(&mut self, now: Duration, effects: &mut Effects) {
+        if self.make_way(effects) {
+            return;
+        }
         self.prompt(now);
         effects.push(Effect::Ask(None));
     }
 
     /// Asks the model what a skill wants to know.
     pub(super) fn consult(&mut self, question: Lead, now: Duration, effects: &mut Effects) {
+        if self.make_way(effects) {
+            return;
+        }
         self.attempt += 1;
         self.phase = Phase::Consulting(Box::new(self.fresh_reply(now)));
         self.question = Some(question.clone());
@@ -195,7 +201,8 @@ impl Turn {
 }
 
 /// The skill that a message calls: `NAME` if it begins with `/NAME`.
-fn called(said: &HistoryItem) -> Option<&str> {
+#[must_use]
+pub fn called(said: &HistoryItem) -> Option<&str> {
     let HistoryItem::User { text, .. } = said else { return None };
     let name = text.trim_start().strip_prefix('/')?.split(char::is_whitespace).next()?;
     // Paths look like that, too.
@@ -203,7 +210,8 @@ fn called(said: &HistoryItem) -> Option<&str> {
 }
 
 /// What the log and the model are told of a skill that was asked for by `name`.
-fn told(name: String, loaded: Result<Loaded, String>, shown: bool) -> (Outcome, HistoryItem) {
+#[must_use]
+pub fn told(name: String, loaded: Result<Loaded, String>, shown: bool) -> (Outcome, HistoryItem) {
     match loaded {
         Ok(Loaded { name, .. }) if shown => {
             let message = Some("its text stands in the conversation already, unchanged".to_owned());

@@ -26,6 +26,7 @@
 (require 'org-agent-moved-tests)
 (require 'org-agent-places-tests)
 (require 'org-agent-capture-tests)
+(require 'org-agent-turns-tests)
 (require 'org-agent-browser-tests)
 (require 'org-agent-keeping-tests)
 (require 'org-agent-browser-real-tests)

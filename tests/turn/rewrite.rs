@@ -125,6 +125,10 @@ fn a_rejected_text_can_be_asked_for_again_in_its_session() {
     scene.report(&actuation, &json!({"status": "denied"})).unwrap();
     assert_eq!(scene.end(&turn).last().unwrap(), "cancelled: the user rejected it");
 
+    // A region is no prompt that another answer could stand under.
+    let refused = scene.request("orgAgent/sessions/regenerate", &json!({"sessionId": session}));
+    assert_eq!(refused.unwrap_err()["data"]["code"], "bad_request");
+
     let mut again = event("Shorter", "a b c");
     again["sessionId"] = json!(session);
     let proposed = (String::from("assistant"), response("long"));

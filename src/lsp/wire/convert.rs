@@ -220,6 +220,7 @@ impl EventParams {
             level,
             context,
             location: location(self.directory, self.host)?,
+            steers: self.steers.map(|id| identifier("steers", id).map(TurnId)).transpose()?,
             hashes: hashes(self.turn_hashes)?,
         })
     }
@@ -359,17 +360,22 @@ impl ActuatedResult {
     }
 }
 
+/// Whether an answer is wanted as Org text, too.
+pub(super) fn is_org(format: Option<&str>) -> Result<bool> {
+    match format {
+        None | Some("json") => Ok(false),
+        Some("org") => Ok(true),
+        Some(_) => Err(Error::bad_request("format: json or org")),
+    }
+}
+
 impl WhyParams {
     /// Which turn or action.
     ///
     /// # Errors
     /// `bad_request` unless there is exactly one of the two.
     pub fn from_wire(self) -> Result<Query> {
-        let org = match self.format.as_deref() {
-            None | Some("json") => false,
-            Some("org") => true,
-            Some(_) => return Err(Error::bad_request("format: json or org")),
-        };
+        let org = is_org(self.format.as_deref())?;
         match (self.turn_id, self.actuation_id) {
             (Some(turn), None) => identifier("turnId", turn).map(|id| Query::WhyTurn(TurnId(id), org)),
             (None, Some(action)) => {
