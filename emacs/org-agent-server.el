@@ -28,6 +28,9 @@
 ;; So nothing runs inside a filter, a handler that fails cannot hold up
 ;; the message behind it, an answer keeps its place among the
 ;; notifications, and whatever came in one burst is drawn once.
+;;
+;; The filter is this file's own: the one of jsonrpc makes a buffer for
+;; each message, and a stream has sixty a second.
 
 ;;; Code:
 
@@ -160,6 +163,60 @@ CONNECTION is the connection it came from."
       '(:accepted :json-false)
     (org-agent--receive connection method params)
     '(:accepted t)))
+
+;;;; Reading
+
+(defconst org-agent--head
+  "Content-Length: *\\([0-9]+\\)\r\n\\(?:[^\r\n]+\r\n\\)*\r\n"
+  "A regexp for what stands before a message; group 1 is its bytes.")
+
+(defun org-agent--read (process string)
+  "Handle what is complete of the messages of PROCESS, which wrote STRING."
+  (let ((connection (process-get process 'jsonrpc-connection)))
+    (mapc (lambda (message)
+            (org-agent--guarded
+             (lambda () (org-agent--dispatch connection message))))
+          (when (buffer-live-p (process-buffer process))
+            (with-current-buffer (process-buffer process)
+              (org-agent--read-messages string))))))
+
+(defun org-agent--read-messages (string)
+  "Add STRING to this buffer, and take all complete messages out of it."
+  (let ((inhibit-read-only t)
+        (messages nil)
+        (end nil))
+    (goto-char (point-max))
+    (insert string)
+    (goto-char (point-min))
+    (while (setq end (org-agent--message-end))
+      (save-restriction
+        (narrow-to-region (point) end)
+        (condition-case problem
+            (push (jsonrpc--json-read) messages)
+          (error (message "org-agent: what the server wrote is no JSON: %s"
+                          (error-message-string problem)))))
+      (goto-char end)
+      (delete-region (point-min) end))
+    (nreverse messages)))
+
+(defun org-agent--message-end ()
+  "Go to the next message if all of it is there, and return its end."
+  (when (save-excursion
+          (re-search-forward org-agent--head
+                             (min (point-max) (+ (point) 200)) t))
+    (let ((end (+ (position-bytes (match-end 0))
+                  (string-to-number (match-string 1)))))
+      (when (<= end (position-bytes (point-max)))
+        (goto-char (match-end 0))
+        (byte-to-position end)))))
+
+(defun org-agent--dispatch (connection message)
+  "Handle MESSAGE, a property list, of the server behind CONNECTION."
+  (let ((method (plist-get message :method)))
+    (if (and (stringp method) (not (plist-get message :id)))
+        (org-agent--receive connection (intern method)
+                            (plist-get message :params))
+      (jsonrpc-connection-receive connection message))))
 
 ;;;; Asking
 
@@ -298,6 +355,7 @@ The null character could, but Emacs cannot read it in JSON.")
                  :request-dispatcher #'org-agent--receive-request
                  :on-shutdown #'org-agent--closed
                  (org-agent--no-events-buffer)))
+    (set-process-filter process #'org-agent--read)
     (org-agent--silence process)
     (run-at-time org-agent--start-time nil #'org-agent--too-late process)
     (org-agent--send

@@ -58,6 +58,7 @@
   reason ; why a model is asked again, or another one
   (attempt 0) ; number of the model call whose preview this is:
   (head "") (tail "") (length 0)
+  pieces (waiting 0) ; of it, newest first, that are in neither; how long
   thought ; what the model thinks, or thought before the reply
   replied ; non-nil once text of it was inserted
   card ; a string to show: something the user is asked
@@ -154,11 +155,29 @@ A session's buffer may be gone, or its prompt not acknowledged yet.")
       (when (> attempt (org-agent--turn-attempt turn))
         (org-agent--clear-preview turn)
         (setf (org-agent--turn-attempt turn) attempt))
-      (org-agent--preview-add turn text)
-      (cl-pushnew turn org-agent--changed))))
+      (let ((first (zerop (org-agent--turn-length turn))))
+        (org-agent--preview-add turn text)
+        (if first
+            (cl-pushnew turn org-agent--changed)
+          (org-agent--show-soon turn org-agent--preview-pause))))))
 
-(defvar org-agent--thinking nil
-  "Turns whose models thought on since their line was drawn.")
+(defvar org-agent--growing nil
+  "Turns whose texts grew since they were drawn.")
+
+(defun org-agent--show-soon (turn pause)
+  "Show TURN again after PAUSE seconds, with all that comes meanwhile.
+Pieces are short and many: drawing each would take all the time."
+  (if (zerop pause)
+      (cl-pushnew turn org-agent--changed)
+    (unless org-agent--growing
+      (run-at-time pause nil #'org-agent--show-growing))
+    (cl-pushnew turn org-agent--growing)))
+
+(defun org-agent--show-growing ()
+  "Show each turn whose texts grew."
+  (let ((growing org-agent--growing))
+    (setq org-agent--growing nil)
+    (mapc #'org-agent--show growing)))
 
 (cl-defmethod org-agent--handle ((_ (eql 'orgAgent/thought)) params)
   "Add what PARAMS say to what a turn's model thinks."
@@ -179,17 +198,7 @@ A session's buffer may be gone, or its prompt not acknowledged yet.")
           (org-agent--thought-add (org-agent--turn-thought turn) text)
           (if (> attempt before)
               (cl-pushnew turn org-agent--changed)
-            ;; Pieces are short and many: drawing each would take all the time.
-            (unless org-agent--thinking
-              (run-at-time org-agent--thought-pause nil
-                           #'org-agent--show-thinking))
-            (cl-pushnew turn org-agent--thinking)))))))
-
-(defun org-agent--show-thinking ()
-  "Show each turn whose model thought on."
-  (let ((thinking org-agent--thinking))
-    (setq org-agent--thinking nil)
-    (mapc #'org-agent--show thinking)))
+            (org-agent--show-soon turn org-agent--thought-pause)))))))
 
 (cl-defmethod org-agent--handle ((_ (eql 'orgAgent/retract)) params)
   "Take back the preview that PARAMS name."
@@ -326,23 +335,38 @@ MESSAGE says more."
   "Forget the preview of TURN."
   (setf (org-agent--turn-head turn) ""
         (org-agent--turn-tail turn) ""
-        (org-agent--turn-length turn) 0))
+        (org-agent--turn-length turn) 0
+        (org-agent--turn-pieces turn) nil
+        (org-agent--turn-waiting turn) 0))
 
 (defun org-agent--preview-add (turn text)
   "Add TEXT to the preview of TURN."
   (cl-incf (org-agent--turn-length turn) (length text))
-  (let ((room (- org-agent--head-limit (length (org-agent--turn-head turn)))))
-    (when (> room 0)
-      (cl-callf concat (org-agent--turn-head turn)
-        (substring text 0 (min room (length text)))))
-    (when (> (length text) (max room 0))
-      (setf (org-agent--turn-tail turn)
-            (org-agent--tail (concat (org-agent--turn-tail turn)
-                                     (substring text (max room 0)))
-                             org-agent--tail-limit)))))
+  (cl-incf (org-agent--turn-waiting turn) (length text))
+  (push text (org-agent--turn-pieces turn))
+  ;; Only what nobody looks at grows so long.
+  (when (> (org-agent--turn-waiting turn) org-agent--tail-limit)
+    (org-agent--preview-join turn)))
+
+(defun org-agent--preview-join (turn)
+  "Put the pieces of the preview of TURN together, as far as they are kept."
+  (when (org-agent--turn-pieces turn)
+    (let* ((text (apply #'concat (nreverse (org-agent--turn-pieces turn))))
+           (room (- org-agent--head-limit (length (org-agent--turn-head turn)))))
+      (setf (org-agent--turn-pieces turn) nil
+            (org-agent--turn-waiting turn) 0)
+      (when (> room 0)
+        (cl-callf concat (org-agent--turn-head turn)
+          (substring text 0 (min room (length text)))))
+      (when (> (length text) (max room 0))
+        (setf (org-agent--turn-tail turn)
+              (org-agent--tail (concat (org-agent--turn-tail turn)
+                                       (substring text (max room 0)))
+                               org-agent--tail-limit))))))
 
 (defun org-agent--preview (turn rows width)
   "Return the preview of TURN in at most ROWS rows of WIDTH columns."
+  (org-agent--preview-join turn)
   (org-agent--excerpt (org-agent--turn-head turn) (org-agent--turn-tail turn)
                       (org-agent--turn-length turn)
                       rows width 'org-agent-unverified))
