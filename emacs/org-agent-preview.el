@@ -100,9 +100,7 @@ characters.  Of a longer one that is the beginning, a note, and the end."
 
 (defun org-agent--lines (text face)
   "Return TEXT with one final newline and FACE."
-  (let ((lines (org-agent--line text)))
-    (put-text-property 0 (length lines) 'face face lines)
-    lines))
+  (propertize (org-agent--line text) 'face face))
 
 (defun org-agent--columns (text width)
   "Return how many characters of TEXT go into WIDTH columns, on average."
@@ -164,10 +162,6 @@ A line that does not begin there is left out if there is another."
 
 (defconst org-agent--thought-pause 0.1
   "Seconds after which further pieces of a thought are drawn together.")
-
-(defvar org-agent--preview-pause 0.05
-  "Seconds after which further pieces of a reply are drawn together.
-To draw costs more than to read.  With zero, each burst is drawn.")
 
 (defun org-agent--thought-add (thought text)
   "Add TEXT to THOUGHT as far as there is room."

@@ -30,7 +30,11 @@
 ;; notifications, and whatever came in one burst is drawn once.
 ;;
 ;; The filter is this file's own: the one of jsonrpc makes a buffer for
-;; each message, and a stream has sixty a second.
+;; each message, and a stream has sixty a second.  To wake up for one
+;; costs more than what it says, so after a piece of a stream, and
+;; nothing else, nothing is read for a moment.  If the server dies in
+;; that moment, what it wrote in it is not read: pieces that would be
+;; taken back anyway, or what it sends again when it is asked.
 
 ;;; Code:
 
@@ -170,15 +174,35 @@ CONNECTION is the connection it came from."
   "Content-Length: *\\([0-9]+\\)\r\n\\(?:[^\r\n]+\r\n\\)*\r\n"
   "A regexp for what stands before a message; group 1 is its bytes.")
 
+(defconst org-agent--stream '("orgAgent/delta" "orgAgent/thought")
+  "The methods of which a stream has many.")
+
+(defvar org-agent--stream-pause 0.1
+  "Seconds for which nothing is read after a piece of a stream, or nil.")
+
 (defun org-agent--read (process string)
   "Handle what is complete of the messages of PROCESS, which wrote STRING."
-  (let ((connection (process-get process 'jsonrpc-connection)))
-    (mapc (lambda (message)
-            (org-agent--guarded
-             (lambda () (org-agent--dispatch connection message))))
-          (when (buffer-live-p (process-buffer process))
-            (with-current-buffer (process-buffer process)
-              (org-agent--read-messages string))))))
+  (when (buffer-live-p (process-buffer process))
+    (let ((connection (process-get process 'jsonrpc-connection))
+          (messages (with-current-buffer (process-buffer process)
+                      (org-agent--read-messages string))))
+      (dolist (message messages)
+        (org-agent--guarded
+         (lambda () (org-agent--dispatch connection message))))
+      (when (and messages org-agent--stream-pause
+                 (seq-every-p (lambda (message)
+                                (member (plist-get message :method)
+                                        org-agent--stream))
+                              messages))
+        (org-agent--pause process)))))
+
+(defun org-agent--pause (process)
+  "Read nothing from PROCESS for a moment."
+  (set-process-filter process t)
+  (run-at-time org-agent--stream-pause nil
+               (lambda ()
+                 (when (process-live-p process)
+                   (set-process-filter process #'org-agent--read)))))
 
 (defun org-agent--read-messages (string)
   "Add STRING to this buffer, and take all complete messages out of it."

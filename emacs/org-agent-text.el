@@ -62,7 +62,11 @@ next command may take away to amalgamate what the user types."
 
 (defun org-agent--line (text)
   "Return TEXT with exactly one final newline."
-  (concat (replace-regexp-in-string "\n+\\'" "" text) "\n"))
+  (let ((end (length text)))
+    (while (and (> end 0) (eq (aref text (1- end)) ?\n))
+      (setq end (1- end)))
+    (if (= (1+ end) (length text)) text
+      (concat (substring text 0 end) "\n"))))
 
 (defun org-agent--drawer (key value)
   "Return a drawer with the property KEY of VALUE."

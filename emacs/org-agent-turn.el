@@ -155,29 +155,11 @@ A session's buffer may be gone, or its prompt not acknowledged yet.")
       (when (> attempt (org-agent--turn-attempt turn))
         (org-agent--clear-preview turn)
         (setf (org-agent--turn-attempt turn) attempt))
-      (let ((first (zerop (org-agent--turn-length turn))))
-        (org-agent--preview-add turn text)
-        (if first
-            (cl-pushnew turn org-agent--changed)
-          (org-agent--show-soon turn org-agent--preview-pause))))))
+      (org-agent--preview-add turn text)
+      (cl-pushnew turn org-agent--changed))))
 
-(defvar org-agent--growing nil
-  "Turns whose texts grew since they were drawn.")
-
-(defun org-agent--show-soon (turn pause)
-  "Show TURN again after PAUSE seconds, with all that comes meanwhile.
-Pieces are short and many: drawing each would take all the time."
-  (if (zerop pause)
-      (cl-pushnew turn org-agent--changed)
-    (unless org-agent--growing
-      (run-at-time pause nil #'org-agent--show-growing))
-    (cl-pushnew turn org-agent--growing)))
-
-(defun org-agent--show-growing ()
-  "Show each turn whose texts grew."
-  (let ((growing org-agent--growing))
-    (setq org-agent--growing nil)
-    (mapc #'org-agent--show growing)))
+(defvar org-agent--thinking nil
+  "Turns whose models thought on since their line was drawn.")
 
 (cl-defmethod org-agent--handle ((_ (eql 'orgAgent/thought)) params)
   "Add what PARAMS say to what a turn's model thinks."
@@ -198,7 +180,17 @@ Pieces are short and many: drawing each would take all the time."
           (org-agent--thought-add (org-agent--turn-thought turn) text)
           (if (> attempt before)
               (cl-pushnew turn org-agent--changed)
-            (org-agent--show-soon turn org-agent--thought-pause)))))))
+            ;; Pieces are short and many: drawing each would take all the time.
+            (unless org-agent--thinking
+              (run-at-time org-agent--thought-pause nil
+                           #'org-agent--show-thinking))
+            (cl-pushnew turn org-agent--thinking)))))))
+
+(defun org-agent--show-thinking ()
+  "Show each turn whose model thought on."
+  (let ((thinking org-agent--thinking))
+    (setq org-agent--thinking nil)
+    (mapc #'org-agent--show thinking)))
 
 (cl-defmethod org-agent--handle ((_ (eql 'orgAgent/retract)) params)
   "Take back the preview that PARAMS name."

@@ -19,6 +19,10 @@
 
 ;;; Code:
 
+;; What is compiled meanwhile would be measured, too.
+(setq native-comp-deferred-compilation nil
+      native-comp-jit-compilation nil)
+
 (require 'cl-lib)
 (require 'org-agent)
 
@@ -127,10 +131,7 @@
                       (lambda (words _) (measure-say :problem words))))
 
 (setq inhibit-startup-screen t
-      ring-bell-function #'ignore
-      ;; What is compiled meanwhile would be measured, too.
-      native-comp-deferred-compilation nil
-      native-comp-jit-compilation nil)
+      ring-bell-function #'ignore)
 (add-hook 'emacs-startup-hook #'measure-open)
 
 (provide 'measure)

@@ -15,7 +15,7 @@
   "The same with TURN, TEXT and ATTEMPT, and wait until it is shown."
   (org-agent-tests-think turn text attempt)
   (org-agent-fake-settle)
-  (org-agent-fake-until (lambda () (not org-agent--growing)) "the drawing"))
+  (org-agent-fake-until (lambda () (not org-agent--thinking)) "the drawing"))
 
 (ert-deftest org-agent-thoughts-of-the-real-server-are-folded-and-no-text ()
   (org-agent-real-with `(("replay" . ,org-agent-tests-replay))
