@@ -88,6 +88,16 @@ lint: emacs ## formatting, clippy, byte-compilation, checkdoc, package-lint
 bench: ## measure; prints tables, ratios within one run (a good half hour)
 	$(CARGO) bench --locked
 
+# ORG_AGENT_PROGRAM can name a server that is built already; `QUICK=1` takes a few seconds.
+.PHONY: bench-emacs
+bench-emacs: emacs ## measure Emacs while an answer streams in: CPU, blocks, keys (six minutes)
+	$(call need,python3,python3)
+ifndef ORG_AGENT_PROGRAM
+	$(CARGO) build --release --locked
+endif
+	python3 -B benches/emacs/main.py --emacs $(EMACS) $(if $(QUICK),--quick) \
+	  --program "$(or $(ORG_AGENT_PROGRAM),$(or $(CARGO_TARGET_DIR),target)/release/org-agent)"
+
 .PHONY: fuzz
 fuzz: ## fuzz every parser for MINUTES each (default 1)
 	@command -v cargo-fuzz >/dev/null 2>&1 || $(CARGO) install --locked cargo-fuzz

@@ -11,6 +11,7 @@
 ;;   f5  begin to measure
 ;;   f6  the same with the probe
 ;;   f7  end, if no turn is to be waited for
+;;   f8  empty the input area
 ;;
 ;; Without the probe nothing is measured but when a key's command begins,
 ;; and what the whole took.  The probe is a timer that runs every
@@ -42,14 +43,18 @@
   "What was used when the probe ran last, as `measure-used'.")
 
 (defvar measure-blocks nil
-  "Lists (WALL CPU GC) of the longer times between two runs of the probe.")
+  "The longer times between two runs of the probe, as `measure-used'.")
+
+(defvar measure-collection 0
+  "The CPU time of one garbage collection.")
 
 (defconst measure-pause 0.001
   "Seconds between two runs of the probe.")
 
 (defun measure-used ()
-  "Return the time, the CPU time, and that of garbage collections."
-  (list (float-time) (float-time (get-internal-run-time)) gc-elapsed))
+  "Return the time, the CPU time, the time of garbage collections, and their number.
+What Emacs knows of collections is time, not CPU time."
+  (list (float-time) (float-time (get-internal-run-time)) gc-elapsed gcs-done))
 
 (defun measure-since (before)
   "Return what was used since BEFORE."
@@ -75,10 +80,14 @@
 (defun measure-begin (&optional probe)
   "Begin to measure, if PROBE is non-nil with the probe."
   (interactive)
+  ;; All runs begin alike, and the second collection has what each costs.
   (garbage-collect)
+  (let ((before (measure-used)))
+    (garbage-collect)
+    (setq measure-collection (nth 1 (measure-since before))))
   (setq measure-keys nil
         measure-blocks nil
-        measure-begun (append (measure-used) (list gcs-done)))
+        measure-begun (measure-used))
   (when probe
     (setq measure-last (measure-used))
     (measure-probe))
@@ -89,22 +98,25 @@
   (interactive)
   (measure-begin t))
 
-(defun measure-end ()
-  "Tell what was measured, and empty the input area."
+(defun measure-empty ()
+  "Empty the input area."
   (interactive)
-  (pcase-let* ((`(,wall ,cpu ,gc) (measure-since measure-begun))
-               (collections (- gcs-done (nth 3 measure-begun)))
+  (delete-region (cdr (org-agent--input)) (point-max)))
+
+(defun measure-end ()
+  "Tell what was measured."
+  (interactive)
+  (pcase-let* ((`(,wall ,cpu ,_gc ,collections) (measure-since measure-begun))
                (input (org-agent--input))
                (typed (buffer-substring-no-properties (cdr input) (point-max))))
     (when measure-probe (cancel-timer measure-probe))
     (setq measure-probe nil
           measure-begun nil)
-    (measure-say :wall wall :cpu cpu :gc gc :collections collections
+    (measure-say :wall wall :cpu cpu :collections collections
+                 :collection measure-collection
                  :keys (vconcat (nreverse measure-keys))
                  :blocks (vconcat (mapcar #'vconcat measure-blocks))
-                 :typed typed :size (buffer-size))
-    (delete-region (cdr input) (point-max))
-    (undo-boundary)))
+                 :typed typed)))
 
 (defun measure-turn (turn &rest _)
   "End the measurement a moment after TURN is over."
@@ -124,6 +136,7 @@
   (local-set-key (kbd "<f5>") #'measure-begin)
   (local-set-key (kbd "<f6>") #'measure-begin-probe)
   (local-set-key (kbd "<f7>") #'measure-end)
+  (local-set-key (kbd "<f8>") #'measure-empty)
   (add-hook 'pre-command-hook #'measure-key nil t)
   (advice-add 'org-agent--set-state :after #'measure-turn)
   (org-agent--request 'orgAgent/models/list nil

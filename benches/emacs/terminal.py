@@ -89,8 +89,7 @@ class Emacs:
 
     def measure(self, order=None, seconds=None, probe=False):
         """What it took to answer ORDER, or else to type for SECONDS; with PROBE, with blocks."""
-        if order:
-            self.press(order.encode())
+        self.press(b"\x1b[19~" + (order or "").encode())
         self.pressed = []
         self.press(b"\x1b[17~" if probe else b"\x1b[15~")
         if not self.until("begun"):
@@ -104,9 +103,9 @@ class Emacs:
             result = self.until("wall")
         if not result:
             raise SystemExit(f"no end; the terminal shows:\n{self.drawn()}")
-        # A key may have been pressed after the end.
+        # Keys that were pressed after the end are in neither.
         typed = bytes(key for _, key in self.pressed).decode()
-        if not typed.startswith(result["typed"]) or len(typed) - len(result["typed"]) > 3:
+        if not typed.startswith(result["typed"]) or len(result["typed"]) != len(result["keys"]):
             raise SystemExit(f"typed {typed!r}, but there is {result['typed']!r}")
         result["delays"] = sorted(there - pressed for (pressed, _), there
                                   in zip(self.pressed, result["keys"]))
