@@ -65,8 +65,9 @@ next command may take away to amalgamate what the user types."
   (let ((end (length text)))
     (while (and (> end 0) (eq (aref text (1- end)) ?\n))
       (setq end (1- end)))
-    (if (= (1+ end) (length text)) text
-      (concat (substring text 0 end) "\n"))))
+    (cond ((= (1+ end) (length text)) text)
+          ((= end (length text)) (concat text "\n"))
+          (t (concat (substring text 0 end) "\n")))))
 
 (defun org-agent--drawer (key value)
   "Return a drawer with the property KEY of VALUE."

@@ -352,9 +352,11 @@ MESSAGE says more."
           (substring text 0 (min room (length text)))))
       (when (> (length text) (max room 0))
         (setf (org-agent--turn-tail turn)
-              (org-agent--tail (concat (org-agent--turn-tail turn)
-                                       (substring text (max room 0)))
-                               org-agent--tail-limit))))))
+              (org-agent--tail
+               (concat (org-agent--turn-tail turn)
+                       (org-agent--tail text (min org-agent--tail-limit
+                                                  (- (length text) (max room 0)))))
+               org-agent--tail-limit))))))
 
 (defun org-agent--preview (turn rows width)
   "Return the preview of TURN in at most ROWS rows of WIDTH columns."

@@ -110,7 +110,8 @@ def used(run):
 def row(size, name, runs, probed, per_second, target):
     """One row: of several runs the best, and how far the worst was from it."""
     best = min(runs, key=used)
-    delays = sorted(delay for run in runs for delay in run["delays"])
+    delays = [delay for run in runs for delay in run["delays"]]
+    undisturbed = [delay for run in runs for delay in run["undisturbed"]]
     # Per run the longest: without collections, of that the CPU time, and with collections.
     blocks = [[max((block[0] - block[2] for block in run["blocks"]), default=0),
                max((block[1] - block[3] * run["collection"] for block in run["blocks"]), default=0),
@@ -121,14 +122,18 @@ def row(size, name, runs, probed, per_second, target):
             f"{per_second * best['wall'] * 1e3:.0f} ms" if per_second else "",
             f"{best['collections']} of {best['collection'] * 1e3:.0f} ms",
             *([f"{value:.1f} ms" for value in least] if least else ["", "", ""]),
-            *[f"{delays[min(len(delays) - 1, int(part * len(delays)))] * 1e3:.2f} ms" for part in (0.5, 0.99)],
-            str(len(delays)), target]
+            share(undisturbed, 0.5), share(undisturbed, 0.99), share(delays, 0.99), str(len(delays)), target]
+
+
+def share(delays, part):
+    """What PART of DELAYS is not above."""
+    return f"{sorted(delays)[min(len(delays) - 1, int(part * len(delays)))] * 1e3:.2f} ms" if delays else ""
 
 
 def print_table(rows):
     """Prints ROWS under their heads."""
     rows = [["history", "tokens", "CPU", "worst run", "of it keys", "collections", "longest block", "its CPU",
-             "with collections", "key, median", "key, 99 %", "keys", "target"], *rows]
+             "with collections", "key, median", "key, 99 %", "with collections", "keys", "target"], *rows]
     widths = [max(map(len, column)) for column in zip(*rows)]
     rows.insert(1, ["-" * width for width in widths])
     for cells in rows:

@@ -45,6 +45,9 @@
 (defvar measure-blocks nil
   "The longer times between two runs of the probe, as `measure-used'.")
 
+(defvar measure-collected nil
+  "When garbage was collected, newest first: the beginning and the end.")
+
 (defvar measure-collection 0
   "The CPU time of one garbage collection.")
 
@@ -69,6 +72,14 @@ What Emacs knows of collections is time, not CPU time."
   (when (memq this-command '(self-insert-command org-self-insert-command))
     (push (float-time) measure-keys)))
 
+(defun measure-collect ()
+  "Note when garbage was collected."
+  (when measure-begun
+    (let ((now (float-time)))
+      (push (vector (- now (- gc-elapsed (nth 4 measure-begun))) now)
+            measure-collected)
+      (setf (nth 4 measure-begun) gc-elapsed))))
+
 (defun measure-probe ()
   "Note how late this is."
   (let ((gap (measure-since measure-last)))
@@ -87,7 +98,8 @@ What Emacs knows of collections is time, not CPU time."
     (setq measure-collection (nth 1 (measure-since before))))
   (setq measure-keys nil
         measure-blocks nil
-        measure-begun (measure-used))
+        measure-collected nil
+        measure-begun (append (measure-used) (list gc-elapsed)))
   (when probe
     (setq measure-last (measure-used))
     (measure-probe))
@@ -115,6 +127,7 @@ What Emacs knows of collections is time, not CPU time."
     (measure-say :wall wall :cpu cpu :collections collections
                  :collection measure-collection
                  :keys (vconcat (nreverse measure-keys))
+                 :collected (vconcat measure-collected)
                  :blocks (vconcat (mapcar #'vconcat measure-blocks))
                  :typed typed)))
 
@@ -138,6 +151,7 @@ What Emacs knows of collections is time, not CPU time."
   (local-set-key (kbd "<f7>") #'measure-end)
   (local-set-key (kbd "<f8>") #'measure-empty)
   (add-hook 'pre-command-hook #'measure-key nil t)
+  (add-hook 'post-gc-hook #'measure-collect)
   (advice-add 'org-agent--set-state :after #'measure-turn)
   (org-agent--request 'orgAgent/models/list nil
                       (lambda (_) (measure-say :ready emacs-version))

@@ -107,8 +107,10 @@ class Emacs:
         typed = bytes(key for _, key in self.pressed).decode()
         if not typed.startswith(result["typed"]) or len(result["typed"]) != len(result["keys"]):
             raise SystemExit(f"typed {typed!r}, but there is {result['typed']!r}")
-        result["delays"] = sorted(there - pressed for (pressed, _), there
-                                  in zip(self.pressed, result["keys"]))
+        delays = [(there - pressed, any(pressed < end and there > begin for begin, end in result["collected"]))
+                  for (pressed, _), there in zip(self.pressed, result["keys"])]
+        result["delays"] = [delay for delay, _ in delays]
+        result["undisturbed"] = [delay for delay, collected in delays if not collected]
         time.sleep(0.3)
         return result
 
