@@ -377,13 +377,29 @@ MESSAGE says more."
          ((string-empty-p string)
           (when overlay (delete-overlay overlay)))
          (t
-          ;; Once it is in the buffer it keeps its place by itself.
-          (unless (and overlay (eq (overlay-buffer overlay) buffer))
+          (unless (and overlay (eq (overlay-buffer overlay) buffer)
+                       (org-agent--below-p (overlay-start overlay)
+                                           (org-agent--turn-event turn)))
             (let ((place (org-agent--place (org-agent--turn-place turn)
                                            (org-agent--turn-event turn))))
-              (setq overlay (make-overlay place place))
-              (setf (org-agent--turn-overlay turn) overlay)))
+              (if overlay
+                  (move-overlay overlay place place buffer)
+                (setq overlay (make-overlay place place))
+                (setf (org-agent--turn-overlay turn) overlay))))
           (overlay-put overlay 'before-string string)))))))
+
+(defun org-agent--below-p (position event)
+  "Return non-nil if the last prompt above POSITION is that of EVENT, or unknown.
+It is not if the user moved the prompt, and that is all that is asked:
+what finds the place itself looks at the whole buffer."
+  (or (not event)
+      (save-excursion
+        (save-restriction
+          (widen)
+          (goto-char position)
+          (let ((case-fold-search nil))
+            (and (re-search-backward "^:OA_EVENT: +\\(\\S-+\\)" nil t)
+                 (equal (match-string-no-properties 1) event)))))))
 
 (defun org-agent--room ()
   "Return the rows and columns that each window on this buffer has."
