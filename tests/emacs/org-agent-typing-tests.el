@@ -320,6 +320,13 @@ Something more is written before the server has it."
     (org-agent-fake-state (car live) (1+ (nth 2 live)) "done"))
   (setq org-agent-typing-live (delq live org-agent-typing-live)))
 
+(defmacro org-agent-typing-with-room (&rest body)
+  "Run BODY in a chat with a fake server and room for every preview."
+  (declare (indent 0) (debug t))
+  `(org-agent-fake-with
+     (cl-letf (((symbol-function 'org-agent--room) (lambda () '(1000 1000))))
+       ,@body)))
+
 ;;;; Both
 
 (defconst org-agent-typing-edits
@@ -370,7 +377,7 @@ Something more is written before the server has it."
          (undo-strong-limit most-positive-fixnum)
          (undo-outer-limit nil))
     (condition-case problem
-        (org-agent-fake-with
+        (org-agent-typing-with-room
           (split-window)
           (org-agent-fake-send "the first")
           (org-agent-fake-state "turn-1" 1 "done")
