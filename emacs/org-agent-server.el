@@ -221,7 +221,8 @@ CONNECTION is the connection it came from."
                           (error-message-string problem)))))
       (goto-char end)
       (delete-region (point-min) end))
-    (nreverse messages)))
+    ;; An empty object is nil.
+    (nreverse (delq nil messages))))
 
 (defun org-agent--message-end ()
   "Go to the next message if all of it is there, and return its end."

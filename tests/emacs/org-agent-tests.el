@@ -22,6 +22,7 @@
 (require 'org-agent-models-tests)
 (require 'org-agent-thought-tests)
 (require 'org-agent-secrets-tests)
+(require 'org-agent-stream-tests)
 (require 'org-agent-typing-tests)
 
 (provide 'org-agent-tests)
