@@ -29,12 +29,11 @@
 ;; the message behind it, an answer keeps its place among the
 ;; notifications, and whatever came in one burst is drawn once.
 ;;
-;; The filter is this file's own: the one of jsonrpc makes a buffer for
-;; each message, and a stream has sixty a second.  To wake up for one
-;; costs more than what it says, so after a piece of a stream, and
-;; nothing else, nothing is read for a moment.  If the server dies in
-;; that moment, what it wrote in it is not read: pieces that would be
-;; taken back anyway, or what it sends again when it is asked.
+;; A stream has sixty pieces a second.  To wake up for one costs more
+;; than what it says, so after a piece, and nothing else, nothing is read
+;; for a moment.  If the server dies in that moment, what it wrote in it
+;; is not read: pieces that would be taken back anyway, or what it sends
+;; again when it is asked.
 
 ;;; Code:
 
@@ -42,6 +41,7 @@
 (require 'jsonrpc)
 (require 'subr-x)
 (require 'org-agent-secrets)
+(require 'org-agent-wire)
 
 (defgroup org-agent nil
   "Talk to a language model whose actions are verified."
@@ -170,10 +170,6 @@ CONNECTION is the connection it came from."
 
 ;;;; Reading
 
-(defconst org-agent--head
-  "Content-Length: *\\([0-9]+\\)\r\n\\(?:[^\r\n]+\r\n\\)*\r\n"
-  "A regexp for what stands before a message; group 1 is its bytes.")
-
 (defconst org-agent--stream '("orgAgent/delta" "orgAgent/thought")
   "The methods of which a stream has many.")
 
@@ -203,37 +199,6 @@ CONNECTION is the connection it came from."
                (lambda ()
                  (when (process-live-p process)
                    (set-process-filter process #'org-agent--read)))))
-
-(defun org-agent--read-messages (string)
-  "Add STRING to this buffer, and take all complete messages out of it."
-  (let ((inhibit-read-only t)
-        (messages nil)
-        (end nil))
-    (goto-char (point-max))
-    (insert string)
-    (goto-char (point-min))
-    (while (setq end (org-agent--message-end))
-      (save-restriction
-        (narrow-to-region (point) end)
-        (condition-case problem
-            (push (jsonrpc--json-read) messages)
-          (error (message "org-agent: what the server wrote is no JSON: %s"
-                          (error-message-string problem)))))
-      (goto-char end)
-      (delete-region (point-min) end))
-    ;; An empty object is nil.
-    (nreverse (delq nil messages))))
-
-(defun org-agent--message-end ()
-  "Go to the next message if all of it is there, and return its end."
-  (when (save-excursion
-          (re-search-forward org-agent--head
-                             (min (point-max) (+ (point) 200)) t))
-    (let ((end (+ (position-bytes (match-end 0))
-                  (string-to-number (match-string 1)))))
-      (when (<= end (position-bytes (point-max)))
-        (goto-char (match-end 0))
-        (byte-to-position end)))))
 
 (defun org-agent--dispatch (connection message)
   "Handle MESSAGE, a property list, of the server behind CONNECTION."
@@ -294,21 +259,6 @@ the server's messages.  Nothing is waited for."
   "Send the notification METHOD with PARAMS, if there is a server."
   (when org-agent--ready
     (ignore-errors (jsonrpc-notify org-agent--connection method params))))
-
-(defconst org-agent--insane "[^\1-\x10FFFF]\\|[\xD800-\xDFFF]"
-  "A regexp for the characters that cannot go through JSON.
-The null character could, but Emacs cannot read it in JSON.")
-
-(defun org-agent--sane (text)
-  "Return TEXT with U+FFFD for each character that cannot go through JSON."
-  (if (not (string-match-p org-agent--insane text)) text
-    ;; In a string, the time for this grows with the square of its length.
-    (with-temp-buffer
-      (insert text)
-      (goto-char (point-min))
-      (while (re-search-forward org-agent--insane nil t)
-        (replace-match "\xFFFD" t t))
-      (buffer-string))))
 
 (defun org-agent--true-p (value)
   "Return non-nil if VALUE, read from JSON, is true."
