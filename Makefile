@@ -53,11 +53,12 @@ test: emacs bubblewrap ## run every test that belongs to a change (about ten min
 	  $(EMACS) -Q --batch -L emacs -L tests/emacs -l org-agent-tests -f ert-run-tests-batch-and-exit
 
 .PHONY: test-long
-test-long: emacs ## the tests that take long: kill -9 and power failures for MINUTES each (default 1), deep property tests
+test-long: emacs ## the tests that take long: kill -9 and power failures for MINUTES each (default 1), deep property tests, much typing
 	ORG_AGENT_KILL_SECONDS=$$(( $(MINUTES) * 60 )) $(CARGO) test --locked --release --test kill -- --nocapture
 	ORG_AGENT_POWER_SECONDS=$$(( $(MINUTES) * 60 )) $(CARGO) test --locked --release --test power -- --nocapture
 	ORG_AGENT_COMMANDS=100000 $(CARGO) test --locked --release --test policy bash -- --nocapture
 	PROPTEST_CASES=20000 $(CARGO) test --locked --release --lib --test verifier --test grammar --test org --test store
+	ORG_AGENT_EDITS=10000 $(EMACS) -Q --batch -L emacs -L tests/emacs -l org-agent-typing-tests -f ert-run-tests-batch-and-exit
 
 # llama.cpp's server, kept between runs; `make clean` removes it.
 LLAMA := $(or $(CARGO_TARGET_DIR),target)/llama
