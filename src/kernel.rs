@@ -34,7 +34,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::config::{Config, Secrets};
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::event::{Event, Reply, Resume, Resumed};
 use crate::ids::{ActuationId, SessionId, TurnId};
 use crate::lisp::Environment;
@@ -132,7 +132,7 @@ impl Kernel {
         let (committed, commits) = mpsc::unbounded_channel();
         // The receiver lives as long as the kernel; after it nobody needs to know.
         let store = Store::open(&config.paths.data, move |result| drop(committed.send(result)))?;
-        let (internal, reports) = mpsc::channel(QUEUE);
+        let (internal, reports) = mpsc::channel(handle::QUEUE);
         let variables = crate::skills::environment(&config, |name| std::env::var(name).ok());
         let library = Library::open(&config.paths, Arc::clone(&variables));
         let shelf = library.shelf();

@@ -9,6 +9,8 @@ pub struct Message {
     pub text: String,
     pub sent: u32,
     pub receipt: Option<Receipt>,
+    /// How often it was answered as new.
+    pub taken: u32,
     /// Which client sent it: the number of those that were killed before.
     pub client: u64,
 }
