@@ -59,36 +59,52 @@ BY is `user', `prompt' or `reply'.")
 
 ;;;; The model
 
-(defun org-agent-typing-render ()
-  "Return the text that has to stand in the buffer."
-  (concat ":PROPERTIES:\n:OA_SESSION: session-1\n:END:\n"
-          (mapconcat
-           (pcase-lambda (`(,event ,text . ,replies))
-             (concat "* USER\n:PROPERTIES:\n:OA_EVENT: " event "\n:END:\n" text "\n"
-                     (mapconcat (pcase-lambda (`(,actuation . ,reply))
+(defvar org-agent-typing-turns (make-hash-table :test #'eq :weakness 'key)
+  "The text of each turn of a model, and where the prompt begins and ends.")
+
+(defun org-agent-typing-turn (turn)
+  "Return (TEXT BEG END): the text of TURN, and where the prompt is in it."
+  (or (gethash turn org-agent-typing-turns)
+      (pcase-let* ((`(,event ,text . ,replies) turn)
+                   (head (concat "* USER\n:PROPERTIES:\n:OA_EVENT: " event "\n:END:\n")))
+        (puthash turn
+                 (list (concat head text "\n"
+                               (mapconcat
+                                (pcase-lambda (`(,actuation . ,reply))
                                   (concat "** ASSISTANT\n:PROPERTIES:\n:OA_ACT: "
                                           actuation "\n:END:\n" reply "\n"))
-                                replies "")))
-           (cdr org-agent-typing-model) "")
+                                replies ""))
+                       (length head)
+                       (+ (length head) (length text)))
+                 org-agent-typing-turns))))
+
+(defconst org-agent-typing-head ":PROPERTIES:\n:OA_SESSION: session-1\n:END:\n"
+  "What stands above all turns.")
+
+(defun org-agent-typing-render ()
+  "Return the text that has to stand in the buffer."
+  (concat org-agent-typing-head
+          (mapconcat (lambda (turn) (car (org-agent-typing-turn turn)))
+                     (cdr org-agent-typing-model) "")
           "* USER\n" (car org-agent-typing-model)))
+
+(defvar org-agent-typing-ranges nil
+  "The last model that `org-agent-typing-ranges' looked at, and what it returned.")
 
 (defun org-agent-typing-ranges ()
   "Return where the user's texts are: lists (KEY BEG END REPLY-PLACE).
-KEY is an event, or nil for the input area."
-  (let ((at 1) (ranges nil))
-    (cl-flet ((go (&rest texts) (dolist (text texts) (cl-incf at (length text)))))
-      (go ":PROPERTIES:\n:OA_SESSION: session-1\n:END:\n")
-      (pcase-dolist (`(,event ,text . ,replies) (cdr org-agent-typing-model))
-        (go "* USER\n:PROPERTIES:\n:OA_EVENT: " event "\n:END:\n")
-        (let ((beg at))
-          (go text "\n")
-          (pcase-dolist (`(,actuation . ,reply) replies)
-            (go "** ASSISTANT\n:PROPERTIES:\n:OA_ACT: " actuation "\n:END:\n"
-                reply "\n"))
-          (push (list event beg (+ beg (length text)) at) ranges)))
-      (go "* USER\n")
-      (push (list nil at (+ at (length (car org-agent-typing-model))) nil) ranges))
-    ranges))
+KEY is an event, or nil for the input area, which is the first."
+  (unless (eq (car org-agent-typing-ranges) org-agent-typing-model)
+    (let ((at (1+ (length org-agent-typing-head)))
+          (ranges nil))
+      (dolist (turn (cdr org-agent-typing-model))
+        (pcase-let ((`(,text ,beg ,end) (org-agent-typing-turn turn)))
+          (push (list (car turn) (+ at beg) (+ at end) (+ at (length text))) ranges)
+          (setq at (+ at (length text)))))
+      (setq at (+ at (length "* USER\n")))
+      (push (list nil at (+ at (length (car org-agent-typing-model))) nil) ranges)
+      (setq org-agent-typing-ranges (cons org-agent-typing-model ranges))))
+  (cdr org-agent-typing-ranges))
 
 (defun org-agent-typing-step (by)
   "Note that BY makes a change that is one step of undo."
