@@ -341,7 +341,7 @@ the server's messages.  Nothing is waited for."
         :capabilities
         (:experimental
          (:orgAgent ( :version 1 :streaming t :reasoning t
-                      :actuators ["insertAtEnd" "shell"])))
+                      :actuators ["insertAtEnd" "replaceRegion" "shell"])))
         ,@(and secrets
                (list :initializationOptions (list :secrets secrets))))
      #'org-agent--initialized

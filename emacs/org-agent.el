@@ -74,6 +74,7 @@
 ;;   org-agent-history  inputs, to be said again
 ;;   org-agent-queue    messages that wait their turn
 ;;   org-agent-sessions coming back to what was said, and branching from it
+;;   org-agent-seen     what the user has seen
 ;;   org-agent-models   which model answers, and what that took
 ;;   org-agent-literal  commands, shown as they are
 ;;   org-agent-card     what is shown of a command
@@ -88,9 +89,18 @@
 ;;   org-agent-menu     menus and keys
 ;;   org-agent-skills   the notes that shape the agent
 ;;   org-agent-trust    the notes that a project brings along
+;;   org-agent-rows     the rows of the list of sessions
+;;   org-agent-listing  that list, page by page
+;;   org-agent-search   searching and narrowing it
+;;   org-agent-keeping  what is done with sessions there
+;;   org-agent-export   exporting and deleting sessions
+;;   org-agent-browser  the list's keys
 ;;   org-agent-files    the files below a directory
 ;;   org-agent-complete completion in the input area
 ;;   org-agent          the commands to start from
+;;   org-agent-replacement  new text for a region, shown and put there
+;;   org-agent-rewriting    the turns of rewrites
+;;   org-agent-rewrite      rewriting a region in place, when first used
 ;;   org-agent-transient  the menu, loaded when it is asked for
 
 ;;; Code:
@@ -98,6 +108,7 @@
 (require 'org-agent-history)
 (require 'org-agent-queue)
 (require 'org-agent-sessions)
+(require 'org-agent-seen)
 (require 'org-agent-models)
 (require 'org-agent-notify)
 (require 'org-agent-revive)
@@ -106,6 +117,7 @@
 (require 'org-agent-menu)
 (require 'org-agent-skills)
 (require 'org-agent-trust)
+(require 'org-agent-browser)
 (require 'org-agent-complete)
 (require 'outline)
 
@@ -241,6 +253,11 @@ files or the one at point."
     (org-agent--with-chat
       (org-agent--add-context "note" (substring-no-properties (car note))
                               (cdr note) "org-mode" file))))
+
+;;;; Rewriting
+
+(autoload 'org-agent-rewrite "org-agent-rewrite"
+  "Have the region rewritten in place, as you say." t)
 
 ;;;; Why
 

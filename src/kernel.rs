@@ -17,6 +17,7 @@ pub mod models;
 mod outbox;
 mod reads;
 mod recovery;
+mod rewrite;
 pub mod rules;
 mod secrets;
 mod session;

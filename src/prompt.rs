@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::context::Context;
 use crate::ids::hex;
-use crate::record::{Attachment, Outcome, Status};
+use crate::record::{Attachment, AttachmentKind, Outcome, Status};
 use crate::skill::Origin;
 use crate::tokens::{self, Counter};
 
@@ -139,6 +139,15 @@ impl HistoryItem {
         }
     }
 
+    /// The region that these words are the instruction for, if they are that.
+    #[must_use]
+    pub fn rewritten(&self) -> Option<&Attachment> {
+        match self {
+            Self::User { context, .. } => context.iter().find(|item| item.kind == AttachmentKind::Rewrite),
+            _ => None,
+        }
+    }
+
     /// The name of the skill whose own text this is, and not that of one of its files.
     #[must_use]
     pub fn body(&self) -> Option<&str> {
@@ -228,7 +237,12 @@ pub fn build(parts: &Parts<'_>) -> Vec<Message> {
     let reminder = context.reminder(shown).map(|text| data("what this session remembers", &text));
     let last = recent.iter().position(|pick| says(&pick));
     let user = |text: String| Message { role: Role::User, text };
-    let mut messages = vec![Message { role: Role::System, text: system(opening, catalogue) }];
+    let asked = history.iter().rev().find(|item| matches!(item, HistoryItem::User { .. }));
+    let text = match asked.and_then(HistoryItem::rewritten) {
+        Some(_) => mandate::rewriting(opening),
+        None => system(opening, catalogue),
+    };
+    let mut messages = vec![Message { role: Role::System, text }];
     let summary = context.summary.as_ref().map(|summary| user(summary::shown(summary)));
     let recent = recent.into_iter().enumerate().rev().flat_map(|(at, pick)| {
         let reminder = reminder.clone().filter(|_| last == Some(at)).map(user);
@@ -312,6 +326,11 @@ fn user(text: &str, context: &[Attachment]) -> Message {
 }
 
 fn attachment(attachment: &Attachment, most: usize) -> String {
+    if attachment.kind == AttachmentKind::Rewrite {
+        // All of it: what the model does not see, it could not give back.
+        let mode = attachment.mode.as_ref().map(|mode| format!(", in {mode:?}")).unwrap_or_default();
+        return data(&format!("the text to replace, of {:?}{mode}", attachment.name), &attachment.text);
+    }
     let kind = attachment.kind.as_str();
     data(&format!("attached {kind} {:?}", attachment.name), &clip(&attachment.text, most))
 }

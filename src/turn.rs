@@ -14,6 +14,7 @@
 //! | reading | the reply's end or failure, its first wrong byte, cancel |
 //! | backing off | the time, cancel |
 //! | inserting | the client's report |
+//! | offering | the client's report, cancel |
 //! | asking | the user's decision, the client's report, cancel |
 //! | running | the client's report, cancel |
 //! | ended | nothing: a turn ends exactly once |
@@ -23,6 +24,7 @@ mod client;
 mod effects;
 mod preview;
 mod read;
+mod rewrite;
 mod skills;
 
 use std::path::PathBuf;
@@ -102,6 +104,8 @@ pub struct Turn {
     foreign: Option<String>,
     /// Where the last command that was proposed would run.
     place: PathBuf,
+    /// What was changed in the new text of a region, in words.
+    touched: Vec<&'static str>,
 }
 
 #[derive(Debug)]
@@ -123,6 +127,9 @@ enum Phase {
         actuation: ActuationId,
         end: EndState,
         reason: Option<String>,
+    },
+    Offering {
+        actuation: ActuationId,
     },
     Asking {
         actuation: ActuationId,
@@ -176,6 +183,7 @@ impl Turn {
             summed: false,
             foreign: None,
             place: PathBuf::new(),
+            touched: Vec::new(),
         }
     }
 
@@ -212,6 +220,7 @@ impl Turn {
     pub fn actuation(&self) -> Option<&ActuationId> {
         match &self.phase {
             Phase::Inserting { actuation, .. }
+            | Phase::Offering { actuation }
             | Phase::Asking { actuation, .. }
             | Phase::Running { actuation, .. } => Some(actuation),
             Phase::Queued

@@ -1,7 +1,7 @@
 //! Chat messages: to which session one belongs, whether it was sent before, and how it becomes a turn.
 
-use super::Kernel;
 use super::session::{HELD, Session};
+use super::{Kernel, rewrite};
 use crate::action::CHAT_BUFFER;
 use crate::error::{Code, Error, Result};
 use crate::event::{ChatMessage, Receipt, Reply};
@@ -67,7 +67,8 @@ impl Kernel {
         if let Some(id) = &message.session {
             self.hold(id)?;
         }
-        self.models_for(message.session.as_ref())?;
+        let models = self.models_for(message.session.as_ref())?;
+        self.may_rewrite(&message, &models)?;
         let session = self.session_for(&message)?;
         let Some(held) = self.sessions.get(&session) else {
             return Err(Error::internal("the session vanished"));
@@ -122,6 +123,9 @@ impl Kernel {
         if let Some(id) = &message.session {
             self.hold(id)?;
             return Ok(id.clone());
+        }
+        if message.rewritten().is_some() {
+            return self.create_session(&rewrite::session(), &message.text);
         }
         let buffer = message.buffer.as_deref().unwrap_or(CHAT_BUFFER);
         for id in self.store.newest_active(buffer)? {

@@ -264,10 +264,11 @@ impl Kernel {
             return self.advance(id, |turn| turn.gated(Gated::Passed { action, replaced: false }, now));
         };
         let (cast, world) = (Arc::clone(&playing.cast), playing.world.clone());
-        let (buffer, level) = (subject.buffer.clone(), subject.level as usize + 1);
+        let subject = subject.clone();
         let (desk, events, turn) = (self.desk.clone(), self.internal.clone(), id.clone());
         tokio::spawn(async move {
-            let looked = desk.work(move |_| cast.gate(action, &world, &buffer, level)).await.map(Box::new);
+            let looked =
+                desk.work(move |_| cast.gate(action, &world, &|| subject.reading())).await.map(Box::new);
             drop(events.send(Event::Gated { turn, attempt, looked }).await);
         });
     }

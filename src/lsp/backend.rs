@@ -16,7 +16,7 @@ use tower_lsp_server::{LanguageServer, LspService};
 
 use super::wire::convert::{self, Introduction};
 use super::wire::{self, Announcement};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::{Event, Query, Reply, SessionTask, reply};
 use crate::kernel::Handle;
 use crate::request::Change;
@@ -35,6 +35,15 @@ pub struct Client {
     pub announced: OnceLock<Announcement>,
     /// Whether it asked to shut down.
     pub shut_down: AtomicBool,
+}
+
+impl Client {
+    /// Whether it can carry out what `actuator` is for. What it did not speak of, it can.
+    #[must_use]
+    pub fn can(&self, actuator: &str) -> bool {
+        let actuators = self.announced.get().and_then(|client| client.actuators.as_ref());
+        actuators.is_none_or(|known| known.iter().any(|name| name == actuator))
+    }
 }
 
 /// The parameters of a method as JSON text.
@@ -128,6 +137,9 @@ impl LanguageServer for Backend {
 impl Backend {
     async fn event(&self, params: Params) -> RpcResult<impl Serialize + use<>> {
         let message = convert::read::<wire::EventParams>(&params.0)?.from_wire()?;
+        if message.rewritten().is_some() && !self.client.can(wire::REPLACE_REGION) {
+            return Err(Error::bad_request("sensor: this editor has no actuator replaceRegion").into());
+        }
         self.ask(|reply| Event::Chat(message, reply)).await.map(wire::EventResult::to_wire)
     }
 

@@ -99,8 +99,15 @@ pub const ACTUATE: &str = "orgAgent/actuate";
 /// A command to stop: request to the client.
 pub const ABORT: &str = "orgAgent/abort";
 
-/// The one sensor of this version.
+/// The sensor for what the user says in a chat.
 pub const CHAT_MESSAGE: &str = "chat-message";
+/// The sensor for a region that is to be rewritten.
+pub const REWRITE: &str = "rewrite";
+
+/// What puts text at the end of a session's buffer.
+pub const INSERT_AT_END: &str = "insertAtEnd";
+/// What offers the user new text for a region.
+pub const REPLACE_REGION: &str = "replaceRegion";
 
 /// What a client announces in `capabilities.experimental.orgAgent`. What it forgets, it can.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,7 +115,7 @@ pub const CHAT_MESSAGE: &str = "chat-message";
 pub struct Announcement {
     /// The version it speaks; [`VERSION`] if absent.
     pub version: Option<u64>,
-    /// What it can carry out: `insertAtEnd`, `shell`; all if absent.
+    /// What it can carry out: `insertAtEnd`, `replaceRegion`, `shell`; all if absent.
     pub actuators: Option<Vec<String>>,
     /// Whether it wants previews; yes if absent.
     pub streaming: Option<bool>,
@@ -132,7 +139,7 @@ pub struct Offer {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EventParams {
-    /// [`CHAT_MESSAGE`].
+    /// [`CHAT_MESSAGE`] or [`REWRITE`].
     pub sensor: String,
     /// The client's own identifier for the message, 1 to 256 bytes.
     pub client_id: String,

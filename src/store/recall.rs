@@ -7,10 +7,12 @@ use serde_json::Value;
 
 use super::views::nat;
 use super::{Store, Waiting};
+use crate::action::Action;
 use crate::error::{Error, Result};
 use crate::ids::{ActuationId, EventId, SessionId, TurnId};
 use crate::prompt::{self, HistoryItem};
 use crate::record::{Attachment, Decision, Location, Outcome, Record, Status};
+use crate::sexp::printer;
 use crate::skill::{Origin, canonical};
 
 /// History ends where its texts exceed this many bytes; no prompt has room for more.
@@ -229,7 +231,7 @@ impl Store {
                                 continue;
                             }
                         }
-                        HistoryItem::Assistant { sexp }
+                        HistoryItem::Assistant { sexp: written(&action).unwrap_or(sexp) }
                     }
                     _ => continue,
                 }
@@ -428,6 +430,14 @@ impl ActuationRow {
         let outcome = self.output.as_deref().map(parse).transpose()?;
         Ok(Actuation { action, sexp, system, command, outcome, ..self.actuation })
     }
+}
+
+/// The text of a rewrite as the model wrote it, if `action` is one: the form in which it was offered is not a model's.
+fn written(action: &Value) -> Option<String> {
+    let payload = Some(&action["payload"]).filter(|payload| payload["action"] == "replace-region")?;
+    let mut response = Action::response(payload["text"].as_str()?);
+    response.explain(action["explanation"].as_str().map(str::to_owned));
+    Some(printer::print(&response))
 }
 
 /// What a model was told when a skill was asked for.

@@ -23,7 +23,10 @@ impl Turn {
         let sexp = crate::sexp::printer::print(permit.action());
         effects.push(Effect::Remember(HistoryItem::Assistant { sexp }));
         match permit.action().kind() {
-            Kind::Insert | Kind::Response => self.insert(actuation, permit, EndState::Done, None, effects),
+            // The last of them is offered, and does not come here.
+            Kind::Insert | Kind::Response | Kind::Replace => {
+                self.insert(actuation, permit, EndState::Done, None, effects);
+            }
             Kind::Shell => self.command(actuation, permit, token, now, effects),
             Kind::Log => {
                 tracing::info!(turn = %self.subject.turn, "the model logged a note");

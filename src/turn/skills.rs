@@ -10,7 +10,6 @@ use crate::policy;
 use crate::prompt::HistoryItem;
 use crate::record::{Approved, Decider, Decision, Outcome, Record, Status};
 use crate::skill::{Loaded, Origin};
-use crate::verify::Reading;
 
 /// The longest name of a skill that the user can call, in bytes.
 const MAX_NAME: usize = 256;
@@ -61,8 +60,13 @@ impl Turn {
             Gated::Passed { action, replaced } => {
                 if replaced {
                     self.retract("a skill put another action in its place", &mut effects);
+                    self.touched.clear();
                 }
                 self.preview.settle();
+                if self.subject.said.rewritten().is_some() {
+                    self.offer(&action, &mut effects);
+                    return effects;
+                }
                 let permit = policy::judge(action, Some(&self.subject.around), self.foreign.as_deref());
                 self.propose(permit, now, &mut effects);
             }
@@ -179,7 +183,7 @@ impl Turn {
 
     fn fresh_reply(&self, now: Duration) -> Reply {
         Reply {
-            reading: Reading::new(&self.subject.buffer, self.subject.level as usize + 1),
+            reading: self.subject.reading(),
             raw: Vec::new(),
             original: None,
             thought: String::new(),

@@ -16,6 +16,7 @@ mod fake_model;
 mod notations;
 mod policy;
 mod prompts;
+mod rewrite;
 mod scene;
 mod secrets;
 mod shell;
