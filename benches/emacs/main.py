@@ -112,9 +112,9 @@ def row(size, name, runs, probed, per_second, target):
     best = min(runs, key=used)
     delays = [delay for run in runs for delay in run["delays"]]
     undisturbed = [delay for run in runs for delay in run["undisturbed"]]
-    # Per run the longest: without collections, of that the CPU time, and with collections.
+    # Per run the longest time without that of collections, the most CPU time where there was none, and the longest time.
     blocks = [[max((block[0] - block[2] for block in run["blocks"]), default=0),
-               max((block[1] - block[3] * run["collection"] for block in run["blocks"]), default=0),
+               max((block[1] for block in run["blocks"] if not block[3]), default=0),
                max((block[0] for block in run["blocks"]), default=0)] for run in probed]
     walls, own, all_of_it = ([value * 1e3 for value in kind] for kind in (zip(*blocks) if blocks else ((), (), ())))
     return [f"{size:g} MB", name,
