@@ -102,6 +102,8 @@ a language for it."
               enable-local-eval nil
               ;; A chat that is saved as a file goes on.
               change-major-mode-with-file-name nil
+              ;; Each piece of a reply would have the lines counted again.
+              line-number-display-limit (or line-number-display-limit 1000000)
               truncate-lines nil
               word-wrap t)
   (add-hook 'org-ctrl-c-ctrl-c-hook #'org-agent--ctrl-c-ctrl-c nil t)

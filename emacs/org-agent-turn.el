@@ -58,6 +58,7 @@
   reason ; why a model is asked again, or another one
   (attempt 0) ; number of the model call whose preview this is:
   (head "") (tail "") (length 0)
+  pieces (waiting 0) ; of it, newest first, that are in neither; how long
   thought ; what the model thinks, or thought before the reply
   replied ; non-nil once text of it was inserted
   card ; a string to show: something the user is asked
@@ -347,23 +348,40 @@ MESSAGE says more."
   "Forget the preview of TURN."
   (setf (org-agent--turn-head turn) ""
         (org-agent--turn-tail turn) ""
-        (org-agent--turn-length turn) 0))
+        (org-agent--turn-length turn) 0
+        (org-agent--turn-pieces turn) nil
+        (org-agent--turn-waiting turn) 0))
 
 (defun org-agent--preview-add (turn text)
   "Add TEXT to the preview of TURN."
   (cl-incf (org-agent--turn-length turn) (length text))
-  (let ((room (- org-agent--head-limit (length (org-agent--turn-head turn)))))
-    (when (> room 0)
-      (cl-callf concat (org-agent--turn-head turn)
-        (substring text 0 (min room (length text)))))
-    (when (> (length text) (max room 0))
-      (setf (org-agent--turn-tail turn)
-            (org-agent--tail (concat (org-agent--turn-tail turn)
-                                     (substring text (max room 0)))
-                             org-agent--tail-limit)))))
+  (cl-incf (org-agent--turn-waiting turn) (length text))
+  (push text (org-agent--turn-pieces turn))
+  ;; Only what nobody looks at grows so long.
+  (when (> (org-agent--turn-waiting turn) org-agent--tail-limit)
+    (org-agent--preview-join turn)))
+
+(defun org-agent--preview-join (turn)
+  "Put the pieces of the preview of TURN together, as far as they are kept."
+  (when (org-agent--turn-pieces turn)
+    (let* ((text (apply #'concat (nreverse (org-agent--turn-pieces turn))))
+           (room (- org-agent--head-limit (length (org-agent--turn-head turn)))))
+      (setf (org-agent--turn-pieces turn) nil
+            (org-agent--turn-waiting turn) 0)
+      (when (> room 0)
+        (cl-callf concat (org-agent--turn-head turn)
+          (substring text 0 (min room (length text)))))
+      (when (> (length text) (max room 0))
+        (setf (org-agent--turn-tail turn)
+              (org-agent--tail
+               (concat (org-agent--turn-tail turn)
+                       (org-agent--tail text (min org-agent--tail-limit
+                                                  (- (length text) (max room 0)))))
+               org-agent--tail-limit))))))
 
 (defun org-agent--preview (turn rows width)
   "Return the preview of TURN in at most ROWS rows of WIDTH columns."
+  (org-agent--preview-join turn)
   (org-agent--excerpt (org-agent--turn-head turn) (org-agent--turn-tail turn)
                       (org-agent--turn-length turn)
                       rows width 'org-agent-unverified))
@@ -383,14 +401,30 @@ MESSAGE says more."
          ((string-empty-p string)
           (when overlay (delete-overlay overlay)))
          (t
-          ;; Once it is in the buffer it keeps its place by itself.
-          (unless (and overlay (eq (overlay-buffer overlay) buffer))
+          (unless (and overlay (eq (overlay-buffer overlay) buffer)
+                       (org-agent--below-p (overlay-start overlay)
+                                           (org-agent--turn-event turn)))
             (let ((place (org-agent--place (org-agent--turn-place turn)
                                            (org-agent--turn-event turn))))
-              (setq overlay (make-overlay place place))
-              (setf (org-agent--turn-overlay turn) overlay)))
+              (if overlay
+                  (move-overlay overlay place place buffer)
+                (setq overlay (make-overlay place place))
+                (setf (org-agent--turn-overlay turn) overlay))))
           (overlay-put overlay 'before-string string)))
         (run-hooks 'org-agent--shown-hook)))))
+
+(defun org-agent--below-p (position event)
+  "Return non-nil if the last prompt above POSITION is that of EVENT, or unknown.
+It is not if the user moved the prompt, and that is all that is asked:
+what finds the place itself looks at the whole buffer."
+  (or (not event)
+      (save-excursion
+        (save-restriction
+          (org-agent--widen)
+          (goto-char position)
+          (let ((case-fold-search nil))
+            (and (re-search-backward "^[ \t]*:OA_EVENT: +\\(\\S-+\\)" nil t)
+                 (equal (match-string-no-properties 1) event)))))))
 
 (defun org-agent--room ()
   "Return the rows and columns that each window on this buffer has."

@@ -61,6 +61,7 @@
 ;; The files, each of which uses only those above it:
 ;;
 ;;   org-agent-secrets  keys from auth-source
+;;   org-agent-wire     the messages, as they come over the line
 ;;   org-agent-program  finding the server
 ;;   org-agent-server   the process and the one line of its messages
 ;;   org-agent-shell    running one command

@@ -27,6 +27,8 @@
 (require 'org-agent-places-tests)
 (require 'org-agent-capture-tests)
 (require 'org-agent-turns-tests)
+(require 'org-agent-stream-tests)
+(require 'org-agent-typing-tests)
 (require 'org-agent-browser-tests)
 (require 'org-agent-keeping-tests)
 (require 'org-agent-browser-real-tests)
