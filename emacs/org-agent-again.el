@@ -277,7 +277,7 @@ FORCE."
   (interactive "P" org-agent-chat-mode)
   (org-agent--flip -1 (org-agent--last-prompt) force))
 
-(cl-defmethod org-agent--handle :after ((_ (eql :resumed)) result)
+(cl-defmethod org-agent--handle :extra "again" :after ((_ (eql :resumed)) result)
   "Let the variant that counts stand here, of the session of RESULT."
   (when (equal (plist-get result :sessionId) org-agent--session)
     (when-let ((mark (caar (org-agent--turn-at (point-max)))))

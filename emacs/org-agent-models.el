@@ -187,22 +187,26 @@ server has only what each call took whose reply was good."
   "Return the sum of ONE and OTHER; what is no number is not known."
   (if (numberp other) (+ (or one 0) other) one))
 
-(cl-defmethod org-agent--handle :after ((_ (eql :ready)) _params)
+(cl-defmethod org-agent--handle
+  :extra "models" :after ((_ (eql :ready)) _params)
   "Ask in every chat which model answers there."
   (dolist (buffer (org-agent--chats))
     (with-current-buffer buffer
       (org-agent--ask-model))))
 
-(cl-defmethod org-agent--handle :after ((_ (eql :acknowledged)) _result)
+(cl-defmethod org-agent--handle
+  :extra "models" :after ((_ (eql :acknowledged)) _result)
   "Ask which model answers in this chat, if that is not known."
   (unless org-agent--model
     (org-agent--ask-model)))
 
-(cl-defmethod org-agent--handle :after ((_ (eql :resumed)) _result)
+(cl-defmethod org-agent--handle
+  :extra "models" :after ((_ (eql :resumed)) _result)
   "Ask which model answers in this chat, whose session it now has."
   (org-agent--ask-model))
 
-(cl-defmethod org-agent--handle :after ((_ (eql 'orgAgent/sessions/changed)) params)
+(cl-defmethod org-agent--handle
+  :extra "models" :after ((_ (eql 'orgAgent/sessions/changed)) params)
   "Show another model if PARAMS say that one was chosen."
   (when-let ((buffer (and (seq-contains-p (plist-get params :changes)
                                           "chat.session.model")
@@ -210,7 +214,8 @@ server has only what each call took whose reply was good."
     (with-current-buffer buffer
       (org-agent--ask-model))))
 
-(cl-defmethod org-agent--handle :after ((_ (eql 'orgAgent/turn)) params)
+(cl-defmethod org-agent--handle
+  :extra "models" :after ((_ (eql 'orgAgent/turn)) params)
   "Ask what a reply took once its turn is over, as PARAMS say."
   (let* ((turn (org-agent--turn (plist-get params :turnId)))
          (buffer (and turn (org-agent--buffer (org-agent--turn-session turn)))))

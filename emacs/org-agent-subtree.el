@@ -322,7 +322,7 @@ The buffer NOT is left out."
 
 (add-hook 'org-agent--shown-hook #'org-agent--mirror)
 
-(cl-defmethod org-agent--handle :after ((_ (eql :drained)) _params)
+(cl-defmethod org-agent--handle :extra "subtree" :after ((_ (eql :drained)) _params)
   "Show in other buffers what changed in chats of subtrees."
   (dolist (chat (org-agent--chats))
     (when (buffer-local-value 'org-agent--root chat)

@@ -40,6 +40,7 @@
 (require 'org-agent-state-tests)
 (require 'org-agent-connection-tests)
 (require 'org-agent-traffic-tests)
+(require 'org-agent-seams-tests)
 
 (provide 'org-agent-tests)
 ;;; org-agent-tests.el ends here
