@@ -52,14 +52,14 @@ Of a method these are its qualifiers and specializers as well."
 (ert-deftest org-agent-resumed-chat-asks-for-its-model-and-for-variants ()
   (org-agent-fake-with
     (org-agent-fake-send "question")
-    (org-agent-fake-insert "turn-1" 1 "act-1" "answer")
-    (org-agent-fake-state "turn-1" 2 "done")
-    (org-agent-fake-settle)
-    (setq org-agent-fake-log nil)
-    (org-agent--resume)
-    (org-agent-fake-settle)
-    (dolist (method '(orgAgent/models/list orgAgent/sessions/variants))
-      (should (org-agent-fake-sent method)))))
+    (let (asked)
+      (cl-letf (((symbol-function 'org-agent--ask-model)
+                 (lambda () (push 'model asked)))
+                ((symbol-function 'org-agent--ask-variants)
+                 (lambda (&rest _) (push 'variants asked))))
+        (org-agent--handle :resumed (list :sessionId org-agent--session)))
+      (should (memq 'model asked))
+      (should (memq 'variants asked)))))
 
 (provide 'org-agent-seams-tests)
 ;;; org-agent-seams-tests.el ends here
