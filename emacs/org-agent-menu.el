@@ -34,6 +34,7 @@
 
 (require 'easymenu)
 (require 'org-agent-approve)
+(require 'org-agent-subtree)
 (require 'org-agent-explain)
 
 (defvar context-menu-functions)
@@ -41,8 +42,21 @@
 ;;;; The table
 
 (defun org-agent--chat-p ()
-  "Return non-nil if this is the buffer of a chat."
-  (derived-mode-p 'org-agent-chat-mode))
+  "Return non-nil if point is in a chat, or in the subtree of one."
+  (or (derived-mode-p 'org-agent-chat-mode)
+      (org-agent--subtree-chat)))
+
+(defun org-agent--subtree-chat ()
+  "Return the chat of the subtree at point, if its keys are here as well."
+  (and (bound-and-true-p org-agent-mode)
+       (org-agent--chat-here)))
+
+(defun org-agent--card-in-sight ()
+  "Return the card that waits for a decision in the chat at point, or nil."
+  (or (org-agent--card-here)
+      (when-let ((chat (org-agent--subtree-chat)))
+        (with-current-buffer chat
+          (org-agent--card-here)))))
 
 (defconst org-agent--menu-groups
   '(("Chat" always
@@ -75,7 +89,7 @@
      ("R" "Run what was interrupted" org-agent-retry)
      ("E" "Explain the error" org-agent-explain)
      ("A" "Ask the same again" org-agent-ask-again))
-    ("Command that waits" org-agent--card-here
+    ("Command that waits" org-agent--card-in-sight
      ("y" "Run it" org-agent-approve)
      ("u" "Run it with network" org-agent-approve-network)
      ("a" "Always run such" org-agent-approve-always)

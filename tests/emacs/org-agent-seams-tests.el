@@ -61,5 +61,49 @@ Of a method these are its qualifiers and specializers as well."
       (should (memq 'model asked))
       (should (memq 'variants asked)))))
 
+;;;; In a subtree, and elsewhere
+
+(defmacro org-agent-seams-tests-in-subtree (&rest body)
+  "Run BODY in a buffer of Org, at the input area of a subtree's chat."
+  (declare (indent 0) (debug t))
+  `(org-agent-fake-with
+     (let ((buffer (generate-new-buffer "notes.org")))
+       (unwind-protect
+           (save-window-excursion
+             (switch-to-buffer buffer)
+             (org-mode)
+             (insert "* Task\ntext\n* Other\n")
+             (goto-char (point-min))
+             (org-agent-chat-here)
+             ,@body)
+         (with-current-buffer buffer (org-agent-mode -1))
+         (kill-buffer buffer)))))
+
+(ert-deftest org-agent-menu-in-a-subtree-is-that-of-its-chat ()
+  (org-agent-seams-tests-in-subtree
+    (should (org-agent--chat-p))
+    (insert "question")
+    (org-ctrl-c-ctrl-c)
+    (org-agent-fake-settle)
+    (should-not (org-agent--card-in-sight))
+    (let ((chat (org-agent--chat-here)))
+      (org-agent-fake-shell "turn-1" 1 '(:cmd "date")
+                            :sessionId (buffer-local-value 'org-agent--session chat))
+      (should (org-agent--card-in-sight)))
+    (goto-char (point-max))
+    (should-not (org-agent--chat-p))
+    (should-not (org-agent--card-in-sight))))
+
+(ert-deftest org-agent-suggestion-is-not-written-into-another-buffer ()
+  (org-agent-fake-with
+    (dolist (mode '(text-mode org-mode))
+      (with-temp-buffer
+        (funcall mode)
+        (insert "my text\n")
+        (should-error (org-agent-suggest (car org-agent-suggestions))
+                      :type 'user-error)
+        (should-error (call-interactively #'org-agent-suggest) :type 'user-error)
+        (should (equal (buffer-string) "my text\n"))))))
+
 (provide 'org-agent-seams-tests)
 ;;; org-agent-seams-tests.el ends here
