@@ -46,11 +46,6 @@
   (or (derived-mode-p 'org-agent-chat-mode)
       (org-agent--subtree-chat)))
 
-(defun org-agent--subtree-chat ()
-  "Return the chat of the subtree at point, if its keys are here as well."
-  (and (bound-and-true-p org-agent-mode)
-       (org-agent--chat-here)))
-
 (defun org-agent--card-in-sight ()
   "Return the card that waits for a decision in the chat at point, or nil."
   (or (org-agent--card-here)

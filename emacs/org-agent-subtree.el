@@ -78,6 +78,11 @@
               (setq found chat))))))
     found))
 
+(defun org-agent--subtree-chat ()
+  "Return the chat of the subtree at point, if its keys are here as well."
+  (and (bound-and-true-p org-agent-mode)
+       (org-agent--chat-here)))
+
 (defun org-agent--root-here ()
   "Return the position of the root of the session at point, or nil."
   (let ((chat (org-agent--chat-here)))

@@ -74,7 +74,10 @@ At a prompt, show what has become of it since this Emacs knows it."
          (event (org-entry-get (point) "OA_EVENT" t))
          (turn (seq-find (lambda (turn)
                            (and event (equal (org-agent--turn-event turn) event)))
-                         (org-agent--turns-here))))
+                         (if (derived-mode-p 'org-agent-chat-mode)
+                             (org-agent--turns-here)
+                           ;; A prompt in a subtree, or in a copy of one.
+                           (hash-table-values org-agent--turns)))))
     (org-agent--request
      'orgAgent/why
      `( ,@(cond (id (list :actuationId id))

@@ -168,10 +168,12 @@ Then write the message in the chat."
 
 (defmacro org-agent--with-chat (&rest body)
   "Run BODY in the chat that was used last, and say that things go with it.
-In a chat, that is this one; without any, it is made, and not shown."
+In a chat, or in the subtree of one, that is this one; without any, it
+is made, and not shown."
   (declare (indent 0) (debug t))
   `(with-current-buffer
        (cond ((derived-mode-p 'org-agent-chat-mode) (current-buffer))
+             ((org-agent--subtree-chat))
              ((car (org-agent--chats)))
              (t (save-window-excursion (org-agent-chat) (current-buffer))))
      ,@body

@@ -94,6 +94,29 @@ Of a method these are its qualifiers and specializers as well."
     (should-not (org-agent--chat-p))
     (should-not (org-agent--card-in-sight))))
 
+(ert-deftest org-agent-what-is-added-in-a-subtree-goes-to-its-chat ()
+  (org-agent-seams-tests-in-subtree
+    (let ((chat (org-agent--chat-here)))
+      (org-agent-add-note)
+      (should (equal (length (buffer-local-value 'org-agent--context chat)) 1)))
+    (goto-char (point-max))
+    (org-agent-add-note)
+    (should (equal (length (buffer-local-value 'org-agent--context
+                                               (get-buffer "*org-agent-chat*")))
+                   1))))
+
+(ert-deftest org-agent-why-is-known-of-a-prompt-in-a-subtree ()
+  (org-agent-seams-tests-in-subtree
+    (insert "question")
+    (org-ctrl-c-ctrl-c)
+    (org-agent-fake-settle)
+    (goto-char (point-min))
+    (search-forward "question")
+    (org-agent-why)
+    (org-agent-fake-settle)
+    (should (equal (plist-get (car (org-agent-fake-sent 'orgAgent/why)) :turnId)
+                   "turn-1"))))
+
 (ert-deftest org-agent-suggestion-is-not-written-into-another-buffer ()
   (org-agent-fake-with
     (dolist (mode '(text-mode org-mode))
