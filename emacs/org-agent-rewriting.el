@@ -25,7 +25,8 @@
 ;; The server does what it does in a chat, but for the Org contract: code
 ;; is not Org.  A rewrite is a turn of a session of its own, and is no
 ;; turn of `org-agent--turns': it has no chat, no heading and no reply.
-;; So all messages about it are taken here, before others see them.
+;; So all messages about it are taken here, before others see them; a chat
+;; in which its session was opened is told of the turn's states.
 ;;
 ;; A turn ends when the server is told what became of its text.  So what
 ;; nobody waits for any more, as it was cancelled or asked for again, is
@@ -210,7 +211,11 @@ They are data like the region, and not rewritten.  Zero: none."
         (when (and (natnump seq) (> seq (org-agent--rewrite-seq rewrite)))
           (setf (org-agent--rewrite-seq rewrite) seq)
           (org-agent--rewrite-take method rewrite params)
-          (cl-pushnew rewrite org-agent--rewrites-changed)))))))
+          (cl-pushnew rewrite org-agent--rewrites-changed)))))
+    ;; From the list of sessions it can be opened as a chat.
+    (when (and rewrite (eq method 'orgAgent/turn)
+               (org-agent--buffer (plist-get params :sessionId)))
+      (cl-call-next-method))))
 
 (defun org-agent--rewrite-ignore (method params)
   "Let METHOD with PARAMS, about what nobody waits for, come to nothing."

@@ -9,6 +9,7 @@
 ;;; Code:
 
 (require 'org-agent-fake)
+(require 'org-agent-rewrite)
 
 (defun org-agent-seams-tests-definitions ()
   "Return what the files of the package define, each a list to compare.
@@ -127,6 +128,26 @@ Of a method these are its qualifiers and specializers as well."
                       :type 'user-error)
         (should-error (call-interactively #'org-agent-suggest) :type 'user-error)
         (should (equal (buffer-string) "my text\n"))))))
+
+;;;; Rewrites
+
+(ert-deftest org-agent-chat-of-a-rewrite-knows-when-that-is-over ()
+  (let ((org-agent--rewriting (make-hash-table :test #'equal))
+        (org-agent--rewrites-changed nil))
+    (org-agent-fake-with
+      (with-temp-buffer
+        (insert "old text")
+        (org-agent-rewrite (point-min) (point-max) "shorten it")
+        (org-agent-fake-settle)
+        (with-current-buffer "*org-agent-chat*"
+          ;; As from the list of sessions, when it runs.
+          (org-agent--join "session-1")
+          (org-agent--resumed (list :sessionId "session-1" :live ["turn-1"]))
+          (should (org-agent--live-turn)))
+        (org-agent-fake-state "turn-1" 1 "cancelled")
+        (should-not (org-agent--rewrites))
+        (with-current-buffer "*org-agent-chat*"
+          (should-not (org-agent--live-turn)))))))
 
 (provide 'org-agent-seams-tests)
 ;;; org-agent-seams-tests.el ends here
