@@ -55,8 +55,7 @@ They are elements of `org-agent--marks'."
 
 (defun org-agent--turn-here ()
   "Return the turn at point as `org-agent--turn-at', or signal an error."
-  (unless org-agent--session
-    (user-error "This chat has not begun"))
+  (org-agent--check-session)
   (or (org-agent--turn-at (point))
       (user-error "There is no prompt at or above point")))
 
@@ -260,7 +259,8 @@ M-x org-agent-regenerate asks for one"))
 (defun org-agent--last-prompt ()
   "Return the mark of the last prompt here, or signal an error."
   (org-agent--at-rest)
-  (or (and org-agent--session (caar (org-agent--turn-at (point-max))))
+  (org-agent--check-session)
+  (or (caar (org-agent--turn-at (point-max)))
       (user-error "This chat has not begun")))
 
 (defun org-agent-next-variant (&optional force)

@@ -371,5 +371,18 @@ That is as in `get-buffer-window-list'."
               (org-flag-subtree t))))))
     (set-marker marker nil)))
 
+;;;; Without a session
+
+(defvar org-agent--session)
+(defvar org-agent-mode)
+
+(defun org-agent--check-session ()
+  "Signal an error if this buffer has no session.
+That of a subtree is in another buffer, as long as no key led there."
+  (unless org-agent--session
+    (user-error (if (bound-and-true-p org-agent-mode)
+                    "In a subtree, M-x does not do this; `org-agent-menu' does, and a key of yours"
+                  "This chat has not begun"))))
+
 (provide 'org-agent-area)
 ;;; org-agent-area.el ends here

@@ -483,8 +483,7 @@ The server asks for those of unfinished turns; the last ones do."
 With prefix argument DROP, let it go instead: no answer is wanted.  If
 nothing was, ask again what failed or was cancelled last."
   (interactive "P" org-agent-chat-mode)
-  (unless org-agent--session
-    (user-error "This chat has not begun"))
+  (org-agent--check-session)
   ;; The server says what was interrupted; then it is asked to go on.
   (org-agent--resume
    nil

@@ -243,8 +243,7 @@ there by \[org-agent-retry].  Without edits, or with prefix argument
 HERE, it ends with the prompt or reply at point.  This chat stays as
 it is."
   (interactive "P" org-agent-chat-mode)
-  (unless org-agent--session
-    (user-error "This chat has not begun"))
+  (org-agent--check-session)
   (let ((buffer (current-buffer))
         (directory default-directory)
         (name (org-agent--new-name))
@@ -353,8 +352,7 @@ What you write in the input area stays.  If something was edited
 above, that is not done before it was said that it would go, and you
 agreed.  It is one step of undo."
   (interactive nil org-agent-chat-mode)
-  (unless org-agent--session
-    (user-error "This chat has not begun"))
+  (org-agent--check-session)
   (let* ((buffer (current-buffer))
          (session org-agent--session)
          (edits (or org-agent--would-go
