@@ -71,7 +71,10 @@
   "Return a text in at most ROWS rows of WIDTH columns, with FACE.
 HEAD is its beginning, TAIL the end, as far as they were kept of LENGTH
 characters.  Of a longer one that is the beginning, a note, and the end."
-  (let* ((most (* rows width))
+  (let* (;; In a window of a few lines nothing is left for it.
+         (rows (max 1 rows))
+         (width (max 1 width))
+         (most (* rows width))
          (whole (= length (+ (length head) (length tail))))
          ;; What has more characters than there is room is not looked at:
          ;; this is drawn again and again while a text grows.

@@ -157,5 +157,21 @@ Of a method these are its qualifiers and specializers as well."
         (with-current-buffer "*org-agent-chat*"
           (should-not (org-agent--live-turn)))))))
 
+;;;; Tiny windows
+
+(ert-deftest org-agent-reply-streams-into-a-window-of-one-line ()
+  (org-agent-fake-with
+    (org-agent-fake-send "question")
+    (dolist (rows '(1 2 3))
+      (dolist (width '(1 10))
+        (cl-letf (((symbol-function 'org-agent--room) (lambda () (list rows width))))
+          (org-agent-fake-delta "turn-1" (+ (* rows 10) width) "words of a reply\nmore "))))
+    (org-agent-fake-insert "turn-1" 100 "act-1" "words")
+    (should (string-search "words" (buffer-string)))
+    (dolist (rows '(-1 0 1))
+      (should (stringp (org-agent--excerpt "a\nb" "" 3 rows 10 'default)))
+      (should (stringp (org-agent--excerpt "long words" "the end" 1000 rows 0
+                                           'default))))))
+
 (provide 'org-agent-seams-tests)
 ;;; org-agent-seams-tests.el ends here
