@@ -28,6 +28,13 @@
 (defvar org-agent-fake-errors nil
   "Errors of the client's handlers.")
 
+;; Where a test stands in for a primitive, Emacs would have a compiler make a
+;; detour for natively compiled callers, which takes seconds; none is here.
+(defvar native-comp-enable-subr-trampolines)
+(defvar comp-enable-subr-trampolines)
+(setq native-comp-enable-subr-trampolines nil
+      comp-enable-subr-trampolines nil)
+
 (defvar org-agent-fake-listener nil)
 (defvar org-agent-fake-directory nil)
 (defvar org-agent-fake-count 0)
