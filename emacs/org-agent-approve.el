@@ -251,8 +251,8 @@ COMMAND is the command as edited, MESSAGE what to tell the model."
                           (org-agent--card-command card)))))
     (setf (org-agent--card-state card) 'deciding)
     (org-agent--card-show card)
-    (org-agent--request
-     'orgAgent/decide
+    (org-agent--card-request
+     card 'orgAgent/decide
      `( :actuationId ,(org-agent--card-id card) :choice ,choice
         ,@(and (org-agent--card-net card) (list :network t))
         ,@(and (org-agent--card-own card) (not (equal choice "deny"))
@@ -264,6 +264,12 @@ COMMAND is the command as edited, MESSAGE what to tell the model."
        (when (eq (org-agent--card-state card) 'deciding)
          (org-agent--card-ask card))
        (message "org-agent: not decided: %s" words)))))
+
+(defun org-agent--card-request (card method params then else)
+  "Send METHOD with PARAMS about CARD, from the chat that it stands in.
+For THEN and ELSE see `org-agent--request'."
+  (with-current-buffer (or (org-agent--card-buffer card) (current-buffer))
+    (org-agent--request method params then else)))
 
 (defun org-agent--decided (card command result)
   "Go on with CARD according to RESULT, the answer of the server.

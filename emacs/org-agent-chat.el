@@ -32,6 +32,7 @@
 ;;; Code:
 
 (require 'org-agent-turn)
+(require 'org-agent-context)
 (require 'org-element)
 (require 'org-table)
 
@@ -39,24 +40,24 @@
 
 (cl-defstruct (org-agent--pending (:copier nil))
   "A prompt that the server has not acknowledged."
-  client-id text context
+  client-id text
+  chips ; what goes with it, and its texts as they were taken:
+  context
   directory) ; as the server is told it, or nil
 
 (defvar-local org-agent--pending nil
   "The prompt of this buffer that was not acknowledged, or nil.
 While it is on its way `org-agent--sending' is non-nil as well.")
 
+(defvar org-agent--sent-hook nil
+  "Functions called in a chat whose prompt the server has.
+Their arguments are the turn, the text, and what went along.")
+
 (defvar-local org-agent--anew nil
   "Non-nil if the next prompt begins a session, whatever others there are.")
 
 (defvar-local org-agent--copy-of nil
   "The session of which this buffer is a copy, until it has its own.")
-
-(defvar-local org-agent--context nil
-  "What goes with the next prompt, as the protocol wants it, newest first.")
-
-(defvar-local org-agent--context-overlay nil
-  "The overlay that shows `org-agent--context', or nil.")
 
 ;;;; Mode
 
@@ -165,10 +166,11 @@ For that Org runs the code, and its header arguments before it asks."
   (org-agent--show-state))
 
 (defun org-agent--chats ()
-  "Return the chat buffers."
+  "Return the chat buffers, without those that only show what was recorded."
   (seq-filter (lambda (buffer)
                 (with-current-buffer buffer
-                  (derived-mode-p 'org-agent-chat-mode)))
+                  (and (derived-mode-p 'org-agent-chat-mode)
+                       (not org-agent--detached))))
               (buffer-list)))
 
 ;;;; Sending
@@ -195,18 +197,19 @@ It stays there until the server has it for good."
   (when org-agent--sending
     (user-error "Your last message is still on its way"))
   (let ((text (org-agent--prompt))
-        (context (vconcat (reverse org-agent--context))))
-    (when (and (string-empty-p text) (equal context []))
+        (chips (reverse org-agent--context)))
+    (when (and (string-empty-p text) (not chips))
       (user-error "Write something under the last heading first"))
     (when (string-match org-agent--insane text)
       (user-error "Your text has a byte that is no character, after `%s'"
                   (org-agent--tail (substring text 0 (match-beginning 0)) 20)))
     (unless (and org-agent--pending
                  (equal text (org-agent--pending-text org-agent--pending))
-                 (equal context (org-agent--pending-context org-agent--pending)))
+                 (equal chips (org-agent--pending-chips org-agent--pending)))
       (setq org-agent--pending
             (make-org-agent--pending :client-id (org-agent--client-id)
-                                     :text text :context context
+                                     :text text :chips chips
+                                     :context (org-agent--context-take chips)
                                      :directory (org-agent--directory))))
     (org-agent--send-pending)))
 
@@ -307,46 +310,17 @@ CODE is the server's, or nil if it never answered."
           (setf (org-agent--turn-place turn)
                 (org-agent--write-prompt session event
                                          (org-agent--pending-text pending))))
-        (org-agent--clear-context (org-agent--pending-context pending))
+        (when (org-agent--pending-chips pending)
+          (org-agent--clear-context (org-agent--pending-chips pending)))
+        (run-hook-with-args 'org-agent--sent-hook turn
+                            (org-agent--pending-text pending)
+                            (org-agent--pending-chips pending))
         (org-agent--join session)
         (org-agent--handle :acknowledged result)
         (run-hooks 'org-agent--input-hook)
         (dolist (turn (org-agent--turns-here))
           (setf (org-agent--turn-notice turn) nil)
           (org-agent--show turn))))))
-
-;;;; Context
-
-(defun org-agent--add-context (kind name text &optional mode)
-  "Let TEXT, of KIND, NAME and MODE, go with the next prompt of this buffer."
-  (push (append (list :kind kind :name name :text (org-agent--sane text))
-                (and mode (list :mode mode)))
-        org-agent--context)
-  (org-agent--show-context))
-
-(defun org-agent--show-context ()
-  "Show what this buffer has for its next prompt."
-  (let* ((place (car (org-agent--ensure-input)))
-         (names (mapconcat (lambda (part)
-                             (format "%s (%d characters)" (plist-get part :name)
-                                     (length (plist-get part :text))))
-                           (reverse org-agent--context) ", ")))
-    (unless org-agent--context-overlay
-      ;; It moves with the heading of the input when a reply comes above it.
-      (setq org-agent--context-overlay (make-overlay place place nil t t)))
-    (move-overlay org-agent--context-overlay place place)
-    (overlay-put org-agent--context-overlay 'before-string
-                 (propertize (format "Sent along with your message: %s\n" names)
-                             'face 'org-agent-notice))))
-
-(defun org-agent--clear-context (&optional parts)
-  "Let nothing, or nothing of PARTS, go with the next prompt of this buffer."
-  (setq org-agent--context
-        (and parts (seq-remove (lambda (part) (seq-contains-p parts part #'eq))
-                               org-agent--context)))
-  (cond (org-agent--context (org-agent--show-context))
-        (org-agent--context-overlay
-         (delete-overlay org-agent--context-overlay))))
 
 ;;;; Cancelling
 

@@ -29,11 +29,14 @@
 ;;; Code:
 
 (require 'org-agent-chat)
+(require 'org-agent-part)
+
+(declare-function org-agent-why "org-agent")
 
 ;;;; Options
 
 (defcustom org-agent-header-line t
-  "Whether a chat's header line shows its model, and what a reply took.
+  "Whether a chat's header line shows its state, its model and its cost.
 A header line that something else put there stays."
   :type 'boolean
   :group 'org-agent
@@ -50,7 +53,10 @@ A property list with :model, :in, :out, :estimated and :cost, some of
 which may be nil; the cost is in US dollars.")
 
 (defvar-local org-agent--in-sight ""
-  "What the header line of this chat shows.")
+  "What the header line of this chat shows of its model.")
+
+;; Otherwise its buttons would be none.
+(put 'org-agent--in-sight 'risky-local-variable t)
 
 (defconst org-agent--model-time 5
   "Seconds that the user waits for the list of models at most.")
@@ -63,25 +69,34 @@ which may be nil; the cost is in US dollars.")
 (defun org-agent--model-words (model usage)
   "Return MODEL and USAGE, as of `org-agent--usage', in a line, or nothing."
   (let* ((name (plist-get model :name))
+         (problem (plist-get model :problem))
          (by (plist-get usage :model))
          (in (plist-get usage :in))
          (out (plist-get usage :out))
-         (cost (plist-get usage :cost)))
+         (cost (plist-get usage :cost))
+         (why "What the last reply took.\nmouse-1: everything behind the text at point"))
     (string-join
      (delq nil
-           (list (cond ((plist-get model :problem)
-                        (format "%s cannot be asked: %s" name
-                                (plist-get model :problem)))
-                       (name))
+           (list (and name
+                      (org-agent--part
+                       (if problem (format "%s cannot be asked: %s" name problem) name)
+                       (if problem 80 40)
+                       (concat name (org-agent--model-note model)
+                               "\nmouse-1: choose another")
+                       'org-agent-model (and problem 'warning)))
                  ;; A fallback may have answered.
                  (and by (not (member by (list name (plist-get model :model))))
-                      (format "the last reply is of %s" by))
+                      (org-agent--part (format "the last reply is of %s" by) 60
+                                       why 'org-agent-why))
                  (and (or in out)
-                      (format "%s%s tokens in, %s out"
-                              (if (plist-get usage :estimated) "about " "")
-                              (if in (org-agent--number in) "?")
-                              (if out (org-agent--number out) "?")))
-                 (and cost (org-agent--dollars cost))))
+                      (org-agent--part
+                       (format "%s%s tokens in, %s out"
+                               (if (plist-get usage :estimated) "about " "")
+                               (if in (org-agent--number in) "?")
+                               (if out (org-agent--number out) "?"))
+                       50 why 'org-agent-why))
+                 (and cost (org-agent--part (org-agent--dollars cost) 16
+                                            why 'org-agent-why))))
      " · ")))
 
 (defun org-agent--dollars (amount)
@@ -93,16 +108,15 @@ which may be nil; the cost is in US dollars.")
 (defun org-agent--show-in-sight ()
   "Show in this chat which model answers, and what the last reply took."
   (setq org-agent--in-sight
-        (concat " " (org-agent--one-line
-                     (org-agent--model-words org-agent--model org-agent--usage)
-                     200)))
+        (concat " " (org-agent--model-words org-agent--model org-agent--usage)))
   (force-mode-line-update))
 
 (defun org-agent--in-sight-begins ()
   "Give this chat its header line, and ask for what is to be in it."
   (when (and org-agent-header-line (not header-line-format))
     ;; The value of a variable is shown as it is: no % in it is read.
-    (setq-local header-line-format '("" org-agent--in-sight)))
+    (setq-local header-line-format
+                '("" org-agent--sign org-agent--status org-agent--in-sight)))
   ;; The server is not started for this.
   (when org-agent--ready
     (org-agent--ask-model)))

@@ -35,26 +35,13 @@
 (require 'jsonrpc)
 (require 'subr-x)
 (require 'org-agent-secrets)
+(require 'org-agent-program)
 
 (defgroup org-agent nil
   "Talk to a language model whose actions are verified."
   :group 'org
   :group 'processes
   :prefix "org-agent-")
-
-;;;; Options
-
-(defcustom org-agent-program
-  (let ((program (getenv "ORG_AGENT_PROGRAM")))
-    (if (member program '(nil "")) "org-agent" program))
-  "The org-agent server: a program's name, or a file name.
-A plain name is looked up in variable `exec-path', and then, for those who work
-on org-agent itself, among what Cargo built beside this file.  The
-environment variable ORG_AGENT_PROGRAM is the default if it is set.
-
-For example \"~/.cargo/bin/org-agent\"."
-  :type 'string
-  :package-version '(org-agent . "0.1.0"))
 
 ;;;; State
 
@@ -76,6 +63,9 @@ No other is started before: it could not have the sessions of this one.")
   "Non-nil while a server is being started.
 While auth-source asks for a passphrase, timers run and want one too.")
 
+(defvar org-agent--introduction nil
+  "What the last server said when it introduced itself.")
+
 (defvar org-agent--ready nil
   "Non-nil once the server answered `initialize'.")
 
@@ -89,6 +79,22 @@ Each element is a function of no arguments.")
 
 (defvar org-agent--inbox-timer nil
   "The timer that empties `org-agent--inbox', or nil.")
+
+(defvar org-agent--tap nil
+  "A function that is told of each message as it passes, or nil.
+It is called with the direction, `in' or `out', with the kind, which is
+`request', `notification', `result' or `error', with the number of the
+request that it is or belongs to, or nil, with the method, and with the
+parameters, result or error.")
+
+(defvar org-agent--count 0
+  "How many requests were made; the number of the last one.")
+
+(defvar-local org-agent--detached nil
+  "Non-nil in a buffer that only shows what was recorded: it sends nothing.
+If it is `silent', what would be sent is dropped, else an error.")
+
+(put 'org-agent--detached 'permanent-local t)
 
 (defvar org-agent--stderr ""
   "The end of what the server wrote to its standard error.")
@@ -109,7 +115,8 @@ What takes longer is no server, and may fill the memory with its output.")
   "Handle METHOD with PARAMS, a property list, from the server.
 METHOD is a symbol such as `orgAgent/delta'.  A keyword is a message
 from this client itself, in this file `:ready' and `:died', the latter
-with a `:reason', and `:drained' after each burst.")
+with a `:reason' and whether it `:crashed', and `:drained' after each
+burst.")
 
 (cl-defmethod org-agent--handle (_method _params)
   "Ignore what this client does not know, as the protocol asks."
@@ -143,10 +150,17 @@ with a `:reason', and `:drained' after each burst.")
     (error (message "org-agent: a message of the server was not handled: %s"
                     (error-message-string problem)))))
 
-(defun org-agent--receive (connection method params)
-  "Enqueue METHOD with PARAMS, a message of the server behind CONNECTION."
+(defun org-agent--tell (&rest args)
+  "Let `org-agent--tap' know of the message that ARGS describe."
+  (when org-agent--tap
+    (org-agent--guarded (lambda () (apply org-agent--tap args)))))
+
+(defun org-agent--receive (connection method params &optional kind)
+  "Enqueue METHOD with PARAMS, a message of the server behind CONNECTION.
+KIND is `request' if it is one."
   (when (and (eq connection org-agent--connection)
              (not (keywordp method)))
+    (org-agent--tell 'in (or kind 'notification) nil method params)
     (org-agent--enqueue (lambda () (org-agent--handle method params))))
   nil)
 
@@ -158,7 +172,7 @@ CONNECTION is the connection it came from."
   (if (not (and (eq connection org-agent--connection)
                 (stringp (plist-get params :actuationId))))
       '(:accepted :json-false)
-    (org-agent--receive connection method params)
+    (org-agent--receive connection method params 'request)
     '(:accepted t)))
 
 ;;;; Asking
@@ -168,10 +182,14 @@ CONNECTION is the connection it came from."
 THEN is called with the result, or ELSE with an error in words and the
 server's error code or nil.  Both are called later, in the order of
 the server's messages.  Nothing is waited for."
-  (if org-agent--ready
-      (org-agent--send method params then else)
+  (cond
+   ((eq org-agent--detached 'silent) nil)
+   (org-agent--detached
+    (user-error "This shows what was recorded; nothing is sent from it"))
+   (org-agent--ready (org-agent--send method params then else))
+   (t
     (push (list method params then else) org-agent--waiting)
-    (org-agent--start)))
+    (org-agent--start))))
 
 (defun org-agent--start ()
   "Start the server unless there is one, or one that has yet to end."
@@ -183,21 +201,25 @@ the server's messages.  Nothing is waited for."
 
 (defun org-agent--send (method params then else)
   "Send METHOD with PARAMS now; for THEN and ELSE see `org-agent--request'."
-  (condition-case problem
-      (jsonrpc-async-request
-       org-agent--connection method params
-       :timeout nil
-       :success-fn (lambda (result)
+  (let ((number (cl-incf org-agent--count)))
+    (org-agent--tell 'out 'request number method params)
+    (condition-case problem
+        (jsonrpc-async-request
+         org-agent--connection method params
+         :timeout nil
+         :success-fn (lambda (result)
+                       (org-agent--tell 'in 'result number method result)
+                       (org-agent--enqueue
+                        (lambda () (when then (funcall then result)))))
+         :error-fn (lambda (problem)
+                     (org-agent--tell 'in 'error number method problem)
                      (org-agent--enqueue
-                      (lambda () (when then (funcall then result)))))
-       :error-fn (lambda (problem)
-                   (org-agent--enqueue
-                    (lambda ()
-                      (when else
-                        (apply else (org-agent--problem problem)))))))
-    (error (when else
-             (org-agent--enqueue
-              (lambda () (funcall else (error-message-string problem) nil)))))))
+                      (lambda ()
+                        (when else
+                          (apply else (org-agent--problem problem)))))))
+      (error (when else
+               (org-agent--enqueue
+                (lambda () (funcall else (error-message-string problem) nil))))))))
 
 (defun org-agent--problem (problem)
   "Return PROBLEM, a JSON-RPC error object, as a list (WORDS CODE)."
@@ -211,6 +233,7 @@ the server's messages.  Nothing is waited for."
 (defun org-agent--notify (method params)
   "Send the notification METHOD with PARAMS, if there is a server."
   (when org-agent--ready
+    (org-agent--tell 'out 'notification nil method params)
     (ignore-errors (jsonrpc-notify org-agent--connection method params))))
 
 (defconst org-agent--insane "[^\1-\x10FFFF]\\|[\xD800-\xDFFF]"
@@ -234,35 +257,12 @@ The null character could, but Emacs cannot read it in JSON.")
 
 ;;;; The process
 
-(defun org-agent--executable ()
-  "Return the file name of the server, or signal an error that helps."
-  (or (if (file-name-directory org-agent-program)
-          (let ((file (expand-file-name org-agent-program)))
-            (cond ((file-executable-p file) file)
-                  ((file-exists-p file)
-                   (user-error "`%s' is not executable" org-agent-program))))
-        (or (executable-find org-agent-program)
-            (org-agent--built)))
-      (user-error "No program `%s'; install org-agent or set `org-agent-program'"
-                  org-agent-program)))
-
-(defun org-agent--built ()
-  "Return the server that Cargo built in the directory above this file."
-  (when-let* ((library (locate-library "org-agent-server"))
-              (root (file-name-directory
-                     (directory-file-name (file-name-directory library)))))
-    (seq-find #'file-executable-p
-              (mapcar (lambda (profile)
-                        (expand-file-name
-                         (format "target/%s/org-agent" profile) root))
-                      '("release" "debug")))))
-
 (defun org-agent--spawn ()
   "Start the server and return its process."
-  (let ((process-adaptive-read-buffering nil)
-        ;; A buffer's directory may be remote or gone; the server needs none.
-        (default-directory (expand-file-name "~/"))
-        (program (org-agent--executable)))
+  (let* ((process-adaptive-read-buffering nil)
+         ;; A buffer's directory may be remote or gone; the server needs none.
+         (default-directory (expand-file-name "~/"))
+         (program (org-agent--executable)))
     (setq org-agent--stderr ""
           org-agent--spawned (list program (copy-sequence process-environment)
                                    exec-path))
@@ -350,15 +350,15 @@ the first would be in it.  Its name changed in version 1.0.24."
 
 (defun org-agent--initialized (result)
   "Begin to work with the server that answered `initialize' with RESULT."
-  (let* ((capabilities (plist-get result :capabilities))
-         (version (plist-get (plist-get (plist-get capabilities :experimental)
-                                        :orgAgent)
-                             :version)))
+  (setq org-agent--introduction result)
+  (let ((version (plist-get (org-agent--offered) :version)))
     (cond
      ((not org-agent--connection) nil)
      ((not (equal version 1))
       (org-agent--disconnect
-       (format "The server speaks version %s of the protocol, not 1" version)))
+       (format "The server%s speaks version %s of the protocol, and this package \
+version 1: the older of the two has to be updated, or `org-agent-program' set"
+               (org-agent--server-name) (or version "none"))))
      (t
       (jsonrpc-notify org-agent--connection 'initialized
                       (make-hash-table))
@@ -368,6 +368,23 @@ the first would be in it.  Its name changed in version 1.0.24."
         (dolist (request waiting)
           (apply #'org-agent--send request)))
       (org-agent--handle :ready nil)))))
+
+(defun org-agent--offered ()
+  "Return what the server announced of this protocol."
+  (plist-get (plist-get (plist-get org-agent--introduction :capabilities)
+                        :experimental)
+             :orgAgent))
+
+(defun org-agent--server-name ()
+  "Return the server's own name and version, after a space, and its program."
+  (let* ((info (plist-get org-agent--introduction :serverInfo))
+         (words (mapcar (lambda (key) (let ((word (plist-get info key)))
+                                        (if (stringp word)
+                                            (truncate-string-to-width word 40)
+                                          "")))
+                        '(:name :version))))
+    (concat (and info (concat " " (string-trim (string-join words " "))))
+            (and org-agent--spawned (format " (%s)" (car org-agent--spawned))))))
 
 (defun org-agent--give-up (words)
   "Answer every request that waits for the server with the error WORDS."
@@ -383,20 +400,27 @@ the first would be in it.  Its name changed in version 1.0.24."
    ((eq connection org-agent--connection)
     (org-agent--forget
      (let ((last (car (last (split-string org-agent--stderr "\n" t "[ \t\r]+")))))
-       (concat "the server ended" (and last (format ": %s" last))))))
+       (concat "the server ended"
+               (and (eq (process-status org-agent--process) 'signal)
+                    (format ", by signal %d"
+                            (process-exit-status org-agent--process)))
+               (and last (format ": %s" last))))
+     t))
    ;; That was reported when it began.
    ((eq connection org-agent--ending)
     (setq org-agent--ending nil)
     (when org-agent--waiting
       (org-agent--start)))))
 
-(defun org-agent--forget (words)
-  "Forget the connection; WORDS say why it is gone."
+(defun org-agent--forget (words &optional crashed)
+  "Forget the connection; WORDS say why it is gone.
+CRASHED is non-nil if nobody asked it to."
   (setq org-agent--connection nil
         org-agent--process nil
         org-agent--spawned nil
         org-agent--ready nil)
-  (org-agent--enqueue (lambda () (org-agent--handle :died (list :reason words))))
+  (org-agent--enqueue (lambda () (org-agent--handle :died (list :reason words
+                                                              :crashed crashed))))
   (org-agent--give-up words))
 
 (defun org-agent--disconnect (words)

@@ -24,7 +24,7 @@
 ;; a SKILL.md, which the model reads.  Here stand the commands for who
 ;; writes one: list, show, new, check, test.  What is wrong with a note
 ;; that was just saved is told in every chat, above the input area, until
-;; it is mended.  In the input area, /NAME completes.
+;; it is mended.
 
 ;;; Code:
 
@@ -44,10 +44,6 @@ The directory of the user's own is nil.")
 (defvar org-agent--skill-notices nil
   "Functions that return what else of skills is to be told in this chat, or nil.")
 
-(defvar org-agent--skill-calls nil
-  "What can be called by /NAME: names with what they are for.
-Nil if the server was not asked since something changed.")
-
 (defvar-local org-agent--skill-overlay nil
   "Shows in this buffer what is wrong with notes.")
 
@@ -62,7 +58,6 @@ Nil if the server was not asked since something changed.")
 (defun org-agent--skills-told (params)
   "Note the problems in PARAMS, and show them in every chat."
   (let ((before org-agent--skill-problems))
-    (setq org-agent--skill-calls nil)
     (setf (alist-get (plist-get params :directory) org-agent--skills-told nil nil #'equal)
           params)
     (setq org-agent--skill-problems
@@ -384,63 +379,6 @@ until the process is killed with \\<compilation-mode-map>\\[kill-compilation]."
   "Visit the note of the skill on this line."
   (interactive nil org-agent-skills-mode)
   (org-agent--skill-visit (org-agent--skill-at-point)))
-
-;;;; Calling one by its name
-
-(defun org-agent--skill-ask-calls (then)
-  "Ask the server which skills can be called by /NAME, and call THEN."
-  (org-agent--request
-   'orgAgent/skills/list (list :limit 500)
-   (lambda (result)
-     (setq org-agent--skill-calls
-           (delq nil (mapcar #'org-agent--skill-call
-                             (plist-get result :items))))
-     (funcall then))
-   (lambda (_words _code) (funcall then))))
-
-(defun org-agent--skill-call (skill)
-  "Return name and description of SKILL if it can be called.
-The rest acts by itself, or is there for other notes."
-  (and (or (org-agent--skill-folder-p skill)
-           (and (string-empty-p (org-agent--skill-parts skill))
-                (not (equal (plist-get skill :origin) "builtin"))))
-       (cons (plist-get skill :name) (plist-get skill :description))))
-
-(defun org-agent--skill-calls ()
-  "Return what can be called by /NAME.
-The server is waited for once, and not for long."
-  (unless org-agent--skill-calls
-    (let ((asked t))
-      (org-agent--skill-ask-calls (lambda () (setq asked nil)))
-      (with-timeout (1) (while asked (accept-process-output nil 0.05)))))
-  org-agent--skill-calls)
-
-(defun org-agent--skill-complete ()
-  "Complete the name of a skill behind a slash that begins the input."
-  (let ((input (org-agent--input))
-        (here (point)))
-    (when (and input (> here (cdr input)))
-      (save-excursion
-        (goto-char (cdr input))
-        (skip-chars-forward " \t\r\n")
-        (when (eq (char-after) ?/)
-          (forward-char)
-          (let ((beg (point)))
-            (skip-chars-forward "^/ \t\r\n")
-            (when (<= beg here (point))
-              (list beg (point) (org-agent--skill-calls)
-                    :exclusive 'no
-                    :annotation-function
-                    (lambda (name)
-                      (concat "  " (truncate-string-to-width
-                                    (or (cdr (assoc name org-agent--skill-calls)) "")
-                                    60 nil nil t)))))))))))
-
-(defun org-agent--skill-completes ()
-  "Let /NAME complete in this chat."
-  (add-hook 'completion-at-point-functions #'org-agent--skill-complete nil t))
-
-(add-hook 'org-agent-chat-mode-hook #'org-agent--skill-completes)
 
 (provide 'org-agent-skills)
 ;;; org-agent-skills.el ends here

@@ -160,6 +160,31 @@ VALUE is a regular expression if REGEXP is non-nil."
      (buffer-substring-no-properties (cdr (org-agent--ensure-input))
                                      (point-max)))))
 
+(defun org-agent--draft ()
+  "Return the text of the input area as it is, or nil if there is none."
+  (when-let ((input (org-agent--input)))
+    (save-restriction
+      (widen)
+      (buffer-substring-no-properties (cdr input) (point-max)))))
+
+(defun org-agent--in-input-p ()
+  "Return non-nil if point is in the text of the input area."
+  (when-let ((input (org-agent--input)))
+    (>= (point) (cdr input))))
+
+(defun org-agent--write-draft (text)
+  "Let TEXT stand in the input area, and what is there no more.
+Points that were in it are behind TEXT."
+  (org-agent--with-edit
+    (let* ((beg (cdr (org-agent--ensure-input)))
+           (movers (org-agent--points beg (point-max))))
+      (save-excursion
+        (goto-char beg)
+        (delete-region beg (point-max))
+        (unless (bolp) (insert "\n"))
+        (insert text))
+      (org-agent--move movers (point-max)))))
+
 ;;;; Prompts and replies
 
 (defvar org-agent--input-hook nil
@@ -314,6 +339,44 @@ at most LIMIT."
          (looking-at ":END:[ \t]*$")
          (progn (forward-line 1) (<= (point) limit))
          (cons value (point)))))
+
+(defun org-agent--prompt-of (event)
+  "Return the element of `org-agent--marks' of EVENT, if it is a late one."
+  (assoc event (org-agent--marks 50)))
+
+(defun org-agent--mark-text (mark &optional most)
+  "Return the text of MARK, see `org-agent--marks', without final newlines.
+With MOST, only that many characters of it, and \"\" if MARK is nil."
+  (pcase mark
+    (`(,_ ,_ ,beg ,end)
+     (save-restriction
+       (widen)
+       (string-trim-right
+        (buffer-substring-no-properties beg (min end (+ beg (or most end))))
+        "\n+")))
+    (_ "")))
+
+(defun org-agent--take-prompt (event text keep)
+  "Put TEXT before what stands in the input area.
+Take the prompt of EVENT away unless KEEP is non-nil.  Points that were
+in either are behind TEXT."
+  (org-agent--with-edit
+    (pcase-let* ((`(,_ ,heading ,_ ,end) (and (not keep)
+                                             (org-agent--prompt-of event)))
+                 (beg (cdr (org-agent--ensure-input)))
+                 (movers (append (org-agent--points beg (point-max))
+                                 (and heading
+                                      (org-agent--points heading (1- end)))))
+                 (behind (make-marker)))
+      (save-excursion
+        (goto-char beg)
+        (unless (bolp) (insert "\n"))
+        (insert text)
+        (set-marker behind (point))
+        (unless (looking-at-p "[ \t\n]*\\'") (insert "\n\n"))
+        (when heading (delete-region heading end)))
+      (org-agent--move movers behind)
+      (set-marker behind nil))))
 
 (defun org-agent--mark-at (position)
   "Return the element of `org-agent--marks' at or above POSITION, or nil."

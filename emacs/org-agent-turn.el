@@ -419,6 +419,9 @@ That is at most ROWS rows of WIDTH columns."
     (cl-callf not (org-agent--thought-open thought))
     (org-agent--show turn)))
 
+(defvar org-agent--state-hook nil
+  "Functions called in a chat whose turns, or what they do, changed.")
+
 (defun org-agent--show-state ()
   "Show in the mode line what this buffer waits for."
   (let* ((turn (org-agent--live-turn))
@@ -430,7 +433,8 @@ That is at most ROWS rows of WIDTH columns."
                (format " [%s%s]" state
                        (if reason (concat ": " (org-agent--one-line reason 60))
                          ""))))
-    (force-mode-line-update)))
+    (force-mode-line-update))
+  (run-hooks 'org-agent--state-hook))
 
 (provide 'org-agent-turn)
 ;;; org-agent-turn.el ends here

@@ -61,29 +61,54 @@
 ;; The files, each of which uses only those above it:
 ;;
 ;;   org-agent-secrets  keys from auth-source
+;;   org-agent-program  finding the server
 ;;   org-agent-server   the process and the one line of its messages
 ;;   org-agent-shell    running one command
 ;;   org-agent-text     what stands in a buffer, and all changes of it
 ;;   org-agent-preview  what is shown in a buffer and is no text
+;;   org-agent-part     texts that can be clicked
 ;;   org-agent-turn     what becomes of a turn
+;;   org-agent-context  what goes along with a message
 ;;   org-agent-chat     the mode, sending, cancelling, coming back
+;;   org-agent-history  inputs, to be said again
+;;   org-agent-queue    messages that wait their turn
 ;;   org-agent-sessions coming back to what was said, and branching from it
 ;;   org-agent-models   which model answers, and what that took
 ;;   org-agent-literal  commands, shown as they are
 ;;   org-agent-card     what is shown of a command
 ;;   org-agent-approve  commands that the user is asked about
+;;   org-agent-explain  what an error means, and what to do
+;;   org-agent-state    what a chat is doing, in sight
+;;   org-agent-notify   telling the desktop that a chat is done
+;;   org-agent-revive   starting the server again when it died
+;;   org-agent-doctor   what is configured, and what to do
+;;   org-agent-traffic  recording what passes, for bug reports
+;;   org-agent-replay   showing what was recorded
+;;   org-agent-menu     menus and keys
 ;;   org-agent-skills   the notes that shape the agent
 ;;   org-agent-trust    the notes that a project brings along
+;;   org-agent-files    the files below a directory
+;;   org-agent-complete completion in the input area
 ;;   org-agent          the commands to start from
+;;   org-agent-transient  the menu, loaded when it is asked for
 
 ;;; Code:
 
+(require 'org-agent-history)
+(require 'org-agent-queue)
 (require 'org-agent-sessions)
 (require 'org-agent-models)
-(require 'org-agent-approve)
+(require 'org-agent-notify)
+(require 'org-agent-revive)
+(require 'org-agent-doctor)
+(require 'org-agent-replay)
+(require 'org-agent-menu)
 (require 'org-agent-skills)
 (require 'org-agent-trust)
+(require 'org-agent-complete)
 (require 'outline)
+
+(declare-function dired-get-marked-files "dired")
 
 (defconst org-agent--chat-name "*org-agent-chat*"
   "The name of the chat buffer.")
@@ -113,6 +138,8 @@ in the same chat is shown if the buffer was closed since."
       (org-agent--ensure-input))
     (pop-to-buffer-same-window buffer)))
 
+;;;; What goes along with a message
+
 ;;;###autoload
 (defun org-agent-send-region (beg end)
   "Let the text between BEG and END go with the next message of the chat.
@@ -121,52 +148,98 @@ Then write the message in the chat."
   (interactive "r")
   (let ((text (buffer-substring-no-properties beg end))
         (name (buffer-name))
-        (mode (symbol-name major-mode)))
+        (mode (symbol-name major-mode))
+        (file (org-agent--file-here)))
     (org-agent-chat)
     (if current-prefix-arg
         (org-agent--clear-context)
-      (org-agent--add-context "region" name text mode))
+      (org-agent--add-context "region" name text mode file))
     (goto-char (point-max))))
 
-;;;; Server
+(defmacro org-agent--with-chat (&rest body)
+  "Run BODY in the chat that was used last, and say that things go with it.
+In a chat, that is this one; without any, it is made, and not shown."
+  (declare (indent 0) (debug t))
+  `(with-current-buffer
+       (cond ((derived-mode-p 'org-agent-chat-mode) (current-buffer))
+             ((car (org-agent--chats)))
+             (t (save-window-excursion (org-agent-chat) (current-buffer))))
+     ,@body
+     (message "%d to go with your next message in %s"
+              (length org-agent--context) (buffer-name))))
 
-(defun org-agent-restart ()
-  "Start the server again.
-What it had accepted is not lost; what was running is interrupted."
-  (interactive)
-  (org-agent--disconnect "the server is restarted")
-  (org-agent--request 'orgAgent/sessions/list (list :limit 1)
-                      (lambda (_result)
-                        (message "org-agent: the server is there"))
-                      (lambda (words _code)
-                        (message "org-agent: %s" words))))
+;;;###autoload
+(defun org-agent-add-region (beg end)
+  "Let the text between BEG and END go with the next message of the chat.
+This window stays as it is; `org-agent-send-region' shows the chat."
+  (interactive "r")
+  (let ((text (buffer-substring-no-properties beg end))
+        (name (buffer-name))
+        (mode (symbol-name major-mode))
+        (file (org-agent--file-here)))
+    (when (string-blank-p text)
+      (user-error "There is nothing in the region"))
+    (org-agent--with-chat
+      (org-agent--add-context "region" name text mode file))))
 
-(defun org-agent-doctor ()
-  "Show what is configured, what is reachable, and what to do next."
+;;;###autoload
+(defun org-agent-add-buffer (buffer)
+  "Let the text of BUFFER go with the next message of the chat.
+It is taken when the message is sent."
+  (interactive (list (if (derived-mode-p 'org-agent-chat-mode)
+                         (read-buffer "Send along the buffer: " (other-buffer) t)
+                       (current-buffer))))
+  (let ((buffer (get-buffer buffer)))
+    (org-agent--with-chat
+      (org-agent--add-chip (org-agent--buffer-chip buffer)))))
+
+;;;###autoload
+(defun org-agent-add-file (files)
+  "Let FILES, names or one name, go with the next message of the chat.
+They are read when the message is sent.  In Dired, these are the marked
+files or the one at point."
+  (interactive
+   (list (if (derived-mode-p 'dired-mode) (dired-get-marked-files)
+           (read-file-name "Send along the file: " nil nil t
+                           (and (buffer-file-name)
+                                (file-name-nondirectory (buffer-file-name)))))))
+  (let ((files (mapcar (lambda (file)
+                         (if (file-remote-p file) file
+                           (file-name-unquote (expand-file-name file))))
+                       (ensure-list files))))
+    (org-agent--with-chat
+      (dolist (file files)
+        (let* ((chip (org-agent--file-chip file (org-agent--file-called file)))
+               (source (org-agent--chip-source chip))
+               (problem (and (stringp source) (org-agent--file-problem source))))
+          (when problem
+            (user-error "`%s' is not added: %s" file problem))
+          (org-agent--add-chip chip))))))
+
+(defun org-agent--file-called (file)
+  "Return how FILE is called in this chat: as seen from its directory."
+  (let ((here (expand-file-name default-directory)))
+    (cond ((string-prefix-p here file) (substring file (length here)))
+          ((file-remote-p file) file)
+          (t (abbreviate-file-name file)))))
+
+;;;###autoload
+(defun org-agent-add-note ()
+  "Let the Org subtree at point go with the next message of the chat."
   (interactive)
-  (let ((buffer (get-buffer-create "*org-agent doctor*")))
-    (when (get-buffer-process buffer)
-      (delete-process (get-buffer-process buffer)))
-    (with-current-buffer buffer
-      ;; The directory from which it was called may be gone, or remote.
-      (setq default-directory (expand-file-name "~/"))
-      (special-mode)
-      (let ((inhibit-read-only t))
-        (erase-buffer)))
-    (let ((command (list (org-agent--executable) "doctor")))
-      (with-current-buffer buffer
-        (make-process :name "org-agent-doctor" :buffer buffer :noquery t
-                      :command command
-                      :connection-type 'pipe
-                      :filter (lambda (process text)
-                                (when (buffer-live-p (process-buffer process))
-                                  (with-current-buffer (process-buffer process)
-                                    (let ((inhibit-read-only t))
-                                      (save-excursion
-                                        (goto-char (point-max))
-                                        (insert text))))))
-                      :sentinel #'ignore)))
-    (display-buffer buffer)))
+  (unless (derived-mode-p 'org-mode)
+    (user-error "There are no notes here; this is no Org buffer"))
+  (let* ((file (org-agent--file-here))
+         (note (save-excursion
+                 (condition-case nil (org-back-to-heading t)
+                   (error (user-error "Point is in no subtree")))
+                 (let ((beg (point)))
+                   (cons (org-get-heading t t t t)
+                         (buffer-substring-no-properties
+                          beg (progn (org-end-of-subtree t t) (point))))))))
+    (org-agent--with-chat
+      (org-agent--add-context "note" (substring-no-properties (car note))
+                              (cdr note) "org-mode" file))))
 
 ;;;; Why
 

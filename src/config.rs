@@ -23,7 +23,7 @@ use secrecy::SecretString;
 pub use choice::{Choice, OFFLINE, Offered};
 pub use file::KeyCommand;
 pub use local::{LocalPorts, MAX_MODEL, base_url as local_url};
-pub use models::{Key, Patience, Price, Proxy, Remote, Spend, Terms};
+pub use models::{Key, Patience, Price, Proxy, Remote, Spend, Terms, amount};
 pub use providers::{Dialect, PROVIDERS, Provider};
 pub use secrets::Secrets;
 pub use sessions::Sessions;

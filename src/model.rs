@@ -15,6 +15,7 @@ use secrecy::SecretString;
 
 use crate::config::{Choice, Terms};
 use crate::prompt::{Message, Persona};
+use crate::skill::is_hidden;
 use crate::tokens::Counter;
 use offline::Offline;
 use openai::OpenAi;
@@ -95,10 +96,10 @@ pub fn open_offline(persona: &Persona) -> Offline {
     Offline::new(&persona.user, &persona.assistant).pace(PACE)
 }
 
-/// `text` as one line of at most `most` characters: for words of a stranger in a message.
+/// `text` as one line of at most `most` characters, of which none is hidden: for words of a stranger in a message.
 fn one_line(text: &str, most: usize) -> String {
     let mut line = String::new();
-    for (count, c) in text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).enumerate() {
+    for (count, c) in text.trim().chars().map(|c| if is_hidden(c) { ' ' } else { c }).enumerate() {
         if count == most {
             line.push('…');
             break;

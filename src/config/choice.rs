@@ -339,11 +339,16 @@ fn remote(
         Some(table) => table.terms(&base_url.value)?,
         None => Terms::of(&base_url.value),
     };
-    if table.is_some_and(|table| table.model != model.value) {
-        // Another model of the same server costs something else.
+    // Another model of the same server costs something else, and so does the same one at another.
+    let is_own_server = table.is_some_and(|table| {
+        let own = table.url().map_or_else(openai, |url| url.value);
+        own.trim_end_matches('/') == url.value.trim_end_matches('/')
+    });
+    if table.is_some_and(|table| table.model != model.value) || !is_own_server {
         terms.price = None;
     }
-    let name = table.and_then(Table::own_name);
+    // The name of a table is that of its server's model, and of no other server's.
+    let name = table.filter(|_| is_own_server).and_then(Table::own_name);
     Ok(Choice::Remote(Box::new(Remote {
         name: name.unwrap_or_else(|| model.value.clone()),
         model,

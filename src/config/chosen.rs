@@ -72,6 +72,12 @@ impl Chosen {
                 }
                 let (name, base_url) = (Some(name), Some(url));
                 let table = Table { name, provider, base_url, model, is_chosen: true, ..Table::default() };
+                if table.listed() == OFFLINE {
+                    return Err(wrong("its name is offline, which is the built-in responder"));
+                }
+                if table.listed().contains(char::is_control) {
+                    return Err(wrong("its name has control characters"));
+                }
                 table.check().map_err(|error| wrong(&error.why))?;
                 Some(Box::new(table))
             }

@@ -15,6 +15,10 @@ use crate::error::{Error, Result};
 /// What is longer, or has more than letters in it, is not taken for the misspelt name of a setting.
 const NAME: usize = 30;
 
+/// What to do about a value of another kind than it has to be.
+const EXAMPLES: &str =
+    "docs/models.md has every key of [[models]] and [spend], docs/sessions.md those of [sessions]";
+
 /// The whole file.
 #[derive(Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -98,7 +102,7 @@ fn explain(error: &toml::de::Error, text: &str, path: &Path) -> Error {
             let named = if is_name { format!(" `{key}`") } else { " of this name".to_owned() };
             (format!("there is no key{named}"), hint)
         }
-        None => (without_values(message), "see the README for an example".to_owned()),
+        None => (without_values(message), EXAMPLES.to_owned()),
     };
     Error::bad_request(wrong(path)).because(format!("line {line}: {why}")).hint(hint)
 }

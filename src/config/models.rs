@@ -90,6 +90,13 @@ pub struct Spend {
     pub per_session: Option<f64>,
 }
 
+/// An amount of dollars in digits: two behind the point, or as many as it takes.
+#[must_use]
+pub fn amount(dollars: f64) -> String {
+    let cents = format!("{dollars:.2}");
+    if cents.parse() == Ok(dollars) { cents } else { dollars.to_string() }
+}
+
 /// How long to wait for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
@@ -229,6 +236,13 @@ impl Table {
     /// What is wrong and what to write, without any value of the table: a key may have been pasted in the wrong place.
     pub(super) fn check(&self) -> Result<()> {
         let error = |why: &str, hint: &str| Err(Error::bad_request("").because(why).hint(hint));
+        let is_model = !self.model.trim().is_empty() && self.model.len() <= super::MAX_MODEL;
+        if !is_model || self.model.contains(char::is_control) {
+            return error(
+                "model is empty, or has more than 200 bytes or control characters",
+                "write what the server calls it: model = \"gpt-5-mini\"",
+            );
+        }
         if self.api_key_env.is_some() && self.api_key_command.is_some() {
             return error("a model has both api_key_env and api_key_command", "keep one of them");
         }
@@ -296,6 +310,9 @@ impl Table {
         }
         if self.fallback.len() > FALLBACKS {
             return error("a model has too many fallbacks", "keep at most eight");
+        }
+        if self.fallback.iter().enumerate().any(|(at, name)| self.fallback[..at].contains(name)) {
+            return error("a fallback is named twice", "keep each name once: it is asked once");
         }
         Ok(())
     }
@@ -379,7 +396,7 @@ impl Remote {
 /// Whether `url` is on this machine.
 pub(super) fn is_here(url: &Url) -> bool {
     match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Domain(name)) => name == "localhost",
         Some(url::Host::Ipv4(address)) => address.is_loopback(),
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
         None => false,

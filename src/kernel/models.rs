@@ -11,13 +11,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::{Value, json};
 
 use super::{Kernel, call};
-use crate::config::{Choice, Offered, Price};
+use crate::config::{Choice, Offered, Price, amount};
 use crate::error::Result;
 use crate::event::Page;
 use crate::ids::{SessionId, TurnId};
 use crate::model::{self, Ask, Failure, Model, Trouble};
 use crate::prompt::Room;
-use crate::record::{Cost, Counted, MessageRef, Record, Speakers, Usage};
+use crate::record::{Cost, Counted, MessageRef, Record, Speakers, Usage, Verdict};
 use crate::tokens::Counter;
 
 /// A day, in milliseconds.
@@ -257,8 +257,9 @@ impl Kernel {
             let most = most?;
             (dollars(spent.saturating_add(next)) > most).then(|| {
                 let message = format!(
-                    "no more may be spent {when}: {:.4} of {most:.2} US dollars are spent, and the prompt costs {:.4}",
+                    "no more may be spent {when}: {:.4} of {} US dollars are spent, and the prompt costs {:.4}",
                     dollars(spent),
+                    amount(most),
                     dollars(next),
                 );
                 let hint = format!(
@@ -271,13 +272,18 @@ impl Kernel {
 
     /// Puts tokens and cost into the record of a reply; other records stay as they are.
     pub(super) fn count(&mut self, id: &TurnId, record: &mut Record) {
-        let Record::Replied { raw, original, thought, usage, cost, .. } = record else { return };
+        let Record::Replied { raw, original, thought, verdict, usage, cost, .. } = record else { return };
         let Some(asked) = self.purse.calls.remove(id).filter(|asked| asked.counts) else { return };
+        let is_empty = raw.is_empty() && thought.is_empty();
+        if usage.is_none() && is_empty && is_turned_away(verdict) {
+            return;
+        }
+        let count = |text: &str| if text.is_empty() { 0 } else { asked.room.count(text) };
         let counted = usage.get_or_insert_with(|| {
             let said = original.as_ref().unwrap_or(raw);
             Usage {
                 prompt_tokens: asked.prompt,
-                completion_tokens: (asked.room.count(said) + asked.room.count(thought)) as u64,
+                completion_tokens: (count(said) + count(thought)) as u64,
                 estimated: true,
                 ..Usage::default()
             }
@@ -289,6 +295,27 @@ impl Kernel {
         // The record is the next thing that is appended.
         self.purse.due.push_back((self.ticket + 1, asked.session, micro_usd));
     }
+}
+
+/// Whether no model was at work: the server was not reached, or answered with an error. Nobody is paid for that.
+fn is_turned_away(verdict: &Verdict) -> bool {
+    let Verdict::Broken { trouble: Some(trouble), .. } = verdict else { return false };
+    [
+        Trouble::Configuration,
+        Trouble::Unreachable,
+        Trouble::Dns,
+        Trouble::Tls,
+        Trouble::Unauthorized,
+        Trouble::Forbidden,
+        Trouble::NotFound,
+        Trouble::RateLimited,
+        Trouble::NoQuota,
+        Trouble::Server,
+        Trouble::Rejected,
+        Trouble::TooLong,
+    ]
+    .iter()
+    .any(|away| away.as_str() == trouble)
 }
 
 /// What a model is, without its key; or why it cannot be asked.

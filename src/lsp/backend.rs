@@ -20,6 +20,7 @@ use crate::error::Result;
 use crate::event::{Event, Query, Reply, SessionTask, reply};
 use crate::kernel::Handle;
 use crate::request::Change;
+use crate::sandbox;
 
 /// The method that every unknown one is turned into, so that the life cycle's rules hold for it as well.
 pub const UNKNOWN: &str = "orgAgent/unknown";
@@ -271,7 +272,13 @@ impl Backend {
     }
 
     async fn capabilities(&self, params: Params) -> RpcResult<Value> {
-        self.view(&params, wire::CapabilitiesParams::from_wire).await
+        let mut answer = self.view(&params, wire::CapabilitiesParams::from_wire).await?;
+        // To find out takes a try, once.
+        let confined = tokio::task::spawn_blocking(sandbox::confined).await;
+        let confined = confined.unwrap_or_else(|error| Err(format!("it could not be tried: {error}")));
+        answer["sandbox"] = sandbox::terms(confined.as_ref().err().map(String::as_str)).into();
+        answer["confined"] = confined.is_ok().into();
+        Ok(answer)
     }
 
     async fn untrusted(&self, params: Params) -> RpcResult<Value> {

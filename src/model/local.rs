@@ -5,6 +5,7 @@
 //! OpenAI-compatible server is left alone after that one question. Nothing that a user wrote is ever sent from here; what
 //! is found is offered, and asked for replies only after they said yes to it.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -125,7 +126,8 @@ async fn look(http: &Client, expected: &'static Provider, port: u16) -> Option<F
         Some(provider) if provider.name == "ollama" => name.strip_suffix(":latest").unwrap_or(name),
         _ => name,
     });
-    let models = models.map(str::to_owned).collect();
+    let mut seen = HashSet::new();
+    let models = models.filter(|name| seen.insert(*name)).map(str::to_owned).collect();
     Some(Found { provider, port, base_url, models })
 }
 

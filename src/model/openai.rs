@@ -216,7 +216,7 @@ impl Incoming {
                 return Err(self.exchange.complaint(&error));
             }
             self.usage = chunk.usage().or(self.usage);
-            let Some(choice) = chunk.choices.into_iter().flatten().next() else { continue };
+            let Some(choice) = chunk.choice() else { continue };
             let (reasoning, said) = choice.delta.unwrap_or_default().split();
             let (thought, mut said) = self.thoughts.push(&said);
             match choice.finish_reason.as_deref() {
@@ -240,6 +240,8 @@ impl Incoming {
     /// The end mark came; with it what was held back of what is `said`.
     fn ended(&mut self, said: &mut String) {
         said.push_str(&self.thoughts.finish());
-        self.until = Some(Instant::now() + self.exchange.patience().after_end);
+        // A second mark does not make it any later.
+        let patience = self.exchange.patience().after_end;
+        self.until.get_or_insert_with(|| Instant::now() + patience);
     }
 }

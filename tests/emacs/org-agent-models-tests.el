@@ -288,7 +288,8 @@ Content-Length: %d\r\n\r\n%s"
           org-agent-fake-answers)
     (org-agent-fake-send "question")
     (org-agent-fake-settle)
-    (should (equal header-line-format '("" org-agent--in-sight)))
+    (should (equal header-line-format
+                   '("" org-agent--sign org-agent--status org-agent--in-sight)))
     (should (equal org-agent--in-sight " a%d"))
     (org-agent-fake-insert "turn-1" 1 "reply")
     (org-agent-fake-state "turn-1" 2 "done")

@@ -29,6 +29,7 @@ to its environment, where HOME/ is that home."
           (org-agent--spawned nil)
           (org-agent--ending nil)
           (org-agent--ready nil)
+          (org-agent-restart-delays nil)
           (org-agent--waiting nil)
           (org-agent--turns (make-hash-table :test #'equal))
           (org-agent--buffers (make-hash-table :test #'equal))

@@ -104,7 +104,7 @@
   '( :name "pdf-forms" :format "folder" :title "" :description "Fills forms." :priority 0 :origin "user"
      :file "/tmp/skills/pdf-forms/SKILL.md" :line 1 :sha256 "cd" :capabilities [] :dependencies [] :state "warn"
      :trigger :json-false :neuro :json-false :symbolic :json-false :license "MIT" :compatibility nil
-     :metadata nil :allowedTools ["Read"] :problem nil)
+     :metadata nil :allowedTools ["Read"] :problem nil :triggers ["/pdf-forms" "model"])
   "A folder as the server lists it.")
 
 (ert-deftest org-agent-folder-is-listed-shown-and-called ()
@@ -132,7 +132,8 @@
         (should (string-search part (buffer-string))))
       (should-not (string-search "Priority" (buffer-string))))
     ;; Only what begins the input is a call, and only what can be called completes.
-    (setq org-agent--skill-calls nil)
+    (org-agent--skill-prefetch)
+    (org-agent-fake-settle)
     (pcase-dolist (`(,text ,names) '(("/" ("pdf-forms")) ("/pd" ("pdf-forms")) ("/hai" nil) ("\n /p" ("pdf-forms"))
                                      ("say /p" none) ("/pdf-forms it" none) ("/a/b" none) ("" none)))
       (goto-char (point-max))
@@ -144,9 +145,14 @@
                          names)))
         (delete-region start (point-max))))
     (should (memq #'org-agent--skill-complete completion-at-point-functions))
+    ;; When something changed it is asked again.
+    (push (cons 'orgAgent/skills/list (lambda (_) '(:items [] :nextCursor nil :problems [])))
+          org-agent-fake-answers)
     (org-agent-fake-tell 'orgAgent/skills/changed :skills 4 :problems [])
     (org-agent-fake-settle)
-    (should-not org-agent--skill-calls)))
+    (org-agent-fake-settle)
+    (insert "/p")
+    (should-not (all-completions "p" (nth 2 (org-agent--skill-complete))))))
 
 (ert-deftest org-agent-skill-is-checked-by-the-program ()
   (org-agent-tests-with-skills

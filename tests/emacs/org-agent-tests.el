@@ -22,6 +22,13 @@
 (require 'org-agent-models-tests)
 (require 'org-agent-thought-tests)
 (require 'org-agent-secrets-tests)
+(require 'org-agent-context-tests)
+(require 'org-agent-input-tests)
+(require 'org-agent-complete-tests)
+(require 'org-agent-menu-tests)
+(require 'org-agent-state-tests)
+(require 'org-agent-connection-tests)
+(require 'org-agent-traffic-tests)
 
 (provide 'org-agent-tests)
 ;;; org-agent-tests.el ends here

@@ -1,5 +1,7 @@
 //! Replies that are none: what each failure says, what it says to do, and whether it may pass.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::time::{Duration, SystemTime};
 
 use org_agent::config::Patience;
@@ -28,6 +30,16 @@ async fn a_broken_reply_is_a_failure_and_is_asked_for_once() {
         (Reply::stream().raw("data: {\"choi"), "was cut", "see the log", true),
         (text().raw("data: {\"choices\": [}\n\n"), "a broken chunk", "", true),
         (text().raw("data: 1\n\n"), "a broken chunk", "", true),
+        // Also the parser's own words are one short line.
+        (
+            text().raw(format!("data: {{\"choices\": \"{}\"}}\n\n", "x".repeat(100_000))),
+            "a broken chunk: invalid type",
+            "",
+            true,
+        ),
+        (text().finish("a\u{202e}\u{200b}b").done(), "finish_reason `a b`", "another model", false),
+        (Reply::page(200, "application/json", "{\"error\": null}"), "an unexpected answer: {", "/v1", false),
+        (Reply::page(500, "text/plain", ""), "500 Internal Server Error", "later", true),
         (text().raw(b"data: \xff\n\n".to_vec()), "a broken chunk", "", true),
         (text().finish("length").done(), "finish_reason `length`", "shorter", false),
         (text().finish("content_filter").done(), "finish_reason `content_filter`", "filter", false),
@@ -213,6 +225,33 @@ async fn silence_is_a_failure_and_an_end_mark_is_enough() {
         }
         server.take_request().await;
     }
+}
+
+#[tokio::test]
+async fn a_server_that_says_again_and_again_that_it_ended_has_ended() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        // An answer before the question is none.
+        assert!(stream.read(&mut [0; 16_384]).unwrap() > 0);
+        let event = |data: serde_json::Value| format!("data: {data}\n\n");
+        let said = event(json!({"choices": [{"delta": {"content": "a"}}]}));
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n";
+        stream.write_all(format!("{head}{said}").as_bytes()).unwrap();
+        let end = event(json!({"choices": [{"delta": {}, "finish_reason": "stop"}]}));
+        // Until nobody listens.
+        while stream.write_all(end.as_bytes()).is_ok() {
+            std::thread::sleep(SHORT / 10);
+        }
+    });
+    let mut remote = remote("", &[("ORG_AGENT_MODEL", "m"), ("OPENAI_BASE_URL", &url)]);
+    remote.terms.patience = Patience { after_end: SHORT, ..Patience::default() };
+    let model = OpenAi::new(remote);
+    let (said, end) = tokio::time::timeout(Duration::from_secs(30), ask(&model)).await.expect("it ends");
+    assert_eq!((said.as_str(), end), ("a", Some(Ok(None))));
+    drop(model);
+    tokio::task::spawn_blocking(move || server.join().unwrap()).await.unwrap();
 }
 
 /// What a server asks to wait, in the three ways in which servers say it.

@@ -54,6 +54,9 @@ fn a_model_is_listed_and_chosen_and_a_running_server_follows() {
     );
     assert!(say(&mut client, Some(&session), WORDS).1.contains("no language model"));
     assert_eq!(model(home.path(), &["use", "--forget"], &env).1.lines().next(), Some("Nothing was chosen."));
+    std::fs::write(home.path().join("chosen-model.toml"), "?").unwrap();
+    let forgotten = model(home.path(), &["use", "--forget"], &env).1;
+    assert_eq!(forgotten.lines().next(), Some("What was chosen is forgotten."));
     client.finish_unread();
     assert_eq!(replies(&server), 1);
 }

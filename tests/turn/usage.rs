@@ -158,6 +158,42 @@ fn tokens_and_cost_stand_with_messages_turns_and_sessions() {
 }
 
 #[test]
+fn nobody_is_paid_who_turned_a_request_away_and_who_says_nothing_of_it_is_counted_here() {
+    let home = tempfile::tempdir().unwrap();
+    let mut scene = scene(home.path(), "");
+    let (session, _) = {
+        scene.model.push(counted("Hello.", 1_000, 0, 100, 0));
+        let turn = scene.say("Hi.");
+        scene.model.take_request_blocking();
+        scene.end(&turn);
+        last(&mut scene, &turn)
+    };
+    scene.request("orgAgent/models/select", &json!({"sessionId": session, "name": "alone"})).unwrap();
+    for (status, trouble) in [(401, "unauthorized"), (400, "rejected"), (404, "not-found")] {
+        scene.model.push(Reply::page(status, "text/plain", "no"));
+        let turn = scene.say(&format!("And {status}?"));
+        scene.model.take_request_blocking();
+        scene.end(&turn);
+        let reply = &events(&why(&mut scene, &turn), "turn.replied")[0];
+        assert_eq!(reply["verdict"]["trouble"], trouble, "{reply}");
+        assert_eq!((&reply["usage"], &reply["cost"]), (&Value::Null, &Value::Null), "{reply}");
+    }
+    let found = scene.request("orgAgent/sessions/get", &json!({"sessionId": session})).unwrap();
+    assert_eq!(found["cost"], 0.003);
+    // A count without numbers is none.
+    let empty = json!({"choices": [], "usage": {}});
+    scene.model.push(Reply::stream().text(&insert("Free?")).finish("stop").event(&empty).done());
+    let turn = scene.say("Free?");
+    scene.model.take_request_blocking();
+    scene.end(&turn);
+    let (_, metadata) = last(&mut scene, &turn);
+    assert_eq!(metadata["tokens"]["estimated"], true, "{metadata}");
+    assert!(metadata["cost"].as_f64().unwrap() > 0.0, "{metadata}");
+    scene.others.clear();
+    scene.finish();
+}
+
+#[test]
 fn a_session_that_reached_its_cap_asks_nobody_who_costs_something() {
     let home = tempfile::tempdir().unwrap();
     // The first reply costs 0.0120.
@@ -175,7 +211,7 @@ fn a_session_that_reached_its_cap_asks_nobody_who_costs_something() {
     let turn = scene.say("More.");
     assert_eq!(scene.model.take_request_blocking().body["model"], "free-1");
     let told = scene.end(&turn);
-    let reason = "asking free instead of big: no more may be spent in this session: 0.0120 of 0.01 US dollars are spent";
+    let reason = "asking free instead of big: no more may be spent in this session: 0.0120 of 0.012 US dollars are spent";
     assert!(told.iter().any(|line| line.contains(reason)), "{told:?}");
     let (_, metadata) = last(&mut scene, &turn);
     assert_eq!(
@@ -198,7 +234,7 @@ fn a_session_that_reached_its_cap_asks_nobody_who_costs_something() {
     let told = scene.end(&turn);
     let last = told.last().unwrap();
     for part in [
-        "failed: model: no more may be spent in this session: 0.0120 of 0.01 US dollars are spent, and the prompt costs ",
+        "failed: model: no more may be spent in this session: 0.0120 of 0.012 US dollars are spent, and the prompt costs ",
         "; raise per_session in [spend] of config.toml and restart, or choose a model without a price",
     ] {
         assert!(last.contains(part), "{part}\nis not in\n{last}");

@@ -8,7 +8,9 @@ use futures::future::join_all;
 use tokio::time::timeout;
 
 use super::{Grade, LIMIT, Report};
-use crate::config::{Choice, Config, Dialect, Key, Offered, Provider, Proxy, Remote, Secrets, Source};
+use crate::config::{
+    Choice, Config, Dialect, Key, Offered, Provider, Proxy, Remote, Secrets, Source, amount,
+};
 use crate::model::local::{self, Found};
 use crate::model::openai::{Listing, OpenAi};
 use crate::model::replay::Replay;
@@ -186,8 +188,10 @@ fn dialect(remote: &Remote, kind: Option<&'static Provider>, report: &mut Report
 /// What may be spent, and what is not counted.
 fn spend(config: &Config, offered: &[Offered], report: &mut Report) {
     let limits = [(config.spend.per_day, "a day"), (config.spend.per_session, "a session")];
-    let limits: Vec<String> =
-        limits.iter().filter_map(|(most, when)| most.map(|most| format!("{most:.2} {when}"))).collect();
+    let limits: Vec<String> = limits
+        .iter()
+        .filter_map(|(most, when)| most.map(|most| format!("{} {when}", amount(most))))
+        .collect();
     if limits.is_empty() {
         return;
     }

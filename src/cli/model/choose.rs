@@ -41,9 +41,11 @@ pub(super) fn run(args: &Args, mut config: Config, stdout: &mut dyn Write) -> Re
             let chosen = config.chosen();
             let gone = forget(&config)?;
             config.refresh()?;
-            match chosen.filter(|_| gone) {
-                Some(name) => format!("{name} is chosen no more.\n"),
-                None => "Nothing was chosen.\n".to_owned(),
+            match chosen {
+                Some(name) if gone => format!("{name} is chosen no more.\n"),
+                // What it said could not be read, and does not matter any more.
+                None if gone => "What was chosen is forgotten.\n".to_owned(),
+                _ => "Nothing was chosen.\n".to_owned(),
             }
         }
     };

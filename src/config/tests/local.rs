@@ -140,6 +140,14 @@ fn a_choice_of_another_machine_or_none_is_refused() {
         (format!("api_key = '{SECRET}'\n"), "a secret may not stand in this file"),
         (format!("{local}base_url = 'http://127.0.0.1:1/v1'\napi_key_env = 'X'\n"), "no key `api_key_env`"),
         ("use = 1\n".to_owned(), "line 1"),
+        (
+            "name = 'offline'\nmodel = 'm'\nbase_url = 'http://127.0.0.1:1/v1'\n".to_owned(),
+            "the built-in responder",
+        ),
+        (
+            "name = \"a\\u001bb\"\nmodel = 'm'\nbase_url = 'http://127.0.0.1:1/v1'\n".to_owned(),
+            "control characters",
+        ),
     ];
     for (text, why) in cases {
         let (_home, config) = home(&[("chosen-model.toml", &text)]);

@@ -140,6 +140,17 @@ fn a_variable_names_a_table_or_another_model_of_the_first_ones_server() {
     };
     assert_eq!(chosen("home"), ("home".into(), "h".into(), false));
     assert_eq!(chosen("work"), ("work".into(), "w".into(), true));
+    // A name and a price are those of the table's own server.
+    let url = ("OPENAI_BASE_URL", "http://127.0.0.1:1/v1");
+    for (url, name, priced) in [(url, "w", false), ((url.0, "https://api.groq.com/openai/v1/"), "work", true)]
+    {
+        match config(file, &[url]).unwrap().choose_model(&Secrets::new()).unwrap() {
+            Choice::Remote(remote) => {
+                assert_eq!((remote.name.as_str(), remote.terms.price.is_some()), (name, priced));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
     let (_, model, priced) = chosen("other");
     assert_eq!((model.as_str(), priced), ("other", false));
     let error =
@@ -175,6 +186,7 @@ fn all_that_a_table_says_is_kept() {
     assert_eq!(named(file, env, "b").unwrap().terms.proxy, Proxy::None);
     let spend = config(file, env).unwrap().spend;
     assert_eq!((spend.per_day, spend.per_session), (Some(2.5), Some(0.0)));
+    assert_eq!([2.5, 0.0, 0.001, 1e9].map(amount), ["2.50", "0.00", "0.001", "1000000000.00"]);
 }
 
 #[test]
@@ -192,6 +204,9 @@ fn what_cannot_be_meant_is_refused_without_its_values() {
         ),
         (format!("{two}fallback = ['b']\n"), "a fallback is not the name of another model", "write names"),
         (format!("{two}fallback = ['m']\n"), "a fallback is not the name of another model", "write names"),
+        (format!("{two}fallback = ['a', 'offline', 'a']\n"), "a fallback is named twice", "once"),
+        ("[[models]]\nmodel = ' '\n".to_owned(), "model is empty", "gpt-5-mini"),
+        ("[[models]]\nmodel = \"a\\nb\"\n".to_owned(), "control characters", "gpt-5-mini"),
         (format!("{many}\n"), "too many models", "at most a hundred"),
         (format!("{model}fallback = [{}]\n", names.join(", ")), "too many fallbacks", "at most eight"),
         (format!("{model}name = 'offline'\n"), "named offline", "another name"),

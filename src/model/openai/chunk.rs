@@ -10,9 +10,10 @@ use crate::record::Usage;
 #[derive(Deserialize)]
 pub(super) struct Chunk {
     #[serde(default)]
-    pub(super) choices: Option<Vec<Choice>>,
+    choices: Option<Vec<Choice>>,
+    /// Kept as it is until it is read: what is no count there is no reason to lose a reply.
     #[serde(default)]
-    usage: Option<Counted>,
+    usage: Option<Value>,
     /// Where Groq says it.
     #[serde(default)]
     x_groq: Option<Aside>,
@@ -23,11 +24,13 @@ pub(super) struct Chunk {
 #[derive(Deserialize)]
 struct Aside {
     #[serde(default)]
-    usage: Option<Counted>,
+    usage: Option<Value>,
 }
 
 #[derive(Deserialize)]
 pub(super) struct Choice {
+    #[serde(default)]
+    index: Option<u64>,
     #[serde(default)]
     pub(super) delta: Option<Delta>,
     #[serde(default)]
@@ -109,14 +112,23 @@ struct Details {
 }
 
 impl Chunk {
-    /// How many tokens there were, if it says so.
+    /// What it says of the reply. One is asked for, so another one than the first is nobody's.
+    pub(super) fn choice(&mut self) -> Option<Choice> {
+        let all = self.choices.take()?;
+        all.into_iter().find(|choice| choice.index.unwrap_or_default() == 0)
+    }
+
+    /// How many tokens there were, if it says so: of the prompt and of the reply, and no prompt has none.
     pub(super) fn usage(&mut self) -> Option<Usage> {
         let counted = self.usage.take().or_else(|| self.x_groq.take()?.usage)?;
+        let counted: Counted = serde_json::from_value(counted).ok()?;
+        let prompt_tokens = counted.prompt_tokens.filter(|tokens| *tokens > 0)?;
         let details = counted.prompt_tokens_details.unwrap_or_default();
+        let cached = details.cached_tokens.or(counted.prompt_cache_hit_tokens);
         Some(Usage {
-            prompt_tokens: counted.prompt_tokens.unwrap_or_default(),
-            completion_tokens: counted.completion_tokens.unwrap_or_default(),
-            cached_tokens: details.cached_tokens.or(counted.prompt_cache_hit_tokens),
+            prompt_tokens,
+            completion_tokens: counted.completion_tokens?,
+            cached_tokens: cached.map(|tokens| tokens.min(prompt_tokens)),
             reasoning_tokens: counted.completion_tokens_details.unwrap_or_default().reasoning_tokens,
             estimated: false,
         })
@@ -218,6 +230,36 @@ mod tests {
             usage(json!({"x_groq": {"id": "r", "usage": {"prompt_tokens": 1, "completion_tokens": 2}}})),
             Some(plain)
         );
-        assert_eq!(usage(json!({"usage": null})), None);
+        // What is no count is none: it costs neither the reply nor the sum.
+        for none in [
+            json!(null),
+            json!({}),
+            json!({"total_tokens": 3}),
+            json!({"prompt_tokens": null, "completion_tokens": null}),
+            json!({"prompt_tokens": 0, "completion_tokens": 0}),
+            json!({"prompt_tokens": -1, "completion_tokens": 2}),
+            json!({"prompt_tokens": "9", "completion_tokens": 2}),
+            json!({"prompt_tokens": 9}),
+            json!([]),
+            json!("9"),
+        ] {
+            assert_eq!(usage(json!({ "usage": none })), None, "{none}");
+        }
+        // No more can be read from a cache than was sent.
+        let most = json!({"prompt_tokens": 9, "completion_tokens": 2, "prompt_cache_hit_tokens": 70});
+        assert_eq!(usage(json!({ "usage": most })).unwrap().cached_tokens, Some(9));
+    }
+
+    #[test]
+    fn the_first_choice_is_the_reply() {
+        let said = |chunk: Value| {
+            let choice = serde_json::from_value::<Chunk>(chunk).unwrap().choice()?;
+            Some(choice.delta.unwrap_or_default().split().1)
+        };
+        let (first, second) =
+            (json!({"delta": {"content": "a"}}), json!({"index": 1, "delta": {"content": "b"}}));
+        assert_eq!(said(json!({"choices": [second, first]})), Some("a".to_owned()));
+        assert_eq!(said(json!({"choices": [second]})), None);
+        assert_eq!(said(json!({"choices": null})), None);
     }
 }

@@ -213,7 +213,8 @@ impl Exchange {
         }
         match error {
             OpenAIError::JSONDeserialize(error, content) => {
-                let words = self.line(content, 80);
+                // The parser quotes what it was given, however long that is.
+                let (error, words) = (self.line(&error.to_string(), 120), self.line(content, 80));
                 let message = format!("the model's server sent a broken chunk: {error}: {words}");
                 self.failed(Trouble::Garbled, &message, AGAIN, true)
             }
@@ -250,10 +251,11 @@ impl Exchange {
         let json: Option<Value> = serde_json::from_str(body).ok();
         // Some wrap it into a list.
         let json = json.as_ref().map(|json| json.get(0).unwrap_or(json));
-        if let (true, Some(error)) = (status.is_success(), json.and_then(|json| json.get("error"))) {
+        let error = json.and_then(|json| json.get("error")).filter(|error| !error.is_null());
+        if let (true, Some(error)) = (status.is_success(), error) {
             return self.complaint(error);
         }
-        let error = json.map(|json| json.get("error").unwrap_or(json));
+        let error = error.or(json);
         let words = error.and_then(words).unwrap_or_else(|| body.to_owned());
         let words = self.line(&words, WORDS);
         let code = error.and_then(|error| error.get("code")?.as_str()).unwrap_or_default();
@@ -267,10 +269,11 @@ impl Exchange {
         } else {
             self.meaning(status.as_u16(), code, &words, after)
         };
+        let said = if words.is_empty() { String::new() } else { format!(": {words}") };
         let message = if status.is_success() {
-            format!("the model's server gave an unexpected answer: {words}")
+            format!("the model's server gave an unexpected answer{said}")
         } else {
-            format!("the model's server refused: {status}: {words}")
+            format!("the model's server refused: {status}{said}")
         };
         Failure { after, ..self.failed(trouble, &message, &hint, transient) }
     }
