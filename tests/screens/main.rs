@@ -32,7 +32,7 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
-        let home = tempfile::tempdir().unwrap();
+        let home = tempfile::Builder::new().prefix("garden-").rand_bytes(3).tempdir().unwrap();
         std::fs::write(home.path().join("notes.org"), scenes::NOTES).unwrap();
         std::fs::write(home.path().join("fib.py"), scenes::PROGRAM).unwrap();
         Self { home, model: FakeModel::start() }

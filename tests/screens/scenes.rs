@@ -71,7 +71,8 @@ pub fn approval(face: &mut dyn Face, model: &FakeModel) {
     ready(face);
     face.type_text("Keep a copy of my notes.");
     face.press("C-c C-c");
-    let shown = face.until("cp notes.org notes.bak");
+    // Word by word, so that a blank in a name is seen.
+    let shown = face.until("  notes.bak");
     assert!(shown.contains("A copy, in case."), "{shown}");
     face.picture("approval");
     face.press("C-c C-y");
