@@ -52,8 +52,7 @@ cat > "$directory/emacs.new" <<END
 #!/bin/sh
 export EMACSLOADPATH='$load' EMACSDATA='$share/etc' EMACSDOC='$share/etc' EMACSPATH='$libexec'
 export LD_LIBRARY_PATH='$(dirname "$(find "$root/usr/lib" -name '*.so.*' -print -quit)")'
-# Compiling to machine code beside it would take the time of a short run.
-exec '$root/usr/bin/$name' --dump-file='$(echo "$libexec"/*.pdmp)' --eval '(setq native-comp-jit-compilation nil)' "\$@"
+exec '$root/usr/bin/$name' --dump-file='$(echo "$libexec"/*.pdmp)' "\$@"
 END
 chmod +x "$directory/emacs.new"
 "$directory/emacs.new" -Q --batch --eval '(unless (>= emacs-major-version 30) (kill-emacs 1))' 2>/dev/null ||

@@ -4,6 +4,10 @@ use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+/// Compiling to machine code beside it would take the time of a short run; the name changed in Emacs 29.
+pub const NO_COMPILER: &str =
+    "(setq native-comp-jit-compilation nil native-comp-deferred-compilation nil inhibit-startup-screen t)";
+
 /// An Emacs that is driven by its keys.
 pub trait Face {
     /// Presses keys, written as `kbd` of Emacs reads them: `C-c C-c`, `M-x`, `RET`.

@@ -3,7 +3,8 @@
 use crate::face::Face;
 use crate::fake_model::{FakeModel, Gate, Reply};
 
-pub const NOTES: &str = "#+title: Garden\n\n* Beds\n** Tomatoes\nWater them every other day.\n** Beans\nThey climb.\n";
+pub const NOTES: &str =
+    "#+title: Garden\n\n* Beds\n** Tomatoes\nWater them every other day.\n** Beans\nThey climb.\n";
 
 pub const PROGRAM: &str = "\
 def fib(n):
@@ -35,7 +36,9 @@ fn ready(face: &mut dyn Face) {
 /// A question and its answer: what streams is not in the buffer yet; then it is, and one undo takes it away.
 pub fn chat(face: &mut dyn Face, model: &FakeModel) {
     let gate = Gate::new();
-    let whole = insert("Every other day, in the morning. A glance at the soil tells more:\n\n- dry a finger deep: water\n- moist: wait a day");
+    let whole = insert(
+        "Every other day, in the morning. A glance at the soil tells more:\n\n- dry a finger deep: water\n- moist: wait a day",
+    );
     let (begin, rest) = whole.split_at(whole.len() / 2 + 40);
     model.push(Reply::stream().text(begin).wait(&gate).text(rest).finish("stop").usage(812, 61).done());
     ready(face);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::face::Face;
+use crate::face::{Face, NO_COMPILER};
 
 const WIDTH: &str = "92";
 const HEIGHT: &str = "30";
@@ -22,7 +22,8 @@ impl Terminal {
         let mut words: Vec<String> = vec!["env".into()];
         words.extend(environment.iter().map(|(name, value)| format!("{name}={value}")));
         words.extend([emacs, "-nw".into(), "-Q".into(), "-L".into(), format!("{root}/emacs")]);
-        words.extend(["-l", "org-agent", "--eval", "(setq inhibit-startup-screen t)"].map(String::from));
+        words.extend(["--eval", NO_COMPILER].map(String::from));
+        words.extend(["-l", "org-agent"].map(String::from));
         words.extend(["-f", "org-agent-chat"].map(String::from));
         let mut start = vec!["-f", "/dev/null", "new-session", "-d", "-x", WIDTH, "-y", HEIGHT, "-c"];
         start.push(home.to_str().unwrap());

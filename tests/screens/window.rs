@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::face::Face;
+use crate::face::{Face, NO_COMPILER};
 
 /// An X server, an Emacs on it, and the way to ask that Emacs.
 pub struct Window {
@@ -30,9 +30,10 @@ impl Window {
         BufReader::new(server.stdout.take().unwrap()).read_line(&mut display).unwrap();
         let root = env!("CARGO_MANIFEST_DIR");
         let socket = home.join("emacs");
-        let program = std::env::var("ORG_AGENT_GRAPHICAL_EMACS").expect("`make test-editors` says which Emacs");
+        let program =
+            std::env::var("ORG_AGENT_GRAPHICAL_EMACS").expect("`make test-editors` says which Emacs");
         let emacs = Command::new(&program)
-            .args(["-Q", "-fn", "DejaVu Sans Mono-11", "--geometry", "92x30", "-L"])
+            .args(["-Q", "-fn", "DejaVu Sans Mono-11", "--geometry", "92x30", "--eval", NO_COMPILER, "-L"])
             .arg(Path::new(root).join("emacs"))
             .args(["-l", "org-agent", "-l"])
             .arg(Path::new(root).join("tests/screens/window.el"))
@@ -47,12 +48,13 @@ impl Window {
             .spawn()
             .expect("a graphical Emacs starts");
         let client = std::env::var("EMACSCLIENT").unwrap_or_else(|_| "emacsclient".into());
+        let window = Self { server, emacs, socket, client };
         let guard = Instant::now() + Duration::from_secs(60);
-        while !socket.exists() {
+        while !window.socket.exists() {
             assert!(Instant::now() < guard, "{program} does not come up");
             sleep(Duration::from_millis(50));
         }
-        Self { server, emacs, socket, client }
+        window
     }
 
     fn evaluate(&self, call: &str) {
