@@ -32,6 +32,7 @@
 
 ;;; Code:
 
+(require 'org-agent-marks)
 (require 'org-agent-turn)
 (require 'org-agent-context)
 (require 'org-element)

@@ -67,6 +67,7 @@
 ;;   org-agent-shell    running one command
 ;;   org-agent-area     how much of a buffer a session has
 ;;   org-agent-text     what stands in a buffer, and all changes of it
+;;   org-agent-marks    prompts and replies under their marks
 ;;   org-agent-preview  what is shown in a buffer and is no text
 ;;   org-agent-part     texts that can be clicked
 ;;   org-agent-turn     what becomes of a turn
