@@ -57,11 +57,12 @@ test: emacs bubblewrap tmux ## run every test that belongs to a change (about te
 	  $(EMACS) -Q --batch -L emacs -L tests/emacs -l org-agent-tests -f ert-run-tests-batch-and-exit
 
 .PHONY: test-long
-test-long: emacs ## the tests that take long: kill -9 and power failures for MINUTES each (default 1), deep property tests
+test-long: emacs ## the tests that take long: kill -9 and power failures for MINUTES each (default 1), deep property tests, much typing
 	ORG_AGENT_KILL_SECONDS=$$(( $(MINUTES) * 60 )) $(CARGO) test --locked --release --test kill -- --nocapture
 	ORG_AGENT_POWER_SECONDS=$$(( $(MINUTES) * 60 )) $(CARGO) test --locked --release --test power -- --nocapture
 	ORG_AGENT_COMMANDS=100000 $(CARGO) test --locked --release --test policy bash -- --nocapture
 	PROPTEST_CASES=20000 $(CARGO) test --locked --release --lib --test verifier --test grammar --test org --test store
+	ORG_AGENT_EDITS=10000 $(EMACS) -Q --batch -L emacs -L tests/emacs -l org-agent-typing-tests -f ert-run-tests-batch-and-exit
 
 # llama.cpp's server, kept between runs; `make clean` removes it.
 LLAMA := $(or $(CARGO_TARGET_DIR),target)/llama
@@ -119,6 +120,16 @@ lint: emacs ## formatting, clippy, byte-compilation, checkdoc, package-lint
 .PHONY: bench
 bench: ## measure; prints tables, ratios within one run (a good half hour)
 	$(CARGO) bench --locked
+
+# ORG_AGENT_PROGRAM can name a server that is built already; `QUICK=1` takes a few seconds.
+.PHONY: bench-emacs
+bench-emacs: emacs ## measure Emacs while an answer streams in: CPU, blocks, keys (six minutes)
+	$(call need,python3,python3)
+ifndef ORG_AGENT_PROGRAM
+	$(CARGO) build --release --locked
+endif
+	python3 -B benches/emacs/main.py --emacs $(EMACS) $(if $(QUICK),--quick) \
+	  --program "$(or $(ORG_AGENT_PROGRAM),$(or $(CARGO_TARGET_DIR),target)/release/org-agent)"
 
 .PHONY: fuzz
 fuzz: ## fuzz every parser for MINUTES each (default 1)

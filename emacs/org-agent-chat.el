@@ -27,10 +27,12 @@
 ;; and never there twice.  With it goes what the texts above it are, as
 ;; hashes.  What the answers say of the session itself is another file's
 ;; business: it handles the messages `:acknowledged', `:resumed' and
-;; `:copied'.
+;; `:copied'; and so is answering again what was not interrupted:
+;; `:not-interrupted'.
 
 ;;; Code:
 
+(require 'org-agent-marks)
 (require 'org-agent-turn)
 (require 'org-agent-context)
 (require 'org-element)
@@ -41,6 +43,7 @@
 (cl-defstruct (org-agent--pending (:copier nil))
   "A prompt that the server has not acknowledged."
   client-id text
+  steers ; the turn that is to make way for it, or nil
   chips ; what goes with it, and its texts as they were taken:
   context
   directory) ; as the server is told it, or nil
@@ -48,6 +51,9 @@
 (defvar-local org-agent--pending nil
   "The prompt of this buffer that was not acknowledged, or nil.
 While it is on its way `org-agent--sending' is non-nil as well.")
+
+(defvar org-agent--steers nil
+  "The turn that is to make way for what is being sent, or nil.")
 
 (defvar org-agent--sent-hook nil
   "Functions called in a chat whose prompt the server has.
@@ -97,6 +103,8 @@ a language for it."
               enable-local-eval nil
               ;; A chat that is saved as a file goes on.
               change-major-mode-with-file-name nil
+              ;; Each piece of a reply would have the lines counted again.
+              line-number-display-limit (or line-number-display-limit 1000000)
               truncate-lines nil
               word-wrap t)
   (add-hook 'org-ctrl-c-ctrl-c-hook #'org-agent--ctrl-c-ctrl-c nil t)
@@ -104,7 +112,7 @@ a language for it."
   (add-hook 'kill-buffer-hook #'org-agent--leave nil t)
   (add-hook 'change-major-mode-hook #'org-agent--leave nil t)
   (org-agent--ensure-input)
-  (when-let ((session (car (org-agent--all "OA_SESSION"))))
+  (when-let ((session (org-agent--written-session)))
     (setq org-agent--session session)
     (unless (org-agent--copied)
       (org-agent--join session)
@@ -114,10 +122,10 @@ a language for it."
 (defun org-agent--copied ()
   "Return non-nil if this buffer waits for a session of its own.
 A copy of a chat that is still open must not speak for it."
-  (when-let* ((session org-agent--session)
-              (other (org-agent--buffer session))
-              (base (lambda (buffer) (or (buffer-base-buffer buffer) buffer))))
-    (unless (eq (funcall base other) (funcall base (current-buffer)))
+  (when-let* ((session org-agent--session))
+    (when (if-let ((other (org-agent--buffer session)))
+              (not (org-agent--same-place-p other))
+            (org-agent--second-p session))
       (setq org-agent--copy-of session
             org-agent--session nil
             ;; A clone has the variables of the other buffer.
@@ -210,6 +218,7 @@ It stays there until the server has it for good."
             (make-org-agent--pending :client-id (org-agent--client-id)
                                      :text text :chips chips
                                      :context (org-agent--context-take chips)
+                                     :steers org-agent--steers
                                      :directory (org-agent--directory))))
     (org-agent--send-pending)))
 
@@ -249,7 +258,9 @@ Where the home of another user is, only the other machine knows."
     (if (or org-agent--session (not org-agent--anew))
         (org-agent--send-event buffer pending)
       (org-agent--request
-       'orgAgent/sessions/create (list :buffer (buffer-name))
+       'orgAgent/sessions/create
+       `( :buffer ,(buffer-name)
+          ,@(when-let ((title (org-agent--title))) (list :title title)))
        (lambda (result)
          (when (buffer-live-p buffer)
            (with-current-buffer buffer
@@ -257,21 +268,29 @@ Where the home of another user is, only the other machine knows."
              (org-agent--send-event buffer pending))))
        (lambda (words code) (org-agent--not-sent buffer words code))))))
 
+(defun org-agent--message (text context directory)
+  "Return the parameters for the server of a message of this buffer.
+It says TEXT, has the vector CONTEXT, and is from DIRECTORY."
+  `( ,@(and org-agent--session (list :sessionId org-agent--session))
+     :buffer ,(buffer-name)
+     :text ,(org-agent--outward text)
+     :level ,(org-agent--level)
+     ,@(org-agent--location directory)
+     ,@(unless (equal context []) (list :context context))
+     ,@(when-let ((hashes (and org-agent--session (org-agent--hashes))))
+         (list :turnHashes hashes))))
+
 (defun org-agent--send-event (buffer pending)
   "Send PENDING, the prompt of BUFFER, which is current."
   (org-agent--request
    'orgAgent/event
    `( :sensor "chat-message"
       :clientId ,(org-agent--pending-client-id pending)
-      ,@(and org-agent--session (list :sessionId org-agent--session))
-      :buffer ,(buffer-name)
-      :text ,(org-agent--pending-text pending)
-      :level 1
-      ,@(org-agent--location (org-agent--pending-directory pending))
-      ,@(unless (equal (org-agent--pending-context pending) [])
-          (list :context (org-agent--pending-context pending)))
-      ,@(when-let ((hashes (and org-agent--session (org-agent--hashes))))
-          (list :turnHashes hashes)))
+      ,@(when-let ((turn (org-agent--pending-steers pending)))
+          (list :steers turn))
+      ,@(org-agent--message (org-agent--pending-text pending)
+                            (org-agent--pending-context pending)
+                            (org-agent--pending-directory pending)))
    (lambda (result) (org-agent--acknowledged buffer pending result))
    (lambda (words code) (org-agent--not-sent buffer words code))))
 
@@ -462,7 +481,8 @@ The server asks for those of unfinished turns; the last ones do."
 
 (defun org-agent-retry (&optional drop)
   "Run again what was interrupted in this buffer when the server went away.
-With prefix argument DROP, let it go instead: no answer is wanted."
+With prefix argument DROP, let it go instead: no answer is wanted.  If
+nothing was, ask again what failed or was cancelled last."
   (interactive "P" org-agent-chat-mode)
   (unless org-agent--session
     (user-error "This chat has not begun"))
@@ -470,7 +490,9 @@ With prefix argument DROP, let it go instead: no answer is wanted."
   (org-agent--resume
    nil
    (lambda (turns)
-     (cond ((null turns) (message "org-agent: nothing was interrupted"))
+     (cond ((and (null turns) drop)
+            (message "org-agent: nothing was interrupted"))
+           ((null turns) (org-agent--handle :not-interrupted nil))
            (drop (org-agent--resume nil #'ignore turns)
                  (dolist (id turns)
                    (let ((turn (org-agent--turn id)))

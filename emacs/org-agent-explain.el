@@ -32,7 +32,7 @@
 (require 'org-agent-chat)
 
 (declare-function org-agent-doctor "org-agent-doctor")
-(declare-function org-agent-why "org-agent")
+(declare-function org-agent-why "org-agent-why")
 (declare-function org-agent-model "org-agent-models")
 
 ;;;; Finding them

@@ -67,6 +67,8 @@
      ("g" "Answer again" org-agent-regenerate)
      ("n" "Next variant" org-agent-next-variant)
      ("p" "Previous variant" org-agent-previous-variant)
+     ("M" "Edit this prompt" org-agent-edit-turn)
+     ("." "What is offered" org-agent-suggest)
      ("]" "Next turn" org-agent-next-turn)
      ("[" "Previous turn" org-agent-previous-turn)
      ("t" "Unfold thoughts" org-agent-toggle-thought)

@@ -31,7 +31,7 @@
 (require 'org-agent-chat)
 (require 'org-agent-part)
 
-(declare-function org-agent-why "org-agent")
+(declare-function org-agent-why "org-agent-why")
 
 ;;;; Options
 

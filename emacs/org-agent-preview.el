@@ -65,28 +65,42 @@
 
 (defun org-agent--unverified (text)
   "Return the lines TEXT as what is not verified."
-  (propertize (org-agent--line text) 'face 'org-agent-unverified))
+  (org-agent--lines text 'org-agent-unverified))
 
 (defun org-agent--excerpt (head tail length rows width face)
   "Return a text in at most ROWS rows of WIDTH columns, with FACE.
 HEAD is its beginning, TAIL the end, as far as they were kept of LENGTH
 characters.  Of a longer one that is the beginning, a note, and the end."
-  (let* ((width (org-agent--columns (concat head tail) width))
+  (let* ((most (* rows width))
          (whole (= length (+ (length head) (length tail))))
-         (text (and whole (concat head tail)))
-         (line (lambda (text) (propertize (org-agent--line text) 'face face))))
-    (if (and whole (not (org-agent--row-end text rows width)))
-        (funcall line text)
+         ;; What has more characters than there is room is not looked at:
+         ;; this is drawn again and again while a text grows.
+         (text (and whole (<= length most) (concat head tail))))
+    (if (and text (not (org-agent--row-end
+                        text rows (org-agent--columns text width))))
+        (org-agent--lines text face)
       (let* ((last-rows (/ rows 3))
-             (first (substring head 0 (org-agent--row-end
-                                       head (- rows last-rows 1) width)))
-             (last (if (zerop last-rows) ""
-                     (org-agent--last-rows (or text tail) last-rows width))))
-        (concat (funcall line first)
+             (first-rows (- rows last-rows 1))
+             (first (substring head 0 (min (length head) (* first-rows width))))
+             (end (if (or (not whole) (>= (length tail) (* last-rows width)))
+                      tail
+                    (concat head tail)))
+             (last (org-agent--tail end (* last-rows width))))
+        (setq first (substring first 0 (org-agent--row-end
+                                        first first-rows
+                                        (org-agent--columns first width)))
+              last (if (zerop last-rows) ""
+                     (org-agent--last-rows end last-rows
+                                           (org-agent--columns last width))))
+        (concat (org-agent--lines first face)
                 (propertize (format "[... %d characters more ...]\n"
                                     (- length (length first) (length last)))
                             'face 'org-agent-notice)
-                (funcall line last))))))
+                (org-agent--lines last face))))))
+
+(defun org-agent--lines (text face)
+  "Return TEXT with one final newline and FACE."
+  (propertize (org-agent--line text) 'face face))
 
 (defun org-agent--columns (text width)
   "Return how many characters of TEXT go into WIDTH columns, on average."

@@ -28,6 +28,12 @@
 ;; So nothing runs inside a filter, a handler that fails cannot hold up
 ;; the message behind it, an answer keeps its place among the
 ;; notifications, and whatever came in one burst is drawn once.
+;;
+;; A stream has sixty pieces a second.  To wake up for one costs more
+;; than what it says, so after a piece, and nothing else, nothing is read
+;; for a moment.  If the server dies in that moment, what it wrote in it
+;; is not read: pieces that would be taken back anyway, or what it sends
+;; again when it is asked.
 
 ;;; Code:
 
@@ -35,6 +41,7 @@
 (require 'jsonrpc)
 (require 'subr-x)
 (require 'org-agent-secrets)
+(require 'org-agent-wire)
 (require 'org-agent-program)
 
 (defgroup org-agent nil
@@ -175,6 +182,46 @@ CONNECTION is the connection it came from."
     (org-agent--receive connection method params 'request)
     '(:accepted t)))
 
+;;;; Reading
+
+(defconst org-agent--stream '("orgAgent/delta" "orgAgent/thought")
+  "The methods of which a stream has many.")
+
+(defvar org-agent--stream-pause 0.1
+  "Seconds for which nothing is read after a piece of a stream, or nil.")
+
+(defun org-agent--read (process string)
+  "Handle what is complete of the messages of PROCESS, which wrote STRING."
+  (when (buffer-live-p (process-buffer process))
+    (let ((connection (process-get process 'jsonrpc-connection))
+          (messages (with-current-buffer (process-buffer process)
+                      (org-agent--read-messages string))))
+      (dolist (message messages)
+        (org-agent--guarded
+         (lambda () (org-agent--dispatch connection message))))
+      (when (and messages org-agent--stream-pause
+                 (seq-every-p (lambda (message)
+                                (member (plist-get message :method)
+                                        org-agent--stream))
+                              messages))
+        (org-agent--pause process)))))
+
+(defun org-agent--pause (process)
+  "Read nothing from PROCESS for a moment."
+  (set-process-filter process t)
+  (run-at-time org-agent--stream-pause nil
+               (lambda ()
+                 (when (process-live-p process)
+                   (set-process-filter process #'org-agent--read)))))
+
+(defun org-agent--dispatch (connection message)
+  "Handle MESSAGE, a property list, of the server behind CONNECTION."
+  (let ((method (plist-get message :method)))
+    (if (and (stringp method) (not (plist-get message :id)))
+        (org-agent--receive connection (intern method)
+                            (plist-get message :params))
+      (jsonrpc-connection-receive connection message))))
+
 ;;;; Asking
 
 (defun org-agent--request (method params &optional then else)
@@ -236,21 +283,6 @@ the server's messages.  Nothing is waited for."
     (org-agent--tell 'out 'notification nil method params)
     (ignore-errors (jsonrpc-notify org-agent--connection method params))))
 
-(defconst org-agent--insane "[^\1-\x10FFFF]\\|[\xD800-\xDFFF]"
-  "A regexp for the characters that cannot go through JSON.
-The null character could, but Emacs cannot read it in JSON.")
-
-(defun org-agent--sane (text)
-  "Return TEXT with U+FFFD for each character that cannot go through JSON."
-  (if (not (string-match-p org-agent--insane text)) text
-    ;; In a string, the time for this grows with the square of its length.
-    (with-temp-buffer
-      (insert text)
-      (goto-char (point-min))
-      (while (re-search-forward org-agent--insane nil t)
-        (replace-match "\xFFFD" t t))
-      (buffer-string))))
-
 (defun org-agent--true-p (value)
   "Return non-nil if VALUE, read from JSON, is true."
   (eq value t))
@@ -298,6 +330,7 @@ The null character could, but Emacs cannot read it in JSON.")
                  :request-dispatcher #'org-agent--receive-request
                  :on-shutdown #'org-agent--closed
                  (org-agent--no-events-buffer)))
+    (set-process-filter process #'org-agent--read)
     (org-agent--silence process)
     (run-at-time org-agent--start-time nil #'org-agent--too-late process)
     (org-agent--send
@@ -308,7 +341,7 @@ The null character could, but Emacs cannot read it in JSON.")
         :capabilities
         (:experimental
          (:orgAgent ( :version 1 :streaming t :reasoning t
-                      :actuators ["insertAtEnd" "shell"])))
+                      :actuators ["insertAtEnd" "replaceRegion" "shell"])))
         ,@(and secrets
                (list :initializationOptions (list :secrets secrets))))
      #'org-agent--initialized

@@ -37,6 +37,9 @@
 
 (require 'org-agent-chat)
 
+(defconst org-agent--chat-name "*org-agent-chat*"
+  "The name of the chat buffer.")
+
 (defvar-local org-agent--edited nil
   "What of this buffer was said with other words, by marks.
 That is what the answer to the last message said.")
@@ -86,7 +89,7 @@ M-x org-agent-rebuild writes the chat as it was said\n"
 (defun org-agent--hide-session ()
   "Take away what `org-agent--show-session' showed."
   (save-restriction
-    (widen)
+    (org-agent--widen)
     (remove-overlays (point-min) (point-max) 'org-agent-session t)))
 
 (add-hook 'org-agent--input-hook #'org-agent--show-session)
@@ -130,9 +133,29 @@ your next message begins a new one"
 
 (defun org-agent--fill (session text)
   "Let this new chat buffer be the one of SESSION, whose transcript is TEXT."
-  (org-agent--write-transcript text)
+  (if (or org-agent--root (not (string-match-p "\\`\\*+ " text)))
+      (org-agent--write-transcript (org-agent--localize text))
+    (org-agent--write-root session text))
   (org-agent--join session)
   (org-agent--resume))
+
+(defun org-agent--write-root (session text)
+  "Let this new buffer have TEXT, the transcript of SESSION, which has a heading.
+What is written in the input area is written below that then."
+  (let ((draft (org-agent--prompt))
+        (movers (org-agent--points (point-min) (point-max))))
+    (org-agent--with-edit
+      (delete-region (point-min) (point-max))
+      (insert text)
+      (org-agent--fold (point-min) (point-max)))
+    (setq org-agent--root (copy-marker (point-min))
+          org-agent--root-session session)
+    (org-agent--ensure-input)
+    (org-agent--with-edit
+      (save-excursion
+        (goto-char (point-max))
+        (insert draft)))
+    (org-agent--move movers (point-max))))
 
 (defun org-agent--reopen ()
   "Fill this new buffer with the session that the server has for it."
@@ -191,6 +214,25 @@ something is being written in BUFFER, let it be a chat of its own."
                   "the chat is open in another Emacs; this is a new one"
                 (concat "what was said is not shown: " words))))))
 
+(defun org-agent--chat-buffer (&optional new)
+  "Return the chat buffer, or if NEW another one, made if need be."
+  (let ((buffer (get-buffer-create
+                 ;; The server finds a chat by its name, so a new one needs
+                 ;; a name that never was.
+                 (if new (org-agent--new-name)
+                   org-agent--chat-name))))
+    (with-current-buffer buffer
+      (unless (derived-mode-p 'org-agent-chat-mode)
+        (org-agent-chat-mode)
+        (goto-char (point-max))
+        (unless (or new org-agent--session)
+          (org-agent--reopen))
+        (message "Write under the last heading; %s sends it"
+                 (substitute-command-keys
+                  "\\<org-mode-map>\\[org-ctrl-c-ctrl-c]")))
+      (org-agent--ensure-input))
+    buffer))
+
 ;;;; Branches
 
 (defun org-agent-branch (&optional here)
@@ -236,11 +278,12 @@ It is a table from marks to them."
     (pcase-dolist (`(,mark ,_heading ,beg ,end)
                    (and org-agent--edited (org-agent--marks)))
       (when (member mark org-agent--edited)
-        (puthash mark (org-agent--sane
-                       (save-restriction
-                         (widen)
-                         (replace-regexp-in-string
-                          "\n+\\'" "" (buffer-substring-no-properties beg end))))
+        (puthash mark (org-agent--outward
+                       (org-agent--sane
+                        (save-restriction
+                          (org-agent--widen)
+                          (replace-regexp-in-string
+                           "\n+\\'" "" (buffer-substring-no-properties beg end)))))
                  edits)))
     (and (< 0 (hash-table-count edits)) edits)))
 
@@ -328,7 +371,7 @@ agreed.  It is one step of undo."
        (when (buffer-live-p buffer)
          (with-current-buffer buffer
            (when (equal session org-agent--session)
-             (org-agent--rebuild text agreed))))))))
+             (org-agent--rebuild (org-agent--localize text) agreed))))))))
 
 (defun org-agent--rebuild (text agreed)
   "Write TEXT, the transcript, anew if nothing is lost by it, or AGREED."
@@ -367,10 +410,10 @@ M-x org-agent-rebuild once more asks you"
   "Return what stands above the input area as a list of (MARK . TEXT).
 The first, with nil for its mark, is what stands before all turns."
   (save-restriction
-    (widen)
+    (org-agent--widen)
     (let ((marks (org-agent--marks)))
       (cons (cons nil (buffer-substring-no-properties
-                       (point-min)
+                       (org-agent--turns-begin)
                        (or (nth 1 (car marks)) (car (org-agent--input))
                            (point-max))))
             (mapcar (pcase-lambda (`(,mark ,heading ,_beg ,end))

@@ -58,6 +58,7 @@
   reason ; why a model is asked again, or another one
   (attempt 0) ; number of the model call whose preview this is:
   (head "") (tail "") (length 0)
+  pieces (waiting 0) ; of it, newest first, that are in neither; how long
   thought ; what the model thinks, or thought before the reply
   replied ; non-nil once text of it was inserted
   card ; a string to show: something the user is asked
@@ -118,10 +119,22 @@ A session's buffer may be gone, or its prompt not acknowledged yet.")
                   live)
         (car live))))
 
+(defvar org-agent--follow-function nil
+  "Function of a session and its buffer, whose root it is to be in.
+It returns the buffer in which the root is now, or nil.")
+
 (defun org-agent--buffer (session)
   "Return the live buffer of SESSION, or nil."
   (let ((buffer (gethash session org-agent--buffers)))
-    (and (buffer-live-p buffer) buffer)))
+    (and (buffer-live-p buffer)
+         (if (and org-agent--follow-function
+                  (buffer-local-value 'org-agent--root buffer))
+             (funcall org-agent--follow-function session buffer)
+           buffer))))
+
+(defvar org-agent--writable-function nil
+  "Function of a buffer that returns nil if nothing can be written there now.
+It says why in the echo area.")
 
 (defun org-agent--fresh (turn params)
   "Return non-nil unless the message PARAMS for TURN was seen before."
@@ -205,6 +218,10 @@ A session's buffer may be gone, or its prompt not acknowledged yet.")
   "Do what PARAMS ask for, or keep it until it can be done."
   (org-agent--actuate params))
 
+(defvar org-agent--over-hook nil
+  "Functions called with each turn that is over, in its buffer.
+Their second argument is the reason, a string or nil.")
+
 (cl-defmethod org-agent--handle ((_ (eql :drained)) _params)
   "Show each turn that changed in this burst."
   (let ((changed org-agent--changed))
@@ -232,7 +249,9 @@ A session's buffer may be gone, or its prompt not acknowledged yet.")
   (cl-pushnew turn org-agent--changed)
   (when-let ((buffer (org-agent--buffer (org-agent--turn-session turn))))
     (with-current-buffer buffer
-      (org-agent--show-state))))
+      (org-agent--show-state)
+      (when (org-agent--over-p turn)
+        (run-hook-with-args 'org-agent--over-hook turn reason)))))
 
 (defun org-agent--stop (turn)
   "Stop what was started for TURN, and take its card away."
@@ -262,6 +281,8 @@ TARGET is the action's target as a symbol.")
      ((not (and turn (stringp target)))
       (org-agent--report params "failed" "The message is not as expected"))
      ((or (not buffer)
+          (and org-agent--writable-function
+               (not (funcall org-agent--writable-function buffer)))
           ;; Its prompt must be written first.
           (and (not (org-agent--turn-event turn))
                (buffer-local-value 'org-agent--sending buffer)))
@@ -271,7 +292,8 @@ TARGET is the action's target as a symbol.")
                         (gethash session org-agent--held))
         (push params (gethash session org-agent--held)))
       (unless buffer
-        (message "org-agent: an answer waits; M-x org-agent-chat shows it")))
+        (message "org-agent: an answer waits; M-x org-agent-chat shows it, \
+or org-agent-chat-here in its subtree")))
      (t
       (with-current-buffer buffer
         (org-agent--act (intern target) turn params))))))
@@ -326,28 +348,48 @@ MESSAGE says more."
   "Forget the preview of TURN."
   (setf (org-agent--turn-head turn) ""
         (org-agent--turn-tail turn) ""
-        (org-agent--turn-length turn) 0))
+        (org-agent--turn-length turn) 0
+        (org-agent--turn-pieces turn) nil
+        (org-agent--turn-waiting turn) 0))
 
 (defun org-agent--preview-add (turn text)
   "Add TEXT to the preview of TURN."
   (cl-incf (org-agent--turn-length turn) (length text))
-  (let ((room (- org-agent--head-limit (length (org-agent--turn-head turn)))))
-    (when (> room 0)
-      (cl-callf concat (org-agent--turn-head turn)
-        (substring text 0 (min room (length text)))))
-    (when (> (length text) (max room 0))
-      (setf (org-agent--turn-tail turn)
-            (org-agent--tail (concat (org-agent--turn-tail turn)
-                                     (substring text (max room 0)))
-                             org-agent--tail-limit)))))
+  (cl-incf (org-agent--turn-waiting turn) (length text))
+  (push text (org-agent--turn-pieces turn))
+  ;; Only what nobody looks at grows so long.
+  (when (> (org-agent--turn-waiting turn) org-agent--tail-limit)
+    (org-agent--preview-join turn)))
+
+(defun org-agent--preview-join (turn)
+  "Put the pieces of the preview of TURN together, as far as they are kept."
+  (when (org-agent--turn-pieces turn)
+    (let* ((text (apply #'concat (nreverse (org-agent--turn-pieces turn))))
+           (room (- org-agent--head-limit (length (org-agent--turn-head turn)))))
+      (setf (org-agent--turn-pieces turn) nil
+            (org-agent--turn-waiting turn) 0)
+      (when (> room 0)
+        (cl-callf concat (org-agent--turn-head turn)
+          (substring text 0 (min room (length text)))))
+      (when (> (length text) (max room 0))
+        (setf (org-agent--turn-tail turn)
+              (org-agent--tail
+               (concat (org-agent--turn-tail turn)
+                       (org-agent--tail text (min org-agent--tail-limit
+                                                  (- (length text) (max room 0)))))
+               org-agent--tail-limit))))))
 
 (defun org-agent--preview (turn rows width)
   "Return the preview of TURN in at most ROWS rows of WIDTH columns."
+  (org-agent--preview-join turn)
   (org-agent--excerpt (org-agent--turn-head turn) (org-agent--turn-tail turn)
                       (org-agent--turn-length turn)
                       rows width 'org-agent-unverified))
 
 ;;;; Showing
+
+(defvar org-agent--shown-hook nil
+  "Functions called in a chat buffer in which something else is shown.")
 
 (defun org-agent--show (turn)
   "Show TURN as it is now."
@@ -359,17 +401,34 @@ MESSAGE says more."
          ((string-empty-p string)
           (when overlay (delete-overlay overlay)))
          (t
-          ;; Once it is in the buffer it keeps its place by itself.
-          (unless (and overlay (eq (overlay-buffer overlay) buffer))
+          (unless (and overlay (eq (overlay-buffer overlay) buffer)
+                       (org-agent--below-p (overlay-start overlay)
+                                           (org-agent--turn-event turn)))
             (let ((place (org-agent--place (org-agent--turn-place turn)
                                            (org-agent--turn-event turn))))
-              (setq overlay (make-overlay place place))
-              (setf (org-agent--turn-overlay turn) overlay)))
-          (overlay-put overlay 'before-string string)))))))
+              (if overlay
+                  (move-overlay overlay place place buffer)
+                (setq overlay (make-overlay place place))
+                (setf (org-agent--turn-overlay turn) overlay))))
+          (overlay-put overlay 'before-string string)))
+        (run-hooks 'org-agent--shown-hook)))))
+
+(defun org-agent--below-p (position event)
+  "Return non-nil if the last prompt above POSITION is that of EVENT, or unknown.
+It is not if the user moved the prompt, and that is all that is asked:
+what finds the place itself looks at the whole buffer."
+  (or (not event)
+      (save-excursion
+        (save-restriction
+          (org-agent--widen)
+          (goto-char position)
+          (let ((case-fold-search nil))
+            (and (re-search-backward "^[ \t]*:OA_EVENT: +\\(\\S-+\\)" nil t)
+                 (equal (match-string-no-properties 1) event)))))))
 
 (defun org-agent--room ()
   "Return the rows and columns that each window on this buffer has."
-  (let ((windows (get-buffer-window-list nil nil 'visible)))
+  (let ((windows (org-agent--windows 'visible)))
     (list (apply #'min (or (mapcar #'window-body-height windows) '(24)))
           (apply #'min (or (mapcar #'window-body-width windows) '(80))))))
 

@@ -61,10 +61,13 @@
 ;; The files, each of which uses only those above it:
 ;;
 ;;   org-agent-secrets  keys from auth-source
+;;   org-agent-wire     the messages, as they come over the line
 ;;   org-agent-program  finding the server
 ;;   org-agent-server   the process and the one line of its messages
 ;;   org-agent-shell    running one command
+;;   org-agent-area     how much of a buffer a session has
 ;;   org-agent-text     what stands in a buffer, and all changes of it
+;;   org-agent-marks    prompts and replies under their marks
 ;;   org-agent-preview  what is shown in a buffer and is no text
 ;;   org-agent-part     texts that can be clicked
 ;;   org-agent-turn     what becomes of a turn
@@ -73,10 +76,22 @@
 ;;   org-agent-history  inputs, to be said again
 ;;   org-agent-queue    messages that wait their turn
 ;;   org-agent-sessions coming back to what was said, and branching from it
+;;   org-agent-seen     what the user has seen
+;;   org-agent-again    answering again: variants, retry, edited prompts
+;;   org-agent-steer    words to a running turn
+;;   org-agent-why      what is behind a turn, and what would be sent
+;;   org-agent-suggest  what is offered after a reply
 ;;   org-agent-models   which model answers, and what that took
 ;;   org-agent-literal  commands, shown as they are
 ;;   org-agent-card     what is shown of a command
 ;;   org-agent-approve  commands that the user is asked about
+;;   org-agent-subtree  the chats of subtrees, and where they are
+;;   org-agent-here     a chat in a subtree of any Org buffer
+;;   org-agent-open     getting to a session, wherever it is
+;;   org-agent-links    links and bookmarks to sessions
+;;   org-agent-outline  the turns of a chat as its outline
+;;   org-agent-side     a chat in a side window
+;;   org-agent-capture  capturing from and into chats, and export
 ;;   org-agent-explain  what an error means, and what to do
 ;;   org-agent-state    what a chat is doing, in sight
 ;;   org-agent-notify   telling the desktop that a chat is done
@@ -87,9 +102,18 @@
 ;;   org-agent-menu     menus and keys
 ;;   org-agent-skills   the notes that shape the agent
 ;;   org-agent-trust    the notes that a project brings along
+;;   org-agent-rows     the rows of the list of sessions
+;;   org-agent-listing  that list, page by page
+;;   org-agent-search   searching and narrowing it
+;;   org-agent-keeping  what is done with sessions there
+;;   org-agent-export   exporting and deleting sessions
+;;   org-agent-browser  the list's keys
 ;;   org-agent-files    the files below a directory
 ;;   org-agent-complete completion in the input area
 ;;   org-agent          the commands to start from
+;;   org-agent-replacement  new text for a region, shown and put there
+;;   org-agent-rewriting    the turns of rewrites
+;;   org-agent-rewrite      rewriting a region in place, when first used
 ;;   org-agent-transient  the menu, loaded when it is asked for
 
 ;;; Code:
@@ -97,7 +121,10 @@
 (require 'org-agent-history)
 (require 'org-agent-queue)
 (require 'org-agent-sessions)
+(require 'org-agent-seen)
 (require 'org-agent-models)
+(require 'org-agent-capture)
+(require 'org-agent-outline)
 (require 'org-agent-notify)
 (require 'org-agent-revive)
 (require 'org-agent-doctor)
@@ -105,13 +132,12 @@
 (require 'org-agent-menu)
 (require 'org-agent-skills)
 (require 'org-agent-trust)
+(require 'org-agent-steer)
+(require 'org-agent-suggest)
+(require 'org-agent-browser)
 (require 'org-agent-complete)
-(require 'outline)
 
 (declare-function dired-get-marked-files "dired")
-
-(defconst org-agent--chat-name "*org-agent-chat*"
-  "The name of the chat buffer.")
 
 ;;;; Chat
 
@@ -121,22 +147,7 @@
 With prefix argument NEW, begin another chat.  What was said earlier
 in the same chat is shown if the buffer was closed since."
   (interactive "P")
-  (let ((buffer (get-buffer-create
-                 ;; The server finds a chat by its name, so a new one needs
-                 ;; a name that never was.
-                 (if new (org-agent--new-name)
-                   org-agent--chat-name))))
-    (with-current-buffer buffer
-      (unless (derived-mode-p 'org-agent-chat-mode)
-        (org-agent-chat-mode)
-        (goto-char (point-max))
-        (unless (or new org-agent--session)
-          (org-agent--reopen))
-        (message "Write under the last heading; %s sends it"
-                 (substitute-command-keys
-                  "\\<org-mode-map>\\[org-ctrl-c-ctrl-c]")))
-      (org-agent--ensure-input))
-    (pop-to-buffer-same-window buffer)))
+  (pop-to-buffer-same-window (org-agent--chat-buffer new)))
 
 ;;;; What goes along with a message
 
@@ -241,55 +252,10 @@ files or the one at point."
       (org-agent--add-context "note" (substring-no-properties (car note))
                               (cdr note) "org-mode" file))))
 
-;;;; Why
+;;;; Rewriting
 
-(defvar org-agent-why-mode-map (make-sparse-keymap)
-  "Keys of `org-agent-why-mode'.")
-
-(pcase-dolist (`(,key . ,command) '(("TAB" . outline-cycle)
-                                    ("<backtab>" . outline-cycle-buffer)
-                                    ("n" . outline-next-visible-heading)
-                                    ("p" . outline-previous-visible-heading)
-                                    ("q" . quit-window)))
-  (define-key org-agent-why-mode-map (kbd key) command))
-
-;; Not Org: there is nothing in it to act on, and much that others wrote.
-(define-derived-mode org-agent-why-mode outline-mode "Org-Agent-Why"
-  "Show what is behind a turn, as an Org document that is only text.
-
-\\{org-agent-why-mode-map}"
-  (setq-local outline-regexp "[*]+ "
-              buffer-read-only t
-              truncate-lines nil))
-
-(defun org-agent-why ()
-  "Show all that is behind the text of the agent at point.
-At a prompt, show what has become of it since this Emacs knows it."
-  (interactive)
-  (let* ((id (org-entry-get (point) "OA_ACT" t))
-         (event (org-entry-get (point) "OA_EVENT" t))
-         (turn (seq-find (lambda (turn)
-                           (and event (equal (org-agent--turn-event turn) event)))
-                         (org-agent--turns-here))))
-    (org-agent--request
-     'orgAgent/why
-     `( ,@(cond (id (list :actuationId id))
-                (turn (list :turnId (org-agent--turn-id turn)))
-                (t (user-error "This text is not the agent's")))
-        :format "org")
-     (lambda (result) (org-agent--show-why (plist-get result :org)))
-     (lambda (words _code) (message "org-agent: %s" words)))))
-
-(defun org-agent--show-why (text)
-  "Show TEXT, what is behind a turn, with its headings only."
-  (with-current-buffer (get-buffer-create "*org-agent why*")
-    (org-agent-why-mode)
-    (let ((inhibit-read-only t))
-      (erase-buffer)
-      (insert (or text "The server has nothing to show.\n")))
-    (goto-char (point-min))
-    (outline-hide-body)
-    (display-buffer (current-buffer))))
+(autoload 'org-agent-rewrite "org-agent-rewrite"
+  "Have the region rewritten in place, as you say." t)
 
 (provide 'org-agent)
 ;;; org-agent.el ends here

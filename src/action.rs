@@ -7,10 +7,13 @@
 /// The buffer name that always means "this session".
 pub const CHAT_BUFFER: &str = "*org-agent-chat*";
 
+/// The name of what rewrites are in the place of a buffer: no chat has it.
+pub const REWRITE_BUFFER: &str = "*org-agent-rewrite*";
+
 /// The most bytes a reply may have.
 pub const MAX_REPLY: usize = 262_144;
 
-/// What the kernel does with an action: one variant per row.
+/// What the kernel does with an action: one variant per row of the table, and one for [`REPLACE_REGION`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Text at the end of the session's buffer.
@@ -23,6 +26,8 @@ pub enum Kind {
     Response,
     /// A line for the log; it ends the turn.
     Log,
+    /// New text for a region, which the user accepts or rejects. No model writes it: the kernel makes it of a response.
+    Replace,
 }
 
 /// What may stand as the value of a key.
@@ -157,6 +162,15 @@ pub static GRAMMAR: [Row; 5] = [
     },
 ];
 
+/// The form that a text takes when it is the answer to a rewrite. It is not in [`GRAMMAR`], so no model can write it.
+pub static REPLACE_REGION: Row = Row {
+    kind: Kind::Replace,
+    type_: "request",
+    target: Some("emacs"),
+    payload: &[required("action", Shape::Keyword(&["replace-region"])), required("text", Shape::Text)],
+    purpose: "new text for the region that the user wants rewritten",
+};
+
 /// The value of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
@@ -204,6 +218,23 @@ impl Action {
         let mut action = Self::new(&GRAMMAR[0]);
         action.set("action", Value::Keyword("insert-at-end"));
         action.set("buffer", Value::Text(buffer.to_owned()));
+        action.set("text", Value::Text(text.to_owned()));
+        action
+    }
+
+    /// An answer to the user, as a model writes it.
+    #[must_use]
+    pub fn response(text: &str) -> Self {
+        let mut action = Self::new(&GRAMMAR[3]);
+        action.set("text", Value::Text(text.to_owned()));
+        action
+    }
+
+    /// New text for the region of a rewrite.
+    #[must_use]
+    pub fn replacement(text: &str) -> Self {
+        let mut action = Self::new(&REPLACE_REGION);
+        action.set("action", Value::Keyword("replace-region"));
         action.set("text", Value::Text(text.to_owned()));
         action
     }

@@ -27,7 +27,7 @@ pub fn describe(shelf: &Shelf, from: usize, limit: usize) -> Result<Value> {
     let items: Vec<Value> = told.iter().skip(from).take(limit).map(|skill| one(skill, shelf)).collect();
     let next = from + items.len();
     Ok(json!({
-        "sensors": ["chat-message"],
+        "sensors": ["chat-message", "rewrite"],
         "actions": actions,
         "items": items,
         "nextCursor": (next < told.len()).then(|| next.to_string()),
@@ -48,6 +48,7 @@ fn action(row: &Row, parameters: &Value) -> Value {
     let (name, permissions, method, returns) = match row.kind {
         Kind::Insert => ("insert-at-end", vec![], Some("orgAgent/actuate"), status()),
         Kind::Response => ("response", vec![], Some("orgAgent/actuate"), status()),
+        Kind::Replace => ("replace-region", vec!["user"], Some("orgAgent/actuate"), status()),
         Kind::Shell => ("shell", vec!["policy", "user"], Some("orgAgent/actuate"), command()),
         Kind::Skill => ("load-skill", vec![], None, text),
         Kind::Log => ("log", vec![], None, json!({"type": "null"})),

@@ -125,7 +125,7 @@ impl Cast {
     }
 
     /// Has every gate look at `action`, highest priority first. A gate can pass it, refuse it, or put another action
-    /// in its place: one of the same form or an insert, verified for `buffer` and `level`. What a gate put there, all
+    /// in its place: one of the same form or an insert, verified by what `read` makes. What a gate put there, all
     /// others look at, too, those before it again. Each gate replaces once; who would do so again refuses.
     ///
     /// # Errors
@@ -134,8 +134,7 @@ impl Cast {
         &self,
         action: Verified<Action>,
         world: &World,
-        buffer: &str,
-        level: usize,
+        read: &dyn Fn() -> Reading,
     ) -> (Result<Verified<Action>, Refused>, Vec<Look>) {
         let gates: Vec<(&Skill, Function)> =
             self.triggered.iter().filter_map(|(skill, _)| Some((skill.as_ref(), skill.symbolic?))).collect();
@@ -153,7 +152,7 @@ impl Cast {
                 continue;
             }
             let limits = if seeing.runner.now() > end { LITTLE } else { Limits::of(Mode::Gate) };
-            let (verdict, mut notes) = seeing.look(skill, *symbolic, limits, (buffer, level));
+            let (verdict, mut notes) = seeing.look(skill, *symbolic, limits, read);
             let agreed = !replaced[at] && replaced.iter().filter(|one| **one).count() < REPLACEMENTS;
             let verdict = match verdict {
                 Ok(Some(_)) if !agreed => {
@@ -318,7 +317,7 @@ impl Seeing {
         skill: &Skill,
         symbolic: Function,
         limits: Limits,
-        (buffer, level): (&str, usize),
+        read: &dyn Fn() -> Reading,
     ) -> (Result<Option<Verified<Action>>, String>, Vec<String>) {
         let (value, mut notes) = self.runner.call(&skill.program, symbolic, Mode::Gate, limits);
         notes.truncate(NOTES);
@@ -327,7 +326,7 @@ impl Seeing {
             Ok(value) if value == self.action => Ok(None),
             Ok(value) => match refusal(&value) {
                 Some(why) => Err(why),
-                None => replacement(&value, self.kind, buffer, level).map(Some),
+                None => replacement(&value, self.kind, read()).map(Some),
             },
         };
         (verdict, notes)
@@ -347,8 +346,7 @@ fn refusal(value: &Datum) -> Option<String> {
 }
 
 /// The action that a gate put in the place of one of `kind`.
-fn replacement(value: &Datum, kind: Kind, buffer: &str, level: usize) -> Result<Verified<Action>, String> {
-    let mut reading = Reading::new(buffer, level);
+fn replacement(value: &Datum, kind: Kind, mut reading: Reading) -> Result<Verified<Action>, String> {
     let print = value.print(MAX_REPLY + 1);
     let accepted = reading.feed(print.as_bytes()).and_then(|()| reading.finish());
     let accepted =

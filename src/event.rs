@@ -38,6 +38,8 @@ pub enum Event {
     },
     /// The user said something.
     Chat(ChatMessage, Reply<Receipt>),
+    /// What would be sent for this is to be shown, and nothing done; as Org as well, if that is wanted.
+    Rehearse(ChatMessage, bool, Reply<Value>),
     /// A turn is to stop. The answer says whether it was still running or queued.
     Cancel(TurnId, Reply<bool>),
     /// The user decided about an action.

@@ -17,6 +17,8 @@ pub mod models;
 mod outbox;
 mod reads;
 mod recovery;
+mod rehearsal;
+mod rewrite;
 pub mod rules;
 mod secrets;
 mod session;
@@ -24,6 +26,7 @@ mod sessions;
 mod skills;
 mod summaries;
 mod tokens;
+mod variants;
 
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
@@ -234,6 +237,7 @@ impl Kernel {
         match event {
             Event::Hello { secrets, recover, runs } => self.hello(secrets, recover, runs),
             Event::Chat(message, reply) => self.chat(message, reply),
+            Event::Rehearse(message, org, reply) => self.rehearse(message, org, reply),
             Event::Cancel(turn, reply) => self.cancel(&turn, reply),
             Event::Decide(decide, reply) => self.decide(&decide, reply),
             Event::Output(output) => self.output(&output),

@@ -23,6 +23,7 @@ mod tables;
 mod tex;
 mod writer;
 
+pub(crate) use chars::is_hidden;
 use chars::{Chars, Seen};
 use engine::Engine;
 pub use report::{Change, KINDS, explain};

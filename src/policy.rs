@@ -51,6 +51,16 @@ impl Permit {
         &self.rule
     }
 
+    /// With what was changed in a text, in words, for people.
+    #[must_use]
+    pub fn noting(mut self, touched: &[&str]) -> Self {
+        for words in touched {
+            self.rule.push_str("; ");
+            self.rule.push_str(words);
+        }
+        self
+    }
+
     /// The programs that a command runs, if that is certain.
     #[must_use]
     pub fn steps(&self) -> Option<&[Step]> {
@@ -155,6 +165,7 @@ pub fn judge(action: Verified<Action>, around: Option<&Surroundings>, foreign: O
     let mut unconfined = None;
     let (decision, rule, steps) = match action.action().kind() {
         Kind::Insert | Kind::Response => allow("text may go to the session that asked"),
+        Kind::Replace => (Decision::Ask, "the user accepts or rejects the new text".to_owned(), None),
         Kind::Log => allow("a note may go to the log"),
         Kind::Skill => allow("a skill may be loaded by its name"),
         Kind::Shell => {

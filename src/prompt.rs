@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::context::Context;
 use crate::ids::hex;
-use crate::record::{Attachment, Outcome, Status};
+use crate::record::{Attachment, AttachmentKind, Outcome, Status};
 use crate::skill::Origin;
 use crate::tokens::{self, Counter};
 
@@ -139,6 +139,15 @@ impl HistoryItem {
         }
     }
 
+    /// The region that these words are the instruction for, if they are that.
+    #[must_use]
+    pub fn rewritten(&self) -> Option<&Attachment> {
+        match self {
+            Self::User { context, .. } => context.iter().find(|item| item.kind == AttachmentKind::Rewrite),
+            _ => None,
+        }
+    }
+
     /// The name of the skill whose own text this is, and not that of one of its files.
     #[must_use]
     pub fn body(&self) -> Option<&str> {
@@ -215,20 +224,19 @@ pub struct Parts<'a> {
 /// Neighbours of the same role are joined: chat templates of many models insist on alternation.
 #[must_use]
 pub fn build(parts: &Parts<'_>) -> Vec<Message> {
-    let Parts { opening, catalogue, context, history, said, repair, room } = *parts;
-    let from = summary::begin(history, context.summary.as_ref());
-    let spent = repair.map_or(0, |text| room.count(text));
-    let select::Selection { mut recent, kept } = select::select(history, from, said, spent, &room);
-    // Many chat templates refuse a conversation that the assistant opens.
-    while recent.last().is_some_and(|pick| pick.message.role == Role::Assistant) {
-        recent.pop();
-    }
+    let Parts { opening, catalogue, context, history, repair, .. } = *parts;
+    let (_, select::Selection { recent, kept }) = selection(parts);
     let says = |pick: &&select::Pick<'_>| matches!(pick.item, HistoryItem::User { .. });
     let shown = recent.iter().filter(says).count();
     let reminder = context.reminder(shown).map(|text| data("what this session remembers", &text));
     let last = recent.iter().position(|pick| says(&pick));
     let user = |text: String| Message { role: Role::User, text };
-    let mut messages = vec![Message { role: Role::System, text: system(opening, catalogue) }];
+    let asked = history.iter().rev().find(|item| matches!(item, HistoryItem::User { .. }));
+    let text = match asked.and_then(HistoryItem::rewritten) {
+        Some(_) => mandate::rewriting(opening),
+        None => system(opening, catalogue),
+    };
+    let mut messages = vec![Message { role: Role::System, text }];
     let summary = context.summary.as_ref().map(|summary| user(summary::shown(summary)));
     let recent = recent.into_iter().enumerate().rev().flat_map(|(at, pick)| {
         let reminder = reminder.clone().filter(|_| last == Some(at)).map(user);
@@ -247,6 +255,43 @@ pub fn build(parts: &Parts<'_>) -> Vec<Message> {
         }
     }
     messages
+}
+
+/// Where what is told in other words ends, and what is shown.
+fn selection<'a>(parts: &Parts<'a>) -> (usize, select::Selection<'a>) {
+    let Parts { context, history, said, repair, room, .. } = *parts;
+    let from = summary::begin(history, context.summary.as_ref());
+    let spent = repair.map_or(0, |text| room.count(text));
+    let mut selection = select::select(history, from, said, spent, &room);
+    // Many chat templates refuse a conversation that the assistant opens.
+    while selection.recent.last().is_some_and(|pick| pick.message.role == Role::Assistant) {
+        selection.recent.pop();
+    }
+    (from, selection)
+}
+
+/// What of a history a prompt shows, and what it does not.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// How much it shows as it was said and done.
+    pub shown: usize,
+    /// How much it tells in the words of a summary.
+    pub summarised: usize,
+    /// What it leaves out, each as it would be shown, oldest first.
+    pub left_out: Vec<Message>,
+}
+
+/// What the prompt that [`build`] makes of the same shows.
+#[must_use]
+pub fn shown(parts: &Parts<'_>) -> Shown {
+    let (from, select::Selection { recent, kept }) = selection(parts);
+    let is_shown = |item: &HistoryItem| recent.iter().chain(&kept).any(|pick| std::ptr::eq(pick.item, item));
+    let (before, behind) = parts.history.split_at(from);
+    Shown {
+        shown: recent.len() + kept.len(),
+        summarised: before.iter().filter(|item| !is_shown(item)).count(),
+        left_out: behind.iter().filter(|item| !is_shown(item)).map(render).collect(),
+    }
 }
 
 /// The message that asks again after a rejection; `reason` is the verifier's own text for models.
@@ -312,6 +357,11 @@ fn user(text: &str, context: &[Attachment]) -> Message {
 }
 
 fn attachment(attachment: &Attachment, most: usize) -> String {
+    if attachment.kind == AttachmentKind::Rewrite {
+        // All of it: what the model does not see, it could not give back.
+        let mode = attachment.mode.as_ref().map(|mode| format!(", in {mode:?}")).unwrap_or_default();
+        return data(&format!("the text to replace, of {:?}{mode}", attachment.name), &attachment.text);
+    }
     let kind = attachment.kind.as_str();
     data(&format!("attached {kind} {:?}", attachment.name), &clip(&attachment.text, most))
 }

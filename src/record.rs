@@ -322,6 +322,30 @@ pub enum Record {
         /// Where the skill comes from: `builtin`, `user` or `project`.
         origin: String,
     },
+    /// A message is answered again: from now on this turn's answer counts, and those before do not.
+    #[serde(rename = "turn.regenerated")]
+    TurnRegenerated {
+        /// The new turn.
+        turn: TurnId,
+        /// The one whose answer counted.
+        from: TurnId,
+        /// The message that both answer.
+        message: EventId,
+    },
+    /// Of several answers to a message, that of this turn counts from now on.
+    #[serde(rename = "turn.chosen")]
+    TurnChosen {
+        /// Which one.
+        turn: TurnId,
+    },
+    /// A turn makes way, before it asks a model again, for a message that the user wants heard now.
+    #[serde(rename = "turn.steered")]
+    TurnSteered {
+        /// Which one.
+        turn: TurnId,
+        /// The turn of that message, which is the next of its session.
+        by: TurnId,
+    },
     /// The user wants no answer to a turn that was interrupted.
     #[serde(rename = "turn.dropped")]
     TurnDropped {
@@ -354,6 +378,9 @@ macro_rules! turn_of {
             | Self::ActionProposed { turn, .. }
             | Self::TurnEnded { turn, .. }
             | Self::TurnResumed { turn, .. }
+            | Self::TurnRegenerated { turn, .. }
+            | Self::TurnChosen { turn }
+            | Self::TurnSteered { turn, .. }
             | Self::TurnDropped { turn }
             | Self::SkillLoaded { turn, .. } => Some(turn),
             _ => None,
@@ -394,6 +421,9 @@ impl Record {
             Self::ActionExecuted { .. } => "chat.action.executed",
             Self::TurnEnded { .. } => "turn.ended",
             Self::TurnResumed { .. } => "turn.resumed",
+            Self::TurnRegenerated { .. } => "turn.regenerated",
+            Self::TurnChosen { .. } => "turn.chosen",
+            Self::TurnSteered { .. } => "turn.steered",
             Self::TurnDropped { .. } => "turn.dropped",
             Self::SkillLoaded { .. } => "skill.loaded",
         }

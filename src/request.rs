@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::ids::{ActuationId, EventId, SessionId, TurnId};
-use crate::record::{Attachment, Decision, Location, Outcome};
+use crate::record::{Attachment, AttachmentKind, Decision, Location, Outcome};
 use crate::shell::Step;
 
 pub use sessions::{Change, NewSession, Search, SessionTask};
@@ -31,8 +31,18 @@ pub struct ChatMessage {
     pub context: Vec<Attachment>,
     /// Where the session is.
     pub location: Option<Location>,
+    /// The turn that is to make way for it.
+    pub steers: Option<TurnId>,
     /// The SHA-256 of earlier texts as they stand in the client's buffer, by what stands for them there.
     pub hashes: BTreeMap<String, String>,
+}
+
+impl ChatMessage {
+    /// The region that it is the instruction for, if it is a rewrite.
+    #[must_use]
+    pub fn rewritten(&self) -> Option<&Attachment> {
+        self.context.iter().find(|item| item.kind == AttachmentKind::Rewrite)
+    }
 }
 
 /// The answer to a chat message, given once it is durable.
@@ -151,6 +161,8 @@ pub enum Query {
     Messages(SessionId, Page),
     /// A session's last messages, oldest first; the parts go backwards.
     LastMessages(SessionId, Page),
+    /// The answers to a message of a session, or to its last one.
+    Variants(SessionId, Option<String>),
     /// A session's checkpoints, oldest first.
     Checkpoints(SessionId, Page),
     /// A session's actions, oldest first.
@@ -196,6 +208,14 @@ pub struct Sessions {
     pub group: Option<String>,
     /// Only those with this tag.
     pub tag: Option<String>,
+    /// Only those with these words in the title, the first eight of them, in any case.
+    pub title: Option<String>,
+    /// Only those in which something happened since this time, Unix milliseconds.
+    pub since: Option<u64>,
+    /// Only those in which nothing happened since this time, Unix milliseconds.
+    pub until: Option<u64>,
+    /// The one in which something happened last comes first, not the one that was made last.
+    pub recent: bool,
 }
 
 /// A decision about a skill of a project.

@@ -13,7 +13,7 @@ pub use import::{Imported, import};
 
 use crate::action::CHAT_BUFFER;
 use crate::error::{Code, Error, Result};
-use crate::ids::{EventId, SessionId};
+use crate::ids::{EventId, SessionId, TurnId};
 use crate::record::Record;
 use crate::request::{Change, NewSession};
 use crate::store::Store;
@@ -100,6 +100,7 @@ pub fn changed(store: &Store, session: &SessionId, change: &Change) -> Result<Ve
         Change::Model { name, .. } if found["model"] == serde_json::json!(name) => Vec::new(),
         Change::Model { name, .. } => vec![Record::ModelSelected { model: name.clone() }],
         Change::Restore(name) => restored(store, session, name)?,
+        Change::Choose(turn) => chosen(store, session, turn)?,
         Change::Read(message) => {
             let message = store.message(session, message)?.ok_or_else(|| {
                 Error::not_found(format!("there is no message {message} in session {session}"))
@@ -107,6 +108,19 @@ pub fn changed(store: &Store, session: &SessionId, change: &Change) -> Result<Ve
             vec![Record::MessageRead { message }]
         }
     })
+}
+
+/// Only answers to the last message can be chosen: what was said later was said upon the one that it has.
+fn chosen(store: &Store, session: &SessionId, turn: &TurnId) -> Result<Vec<Record>> {
+    let unknown = || Error::not_found(format!("turn {turn} is no answer in session {session}"));
+    let found = store.find_turn(turn)?.filter(|found| found.session == *session).ok_or_else(unknown)?;
+    let answers = store.answers(session, Some(found.message.as_str()))?;
+    let (_, is_chosen) = answers.items.iter().find(|(turns, _)| turns.contains(turn)).ok_or_else(unknown)?;
+    if *is_chosen {
+        return Ok(Vec::new());
+    }
+    answers.is_last()?;
+    Ok(vec![Record::TurnChosen { turn: turn.clone() }])
 }
 
 /// The way back is kept: the state that is left gets a checkpoint of its own.

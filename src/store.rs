@@ -24,6 +24,7 @@ mod scorecard;
 mod search;
 mod spending;
 mod texts;
+mod variants;
 mod views;
 mod why;
 mod writer;
@@ -45,6 +46,7 @@ pub use recall::{Actuation, ClientMessage, Turn, UnfinishedTurn};
 pub use recover::{Recovered, recover};
 pub use scorecard::{Score, Which};
 pub use texts::Text;
+pub use variants::Answers;
 pub use views::body_hash;
 
 use crate::error::{Error, Result};

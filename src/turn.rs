@@ -14,15 +14,19 @@
 //! | reading | the reply's end or failure, its first wrong byte, cancel |
 //! | backing off | the time, cancel |
 //! | inserting | the client's report |
+//! | offering | the client's report, cancel |
 //! | asking | the user's decision, the client's report, cancel |
 //! | running | the client's report, cancel |
 //! | ended | nothing: a turn ends exactly once |
+//!
+//! A turn that is steered ends where it would ask a model again.
 
 mod act;
 mod client;
 mod effects;
 mod preview;
 mod read;
+mod rewrite;
 mod skills;
 
 use std::path::PathBuf;
@@ -42,6 +46,7 @@ use crate::verify::{Reading, Verified};
 
 pub use client::{DecideError, Refusal};
 pub use effects::{Dispatched, Effect, Effects, Gated, Issue, Keep, Lead};
+pub use skills::{called, told};
 
 /// How often a rejected reply is asked for again.
 const REPAIRS: u32 = 2;
@@ -102,6 +107,10 @@ pub struct Turn {
     foreign: Option<String>,
     /// Where the last command that was proposed would run.
     place: PathBuf,
+    /// Whether it makes way for another message before it asks a model again.
+    steered: bool,
+    /// What was changed in the new text of a region, in words.
+    touched: Vec<&'static str>,
 }
 
 #[derive(Debug)]
@@ -123,6 +132,9 @@ enum Phase {
         actuation: ActuationId,
         end: EndState,
         reason: Option<String>,
+    },
+    Offering {
+        actuation: ActuationId,
     },
     Asking {
         actuation: ActuationId,
@@ -176,6 +188,8 @@ impl Turn {
             summed: false,
             foreign: None,
             place: PathBuf::new(),
+            steered: false,
+            touched: Vec::new(),
         }
     }
 
@@ -212,6 +226,7 @@ impl Turn {
     pub fn actuation(&self) -> Option<&ActuationId> {
         match &self.phase {
             Phase::Inserting { actuation, .. }
+            | Phase::Offering { actuation }
             | Phase::Asking { actuation, .. }
             | Phase::Running { actuation, .. } => Some(actuation),
             Phase::Queued
@@ -263,6 +278,26 @@ impl Turn {
         effects.push(self.state(State::Thinking, None));
         effects.push(Effect::Dispatch);
         effects
+    }
+
+    /// Makes way for another message of the user's: before a model is asked again. What is under way is finished; what was
+    /// said and done so far is history for that message.
+    #[must_use]
+    pub fn steer(&mut self) -> Effects {
+        let mut effects = Vec::new();
+        self.steered = true;
+        if matches!(self.phase, Phase::BackingOff) {
+            self.make_way(&mut effects);
+        }
+        effects
+    }
+
+    /// Ends the turn if it is to make way; whether it was.
+    fn make_way(&mut self, effects: &mut Effects) -> bool {
+        if self.steered {
+            self.end(EndState::Done, Some("steered".to_owned()), effects);
+        }
+        self.steered
     }
 
     /// Ends the turn before it began or because nothing else can be done, with a message to the user.

@@ -1,8 +1,9 @@
 //! The verifier: what a model wrote becomes a [`Verified`] action here, and nowhere else.
 //!
-//! It joins the recogniser and the Org contract. It knows neither who asked nor what is permitted.
+//! It joins the recogniser and the Org contract, or for the text of a rewrite the plain one. It knows neither who asked nor what is permitted.
 
 pub mod json;
+mod plain;
 
 use crate::action::{Action, CHAT_BUFFER, Kind, Value};
 use crate::org::{self, Change};
@@ -41,29 +42,51 @@ pub struct Accepted {
     pub rest: String,
     /// What the Org contract changed.
     pub changes: Vec<Change>,
+    /// What the plain contract changed, in words.
+    pub touched: Vec<&'static str>,
+    /// Whether the preview is no part of the action's text: a fence was taken for one that was around all of it.
+    pub astray: bool,
 }
 
 /// One reply while it is being read.
 #[derive(Debug)]
 pub struct Reading {
     recogniser: Recogniser,
-    contract: org::Stream,
+    contract: Contract,
+    /// How many bytes were read.
+    offset: usize,
+    /// Why the plain contract lets no more in.
+    refused: Option<Rejection>,
     /// How many bytes of the text as written went into the contract.
     taken: usize,
     /// What came out of it and was given as preview.
     shown: String,
 }
 
+/// What is done to the text of a reply.
+#[derive(Debug)]
+enum Contract {
+    Org(Box<org::Stream>),
+    /// For the text of a rewrite; nothing else may be said then.
+    Plain(plain::Stream),
+}
+
 impl Reading {
     /// Reads a reply for a session whose buffer is `buffer`; its text stands under a heading of `level`.
     #[must_use]
     pub fn new(buffer: &str, level: usize) -> Self {
-        Self {
-            recogniser: Recogniser::new(buffer),
-            contract: org::Stream::new(level),
-            taken: 0,
-            shown: String::new(),
-        }
+        Self::by(buffer, Contract::Org(Box::new(org::Stream::new(level))))
+    }
+
+    /// Reads a reply whose text takes the place of `region`, in the editor's `mode`. It can be nothing but a text.
+    #[must_use]
+    pub fn rewriting(buffer: &str, region: &str, mode: Option<&str>) -> Self {
+        Self::by(buffer, Contract::Plain(plain::Stream::new(region, mode)))
+    }
+
+    fn by(buffer: &str, contract: Contract) -> Self {
+        let recogniser = Recogniser::new(buffer);
+        Self { recogniser, contract, offset: 0, refused: None, taken: 0, shown: String::new() }
     }
 
     /// Reads the next bytes.
@@ -71,7 +94,27 @@ impl Reading {
     /// # Errors
     /// The rejection, which is final: every further call returns the same.
     pub fn feed(&mut self, chunk: &[u8]) -> Result<(), Rejection> {
-        self.recogniser.feed(chunk)
+        let Contract::Plain(plain) = &mut self.contract else { return self.recogniser.feed(chunk) };
+        if let Some(refused) = &self.refused {
+            return Err(refused.clone());
+        }
+        // Byte by byte: where it is refused must not depend on how it was cut.
+        for byte in chunk {
+            self.recogniser.feed(&[*byte])?;
+            let text = self.recogniser.text();
+            let refused = if !self.recogniser.viable().any(|row| is_text(row.kind)) {
+                no_text(self.offset)
+            } else if let Err(c) = plain.take(&text[self.taken..]) {
+                unseen(c, self.offset)
+            } else {
+                self.taken = text.len();
+                self.offset += 1;
+                continue;
+            };
+            self.refused = Some(refused.clone());
+            return Err(refused);
+        }
+        Ok(())
     }
 
     /// The preview text that became showable since the last call: empty until the action must be an
@@ -79,9 +122,14 @@ impl Reading {
     pub fn take_preview(&mut self) -> String {
         let mut preview = String::new();
         if self.recogniser.viable().all(|row| is_text(row.kind)) {
-            let text = self.recogniser.text();
-            self.contract.push(&text[self.taken..], &mut preview);
-            self.taken = text.len();
+            match &mut self.contract {
+                Contract::Org(contract) => {
+                    let text = self.recogniser.text();
+                    contract.push(&text[self.taken..], &mut preview);
+                    self.taken = text.len();
+                }
+                Contract::Plain(plain) => plain.show(&mut preview),
+            }
             self.shown.push_str(&preview);
         }
         preview
@@ -92,9 +140,57 @@ impl Reading {
     /// # Errors
     /// The rejection that [`Self::feed`] gave, or one at the reply's length if it ends too early.
     pub fn finish(self) -> Result<Accepted, Rejection> {
+        if let Some(refused) = self.refused {
+            return Err(refused);
+        }
         let raw = self.recogniser.finish()?;
-        Ok(accept(raw, self.contract, self.taken, self.shown))
+        Ok(match self.contract {
+            Contract::Org(contract) => accept(raw, *contract, self.taken, self.shown),
+            Contract::Plain(plain) => {
+                let finished = plain.finish();
+                let mut action = raw.clone();
+                action.set("text", Value::Text(finished.text));
+                Accepted {
+                    action: Verified(action),
+                    raw,
+                    astray: finished.rest.is_none(),
+                    rest: finished.rest.unwrap_or_default(),
+                    changes: Vec::new(),
+                    touched: finished.touched,
+                }
+            }
+        })
     }
+}
+
+/// Refuses what is no text as the answer to a rewrite.
+fn no_text(offset: usize) -> Rejection {
+    Rejection {
+        kind: kind::BAD_VALUE,
+        offset,
+        message: "a rewrite is answered with the new text and nothing else".into(),
+        hint: "Answer with (:type :response :payload (:text \"…\")).".into(),
+    }
+}
+
+/// Refuses a character that nobody would see.
+fn unseen(c: char, offset: usize) -> Rejection {
+    let code = u32::from(c);
+    Rejection {
+        kind: kind::BAD_CHARACTER,
+        offset,
+        message: format!("the new text has U+{code:04X}, which is not seen and is not in the old text"),
+        hint: "Leave it out, or write it as an escape of the language that the text is in.".into(),
+    }
+}
+
+/// The action that offers the text of `action` for the region of a rewrite; nothing if it has no text for the user.
+#[must_use]
+pub fn replacement(action: &Verified<Action>) -> Option<Verified<Action>> {
+    let text = action.0.text("text").filter(|_| is_text(action.0.kind()))?;
+    let mut replacement = Action::replacement(text);
+    replacement.explain(action.0.explanation().map(str::to_owned));
+    Some(Verified(replacement))
 }
 
 /// Ends what the Org contract has begun with the text of `raw`: `taken` bytes of it, and what they became.
@@ -108,7 +204,7 @@ fn accept(raw: Action, mut contract: org::Stream, taken: usize, mut shown: Strin
         shown.push_str(&rest);
         action.set("text", Value::Text(shown));
     }
-    Accepted { action: Verified(action), raw, rest, changes }
+    Accepted { action: Verified(action), raw, rest, changes, touched: Vec::new(), astray: false }
 }
 
 /// A reply in JSON, verified as the same action that it would be as a property list.

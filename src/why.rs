@@ -11,12 +11,15 @@
 
 mod calls;
 mod page;
+mod rehearsal;
 mod sections;
 
 #[cfg(test)]
 mod tests;
 
 use serde_json::{Map, Value};
+
+pub use rehearsal::rehearsal;
 
 use crate::redact::{Keys, redact};
 use crate::transcript;

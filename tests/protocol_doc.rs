@@ -167,6 +167,7 @@ fn the_document_and_the_types_are_in_step() {
     check::<wire::Offer>(doc, "initialize", "Result", true);
     check::<wire::EventParams>(doc, wire::EVENT, "Params", false);
     check::<wire::EventResult>(doc, wire::EVENT, "Result", true);
+    check::<wire::DryRunParams>(doc, wire::DRY_RUN, "Params", false);
     check::<wire::CancelParams>(doc, wire::CANCEL, "Params", false);
     check::<wire::CancelResult>(doc, wire::CANCEL, "Result", true);
     check::<wire::DecideParams>(doc, wire::DECIDE, "Params", false);
@@ -191,6 +192,9 @@ fn the_document_and_the_types_are_in_step() {
     check::<wire::CheckpointParams>(doc, wire::CHECKPOINT, "Params", false);
     check::<wire::ItemsParams>(doc, wire::CHECKPOINTS, "Params", false);
     check::<wire::CheckpointParams>(doc, wire::RESTORE, "Params", false);
+    check::<wire::AnswersParams>(doc, wire::REGENERATE, "Params", false);
+    check::<wire::AnswersParams>(doc, wire::VARIANTS, "Params", false);
+    check::<wire::ChooseParams>(doc, wire::CHOOSE, "Params", false);
     check::<wire::ReadParams>(doc, wire::READ, "Params", false);
     check::<wire::GetParams>(doc, wire::DELETE, "Params", false);
     check::<wire::ForkParams>(doc, wire::FORK, "Params", false);
@@ -221,6 +225,7 @@ fn the_document_and_the_types_are_in_step() {
         doc.iter().flat_map(|(method, parts)| parts.keys().map(|part| (*method, *part))).collect();
     let views = [
         (wire::CAPABILITIES, "Item"),
+        (wire::DRY_RUN, "Result"),
         (wire::MODELS, "Item"),
         (wire::ACTIONS, "Item"),
         (wire::CHECKPOINTS, "Item"),
@@ -229,7 +234,9 @@ fn the_document_and_the_types_are_in_step() {
         (wire::GET, "Result"),
         (wire::LIST, "Item"),
         (wire::MESSAGES, "Item"),
+        (wire::REGENERATE, "Result"),
         (wire::SEARCH, "Item"),
+        (wire::VARIANTS, "Item"),
         (wire::SKILLS, "Item"),
         (wire::SKILL, "Result"),
         (wire::UNTRUSTED, "Item"),
@@ -296,6 +303,11 @@ fn a_real_server_sends_what_is_documented() {
     check_sent(part("initialize", "Result"), "initialize", offer);
     assert_eq!(offer["methods"], json!(wire::METHODS.to_vec()));
 
+    for format in ["json", "org"] {
+        let shown = client.request(wire::DRY_RUN, &json!({"text": "run: true", "format": format}));
+        check_sent(part(wire::DRY_RUN, "Result"), wire::DRY_RUN, &shown);
+        assert_eq!(shown.get("org").is_some(), format == "org", "{shown}");
+    }
     let receipt = client.chat("notes.org", "1", "run: true");
     check_sent(part(wire::EVENT, "Result"), wire::EVENT, &receipt);
     let question = client.wait_for(|message| message["method"] == wire::ACTUATE);
@@ -392,6 +404,16 @@ fn what_is_done_with_sessions_is_answered_as_documented() {
     assert_eq!(edited["edited"], json!([said["eventId"]]));
     client.turn(edited["turnId"].as_str().unwrap());
 
+    let whole = json!({"sessionId": id});
+    let again = client.request(wire::REGENERATE, &whole);
+    check_sent(&doc[wire::REGENERATE]["Result"], wire::REGENERATE, &again);
+    client.turn(again["turnId"].as_str().unwrap());
+    let variants = client.request(wire::VARIANTS, &whole);
+    assert_eq!((&variants["items"][1]["turnId"], &variants["last"]), (&again["turnId"], &json!(true)));
+    for item in variants["items"].as_array().unwrap() {
+        check_sent(&doc[wire::VARIANTS]["Item"], wire::VARIANTS, item);
+    }
+
     // What answers with a session.
     let session = |value: &Value, method: &str| check_sent(&doc[wire::GET]["Result"], method, value);
     session(&made, wire::CREATE);
@@ -404,6 +426,7 @@ fn what_is_done_with_sessions_is_answered_as_documented() {
         (wire::CONTEXT, json!({"values": {"a": 1}})),
         (wire::CHECKPOINT, json!({"name": "c"})),
         (wire::RESTORE, json!({"name": "c"})),
+        (wire::CHOOSE, json!({"turnId": edited["turnId"]})),
         (wire::READ, json!({"messageId": said["eventId"]})),
         (wire::FORK, json!({"messageId": said["eventId"]})),
     ] {
@@ -444,7 +467,7 @@ fn what_is_done_with_sessions_is_answered_as_documented() {
             }
         }
     }
-    assert_eq!(told.len(), 13, "{told:?}");
+    assert_eq!(told.len(), 14, "{told:?}");
 }
 
 #[test]

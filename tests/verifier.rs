@@ -14,3 +14,5 @@ mod properties;
 mod reading;
 #[path = "verifier/reference.rs"]
 mod reference;
+#[path = "verifier/rewrites.rs"]
+mod rewrites;

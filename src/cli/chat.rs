@@ -139,6 +139,7 @@ impl Chat {
         self.said += 1;
         let (answer, receipt) = reply();
         let message = ChatMessage {
+            steers: None,
             client_id: format!("{}-{}", crate::ids::token()?, self.said),
             session: self.session.clone(),
             buffer: Some(self.buffer.clone()),

@@ -97,7 +97,7 @@ fn variables(event: &Datum, facts: &Facts) -> Datum {
     let attachments = of_event("context").unwrap_or_default();
     let modes = attachments.items().unwrap_or_default().iter().filter_map(|one| one.get("mode"));
     known("mode", modes.clone().next().cloned());
-    let is_region = |one: &&Datum| matches!(one.get("kind"), Some(Datum::Keyword(kind)) if kind == "region");
+    let is_region = |one: &&Datum| matches!(one.get("kind"), Some(Datum::Keyword(kind)) if matches!(kind.as_str(), "region" | "rewrite"));
     let regions: Vec<Datum> =
         attachments.items().unwrap_or_default().iter().filter(is_region).cloned().collect();
     known("region", regions.first().and_then(|region| region.get("text")).cloned());

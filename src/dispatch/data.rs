@@ -39,7 +39,7 @@ pub fn event(
     }
     turns.reverse();
     let mut payload = vec![
-        ("sensor", Datum::keyword("chat-message")),
+        ("sensor", Datum::keyword(if said.rewritten().is_some() { "rewrite" } else { "chat-message" })),
         ("text", Datum::str(text)),
         ("buffer", Datum::str(buffer)),
         ("session", Datum::str(session)),
@@ -56,6 +56,7 @@ fn attachment(item: &Attachment) -> Datum {
         AttachmentKind::Buffer => "buffer",
         AttachmentKind::File => "file",
         AttachmentKind::Note => "note",
+        AttachmentKind::Rewrite => "rewrite",
     };
     let mut parts = vec![
         ("kind", Datum::keyword(kind)),

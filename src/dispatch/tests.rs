@@ -71,7 +71,7 @@ const SHELL: &str = r#"(:type :request :target :shell :payload (:cmd "make"))"#;
 
 /// What the gates make of `reply`: the print of what goes on, or who refused and why; and how each looked.
 fn gate(cast: &Cast, reply: &str) -> (Result<String, (String, String)>, Vec<String>) {
-    let (verdict, looks) = cast.gate(verified(reply), &world(), BUFFER, 2);
+    let (verdict, looks) = cast.gate(verified(reply), &world(), &|| Reading::new(BUFFER, 2));
     let looks = looks.iter().map(|look| format!("{} {:?}", look.skill, look.result).to_lowercase()).collect();
     let verdict = verdict.map(|action| printer::print(action.action())).map_err(|no| (no.skill, no.why));
     (verdict, looks)
@@ -234,12 +234,12 @@ fn what_gates_note_and_replace_is_kept_within_bounds() {
             chatty.replace(":c~", &format!(":c{at}")).replace(":priority ~", &format!(":priority {at}"))
         })
         .collect();
-    let (_, looks) = cast(&note).gate(verified(INSERT), &world(), BUFFER, 2);
+    let (_, looks) = cast(&note).gate(verified(INSERT), &world(), &|| Reading::new(BUFFER, 2));
     assert_eq!(looks.len(), 30);
     assert_eq!(looks.iter().map(|look| look.notes.len()).sum::<usize>(), ALL_NOTES);
     let failing =
         "(defskill :f :trigger (lambda (e) t) :symbolic (lambda (a e) (kernel-log \"here\") (car 1)))";
-    let (_, looks) = cast(failing).gate(verified(INSERT), &world(), BUFFER, 2);
+    let (_, looks) = cast(failing).gate(verified(INSERT), &world(), &|| Reading::new(BUFFER, 2));
     assert_eq!(looks[0].notes, ["here"], "what a gate noted before it failed");
 }
 

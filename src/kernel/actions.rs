@@ -194,7 +194,8 @@ impl Kernel {
     pub(super) fn refused(&mut self, actuation: &ActuationId, message: String) {
         let is_insert = |kernel: &Self| {
             let turn = kernel.actuations.get(actuation).and_then(|id| kernel.turns.get(id));
-            turn.is_some_and(|turn| turn.actuation() == Some(actuation) && turn.is_inserting())
+            turn.filter(|turn| turn.actuation() == Some(actuation))
+                .is_some_and(|turn| turn.is_inserting() || turn.is_offering())
         };
         let status = if is_insert(self) { Status::Failed } else { Status::Denied };
         let outcome = Outcome { status, message: Some(message), ..Outcome::default() };

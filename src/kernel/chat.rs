@@ -1,7 +1,9 @@
 //! Chat messages: to which session one belongs, whether it was sent before, and how it becomes a turn.
 
-use super::Kernel;
+use serde_json::Value;
+
 use super::session::{HELD, Session};
+use super::{Kernel, rewrite};
 use crate::action::CHAT_BUFFER;
 use crate::error::{Code, Error, Result};
 use crate::event::{ChatMessage, Receipt, Reply};
@@ -10,9 +12,12 @@ use crate::prompt::HistoryItem;
 use crate::record::Record;
 use crate::request::NewSession;
 use crate::sessions;
-use crate::store::body_hash;
+use crate::store::{UnfinishedTurn, body_hash};
 use crate::transcript::{self, NO_TITLE};
 use crate::turn::{Subject, Turn};
+
+/// The answer to a message; unless it was sent before, the turn that it starts, and the one that makes way for it.
+type Admitted = (Receipt, Option<(Subject, Option<TurnId>)>);
 
 impl Kernel {
     /// Takes a chat message. The answer leaves once the message is durable.
@@ -21,8 +26,11 @@ impl Kernel {
             Ok((receipt, subject)) => {
                 let session = receipt.session.clone();
                 self.answer(reply, Ok(receipt));
-                if let Some(subject) = subject {
-                    self.queue(subject);
+                if let Some((subject, steered)) = subject {
+                    self.queue(subject, steered.is_some());
+                    if let Some(steered) = steered {
+                        self.advance(&steered, Turn::steer);
+                    }
                     self.start_next(&session);
                 }
             }
@@ -30,17 +38,17 @@ impl Kernel {
         }
     }
 
-    /// Makes a waiting turn.
-    pub(super) fn queue(&mut self, subject: Subject) {
+    /// Makes a waiting turn, which comes before the others that wait if it `steers`.
+    pub(super) fn queue(&mut self, subject: Subject, steers: bool) {
         let (id, session) = (subject.turn.clone(), subject.session.clone());
         self.turns.insert(id.clone(), Turn::new(subject));
         if let Some(session) = self.sessions.get_mut(&session) {
-            session.enqueue(id.clone());
+            session.enqueue(id.clone(), steers);
         }
         self.advance(&id, Turn::accepted);
     }
 
-    fn admit(&mut self, message: ChatMessage) -> Result<(Receipt, Option<Subject>)> {
+    fn admit(&mut self, message: ChatMessage) -> Result<Admitted> {
         if let Some(earlier) = self.store.client_message(self.store.author(), &message.client_id)? {
             if earlier.body_hash == body_hash(&message.text, &message.context) {
                 let receipt = Receipt {
@@ -67,7 +75,8 @@ impl Kernel {
         if let Some(id) = &message.session {
             self.hold(id)?;
         }
-        self.models_for(message.session.as_ref())?;
+        let models = self.models_for(message.session.as_ref())?;
+        self.may_rewrite(&message, &models)?;
         let session = self.session_for(&message)?;
         let Some(held) = self.sessions.get(&session) else {
             return Err(Error::internal("the session vanished"));
@@ -91,6 +100,13 @@ impl Kernel {
             mark: None,
         };
         let appended = self.append(&session, &record)?;
+        // One that is over by now needs not make way: then it is a message like any other.
+        let running = self.sessions.get(&session).and_then(|session| session.running.clone());
+        let steered = message.steers.filter(|steered| running.as_ref() == Some(steered));
+        if let Some(steered) = &steered {
+            let record = Record::TurnSteered { turn: steered.clone(), by: turn.clone() };
+            self.append(&session, &record)?;
+        }
         let receipt = Receipt {
             event: appended.event,
             session: session.clone(),
@@ -102,7 +118,8 @@ impl Kernel {
         let said = HistoryItem::User { text: message.text, context: message.context };
         let around = self.surroundings(message.location.as_ref());
         let level = message.level;
-        Ok((receipt, Some(Subject { turn, session, buffer, level, said, again: false, around })))
+        let subject = Subject { turn, session, buffer, level, said, again: false, around };
+        Ok((receipt, Some((subject, steered))))
     }
 
     /// Names a session that has no title yet after what is said in it, if that has words.
@@ -122,6 +139,9 @@ impl Kernel {
         if let Some(id) = &message.session {
             self.hold(id)?;
             return Ok(id.clone());
+        }
+        if message.rewritten().is_some() {
+            return self.create_session(&rewrite::session(), &message.text);
         }
         let buffer = message.buffer.as_deref().unwrap_or(CHAT_BUFFER);
         for id in self.store.newest_active(buffer)? {
@@ -148,17 +168,25 @@ impl Kernel {
                 .hint("close it there, or start a new session")
         })?;
         self.store.forget(id);
-        let found = self.store.session(id)?;
+        let (found, history, unfinished) = self.recorded(id)?;
         let buffer = found["buffer"].as_str().unwrap_or(CHAT_BUFFER).to_owned();
-        let mut unfinished = self.store.unfinished_turns()?;
-        unfinished.retain(|turn| turn.session == *id);
-        // What was said and not begun yet is no history. A turn that resumes another one said nothing.
-        let waiting = unfinished.iter().find(|turn| !turn.started && turn.resumes.is_none());
-        let before = waiting.map_or_else(|| TurnId::from(""), |turn| turn.turn.clone());
-        let history = self.store.history(id, &before, HELD as u32)?;
         let mut session = Session::new(buffer, Vec::new(), lease);
         session.read(&found, history);
         self.keep(id, session);
         self.take_over(id, &unfinished)
+    }
+
+    /// What is recorded of a session: how the store tells of it, what was said in it so far, its turns that have not ended.
+    pub(super) fn recorded(&self, id: &SessionId) -> Result<(Value, Vec<HistoryItem>, Vec<UnfinishedTurn>)> {
+        let found = self.store.session(id)?;
+        let mut unfinished = self.store.unfinished_turns()?;
+        unfinished.retain(|turn| turn.session == *id);
+        // What was said and not begun yet is no history. A turn that answers a message again said nothing.
+        let waiting = unfinished.iter().find(|turn| !turn.started && !turn.again);
+        let before = waiting.map_or_else(|| TurnId::from(""), |turn| turn.turn.clone());
+        let history = self.store.history(id, &before, HELD as u32)?;
+        // What another turn was to make way for comes first.
+        unfinished.sort_by_key(|turn| !turn.started && !turn.steers);
+        Ok((found, history, unfinished))
     }
 }

@@ -97,9 +97,14 @@ impl Kernel {
     /// # Errors
     /// The first of them is not configured as it has to be.
     pub(super) fn models_for(&mut self, session: Option<&SessionId>) -> Result<Vec<String>> {
-        self.reread_choice()?;
         let chosen = session.and_then(|id| self.sessions.get(id)).and_then(|session| session.model.clone());
-        let choice = match &chosen {
+        self.models_after(chosen.as_deref())
+    }
+
+    /// The same for the model that was chosen for a session.
+    pub(super) fn models_after(&mut self, chosen: Option<&str>) -> Result<Vec<String>> {
+        self.reread_choice()?;
+        let choice = match chosen {
             Some(name) => self.config.choose_selected(name, &self.secrets)?,
             None => self.config.choose_model(&self.secrets)?,
         };
@@ -111,7 +116,7 @@ impl Kernel {
     }
 
     /// The model of this name, opened at first use.
-    fn model(&mut self, name: &str) -> Result<Arc<dyn Model>> {
+    pub(super) fn model(&mut self, name: &str) -> Result<Arc<dyn Model>> {
         if let Some(model) = self.models.get(name) {
             return Ok(Arc::clone(model));
         }
@@ -239,7 +244,12 @@ impl Kernel {
     }
 
     /// Why nothing more may be spent on a prompt of so many tokens, if that is so. What has no price is free.
-    fn overspent(&mut self, session: &SessionId, price: Option<Price>, tokens: u64) -> Option<Failure> {
+    pub(super) fn overspent(
+        &mut self,
+        session: &SessionId,
+        price: Option<Price>,
+        tokens: u64,
+    ) -> Option<Failure> {
         let spend = self.config.spend;
         let price = price.filter(|_| spend.per_day.is_some() || spend.per_session.is_some())?;
         let since = now() / DAY * DAY;
@@ -350,7 +360,7 @@ pub fn describe(offered: &Offered) -> Value {
 
 /// Millionths of a dollar in dollars.
 #[allow(clippy::cast_precision_loss, reason = "nobody spends 2^53 of them")]
-fn dollars(micro_usd: u64) -> f64 {
+pub(super) fn dollars(micro_usd: u64) -> f64 {
     micro_usd as f64 / 1e6
 }
 

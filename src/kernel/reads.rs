@@ -52,6 +52,7 @@ fn read(store: &Store, shelf: &Shelf, keys: &Keys, query: &Query) -> Result<Valu
         Query::Messages(id, page) => store.messages(id, page.limit, page.cursor.as_deref()),
         Query::LastMessages(id, page) => store.last_messages(id, page.limit, page.cursor.as_deref()),
         Query::Checkpoints(id, page) => store.checkpoints(id, page.limit, page.cursor.as_deref()),
+        Query::Variants(id, message) => store.answers_told(id, message.as_deref()),
         Query::Actions(id, page) => store.actions(id, page.limit, page.cursor.as_deref()),
         Query::Search(search, cursor) => store.search(search, cursor.as_deref()),
         Query::Export(id) => export(store, id),

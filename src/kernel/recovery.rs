@@ -56,8 +56,8 @@ impl Kernel {
             if turn.started {
                 self.interrupted(turn)?;
             } else {
-                let subject = self.subject(turn, turn.turn.clone(), turn.resumes.is_some());
-                self.queue(subject);
+                let subject = self.subject(turn, turn.turn.clone(), turn.again);
+                self.queue(subject, turn.steers);
             }
         }
         self.start_next(session);
@@ -88,7 +88,7 @@ impl Kernel {
         Ok(())
     }
 
-    fn subject(&self, found: &UnfinishedTurn, turn: TurnId, again: bool) -> Subject {
+    pub(super) fn subject(&self, found: &UnfinishedTurn, turn: TurnId, again: bool) -> Subject {
         Subject {
             turn,
             session: found.session.clone(),
@@ -205,7 +205,7 @@ impl Kernel {
         let subject = self.subject(found, turn.clone(), true);
         self.turns.insert(turn.clone(), Turn::new(subject));
         if let Some(session) = self.sessions.get_mut(&found.session) {
-            session.enqueue(turn.clone());
+            session.enqueue(turn.clone(), false);
         }
         Ok((from, turn))
     }

@@ -28,7 +28,8 @@ pub(super) struct Session {
     /// The buffer it belongs to.
     pub(super) buffer: String,
     history: VecDeque<HistoryItem>,
-    queue: VecDeque<TurnId>,
+    /// Those that wait, each with whether another one makes way for it: these are the first.
+    queue: VecDeque<(TurnId, bool)>,
     /// The turn that runs.
     pub(super) running: Option<TurnId>,
     /// The model that the user chose for it.
@@ -160,9 +161,14 @@ impl Session {
         self.queue.len() < QUEUE
     }
 
-    /// Puts a turn at the end of the queue.
-    pub(super) fn enqueue(&mut self, turn: TurnId) {
-        self.queue.push_back(turn);
+    /// Puts a turn at the end of the queue, or of those at its beginning that steer.
+    pub(super) fn enqueue(&mut self, turn: TurnId, steers: bool) {
+        let at = if steers {
+            self.queue.iter().take_while(|(_, steers)| *steers).count()
+        } else {
+            self.queue.len()
+        };
+        self.queue.insert(at, (turn, steers));
     }
 
     /// The next turn, if none runs; it runs from now on.
@@ -170,7 +176,7 @@ impl Session {
         if self.running.is_some() || self.paused || self.stale {
             return None;
         }
-        self.running = self.queue.pop_front();
+        self.running = self.queue.pop_front().map(|(turn, _)| turn);
         self.running.clone()
     }
 
@@ -179,11 +185,11 @@ impl Session {
         if self.running.as_ref() == Some(turn) {
             self.running = None;
         }
-        self.queue.retain(|waiting| waiting != turn);
+        self.queue.retain(|(waiting, _)| waiting != turn);
     }
 
     /// The turns that run or wait, in their order.
     pub(super) fn live(&self) -> impl Iterator<Item = &TurnId> {
-        self.running.iter().chain(&self.queue)
+        self.running.iter().chain(self.queue.iter().map(|(turn, _)| turn))
     }
 }

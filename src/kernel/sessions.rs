@@ -32,15 +32,29 @@ impl Kernel {
     pub(super) fn do_tasks(&mut self) {
         while self.tasks.front().is_some_and(|(ticket, ..)| self.outbox.is_durable(*ticket)) {
             let Some((_, task, reply)) = self.tasks.pop_front() else { return };
+            let task = match task {
+                // Its answer precedes what comes of its turn.
+                SessionTask::Regenerate { session, message } => {
+                    self.regenerate(&session, message.as_deref(), reply);
+                    self.wait_for_that();
+                    continue;
+                }
+                task => task,
+            };
             match self.done(task) {
                 Ok(answer) => self.outbox.answer(self.ticket, move |store| {
                     reply.send(store.and_then(answer));
                 }),
                 Err(error) => self.answer(reply, Err(error)),
             }
-            for (ticket, ..) in &mut self.tasks {
-                *ticket = self.ticket;
-            }
+            self.wait_for_that();
+        }
+    }
+
+    /// Lets the tasks that wait wait for what was appended, too.
+    fn wait_for_that(&mut self) {
+        for (ticket, ..) in &mut self.tasks {
+            *ticket = self.ticket;
         }
     }
 
@@ -76,6 +90,7 @@ impl Kernel {
                 self.tell_session(&id, &[DELETED]);
                 Ok(Box::new(move |_| Ok(json!({"deleted": true, "sessionId": id, "org": org}))))
             }
+            SessionTask::Regenerate { .. } => Err(Error::internal("a turn is begun elsewhere")),
             SessionTask::Fork { session, at, edits, new } => {
                 let id = self.fork(&session, &Fork { at, edits }, &new)?;
                 Ok(Box::new(move |store| store.session(&id)))
@@ -123,7 +138,7 @@ impl Kernel {
 
     fn change(&mut self, id: &SessionId, change: &Change) -> Result<()> {
         self.hold(id)?;
-        if matches!(change, Change::Restore(_)) {
+        if matches!(change, Change::Restore(_) | Change::Choose(_)) {
             self.resting(id)?;
         }
         if let Change::Model { name, remember } = change {
@@ -151,12 +166,7 @@ impl Kernel {
             Change::Rename(_) => session.untitled = false,
             Change::Model { name, .. } => session.model.clone_from(name),
             Change::Context(values) => session.context.values = values.clone(),
-            Change::Restore(_) => {
-                // What it says now is read once it is on disk; until then nothing begins.
-                session.stale = true;
-                self.stale.push((self.ticket, id.clone()));
-                self.mirror(id);
-            }
+            Change::Restore(_) | Change::Choose(_) => self.counts_anew(id),
             _ => {}
         }
         Ok(())
@@ -227,7 +237,7 @@ impl Kernel {
     }
 
     /// That no turn of a session that is ours is under way or waits.
-    fn resting(&self, id: &SessionId) -> Result<()> {
+    pub(super) fn resting(&self, id: &SessionId) -> Result<()> {
         match self.sessions.get(id) {
             Some(session) if !session.is_idle() => {
                 Err(Error::new(Code::Conflict, format!("a turn of session {id} is under way"))

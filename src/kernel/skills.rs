@@ -13,9 +13,10 @@ use crate::dispatch::{self, Cast, Facts, Made, Making, World};
 use crate::error::Error;
 use crate::event::{Event, Found, LookedAt, Query, Reply, Trust};
 use crate::ids::TurnId;
-use crate::lisp::Environment;
+use crate::lisp::{Datum, Environment};
 use crate::model::{Ask, Wanted};
 use crate::outgoing::Outgoing;
+use crate::policy::Surroundings;
 use crate::prompt::{self, HistoryItem, Message, Parts, Persona, Role};
 use crate::record::Record;
 use crate::skill::{Loaded, Shelf, Shelved};
@@ -46,10 +47,32 @@ pub(super) fn persona(shelf: &Shelf, config: &Config, env: &Arc<dyn Environment>
 }
 
 /// The day, in UTC, as ISO writes it.
-fn today() -> String {
+pub(super) fn today() -> String {
     let mut now = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
     now.truncate(10);
     now
+}
+
+/// What the skills of a message are found by.
+pub(super) struct Setting {
+    pub(super) event: Datum,
+    pub(super) env: Arc<dyn Environment>,
+    /// Where the session is, if that is on this machine.
+    pub(super) directory: Option<PathBuf>,
+    pub(super) around: Surroundings,
+    pub(super) persona: Persona,
+}
+
+/// Asks the triggers which skills a message is for, and begins its prompt; with the skills of the user as they are now.
+pub(super) fn cast_for(desk: &Desk, setting: Setting) -> (Shelved, Found) {
+    let Setting { event, env, directory, around, persona } = setting;
+    let (own, shelved) = desk.newest(directory.as_deref());
+    let facts = Facts { around: Some(around), ..Facts::of(&shelved.shelf, &env) };
+    let (user, assistant) = (facts.user.or(Some(persona.user)), facts.assistant.or(Some(persona.assistant)));
+    let world = World::new(event, env).with(Facts { user, assistant, ..facts });
+    let cast = Cast::new(&shelved.shelf, &world);
+    let made = cast.lead().map(|skill| (skill.name.clone(), Making::begin(skill, &world)));
+    (own, (Arc::new(cast), world, shelved, made))
 }
 
 impl Kernel {
@@ -164,20 +187,12 @@ impl Kernel {
         let event = dispatch::event(&subject.said, history, &subject.buffer, session, Some(&date));
         // A directory of another machine brings nothing along.
         let directory = subject.around.directory.clone();
-        let (around, persona) = (Some(subject.around.clone()), self.persona.clone());
+        let (around, persona) = (subject.around.clone(), self.persona.clone());
         let (desk, env) = (self.desk.clone(), self.variables.clone());
         let (events, turn) = (self.internal.clone(), id.clone());
         tokio::spawn(async move {
-            let work = move |desk: &Desk| {
-                let (own, shelved) = desk.newest(directory.as_deref());
-                let facts = Facts { around, ..Facts::of(&shelved.shelf, &env) };
-                let (user, assistant) =
-                    (facts.user.or(Some(persona.user)), facts.assistant.or(Some(persona.assistant)));
-                let world = World::new(event, env).with(Facts { user, assistant, ..facts });
-                let cast = Cast::new(&shelved.shelf, &world);
-                let made = cast.lead().map(|skill| (skill.name.clone(), Making::begin(skill, &world)));
-                (own, (Arc::new(cast), world, shelved, made))
-            };
+            let setting = Setting { event, env, directory, around, persona };
+            let work = move |desk: &Desk| cast_for(desk, setting);
             let (own, cast) = desk.work(work).await.unzip();
             let shelved = cast.as_ref().map(|(_, _, shelved, _)| shelved.clone());
             for shelved in own.into_iter().chain(shelved) {
@@ -264,10 +279,11 @@ impl Kernel {
             return self.advance(id, |turn| turn.gated(Gated::Passed { action, replaced: false }, now));
         };
         let (cast, world) = (Arc::clone(&playing.cast), playing.world.clone());
-        let (buffer, level) = (subject.buffer.clone(), subject.level as usize + 1);
+        let subject = subject.clone();
         let (desk, events, turn) = (self.desk.clone(), self.internal.clone(), id.clone());
         tokio::spawn(async move {
-            let looked = desk.work(move |_| cast.gate(action, &world, &buffer, level)).await.map(Box::new);
+            let looked =
+                desk.work(move |_| cast.gate(action, &world, &|| subject.reading())).await.map(Box::new);
             drop(events.send(Event::Gated { turn, attempt, looked }).await);
         });
     }

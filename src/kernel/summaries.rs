@@ -3,6 +3,7 @@
 
 use super::Kernel;
 use crate::ids::TurnId;
+use crate::model::Model;
 use crate::prompt::{self, BUDGET, Room};
 use crate::record::Record;
 use crate::turn::Lead;
@@ -18,7 +19,11 @@ const LEAST: usize = 500;
 impl Kernel {
     /// How much of the history fits into a prompt of a turn.
     pub(super) fn room_of(&mut self, id: &TurnId) -> Room {
-        let Some(model) = self.model_of(id) else { return Room::default() };
+        self.model_of(id).map_or_else(Room::default, |model| self.room_for(model.as_ref()))
+    }
+
+    /// The same for a prompt that `model` is to be asked with.
+    pub(super) fn room_for(&self, model: &dyn Model) -> Room {
         let all = model.terms().and_then(|terms| {
             Some((terms.context_tokens? as usize, terms.max_tokens.map_or(REPLY, |most| most as usize)))
         });

@@ -16,7 +16,7 @@ use tower_lsp_server::{LanguageServer, LspService};
 
 use super::wire::convert::{self, Introduction};
 use super::wire::{self, Announcement};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::{Event, Query, Reply, SessionTask, reply};
 use crate::kernel::Handle;
 use crate::request::Change;
@@ -37,6 +37,15 @@ pub struct Client {
     pub shut_down: AtomicBool,
 }
 
+impl Client {
+    /// Whether it can carry out what `actuator` is for. What it did not speak of, it can.
+    #[must_use]
+    pub fn can(&self, actuator: &str) -> bool {
+        let actuators = self.announced.get().and_then(|client| client.actuators.as_ref());
+        actuators.is_none_or(|known| known.iter().any(|name| name == actuator))
+    }
+}
+
 /// The parameters of a method as JSON text.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
@@ -54,6 +63,7 @@ pub struct Backend {
 pub fn service(kernel: Handle, client: Arc<Client>) -> LspService<Backend> {
     let service = LspService::build(|_| Backend { kernel, client })
         .custom_method(wire::EVENT, Backend::event)
+        .custom_method(wire::DRY_RUN, Backend::dry_run)
         .custom_method(wire::CANCEL, Backend::cancel)
         .custom_method(wire::DECIDE, Backend::decide)
         .custom_method(wire::OUTPUT, Backend::output)
@@ -87,6 +97,9 @@ pub fn service(kernel: Handle, client: Arc<Client>) -> LspService<Backend> {
         .custom_method(wire::CAPABILITIES, Backend::capabilities)
         .custom_method(wire::TRUST, Backend::trust)
         .custom_method(wire::MODELS, Backend::models)
+        .custom_method(wire::REGENERATE, Backend::regenerate)
+        .custom_method(wire::VARIANTS, Backend::variants)
+        .custom_method(wire::CHOOSE, Backend::choose)
         .custom_method(wire::SELECT, Backend::select)
         .custom_method(UNKNOWN, Backend::unknown);
     #[cfg(debug_assertions)]
@@ -128,7 +141,15 @@ impl LanguageServer for Backend {
 impl Backend {
     async fn event(&self, params: Params) -> RpcResult<impl Serialize + use<>> {
         let message = convert::read::<wire::EventParams>(&params.0)?.from_wire()?;
+        if message.rewritten().is_some() && !self.client.can(wire::REPLACE_REGION) {
+            return Err(Error::bad_request("sensor: this editor has no actuator replaceRegion").into());
+        }
         self.ask(|reply| Event::Chat(message, reply)).await.map(wire::EventResult::to_wire)
+    }
+
+    async fn dry_run(&self, params: Params) -> RpcResult<Value> {
+        let (message, org) = convert::read::<wire::DryRunParams>(&params.0)?.from_wire()?;
+        self.ask(|reply| Event::Rehearse(message, org, reply)).await
     }
 
     async fn cancel(&self, params: Params) -> RpcResult<impl Serialize + use<>> {
@@ -229,6 +250,24 @@ impl Backend {
     async fn restore(&self, params: Params) -> RpcResult<Value> {
         let task = |it: wire::CheckpointParams| wire::change(it.session_id, Change::Restore(it.name));
         self.task(&params, task).await
+    }
+
+    async fn regenerate(&self, params: Params) -> RpcResult<Value> {
+        let task = |it: wire::AnswersParams| {
+            it.from_wire().map(|(session, message)| SessionTask::Regenerate { session, message })
+        };
+        self.task(&params, task).await
+    }
+
+    async fn variants(&self, params: Params) -> RpcResult<Value> {
+        let query = |it: wire::AnswersParams| {
+            it.from_wire().map(|(session, message)| Query::Variants(session, message))
+        };
+        self.view(&params, query).await
+    }
+
+    async fn choose(&self, params: Params) -> RpcResult<Value> {
+        self.task(&params, wire::ChooseParams::from_wire).await
     }
 
     async fn delete(&self, params: Params) -> RpcResult<Value> {

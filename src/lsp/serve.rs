@@ -347,10 +347,13 @@ impl Session {
     fn actuate(&mut self, actuation: &Actuation) {
         let id = actuation.address().actuation.clone();
         // For a client that runs no commands the server does, but only the client can ask its user.
-        let text = actuation.action().kind() != Kind::Shell;
-        let actuators = self.client.announced.get().and_then(|client| client.actuators.as_ref());
-        if text && actuators.is_some_and(|known| !known.iter().any(|name| name == "insertAtEnd")) {
-            self.refuse(id, "this editor has no actuator insertAtEnd".to_owned());
+        let actuator = match actuation.action().kind() {
+            Kind::Shell => None,
+            Kind::Replace => Some(wire::REPLACE_REGION),
+            Kind::Insert | Kind::Response | Kind::Skill | Kind::Log => Some(wire::INSERT_AT_END),
+        };
+        if let Some(name) = actuator.filter(|name| !self.client.can(name)) {
+            self.refuse(id, format!("this editor has no actuator {name}"));
             return;
         }
         let question = self.questions.ask(Question::Actuate(id), Instant::now());

@@ -8,6 +8,7 @@ mod models;
 mod resume;
 mod sessions;
 mod skills;
+mod turns;
 
 use std::collections::BTreeMap;
 
@@ -30,13 +31,15 @@ pub use skills::{
     CAPABILITIES, CapabilitiesParams, RELOAD, ReloadParams, SKILL, SKILLS, SKILLS_CHANGED, ShelfParams,
     SkillParams, SkillsParams, TRUST, TrustParams, UNTRUSTED, UntrustedParams,
 };
+pub use turns::{AnswersParams, CHOOSE, ChooseParams, DRY_RUN, DryRunParams, REGENERATE, VARIANTS};
 
 /// The version of the protocol.
 pub const VERSION: u64 = 1;
 
 /// Requests and notifications from the client, as announced in `initialize`.
-pub const METHODS: [&str; 35] = [
+pub const METHODS: [&str; 39] = [
     EVENT,
+    DRY_RUN,
     CANCEL,
     DECIDE,
     OUTPUT,
@@ -57,6 +60,9 @@ pub const METHODS: [&str; 35] = [
     CHECKPOINT,
     CHECKPOINTS,
     RESTORE,
+    REGENERATE,
+    VARIANTS,
+    CHOOSE,
     READ,
     DELETE,
     FORK,
@@ -99,8 +105,15 @@ pub const ACTUATE: &str = "orgAgent/actuate";
 /// A command to stop: request to the client.
 pub const ABORT: &str = "orgAgent/abort";
 
-/// The one sensor of this version.
+/// The sensor for what the user says in a chat.
 pub const CHAT_MESSAGE: &str = "chat-message";
+/// The sensor for a region that is to be rewritten.
+pub const REWRITE: &str = "rewrite";
+
+/// What puts text at the end of a session's buffer.
+pub const INSERT_AT_END: &str = "insertAtEnd";
+/// What offers the user new text for a region.
+pub const REPLACE_REGION: &str = "replaceRegion";
 
 /// What a client announces in `capabilities.experimental.orgAgent`. What it forgets, it can.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,7 +121,7 @@ pub const CHAT_MESSAGE: &str = "chat-message";
 pub struct Announcement {
     /// The version it speaks; [`VERSION`] if absent.
     pub version: Option<u64>,
-    /// What it can carry out: `insertAtEnd`, `shell`; all if absent.
+    /// What it can carry out: `insertAtEnd`, `replaceRegion`, `shell`; all if absent.
     pub actuators: Option<Vec<String>>,
     /// Whether it wants previews; yes if absent.
     pub streaming: Option<bool>,
@@ -132,7 +145,7 @@ pub struct Offer {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EventParams {
-    /// [`CHAT_MESSAGE`].
+    /// [`CHAT_MESSAGE`] or [`REWRITE`].
     pub sensor: String,
     /// The client's own identifier for the message, 1 to 256 bytes.
     pub client_id: String,
@@ -152,6 +165,8 @@ pub struct EventParams {
     /// The client's name for the machine that the session is on, 1 to 1,024 bytes; absent if it is this one. There
     /// every command is asked, run by the client, and not confined; without `directory`, in the home directory.
     pub host: Option<String>,
+    /// The turn that is to make way for it at its next step.
+    pub steers: Option<String>,
     /// The SHA-256 in hexadecimal of earlier texts as they stand in the buffer, by what stands for them there: their
     /// `OA_EVENT` or `OA_ACT`. At most 10,000.
     pub turn_hashes: Option<BTreeMap<String, String>>,

@@ -55,7 +55,7 @@ impl Chars {
 }
 
 /// Whether `c` after `prev` would not be seen, or would change the order in which others are seen.
-fn is_hidden(c: char, prev: char) -> bool {
+pub(crate) fn is_hidden(c: char, prev: char) -> bool {
     match c {
         // A joiner belongs between letters of a joining script, or between two symbols.
         '\u{200c}' => !joins(prev),

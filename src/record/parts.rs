@@ -106,6 +106,8 @@ pub enum AttachmentKind {
     File,
     /// An Org note.
     Note,
+    /// The part of a buffer that is to be rewritten. A message with one is the instruction for it.
+    Rewrite,
 }
 
 impl AttachmentKind {
@@ -117,6 +119,7 @@ impl AttachmentKind {
             Self::Buffer => "buffer",
             Self::File => "file",
             Self::Note => "note",
+            Self::Rewrite => "rewrite",
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::ids::SessionId;
+use crate::ids::{SessionId, TurnId};
 
 /// Something to be done with sessions. The answer is JSON in the shape of the wire protocol.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +25,13 @@ pub enum SessionTask {
         edits: BTreeMap<String, String>,
         /// The title and the buffer of the copy; without them, those of the session.
         new: NewSession,
+    },
+    /// Answer the last message of one again. The answer is `{sessionId, messageId, mark, turnId, variants}`.
+    Regenerate {
+        /// Which one.
+        session: SessionId,
+        /// The message, or an answer to it, by identifier or what stands for it in buffers.
+        message: Option<String>,
     },
     /// Make sessions of transcripts. The answer is `{items}`, the sessions.
     Import {
@@ -74,6 +81,8 @@ pub enum Change {
     Checkpoint(String),
     /// Back to the state of this name.
     Restore(String),
+    /// Of the answers to its last message, that of this turn counts.
+    Choose(TurnId),
     /// The user has seen the messages up to this one.
     Read(String),
     /// Another model answers from now on.

@@ -6,6 +6,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use serde_json::Value;
+
 use super::envelope::Envelope;
 use super::recall::parse;
 use super::views::{ENVELOPE, envelope, int};
@@ -94,7 +96,7 @@ impl Store {
             }
             let (was, mut record) = records.next()?;
             last = was;
-            if let Record::TurnResumed { message, .. } = &mut record
+            if let Record::TurnResumed { message, .. } | Record::TurnRegenerated { message, .. } = &mut record
                 && let Some(id) = now.get(message)
             {
                 *message = id.clone();
@@ -231,9 +233,7 @@ fn left_open(copies: &[(EventId, Record)]) -> Vec<Record> {
     let mut open: Vec<&ActuationId> = Vec::new();
     for (_, record) in copies {
         match record {
-            Record::ActionProposed { actuation, action, .. }
-                if action["target"] == "emacs" || action["type"] == "response" =>
-            {
+            Record::ActionProposed { actuation, action, .. } if is_text(action) => {
                 texts.insert(actuation);
             }
             Record::ActionPermitted { actuation, decision: Decision::Allow, .. }
@@ -250,6 +250,11 @@ fn left_open(copies: &[(EventId, Record)]) -> Vec<Record> {
         outcome: Outcome::default(),
     };
     open.into_iter().map(done).collect()
+}
+
+/// Whether the text of an action stands in the session's buffer.
+fn is_text(action: &Value) -> bool {
+    action["payload"]["action"] == "insert-at-end" || action["type"] == "response"
 }
 
 /// Gives turns and actions identifiers of their own, and messages other texts.
@@ -284,8 +289,9 @@ impl Copier {
             Record::ActionProposed { actuation, action, sexp, mark, .. } => {
                 let name = mark.get_or_insert_with(|| actuation.0.clone());
                 // Others have no text in a buffer.
-                let is_text = action["target"] == "emacs" || action["type"] == "response";
-                if is_text && let Some(edit) = self.edits.remove(name) {
+                if is_text(action)
+                    && let Some(edit) = self.edits.remove(name)
+                {
                     if edit.len() > MAX_REPLY {
                         return Err(Error::bad_request(format!("edits.{name}: more than {MAX_REPLY} bytes"))
                             .hint("a reply has no more"));
@@ -302,7 +308,10 @@ impl Copier {
                 *actuation = self.action(actuation)?;
             }
             Record::ActionExecuted { actuation, .. } => *actuation = self.action(actuation)?,
-            Record::TurnResumed { from, .. } => *from = self.turn(from)?,
+            Record::TurnSteered { by, .. } => *by = self.turn(by)?,
+            Record::TurnResumed { from, .. } | Record::TurnRegenerated { from, .. } => {
+                *from = self.turn(from)?;
+            }
             _ => {}
         }
         Ok(record)

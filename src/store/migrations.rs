@@ -23,8 +23,14 @@ macro_rules! step {
 }
 
 /// The step at index N leads from version N to N + 1 and back.
-const STEPS: [Step; 4] =
-    [step!("0001_log"), step!("0002_views"), step!("0003_sessions"), step!("0004_models")];
+const STEPS: [Step; 6] = [
+    step!("0001_log"),
+    step!("0002_views"),
+    step!("0003_sessions"),
+    step!("0004_models"),
+    step!("0005_recent"),
+    step!("0006_variants"),
+];
 
 /// The version this program works with.
 pub const LATEST: usize = STEPS.len();

@@ -7,10 +7,12 @@ use serde_json::Value;
 
 use super::views::nat;
 use super::{Store, Waiting};
+use crate::action::Action;
 use crate::error::{Error, Result};
 use crate::ids::{ActuationId, EventId, SessionId, TurnId};
 use crate::prompt::{self, HistoryItem};
 use crate::record::{Attachment, Decision, Location, Outcome, Record, Status};
+use crate::sexp::printer;
 use crate::skill::{Origin, canonical};
 
 /// History ends where its texts exceed this many bytes; no prompt has room for more.
@@ -74,8 +76,10 @@ pub struct UnfinishedTurn {
     pub level: u32,
     /// Whether work on it had begun.
     pub started: bool,
-    /// The interrupted turn that it goes on with.
-    pub resumes: Option<TurnId>,
+    /// Whether it answers a message that another turn answered before.
+    pub again: bool,
+    /// Whether another turn was to make way for it: then it comes before those that wait.
+    pub steers: bool,
 }
 
 /// An action, as far as it came.
@@ -112,7 +116,9 @@ pub struct Actuation {
 const TURN: &str = "SELECT session, message, level, state, reason, resumes FROM turns";
 
 const TURN_AND_MESSAGE: &str =
-    "SELECT t.id, t.session, s.buffer, t.message, t.level, t.state, t.resumes, l.body
+    "SELECT t.id, t.session, s.buffer, t.message, t.level, t.state, t.position <> t.place, l.body,
+         EXISTS (SELECT 1 FROM turn_events e JOIN log s ON s.position = e.position
+             WHERE e.turn = t.id AND s.type = 'turn.steered' AND s.body ->> 'by' = t.id)
      FROM turns t JOIN chat_sessions s ON s.id = t.session JOIN log l ON l.position = t.place";
 
 const ACTUATION: &str =
@@ -122,11 +128,11 @@ const ACTUATION: &str =
 const HISTORY: &str = "SELECT m.kind, l.body, a.input, a.output
      FROM chat_messages m JOIN log l ON l.position = m.position LEFT JOIN chat_actions a ON a.id = m.actuation
      WHERE m.session = ?1 AND m.listed = 1 AND m.undone = 0 AND m.kind IN ('user', 'action', 'command-result')
-         AND NOT (m.kind = 'user' AND EXISTS (SELECT 1 FROM turns t WHERE t.id = m.turn AND t.state = 'cancelled')
-             AND NOT EXISTS (SELECT 1 FROM model_calls c WHERE c.turn = m.turn))
          AND m.turn <> ?2 AND m.place <= coalesce((SELECT place FROM turns WHERE id = ?2), m.place)
          AND NOT EXISTS (SELECT 1 FROM turns t WHERE t.id = m.turn AND t.state = 'cancelled'
-             AND NOT EXISTS (SELECT 1 FROM model_calls c WHERE c.turn = t.id))
+             AND NOT EXISTS (SELECT 1 FROM model_calls c WHERE c.turn = t.id)
+             AND NOT EXISTS (SELECT 1 FROM turns r WHERE r.session = t.session AND r.place = t.place
+                 AND r.position > t.position))
      ORDER BY m.place DESC, m.position DESC LIMIT ?3";
 
 /// Without the files of folders. The newest are enough: a prompt has room for less.
@@ -229,7 +235,7 @@ impl Store {
                                 continue;
                             }
                         }
-                        HistoryItem::Assistant { sexp }
+                        HistoryItem::Assistant { sexp: written(&action).unwrap_or(sexp) }
                     }
                     _ => continue,
                 }
@@ -269,20 +275,29 @@ impl Store {
         self.turns("t.state IN ('queued', 'started') AND t.undone = 0 ORDER BY t.position", [])
     }
 
-    /// The turns of `session` that were cut off before their text was permitted, and that no other turn has
-    /// resumed, in the order in which they came.
+    /// The turns of `session` that were cut off before their text was permitted, and whose messages no later turn
+    /// answers, in the order in which they came.
     ///
     /// # Errors
     /// `internal` if the database fails or is damaged.
     pub fn interrupted_turns(&self, session: &SessionId) -> Result<Vec<UnfinishedTurn>> {
         self.turns(
             "t.session = ?1 AND t.state = 'failed' AND t.reason = 'interrupted' AND t.undone = 0
-                AND NOT EXISTS (SELECT 1 FROM turns r WHERE r.session = ?1 AND r.resumes = t.id)
+                AND NOT EXISTS (SELECT 1 FROM turns r WHERE r.session = ?1 AND r.place = t.place
+                    AND r.position > t.position)
                 AND NOT EXISTS (SELECT 1 FROM chat_actions a WHERE a.session = ?1 AND a.turn = t.id
                     AND a.status IN ('allowed', 'done') AND a.action IN ('insert-at-end', 'response'))
              ORDER BY t.position",
             [session.as_str()],
         )
+    }
+
+    /// `turn`, with the message that it answers.
+    ///
+    /// # Errors
+    /// `internal` if the database fails or is damaged.
+    pub fn answering(&self, turn: &TurnId) -> Result<Option<UnfinishedTurn>> {
+        Ok(self.turns("t.id = ?1", [turn.as_str()])?.pop())
     }
 
     /// The turns for which `condition` holds, with the messages that they answer.
@@ -295,7 +310,8 @@ impl Store {
                 message: EventId(row.get(3)?),
                 level: row.get(4)?,
                 started: row.get::<_, String>(5)? == "started",
-                resumes: row.get::<_, Option<String>>(6)?.map(TurnId),
+                again: row.get(6)?,
+                steers: row.get(8)?,
                 client_id: String::new(),
                 text: String::new(),
                 context: Vec::new(),
@@ -428,6 +444,14 @@ impl ActuationRow {
         let outcome = self.output.as_deref().map(parse).transpose()?;
         Ok(Actuation { action, sexp, system, command, outcome, ..self.actuation })
     }
+}
+
+/// The text of a rewrite as the model wrote it, if `action` is one: the form in which it was offered is not a model's.
+fn written(action: &Value) -> Option<String> {
+    let payload = Some(&action["payload"]).filter(|payload| payload["action"] == "replace-region")?;
+    let mut response = Action::response(payload["text"].as_str()?);
+    response.explain(action["explanation"].as_str().map(str::to_owned));
+    Some(printer::print(&response))
 }
 
 /// What a model was told when a skill was asked for.

@@ -16,6 +16,7 @@ mod erase;
 mod messages;
 mod sessions;
 mod snapshot;
+pub(super) mod variants;
 
 use rusqlite::{Connection, Params, Row, params};
 use serde_json::{Value, json};
@@ -28,7 +29,8 @@ pub(super) use erase::erase;
 pub(super) use snapshot::{restore, snapshot};
 
 /// The tables that are views, those that refer to others first.
-pub(super) const VIEWS: [&str; 11] = [
+pub(super) const VIEWS: [&str; 12] = [
+    "turn_choices",
     "blob_uses",
     "turn_events",
     "client_messages",
@@ -261,6 +263,12 @@ impl Fold<'_> {
                     params![self.time(), turn.0, self.id()],
                 )
             }
+            Record::TurnRegenerated { turn, from, message } => self.regenerated(&turn, &from, &message),
+            Record::TurnSteered { turn, by } => {
+                self.belongs(&turn)?;
+                self.belongs(&by)
+            }
+            Record::TurnChosen { turn } => self.chosen(&turn),
             Record::TurnEnded { turn, state, reason } => self.ended(&turn, state, reason.as_deref()),
             Record::TurnResumed { turn, from, message } => {
                 self.belongs(&turn)?;

@@ -23,7 +23,10 @@ impl Turn {
         let sexp = crate::sexp::printer::print(permit.action());
         effects.push(Effect::Remember(HistoryItem::Assistant { sexp }));
         match permit.action().kind() {
-            Kind::Insert | Kind::Response => self.insert(actuation, permit, EndState::Done, None, effects),
+            // The last of them is offered, and does not come here.
+            Kind::Insert | Kind::Response | Kind::Replace => {
+                self.insert(actuation, permit, EndState::Done, None, effects);
+            }
             Kind::Shell => self.command(actuation, permit, token, now, effects),
             Kind::Log => {
                 tracing::info!(turn = %self.subject.turn, "the model logged a note");
@@ -185,6 +188,9 @@ impl Turn {
 
     pub(super) fn next_step(&mut self, now: Duration, effects: &mut Effects) {
         self.step += 1;
+        if self.make_way(effects) {
+            return;
+        }
         if self.step >= LAST_STEP {
             let message = format!("the model took {} steps without an answer", LAST_STEP - 1);
             self.system_error(&message, None, "steps", effects);
@@ -194,6 +200,9 @@ impl Turn {
     }
 
     pub(super) fn ask(&mut self, state: State, reason: Option<String>, now: Duration, effects: &mut Effects) {
+        if self.make_way(effects) {
+            return;
+        }
         self.prompt(now);
         effects.push(self.state(state, reason));
         effects.push(Effect::Ask(self.repair.clone()));

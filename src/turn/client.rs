@@ -60,6 +60,7 @@ impl Turn {
                 self.retract("cancelled", &mut effects);
                 self.replied(Verdict::Cancelled, None, now, &mut effects);
             }
+            Phase::Offering { actuation } => self.withdrawn(actuation, &mut effects),
             Phase::Asking { actuation, action } => {
                 let decided = (Decision::Deny, "the user cancelled the turn");
                 effects.push(permitted(actuation, decided, Decider::User, None, Approved::default()));
@@ -184,6 +185,10 @@ impl Turn {
                 effects
                     .push(Effect::Record(Record::ActionExecuted { actuation: actuation.clone(), outcome }));
                 self.end(end, reason, &mut effects);
+            }
+            Phase::Offering { actuation } => {
+                let actuation = actuation.clone();
+                self.answered(actuation, outcome, &mut effects);
             }
             Phase::Asking { actuation, action } => {
                 let (actuation, shown) = (actuation.clone(), command_of(action.action()));

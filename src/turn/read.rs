@@ -123,6 +123,10 @@ impl Turn {
                 self.rejected(&rejection, None, usage, now, effects);
             }
             Ok(accepted) => {
+                if accepted.astray {
+                    self.retract("what was shown of the text is no part of it", effects);
+                }
+                self.touched = accepted.touched;
                 self.preview.push(&accepted.rest);
                 if let Some(text) = self.preview.rest(now) {
                     self.delta(text, effects);
@@ -182,7 +186,12 @@ impl Turn {
             return;
         }
         let is_action = matches!(self.phase, Phase::Reading(_));
-        if failure.trouble == Trouble::Length && is_action && self.repairs < REPAIRS {
+        if failure.transient && self.make_way(effects) {
+            return;
+        }
+        // Less than all of it is no new text for a region.
+        let shorter = is_action && self.subject.said.rewritten().is_none();
+        if failure.trouble == Trouble::Length && shorter && self.repairs < REPAIRS {
             self.repairs += 1;
             self.repair = Some(crate::prompt::shorter());
             self.ask(State::Repairing, Some(failure.message), now, effects);
@@ -215,6 +224,9 @@ impl Turn {
         let (Some(from), Some(to)) = (self.models.get(self.model), self.models.get(self.model + 1)) else {
             return false;
         };
+        if self.steered {
+            return self.make_way(effects);
+        }
         let reason = format!("asking {to} instead of {from}: {why}");
         effects.push(Effect::Record(Record::FellBack {
             turn: self.subject.turn.clone(),

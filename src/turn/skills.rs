@@ -10,7 +10,6 @@ use crate::policy;
 use crate::prompt::HistoryItem;
 use crate::record::{Approved, Decider, Decision, Outcome, Record, Status};
 use crate::skill::{Loaded, Origin};
-use crate::verify::Reading;
 
 /// The longest name of a skill that the user can call, in bytes.
 const MAX_NAME: usize = 256;
@@ -61,8 +60,13 @@ impl Turn {
             Gated::Passed { action, replaced } => {
                 if replaced {
                     self.retract("a skill put another action in its place", &mut effects);
+                    self.touched.clear();
                 }
                 self.preview.settle();
+                if self.subject.said.rewritten().is_some() {
+                    self.offer(&action, &mut effects);
+                    return effects;
+                }
                 let permit = policy::judge(action, Some(&self.subject.around), self.foreign.as_deref());
                 self.propose(permit, now, &mut effects);
             }
@@ -136,12 +140,18 @@ impl Turn {
 
     /// Asks the model for the first time.
     fn begin(&mut self, now: Duration, effects: &mut Effects) {
+        if self.make_way(effects) {
+            return;
+        }
         self.prompt(now);
         effects.push(Effect::Ask(None));
     }
 
     /// Asks the model what a skill wants to know.
     pub(super) fn consult(&mut self, question: Lead, now: Duration, effects: &mut Effects) {
+        if self.make_way(effects) {
+            return;
+        }
         self.attempt += 1;
         self.phase = Phase::Consulting(Box::new(self.fresh_reply(now)));
         self.question = Some(question.clone());
@@ -179,7 +189,7 @@ impl Turn {
 
     fn fresh_reply(&self, now: Duration) -> Reply {
         Reply {
-            reading: Reading::new(&self.subject.buffer, self.subject.level as usize + 1),
+            reading: self.subject.reading(),
             raw: Vec::new(),
             original: None,
             thought: String::new(),
@@ -191,7 +201,8 @@ impl Turn {
 }
 
 /// The skill that a message calls: `NAME` if it begins with `/NAME`.
-fn called(said: &HistoryItem) -> Option<&str> {
+#[must_use]
+pub fn called(said: &HistoryItem) -> Option<&str> {
     let HistoryItem::User { text, .. } = said else { return None };
     let name = text.trim_start().strip_prefix('/')?.split(char::is_whitespace).next()?;
     // Paths look like that, too.
@@ -199,7 +210,8 @@ fn called(said: &HistoryItem) -> Option<&str> {
 }
 
 /// What the log and the model are told of a skill that was asked for by `name`.
-fn told(name: String, loaded: Result<Loaded, String>, shown: bool) -> (Outcome, HistoryItem) {
+#[must_use]
+pub fn told(name: String, loaded: Result<Loaded, String>, shown: bool) -> (Outcome, HistoryItem) {
     match loaded {
         Ok(Loaded { name, .. }) if shown => {
             let message = Some("its text stands in the conversation already, unchanged".to_owned());

@@ -119,6 +119,16 @@ impl<'a> Story<'a> {
         if let Some(resumed) = self.find("turn.resumed") {
             page.fact("resumes", &format!("{}, {}", word(resumed, "from"), self.after(resumed)));
         }
+        for steered in self.all.iter().filter(|event| kind(event) == "turn.steered") {
+            if word(steered, "turn") == word(self.why, "turnId") {
+                page.fact("makes way for", &format!("{}, {}", word(steered, "by"), self.after(steered)));
+            } else {
+                page.fact("steers", word(steered, "turn"));
+            }
+        }
+        if let Some(again) = self.find("turn.regenerated") {
+            page.fact("again after", &format!("{}, {}", word(again, "from"), self.after(again)));
+        }
     }
 
     fn skills(&self, page: &mut Page<'_>) {

@@ -207,6 +207,7 @@ Its car becomes the client's answer."
          (org-agent-fake-stubborn nil)
          ;; Tests are faster than those who read.
          (org-agent--card-pause 0)
+         (org-agent--stream-pause nil)
          ;; Those that need the sandbox say so.
          (org-agent-shell-sandbox nil)
          (org-agent--shell-files nil)

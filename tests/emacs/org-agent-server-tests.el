@@ -13,7 +13,7 @@
                                            :experimental)
                                 :orgAgent)
                      '( :version 1 :streaming t :reasoning t
-                        :actuators ["insertAtEnd" "shell"])))
+                        :actuators ["insertAtEnd" "replaceRegion" "shell"])))
       (should (equal (mapcar #'car (last org-agent-fake-log 2))
                      '(initialized initialize))))))
 

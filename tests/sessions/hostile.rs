@@ -120,11 +120,15 @@ fn values_out_of_bounds_are_refused_by_their_field() {
         wrong.push(("archive", "archived", json!({"archived": flag})));
         wrong.push(("pause", "paused", json!({"paused": flag})));
         wrong.push(("list", "archived", json!({"archived": flag})));
+        wrong.push(("list", "recent", json!({"recent": flag})));
         wrong.push(("messages", "last", json!({"last": flag})));
     }
     wrong.extend([
         ("list", "status", json!({"status": "Active"})),
         ("list", "status", json!({"status": ""})),
+        ("list", "title", json!({"title": 1})),
+        ("list", "since", json!({"since": -1})),
+        ("list", "until", json!({"until": "tomorrow"})),
         ("list", "limit", json!({"limit": -1})),
         ("list", "limit", json!({"limit": 1.5})),
         ("list", "limit", json!({"limit": 4_294_967_296_u64})),

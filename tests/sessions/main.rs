@@ -20,6 +20,7 @@ mod pause;
 mod remembers;
 mod search;
 mod told;
+mod variants;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -123,6 +123,30 @@ prompt = ["hello"]
 }
 
 #[test]
+fn a_case_can_be_a_rewrite() {
+    let home = tempfile::tempdir().unwrap();
+    let code = "(defskill :tidy :trigger (lambda (event) (eq (getf (getf event :payload) :sensor) :rewrite))\n  \
+                :neuro (lambda (event) (ask-neuro (getf (getf event :payload) :text))))";
+    let note =
+        format!("#+TITLE: SKILL: tidy\n#+DESCRIPTION: Tidies.\n\n#+begin_src lisp\n{code}\n#+end_src\n");
+    put(home.path(), "tidy.org", &note);
+    let case = |context: &str, expect: &str| {
+        format!(
+            "[[case]]\nname = \"c\"\ntext = \"Tidy it\"\ncontext = [{context}]\n\
+                 reply = '(:type :response :payload (:text \"# **x**\"))'\n[case.expect]\n{expect}\n"
+        )
+    };
+    let rewrite = "{ kind = \"rewrite\", name = \"a.py\", text = \"# x\", mode = \"python-mode\" }";
+    let taken =
+        "skill = \"tidy\"\nverdict = \"accept\"\naction = '(:type :response :payload (:text \"# **x**\"))'";
+    for (context, expect) in [(rewrite, taken), ("", "triggered = false")] {
+        put(home.path(), "tidy.test.toml", &case(context, expect));
+        let (status, out, err) = skill(home.path(), &["test", "tidy"]);
+        assert!(status == 0 && out.contains("c: ok"), "{out}{err}");
+    }
+}
+
+#[test]
 fn the_body_of_a_folder_is_a_template_only_if_it_says_so() {
     let text = |template: &str, body: &str| {
         format!(

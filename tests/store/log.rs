@@ -310,6 +310,9 @@ fn step() -> impl Strategy<Value = Record> {
         }),
         (turn(), end).prop_map(|(turn, state)| Record::TurnEnded { turn, state, reason: None }),
         (turn(), turn()).prop_map(|(turn, from)| Record::TurnResumed { turn, from, message: "m".into() }),
+        (turn(), turn()).prop_map(|(turn, from)| Record::TurnRegenerated { turn, from, message: "m".into() }),
+        turn().prop_map(|turn| Record::TurnChosen { turn }),
+        (turn(), turn()).prop_map(|(turn, by)| Record::TurnSteered { turn, by }),
     ]
 }
 
@@ -363,8 +366,9 @@ proptest! {
                     }
                     _ => {}
                 }
-                // A message to resume from is known only once it was sent.
-                if let Record::TurnResumed { from, message, .. } = record
+                // A message to answer again is known only once it was sent.
+                if let Record::TurnResumed { from, message, .. } | Record::TurnRegenerated { from, message, .. } =
+                    record
                     && let Some(found) = home.store.find_turn(from).unwrap()
                 {
                     *message = found.message;

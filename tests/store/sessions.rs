@@ -387,3 +387,63 @@ fn an_event_that_was_moved_in_the_file_is_found() {
     let findings = home.store.verify(&"s".into()).unwrap();
     assert!(findings.iter().any(|finding| finding.problem.contains("stands before")), "{findings:?}");
 }
+
+#[test]
+fn the_list_by_last_change_has_each_session_once_and_keeps_to_its_times() {
+    let mut home = Home::new();
+    for n in 0..7 {
+        home.append(&format!("s{n}"), &[created("b")]);
+    }
+    // The first that was made is the last in which something happens.
+    for n in [3, 0] {
+        change(&mut home, &format!("s{n}"), &Change::Rename("again".into()));
+    }
+    change(&mut home, "s5", &Change::Archive(true));
+    let list = |which: &Sessions, limit, cursor: Option<&str>| home.store.sessions(which, limit, cursor);
+    let recent = Sessions { recent: true, ..Sessions::default() };
+    let all = list(&recent, None, None).unwrap();
+    assert_eq!(ids(&all), ["s5", "s0", "s3", "s6", "s4", "s2", "s1"]);
+    // Page by page the same, and the same without what was put away.
+    for (which, expected) in [
+        (recent.clone(), vec!["s5", "s0", "s3", "s6", "s4", "s2", "s1"]),
+        (Sessions { archived: Some(false), ..recent.clone() }, vec!["s0", "s3", "s6", "s4", "s2", "s1"]),
+    ] {
+        let (mut found, mut cursor) = (Vec::new(), None::<String>);
+        loop {
+            let page = list(&which, Some(2), cursor.as_deref()).unwrap();
+            assert!(ids(&page).len() <= 2);
+            found.extend(ids(&page).iter().map(ToString::to_string));
+            match page["nextCursor"].as_str() {
+                Some(next) => cursor = Some(next.to_owned()),
+                None => break,
+            }
+        }
+        assert_eq!(found, expected);
+    }
+    let time = |n: usize| all["items"][n]["updatedAt"].as_u64().unwrap();
+    let times = Sessions { since: Some(time(3)), until: Some(time(1)), ..recent.clone() };
+    assert_eq!(ids(&list(&times, None, None).unwrap()), ["s3", "s6"]);
+    assert_eq!(ids(&list(&Sessions { recent: false, ..times }, None, None).unwrap()), ["s6", "s3"]);
+    for (title, expected) in [
+        ("AGAIN", vec!["s0", "s3"]),
+        ("gai ag", vec!["s0", "s3"]),
+        ("again no", vec![]),
+        ("a%n", vec![]),
+        ("a a a a a a a again 9", vec!["s0", "s3"]),
+    ] {
+        let titled = Sessions { title: Some(title.into()), ..recent.clone() };
+        assert_eq!(ids(&list(&titled, None, None).unwrap()), expected, "{title}");
+    }
+    let never = Sessions { since: Some(u64::MAX), ..recent.clone() };
+    assert_eq!(ids(&list(&never, None, None).unwrap()), [""; 0]);
+    // A cursor of one way is none of the other.
+    for (which, cursors) in [
+        (&recent, &["s1", "u", "u1", "u.", "u1.", "u.1", "u1.2.3", "u-1.2", "u1.+2", "1.2", ""][..]),
+        (&Sessions::default(), &["u1.2", "s1.2"]),
+    ] {
+        for cursor in cursors {
+            assert_eq!(list(which, None, Some(cursor)).unwrap_err().code, Code::BadRequest, "{cursor}");
+        }
+    }
+    sound(&home);
+}

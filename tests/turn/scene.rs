@@ -187,7 +187,8 @@ impl Scene {
 }
 
 fn is_end(line: &str) -> bool {
-    line == "done" || line == "cancelled" || line == "failed" || line.starts_with("failed: ")
+    let state = line.split(": ").next().unwrap_or_default();
+    matches!(state, "done" | "cancelled" | "failed")
 }
 
 /// A message of a turn as a line.

@@ -62,6 +62,7 @@ pub(super) fn run(args: &Args, store: &Store, stdout: &mut dyn Write) -> Result<
             archived: *archived,
             group: args.group.clone(),
             tag: args.tag.clone(),
+            ..Sessions::default()
         };
         all(
             |cursor| store.sessions(&which, None, cursor),

@@ -165,7 +165,16 @@ impl Case {
     #[must_use]
     pub fn run(&self, names: &[&str], shelf: &Arc<Shelf>) -> Vec<String> {
         let outcome = self.outcome(shelf);
-        self.expect.compare(names, self.buffer.as_deref().unwrap_or(CHAT_BUFFER), &outcome)
+        self.expect.compare(names, &|| self.reading(), &outcome)
+    }
+
+    /// A fresh reading of a reply.
+    fn reading(&self) -> Reading {
+        let buffer = self.buffer.as_deref().unwrap_or(CHAT_BUFFER);
+        match self.context.iter().find(|item| item.kind == AttachmentKind::Rewrite) {
+            Some(region) => Reading::rewriting(buffer, &region.text, region.mode.as_deref()),
+            None => Reading::new(buffer, LEVEL),
+        }
     }
 
     fn outcome(&self, shelf: &Arc<Shelf>) -> Outcome {
@@ -195,7 +204,7 @@ impl Case {
         outcome.skill = Some(skill.name.clone());
         let reply = self.reply(Making::begin(skill, &world).0, &mut outcome);
         if let Some(reply) = reply {
-            verify(&reply, &cast, &world, buffer, &mut outcome);
+            verify(&reply, &cast, &world, &|| self.reading(), &mut outcome);
         }
         outcome
     }
@@ -248,8 +257,8 @@ impl Outcome {
     }
 }
 
-fn verify(reply: &str, cast: &Cast, world: &World, buffer: &str, outcome: &mut Outcome) {
-    let mut reading = Reading::new(buffer, LEVEL);
+fn verify(reply: &str, cast: &Cast, world: &World, read: &dyn Fn() -> Reading, outcome: &mut Outcome) {
+    let mut reading = read();
     let accepted = match reading.feed(reply.as_bytes()).and_then(|()| reading.finish()) {
         Ok(accepted) => accepted,
         Err(rejection) => {
@@ -257,7 +266,7 @@ fn verify(reply: &str, cast: &Cast, world: &World, buffer: &str, outcome: &mut O
             return;
         }
     };
-    match cast.gate(accepted.action, world, buffer, LEVEL).0 {
+    match cast.gate(accepted.action, world, read).0 {
         Ok(action) => {
             outcome.verdict = Some(Verdict::Accept);
             outcome.action = printer::print(action.action());
@@ -270,14 +279,13 @@ fn verify(reply: &str, cast: &Cast, world: &World, buffer: &str, outcome: &mut O
 }
 
 /// The canonical print of an expected action.
-fn canonical(action: &str, buffer: &str) -> std::result::Result<String, String> {
-    let mut reading = Reading::new(buffer, LEVEL);
+fn canonical(action: &str, mut reading: Reading) -> std::result::Result<String, String> {
     let accepted = reading.feed(action.as_bytes()).and_then(|()| reading.finish());
     accepted.map(|accepted| printer::print(accepted.action.action())).map_err(|error| error.message)
 }
 
 impl Expect {
-    fn compare(&self, names: &[&str], buffer: &str, outcome: &Outcome) -> Vec<String> {
+    fn compare(&self, names: &[&str], read: &dyn Fn() -> Reading, outcome: &Outcome) -> Vec<String> {
         let mut wrong = Vec::new();
         let mut differ = |what: &str, wanted: &str, got: &str| {
             wrong.push(format!("{what}\n    - {}\n    + {}", indent(wanted), indent(got)));
@@ -333,7 +341,7 @@ impl Expect {
         {
             differ("reason", &format!("…{reason}…"), &said);
         }
-        match self.action.as_deref().map(|action| canonical(action, buffer)) {
+        match self.action.as_deref().map(|action| canonical(action, read())) {
             Some(Ok(action)) if action != outcome.action => {
                 differ("action", &action, if outcome.action.is_empty() { &said } else { &outcome.action });
             }

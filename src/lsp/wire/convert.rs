@@ -2,6 +2,7 @@
 //! send are checked here, so that the kernel never sees a value out of them.
 
 mod actuate;
+mod rewrite;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,8 +15,8 @@ use serde_json::value::RawValue;
 use super::{
     AbortParams, ActuateParams, ActuateResult, ActuatedParams, ActuatedResult, ActuatedStatus, Announcement,
     CHAT_MESSAGE, CancelParams, CancelResult, Choice, DecideParams, DecideResult, DeltaParams, EventParams,
-    EventResult, InterruptedTurn, METHODS, Offer, OutputParams, ResumeParams, ResumeResult, ResumedTurn,
-    RetractParams, Stream, ThoughtParams, TurnParams, TurnStateName, VERSION, WhyParams,
+    EventResult, InterruptedTurn, METHODS, Offer, OutputParams, REWRITE, ResumeParams, ResumeResult,
+    ResumedTurn, RetractParams, Stream, ThoughtParams, TurnParams, TurnStateName, VERSION, WhyParams,
 };
 use crate::action::MAX_REPLY;
 use crate::config::Secrets;
@@ -164,7 +165,7 @@ impl Offer {
         Self {
             version: VERSION,
             methods: METHODS.map(str::to_owned).to_vec(),
-            sensors: vec![CHAT_MESSAGE.to_owned()],
+            sensors: vec![CHAT_MESSAGE.to_owned(), REWRITE.to_owned()],
         }
     }
 }
@@ -175,9 +176,14 @@ impl EventParams {
     /// # Errors
     /// `bad_request`, naming the field.
     pub fn from_wire(self) -> Result<ChatMessage> {
-        if self.sensor != CHAT_MESSAGE {
-            return Err(Error::bad_request("sensor: this server knows only \"chat-message\""));
-        }
+        let rewrite = match self.sensor.as_str() {
+            CHAT_MESSAGE => false,
+            REWRITE => true,
+            _ => {
+                let what = "sensor: this server knows only \"chat-message\" and \"rewrite\"";
+                return Err(Error::bad_request(what));
+            }
+        };
         within("clientId", &self.client_id, 1, MAX_ID)?;
         within("text", &self.text, 0, MAX_TEXT)?;
         if let Some(buffer) = &self.buffer {
@@ -205,6 +211,7 @@ impl EventParams {
         if context.is_empty() && self.text.trim().is_empty() {
             return Err(Error::bad_request("text: nothing to say").hint("write something, or attach context"));
         }
+        let context = rewrite::context(context, rewrite.then_some(self.text.as_str()))?;
         Ok(ChatMessage {
             client_id: self.client_id,
             session: self.session_id.map(|id| identifier("sessionId", id).map(SessionId)).transpose()?,
@@ -213,6 +220,7 @@ impl EventParams {
             level,
             context,
             location: location(self.directory, self.host)?,
+            steers: self.steers.map(|id| identifier("steers", id).map(TurnId)).transpose()?,
             hashes: hashes(self.turn_hashes)?,
         })
     }
@@ -352,17 +360,22 @@ impl ActuatedResult {
     }
 }
 
+/// Whether an answer is wanted as Org text, too.
+pub(super) fn is_org(format: Option<&str>) -> Result<bool> {
+    match format {
+        None | Some("json") => Ok(false),
+        Some("org") => Ok(true),
+        Some(_) => Err(Error::bad_request("format: json or org")),
+    }
+}
+
 impl WhyParams {
     /// Which turn or action.
     ///
     /// # Errors
     /// `bad_request` unless there is exactly one of the two.
     pub fn from_wire(self) -> Result<Query> {
-        let org = match self.format.as_deref() {
-            None | Some("json") => false,
-            Some("org") => true,
-            Some(_) => return Err(Error::bad_request("format: json or org")),
-        };
+        let org = is_org(self.format.as_deref())?;
         match (self.turn_id, self.actuation_id) {
             (Some(turn), None) => identifier("turnId", turn).map(|id| Query::WhyTurn(TurnId(id), org)),
             (None, Some(action)) => {

@@ -73,6 +73,14 @@ pub struct ListParams {
     pub group: Option<String>,
     /// Only sessions with this tag.
     pub tag: Option<String>,
+    /// Only sessions with these words in their titles.
+    pub title: Option<String>,
+    /// Only sessions in which something last happened since this time, Unix milliseconds.
+    pub since: Option<u64>,
+    /// Only sessions in which something last happened before this time, Unix milliseconds.
+    pub until: Option<u64>,
+    /// `true`: the one in which something happened last comes first. Absent: the last made.
+    pub recent: Option<bool>,
     /// The most items.
     pub limit: Option<u32>,
     /// `nextCursor` of the part before.
@@ -93,8 +101,12 @@ impl ListParams {
             return Err(Error::bad_request("status: there is no such status")
                 .hint(format!("one of {}", STATUSES.join(", "))));
         }
-        let Self { status, buffer, archived, group, tag, .. } = self;
-        Ok(Query::Sessions { which: Sessions { status, buffer, archived, group, tag }, page })
+        let Self { status, buffer, archived, group, tag, title, since, until, recent, .. } = self;
+        let recent = recent.unwrap_or_default();
+        Ok(Query::Sessions {
+            which: Sessions { status, buffer, archived, group, tag, title, since, until, recent },
+            page,
+        })
     }
 }
 

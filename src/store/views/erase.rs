@@ -35,6 +35,7 @@ impl Fold<'_> {
             "DELETE FROM blob_uses WHERE session = ?1",
             "DELETE FROM chat_actions WHERE session = ?1",
             "DELETE FROM chat_messages WHERE session = ?1",
+            "DELETE FROM turn_choices WHERE session = ?1",
             "DELETE FROM turns WHERE session = ?1",
             "DELETE FROM checkpoints WHERE session = ?1",
             "DELETE FROM session_contexts WHERE session = ?1",

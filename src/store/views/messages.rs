@@ -68,7 +68,7 @@ impl Fold<'_> {
             .db
             .prepare_cached(
                 "SELECT m.content, m.metadata FROM turns t JOIN chat_messages m ON m.position = t.place
-                 WHERE t.id = ?1 AND t.session = ?2 AND t.resumes IS NULL",
+                 WHERE t.id = ?1 AND t.session = ?2 AND t.place = t.position",
             )?
             .query_row([turn.as_str(), self.id()], |row| {
                 Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))
@@ -145,7 +145,8 @@ impl Fold<'_> {
     ) -> rusqlite::Result<()> {
         self.run(
             "INSERT INTO chat_messages VALUES (?2, ?1, ?3, ?4,
-                 coalesce((SELECT place FROM turns WHERE id = ?4), ?2), ?5, ?6, ?7, ?8, ?9, ?10, 0, 0, 0,
+                 coalesce((SELECT place FROM turns WHERE id = ?4), ?2), ?5, ?6, ?7, ?8, ?9, ?10, 0, 0,
+                 coalesce((SELECT undone FROM chat_actions WHERE id = ?7), 0),
                  (SELECT skill FROM turns WHERE id = ?4), NULL, ?11)",
             params![
                 self.event.id.0,

@@ -137,12 +137,18 @@ impl Fold<'_> {
         for (first, last) in &line {
             self.undo(false, (id, *first, *last))?;
         }
+        self.run(
+            "UPDATE chat_sessions SET ended = coalesce((SELECT state FROM turns WHERE session = ?1 AND undone = 0
+                     AND state NOT IN ('queued', 'started') ORDER BY position DESC LIMIT 1), '')
+             WHERE id = ?1",
+            [id],
+        )?;
+        // All answers to a message count again now, and only one may.
+        self.choose_again()?;
         self.index("m.session = ?1", [id])?;
         self.run(
             "UPDATE chat_sessions SET messages =
-                 (SELECT count(*) FROM chat_messages WHERE session = ?1 AND listed = 1 AND undone = 0),
-                 ended = coalesce((SELECT state FROM turns WHERE session = ?1 AND undone = 0
-                     AND state NOT IN ('queued', 'started') ORDER BY position DESC LIMIT 1), '')
+                 (SELECT count(*) FROM chat_messages WHERE session = ?1 AND listed = 1 AND undone = 0)
              WHERE id = ?1",
             [id],
         )?;
@@ -174,7 +180,7 @@ impl Fold<'_> {
         self.count_unread()
     }
 
-    fn count_unread(&self) -> rusqlite::Result<()> {
+    pub(super) fn count_unread(&self) -> rusqlite::Result<()> {
         self.run(
             "UPDATE chat_sessions SET unread = (SELECT count(*) FROM chat_messages m WHERE m.session = ?1
                  AND m.position > chat_sessions.read AND m.role <> 'user' AND m.listed = 1 AND m.undone = 0)
