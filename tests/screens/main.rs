@@ -15,6 +15,8 @@ mod scenes;
 mod terminal;
 mod window;
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use tempfile::TempDir;
@@ -32,7 +34,10 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
-        let home = tempfile::Builder::new().prefix("garden-").rand_bytes(3).tempdir().unwrap();
+        let mut home = tempfile::Builder::new();
+        // Emacs's own server listens only where nobody else can look.
+        home.prefix("garden-").rand_bytes(3).permissions(Permissions::from_mode(0o700));
+        let home = home.tempdir().unwrap();
         std::fs::write(home.path().join("notes.org"), scenes::NOTES).unwrap();
         std::fs::write(home.path().join("fib.py"), scenes::PROGRAM).unwrap();
         Self { home, model: FakeModel::start() }

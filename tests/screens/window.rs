@@ -19,9 +19,10 @@ pub struct Window {
 impl Window {
     /// Starts Emacs with the chat open in `home`.
     pub fn start(home: &Path, environment: &[(&str, String)]) -> Self {
-        // It looks for a display that is free, and says which.
+        // It looks for a display that is free, and says which. It must not begin anew when its last client goes: Emacs
+        // looks whether there is one before it stays.
         let mut server = Command::new("Xvfb")
-            .args(["-displayfd", "1", "-screen", "0", "1280x1024x24", "-nolisten", "tcp"])
+            .args(["-displayfd", "1", "-screen", "0", "1280x1024x24", "-nolisten", "tcp", "-noreset"])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
