@@ -97,3 +97,25 @@ fn a_chat_in_a_window() {
 fn an_approval_in_a_window() {
     in_a_window(scenes::approval);
 }
+
+#[test]
+fn the_list_of_sessions_in_a_terminal() {
+    in_a_terminal(scenes::sessions);
+}
+
+#[test]
+fn a_rewrite_in_a_terminal() {
+    in_a_terminal(scenes::rewriting);
+}
+
+#[test]
+#[ignore = "needs a graphical Emacs: make test-editors"]
+fn the_list_of_sessions_in_a_window() {
+    in_a_window(scenes::sessions);
+}
+
+#[test]
+#[ignore = "needs a graphical Emacs: make test-editors"]
+fn a_rewrite_in_a_window() {
+    in_a_window(scenes::rewriting);
+}

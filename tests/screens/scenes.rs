@@ -85,3 +85,59 @@ pub fn approval(face: &mut dyn Face, model: &FakeModel) {
     let (_, told) = told.iter().rev().find(|(role, _)| role == "user").unwrap();
     assert!(told.contains("exit") || told.contains("status"), "{told}");
 }
+
+/// Two chats, and the list that has both; one is opened from it.
+pub fn sessions(face: &mut dyn Face, model: &FakeModel) {
+    ready(face);
+    for (said, heard) in
+        [("When do I water the tomatoes?", "Every other day."), ("How high do beans climb?", "Two metres.")]
+    {
+        model.push(Reply::stream().text(&insert(heard)).finish("stop").usage(640, 22).done());
+        face.type_text(said);
+        face.press("C-c C-c");
+        face.until(heard);
+        model.take_request_blocking();
+        face.press("C-u");
+        face.command("org-agent-chat");
+        face.until_it("an empty chat", |shown| !shown.contains(heard));
+    }
+    face.press("C-x 1");
+    face.command("org-agent-sessions");
+    let shown = face.until("How high do beans climb?");
+    assert!(shown.contains("When do I water") && shown.contains("fake-model"), "{shown}");
+    face.picture("sessions");
+    // The newest stands first, and the other one below it.
+    face.press("M-<");
+    face.press("n RET");
+    let shown = face.until("Every other day.");
+    assert!(!shown.contains("Two metres."), "{shown}");
+}
+
+/// A function is rewritten in its place: shown, compared, accepted, and undone in one step.
+pub fn rewriting(face: &mut dyn Face, model: &FakeModel) {
+    let new =
+        "def fib(n):\\n    a, b = 0, 1\\n    for _ in range(n):\\n        a, b = b, a + b\\n    return a\\n";
+    model.push(Reply::complete(&format!("(:type :response :payload (:text \"{new}\"))"), 5));
+    ready(face);
+    face.press("C-x C-f");
+    face.type_text("fib.py");
+    face.press("RET");
+    face.until("print([fib(n)");
+    face.press("C-SPC C-n C-n C-n C-n");
+    face.command("org-agent-rewrite");
+    face.until("Rewrite:");
+    face.type_text("Without recursion");
+    face.press("RET");
+    face.until("    return a");
+    let messages = model.take_request_blocking().messages();
+    assert!(messages.last().unwrap().1.contains("Without recursion"), "{messages:?}");
+    face.command("org-agent-rewrite-diff");
+    let shown = face.until("+    for _ in range(n):");
+    assert!(shown.contains("-    return fib(n - 1) + fib(n - 2)"), "{shown}");
+    face.picture("rewrite");
+    // As the difference says.
+    face.press("C-c C-c");
+    face.until_it("the new text alone", |shown| shown.contains("    return a") && !shown.contains("n - 2"));
+    face.press("C-/");
+    face.until("return fib(n - 1) + fib(n - 2)");
+}

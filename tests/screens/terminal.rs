@@ -53,6 +53,7 @@ impl Face for Terminal {
             "RET" => "Enter",
             "TAB" => "Tab",
             "SPC" => "Space",
+            "C-SPC" => "C-Space",
             "ESC" => "Escape",
             other => other,
         });
