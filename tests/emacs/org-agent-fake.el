@@ -30,10 +30,9 @@
 
 ;; Where a test stands in for a primitive, Emacs would have a compiler make a
 ;; detour for natively compiled callers, which takes seconds; none is here.
-(defvar native-comp-enable-subr-trampolines)
-(defvar comp-enable-subr-trampolines)
-(setq native-comp-enable-subr-trampolines nil
-      comp-enable-subr-trampolines nil)
+(dolist (name '(native-comp-enable-subr-trampolines
+                comp-enable-subr-trampolines)) ; in Emacs 28
+  (set name nil))
 
 (defvar org-agent-fake-listener nil)
 (defvar org-agent-fake-directory nil)
