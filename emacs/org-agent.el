@@ -60,6 +60,7 @@
 ;;
 ;; The files, each of which uses only those above it:
 ;;
+;;   org-agent-table    hash tables in the order of their entries
 ;;   org-agent-secrets  keys from auth-source
 ;;   org-agent-wire     the messages, as they come over the line
 ;;   org-agent-program  finding the server
@@ -67,6 +68,7 @@
 ;;   org-agent-shell    running one command
 ;;   org-agent-area     how much of a buffer a session has
 ;;   org-agent-text     what stands in a buffer, and all changes of it
+;;   org-agent-marks    prompts and replies under their marks
 ;;   org-agent-preview  what is shown in a buffer and is no text
 ;;   org-agent-part     texts that can be clicked
 ;;   org-agent-turn     what becomes of a turn

@@ -98,7 +98,7 @@
 
 (ert-deftest org-agent-marks-are-found-only-in-their-drawers ()
   (with-temp-buffer
-    (insert "event-1 :OA_EVENT: event-1\n:OA_EVENT: event-12\n :OA_EVENT: event-1\n"
+    (insert "event-1 :OA_EVENT: event-1\n:OA_EVENT: event-12\nx :OA_EVENT: event-1\n"
             ":OA_ACT: event-1\n:OA_EVENT: event-1 \nevent-1")
     (dolist (value '("event-1" "event-12" "event" "" "12" "nt-1"))
       (should (equal (org-agent--find "OA_EVENT" value)
