@@ -147,8 +147,12 @@ burst.")
   (setq org-agent--inbox-timer nil)
   (let ((inbox (nreverse org-agent--inbox)))
     (setq org-agent--inbox nil)
-    (mapc #'org-agent--guarded inbox)
-    (org-agent--guarded (lambda () (org-agent--handle :drained nil)))))
+    (save-current-buffer
+      ;; The user may look at what was recorded: nothing is sent from there.
+      (when org-agent--detached
+        (set-buffer (get-buffer-create " *org-agent inbox*")))
+      (mapc #'org-agent--guarded inbox)
+      (org-agent--guarded (lambda () (org-agent--handle :drained nil))))))
 
 (defun org-agent--guarded (function)
   "Call FUNCTION, and report an error instead of passing it on."

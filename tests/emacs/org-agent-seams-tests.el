@@ -173,5 +173,22 @@ Of a method these are its qualifiers and specializers as well."
       (should (stringp (org-agent--excerpt "long words" "the end" 1000 rows 0
                                            'default))))))
 
+;;;; A recording in the selected window
+
+(ert-deftest org-agent-messages-are-answered-while-a-recording-is-looked-at ()
+  (org-agent-fake-with
+    (with-temp-buffer
+      (setq org-agent--detached t)
+      (org-agent--enqueue
+       (lambda ()
+         (org-agent--request 'orgAgent/capabilities '(:limit 1) #'ignore #'ignore)))
+      (setq org-agent-fake-log nil)
+      (org-agent--drain)
+      ;; By itself it still sends nothing.
+      (should-error (org-agent--request 'orgAgent/why nil #'ignore #'ignore)
+                    :type 'user-error))
+    (org-agent-fake-settle)
+    (should (org-agent-fake-sent 'orgAgent/capabilities))))
+
 (provide 'org-agent-seams-tests)
 ;;; org-agent-seams-tests.el ends here
