@@ -44,6 +44,8 @@ They are data like the region, and not rewritten.  Zero: none."
   :type 'natnum
   :package-version '(org-agent . "0.1.0"))
 
+(defvar org-agent-mode)
+
 (defconst org-agent--rewrite-context-limit 4000
   "How many characters of text on each side of a region are shown at most.")
 
@@ -201,7 +203,8 @@ They are data like the region, and not rewritten.  Zero: none."
         (:drained
          (let ((changed org-agent--rewrites-changed))
            (setq org-agent--rewrites-changed nil)
-           (mapc #'org-agent--rewrite-show changed))))
+           (mapc #'org-agent--rewrite-show changed)
+           (org-agent--rewrites-look))))
       (cl-call-next-method))
      ((not (equal turn (org-agent--rewrite-turn rewrite)))
       (org-agent--rewrite-ignore method params))
@@ -216,6 +219,19 @@ They are data like the region, and not rewritten.  Zero: none."
     (when (and rewrite (eq method 'orgAgent/turn)
                (org-agent--buffer (plist-get params :sessionId)))
       (cl-call-next-method))))
+
+(defun org-agent--rewrites-look ()
+  "Show each old text that was changed through another buffer with this text.
+Emacs tells overlays only of changes in their own buffer; the reply of a
+subtree's chat is written in that of the chat."
+  (dolist (rewrite (hash-table-values org-agent--rewriting))
+    (when-let ((buffer (org-agent--rewrite-buffer rewrite)))
+      (when (and (not (org-agent--rewrite-touched rewrite))
+                 (or (buffer-base-buffer buffer)
+                     (buffer-local-value 'org-agent-mode buffer))
+                 (org-agent--rewrite-edited-p rewrite))
+        (setf (org-agent--rewrite-touched rewrite) t)
+        (org-agent--rewrite-show rewrite)))))
 
 (defun org-agent--rewrite-ignore (method params)
   "Let METHOD with PARAMS, about what nobody waits for, come to nothing."

@@ -157,6 +157,27 @@ Of a method these are its qualifiers and specializers as well."
         (with-current-buffer "*org-agent-chat*"
           (should-not (org-agent--live-turn)))))))
 
+(ert-deftest org-agent-reply-under-a-rewrite-is-seen ()
+  (let ((org-agent--rewriting (make-hash-table :test #'equal))
+        (org-agent--rewrites-changed nil))
+    (org-agent-seams-tests-in-subtree
+      (insert "question")
+      (org-ctrl-c-ctrl-c)
+      (org-agent-fake-settle)
+      (let ((end (save-excursion (goto-char (point-min)) (search-forward "* Other")
+                                 (line-beginning-position)))
+            (chat (org-agent--chat-here)))
+        (org-agent-rewrite (point-min) end "shorten it")
+        (org-agent-fake-settle)
+        (let ((overlay (org-agent--rewrite-overlay (car (org-agent--rewrites)))))
+          (org-agent-fake-delta "turn-2" 1 "new text")
+          (should (overlay-get overlay 'display))
+          (org-agent-fake-insert "turn-1" 1 "the reply" "act-1"
+                                 (buffer-local-value 'org-agent--session chat))
+          (org-agent-fake-settle)
+          (should (string-search "the reply" (buffer-string)))
+          (should-not (overlay-get overlay 'display)))))))
+
 ;;;; Tiny windows
 
 (ert-deftest org-agent-reply-streams-into-a-window-of-one-line ()
@@ -166,7 +187,7 @@ Of a method these are its qualifiers and specializers as well."
       (dolist (width '(1 10))
         (cl-letf (((symbol-function 'org-agent--room) (lambda () (list rows width))))
           (org-agent-fake-delta "turn-1" (+ (* rows 10) width) "words of a reply\nmore "))))
-    (org-agent-fake-insert "turn-1" 100 "act-1" "words")
+    (org-agent-fake-insert "turn-1" 100 "words" "act-1")
     (should (string-search "words" (buffer-string)))
     (dolist (rows '(-1 0 1))
       (should (stringp (org-agent--excerpt "a\nb" "" 3 rows 10 'default)))
