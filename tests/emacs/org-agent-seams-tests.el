@@ -80,12 +80,20 @@ Of a method these are its qualifiers and specializers as well."
          (with-current-buffer buffer (org-agent-mode -1))
          (kill-buffer buffer)))))
 
+(defun org-agent-seams-tests-ask ()
+  "Send a question in the subtree at point, and wait until the server has it."
+  (let ((chat (org-agent--chat-here)))
+    (insert "question")
+    (org-ctrl-c-ctrl-c)
+    (org-agent-fake-until
+     (lambda () (not (buffer-local-value 'org-agent--sending chat)))
+     "the acknowledgement")
+    (org-agent-fake-settle)))
+
 (ert-deftest org-agent-menu-in-a-subtree-is-that-of-its-chat ()
   (org-agent-seams-tests-in-subtree
     (should (org-agent--chat-p))
-    (insert "question")
-    (org-ctrl-c-ctrl-c)
-    (org-agent-fake-settle)
+    (org-agent-seams-tests-ask)
     (should-not (org-agent--card-in-sight))
     (let ((chat (org-agent--chat-here)))
       (org-agent-fake-shell "turn-1" 1 '(:cmd "date")
@@ -116,9 +124,7 @@ Of a method these are its qualifiers and specializers as well."
 
 (ert-deftest org-agent-why-is-known-of-a-prompt-in-a-subtree ()
   (org-agent-seams-tests-in-subtree
-    (insert "question")
-    (org-ctrl-c-ctrl-c)
-    (org-agent-fake-settle)
+    (org-agent-seams-tests-ask)
     (goto-char (point-min))
     (search-forward "question")
     (org-agent-why)
@@ -161,9 +167,7 @@ Of a method these are its qualifiers and specializers as well."
   (let ((org-agent--rewriting (make-hash-table :test #'equal))
         (org-agent--rewrites-changed nil))
     (org-agent-seams-tests-in-subtree
-      (insert "question")
-      (org-ctrl-c-ctrl-c)
-      (org-agent-fake-settle)
+      (org-agent-seams-tests-ask)
       (let ((end (save-excursion (goto-char (point-min)) (search-forward "* Other")
                                  (line-beginning-position)))
             (chat (org-agent--chat-here)))
