@@ -258,7 +258,7 @@ What is no message is left out."
 
 ;;;; Commands
 
-;;;###autoload
+;;;###autoload (autoload 'org-agent-replay-traffic "org-agent" "Show what was recorded in FILE in a chat of its own, without a server." t)
 (defun org-agent-replay-traffic (file &optional step)
   "Show what was recorded in FILE in a chat of its own, without a server.
 With prefix argument STEP, wait for \\[org-agent-replay-step] before each
