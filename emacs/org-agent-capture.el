@@ -21,7 +21,7 @@
 
 ;; Functions for `org-capture-templates': a target that is the input area
 ;; of the last chat, the region as it can stand there, and the reply at
-;; point as it can stand in notes.  docs/emacs.md has templates.
+;; point as it can stand in notes.  The manual has templates.
 ;;
 ;; Org expands what such functions return once more, and asks or moves
 ;; point because of it.  So a zero width space, which is Org's own escape
