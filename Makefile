@@ -47,7 +47,7 @@ chat: emacs ## build, and chat in Emacs; without a terminal, run one turn and pr
 	fi
 
 .PHONY: test
-test: emacs bubblewrap ## run every test that belongs to a change (about ten minutes)
+test: emacs bubblewrap makeinfo ## run every test that belongs to a change (about ten minutes)
 	$(CARGO) test --locked
 	ORG_AGENT_PROGRAM="$$PWD/target/debug/org-agent" \
 	  $(EMACS) -Q --batch -L emacs -L tests/emacs -l org-agent-tests -f ert-run-tests-batch-and-exit

@@ -40,6 +40,8 @@
 (require 'org-agent-state-tests)
 (require 'org-agent-connection-tests)
 (require 'org-agent-traffic-tests)
+(require 'org-agent-manual-tests)
+(require 'org-agent-package-tests)
 
 (provide 'org-agent-tests)
 ;;; org-agent-tests.el ends here
