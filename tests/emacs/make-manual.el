@@ -159,7 +159,11 @@ PREFIX is what stands before each."
 (defun make-manual-text ()
   "Return what the chapter has to be."
   (let ((commands (make-manual-public #'make-manual-command-p))
-        (maps (mapcar (lambda (map) (cons map (make-manual--keys (symbol-value map))))
+        ;; `org-agent-mode-map' gets the keys of chats when the mode is first
+        ;; turned on, all of them with one command that is called by no name.
+        (maps (mapcar (lambda (map)
+                        (cons map (and (not (eq map 'org-agent-mode-map))
+                                       (make-manual--keys (symbol-value map)))))
                       (make-manual-public #'make-manual-map-p)))
         (variable (lambda (symbol)
                     (make-manual--line
@@ -214,6 +218,11 @@ PREFIX is what stands before each."
       (write-region nil nil file nil 'silent))))
 
 ;;;; Export
+
+(defvar org-export-with-broken-links)
+(defvar org-export-use-babel)
+(defvar org-export-coding-system)
+(declare-function org-export-as "ox")
 
 (defun make-manual-export (out)
   "Export the manual as Texinfo to the file OUT."

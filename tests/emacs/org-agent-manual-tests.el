@@ -12,6 +12,7 @@
 
 (require 'cl-lib)
 (require 'ert)
+(require 'info)
 (require 'org-element)
 (require 'make-manual)
 
@@ -250,7 +251,6 @@ What the map has not, its mode's parents or all buffers have."
 
 (defun org-agent-manual-tests--follow (file)
   "Follow each entry of each menu and each reference of the Info FILE."
-  (require 'info)
   (save-window-excursion
     (let (nodes)
       (info file)
