@@ -389,7 +389,7 @@ fn the_life_cycle() {
     let result = client.request("initialize", &Value::Null);
     assert_eq!(result["serverInfo"]["name"], "org-agent");
     let offer = &result["capabilities"]["experimental"]["orgAgent"];
-    assert_eq!((&offer["version"], &offer["sensors"]), (&json!(1), &json!(["chat-message"])));
+    assert_eq!((&offer["version"], &offer["sensors"]), (&json!(1), &json!(["chat-message", "rewrite"])));
     assert_eq!(code(client.try_request("initialize", &other(1))), -32600);
     assert_eq!(code(client.try_request("no/such/method", &json!({}))), -32601);
     assert_eq!(client.request("shutdown", &Value::Null), Value::Null);

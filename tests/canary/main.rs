@@ -85,7 +85,7 @@ fn no_key_is_anywhere() {
     }
 
     // Commands of the server's: confined, their output comes back to the model.
-    world.choose("main");
+    world.choose("main-model");
     let told = world.runs("env; cat /proc/self/environ /proc/*/environ /proc/*/cmdline 2>&1; ps auxe 2>&1");
     assert!(told.contains("PATH="), "{told}");
     let printed = format!("cat {0}; base64 {0}; od -An -tx1 {0}", world.printed_key().display());

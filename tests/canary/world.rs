@@ -118,7 +118,7 @@ impl World {
 
     /// The ways in whose keys reach the model's server: their names, the models, and the keys.
     pub fn ways(&self) -> [(&'static str, &'static str, &'static str); 5] {
-        let models = ["main", "named", "printed", "handed", "first"];
+        let models = ["main-model", "named", "printed", "handed", "first"];
         std::array::from_fn(|at| (KEYS[at].0, models[at], KEYS[at].1))
     }
 

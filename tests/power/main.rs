@@ -66,12 +66,15 @@ struct Run {
 impl Run {
     /// Servers, each with so many messages, killed or not.
     fn new(seed: u64, lies: bool, lives: &[(usize, bool)]) -> Self {
-        let shim = Shim::new(lies);
-        let mut workload = Workload::new(seed);
-        for (count, kill) in lives {
-            workload.live(&shim, *count, *kill);
-        }
-        let trace = Trace::read(&shim.trace());
+        let play = |again: u64| {
+            let shim = Shim::new(lies);
+            let mut workload = Workload::new(seed.wrapping_add(again));
+            for (count, kill) in lives {
+                workload.live(&shim, *count, *kill);
+            }
+            Trace::read(&shim.trace()).map(|trace| (shim, workload, trace))
+        };
+        let (shim, workload, trace) = (0..5).find_map(play).expect("a whole trace in five");
         let ledger = Ledger::read(&trace, &workload);
         // The shim saw everything: what it wrote down makes what is there.
         let (made, there) = (Disk::after(&trace, trace.records.len()).everything(), disk::read(&shim.home()));
