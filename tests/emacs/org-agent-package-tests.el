@@ -113,7 +113,7 @@ Return what the last of them gives, or fail."
   (let ((out (expand-file-name "out" directory)))
     (with-temp-buffer
       (let ((process-environment
-             (append (list (concat "HOME=" directory) "EMACSLOADPATH=") process-environment)))
+             (cons (concat "HOME=" directory) process-environment)))
         (unless (eql 0 (call-process
                         (expand-file-name invocation-name invocation-directory)
                         nil t nil "-Q" "--batch" "--eval"
