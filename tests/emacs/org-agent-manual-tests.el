@@ -15,6 +15,7 @@
 (require 'info)
 (require 'org-element)
 (require 'make-manual)
+(require 'org-agent-real)
 
 (defmacro org-agent-manual-tests--with (&rest body)
   "Run BODY in a buffer that has the manual."
@@ -167,6 +168,77 @@ What the map has not, its mode's parents or all buffers have."
     (org-agent-chat-mode)
     (should (eq (key-binding (kbd "C-c C-c")) 'org-ctrl-c-ctrl-c))
     (should (memq #'org-agent--ctrl-c-ctrl-c org-ctrl-c-ctrl-c-hook))))
+
+;;;; The guided session
+
+(defun org-agent-manual-tests--say (words)
+  "Say WORDS, which the guided session has, and return the last reply."
+  (org-agent-manual-tests--with
+    (goto-char (point-min))
+    (re-search-forward "^\\* A guided session$")
+    (let ((end (save-excursion (re-search-forward "^\\* ") (point))))
+      (should (search-forward (format "=%s=" words) end t))))
+  (org-agent-real-reply words)
+  (org-agent-manual-tests--last))
+
+(defun org-agent-manual-tests--last ()
+  "Return the last reply of this chat."
+  (save-excursion
+    (goto-char (point-max))
+    (re-search-backward "^\\*\\* ASSISTANT")
+    (re-search-forward ":END:\n")
+    (buffer-substring-no-properties (point) (progn (re-search-forward "^\\* USER")
+                                                   (match-beginning 0)))))
+
+(ert-deftest org-agent-manual-guided-session-is-as-it-says ()
+  (org-agent-real-with nil '("ORG_AGENT_MODEL=offline")
+    (setq default-directory home)
+    (buffer-enable-undo)
+    ;; The reply is a list, and one step of undo.
+    (let ((list (org-agent-manual-tests--say "help"))
+          (whole (buffer-string)))
+      (should (string-match-p "^- =run: COMMAND= ::" list))
+      (goto-char (point-min))
+      (undo-boundary)
+      (let ((last-command nil)) (undo))
+      (should-not (string-match-p "ASSISTANT" (buffer-string)))
+      (undo-boundary)
+      (undo-redo 1)
+      (should (equal (buffer-string) whole)))
+    (should (> (length (split-string (org-agent-manual-tests--say "long: 40") "\n\n" t)) 39))
+    ;; Nothing runs before it was decided.
+    (goto-char (point-max))
+    (insert "run: touch hello.txt")
+    (org-agent-send)
+    (org-agent-fake-until #'org-agent--card-here "the card")
+    (org-agent-deny)
+    (org-agent-fake-until (lambda () (seq-every-p #'org-agent--over-p (org-agent--turns-here))))
+    (org-agent-fake-settle)
+    (should (string-match-p "You did not let it run" (org-agent-manual-tests--last)))
+    (should-not (file-exists-p (expand-file-name "hello.txt" home)))
+    ;; A region goes along, once.
+    (let ((chat (current-buffer)))
+      (with-temp-buffer
+        (insert "a few\nlines\n")
+        (org-agent-send-region (point-min) (point-max)))
+      (set-buffer chat)
+      (should (equal (length org-agent--context) 1))
+      (should (string-match-p "^this$" (org-agent-manual-tests--say "echo: this")))
+      (should-not org-agent--context))
+    ;; Another answer, and the one before it.
+    (org-agent-regenerate)
+    (org-agent-fake-until (lambda () (string-match-p "2/2" (org-agent-manual-tests--shown)))
+                          "the second answer")
+    (org-agent-previous-variant)
+    (org-agent-fake-until (lambda () (string-match-p "1/2" (org-agent-manual-tests--shown)))
+                          "the first answer")))
+
+(defun org-agent-manual-tests--shown ()
+  "Return what overlays show in this buffer and is no text of it."
+  (mapconcat (lambda (overlay)
+               (concat (overlay-get overlay 'before-string)
+                       (overlay-get overlay 'after-string)))
+             (overlays-in (point-min) (point-max)) ""))
 
 ;;;; Links
 
