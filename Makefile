@@ -37,6 +37,10 @@ ifeq ($(shell uname),Linux)
 	$(call need,bwrap,bubblewrap)
 endif
 
+.PHONY: tmux
+tmux:
+	$(call need,tmux,tmux)
+
 .PHONY: chat
 chat: emacs ## build, and chat in Emacs; without a terminal, run one turn and print the buffer
 	$(CARGO) build --release --locked
@@ -47,7 +51,7 @@ chat: emacs ## build, and chat in Emacs; without a terminal, run one turn and pr
 	fi
 
 .PHONY: test
-test: emacs bubblewrap makeinfo ## run every test that belongs to a change (about ten minutes)
+test: emacs bubblewrap makeinfo tmux ## run every test that belongs to a change (about ten minutes)
 	$(CARGO) test --locked
 	ORG_AGENT_PROGRAM="$$PWD/target/debug/org-agent" \
 	  $(EMACS) -Q --batch -L emacs -L tests/emacs -l org-agent-tests -f ert-run-tests-batch-and-exit
@@ -74,6 +78,35 @@ $(LLAMA)/llama-server: tests/llama/server.sh
 test-llama: emacs $(LLAMA)/llama-server ## whole turns with a real inference server, built at the first run (about ten minutes)
 	ORG_AGENT_LLAMA_SERVER="$(abspath $(LLAMA))/llama-server" \
 	  $(CARGO) test --locked --test llama -- --ignored --nocapture --test-threads=1
+
+# Debian's newest Emacs, for terminals and for windows, beside the one that is installed; `make clean` removes them.
+EMACS_NEW := $(or $(CARGO_TARGET_DIR),target)/emacs-new
+EMACS_WINDOW := $(or $(CARGO_TARGET_DIR),target)/emacs-window
+$(EMACS_NEW)/emacs: tests/emacs/newest.sh
+	bash tests/emacs/newest.sh $(EMACS_NEW) nox
+$(EMACS_WINDOW)/emacs: tests/emacs/newest.sh
+	bash tests/emacs/newest.sh $(EMACS_WINDOW) lucid
+.PHONY: xvfb
+xvfb:
+	$(call need,Xvfb,xvfb fontconfig fonts-dejavu-core)
+
+SCREENS = ORG_AGENT_GRAPHICAL_EMACS="$(abspath $(EMACS_WINDOW))/emacs" \
+  $(CARGO) test --locked --test screens -- --include-ignored --test-threads=1
+
+.PHONY: test-editors
+test-editors: emacs tmux xvfb $(EMACS_NEW)/emacs $(EMACS_WINDOW)/emacs ## the Emacs package in Emacs 30.1, too, and in a window
+	$(EMACS_NEW)/emacs -Q --batch -L emacs -l tests/emacs/lint.el
+	$(EMACS_NEW)/emacs -Q --batch -L emacs -l tests/emacs/compile-natively.el
+	$(CARGO) build --locked
+	ORG_AGENT_PROGRAM="$$PWD/target/debug/org-agent" \
+	  $(EMACS_NEW)/emacs -Q --batch -L emacs -L tests/emacs -l org-agent-tests -f ert-run-tests-batch-and-exit
+	EMACS="$(abspath $(EMACS_NEW))/emacs" $(CARGO) test --locked --test emacs --test org_emacs
+	EMACS="$(abspath $(EMACS_NEW))/emacs" $(SCREENS)
+
+.PHONY: pictures
+pictures: emacs tmux xvfb $(EMACS_WINDOW)/emacs ## take the pictures of the documentation again
+	mkdir -p docs/pictures
+	ORG_AGENT_PICTURES="$$PWD/docs/pictures" $(SCREENS)
 
 .PHONY: lint
 lint: emacs ## formatting, clippy, byte-compilation, checkdoc, package-lint

@@ -89,16 +89,21 @@
               ("Found" 0 nil)])
     (setq tabulated-list-sort-key (cons "Last" t)
           tabulated-list-format
-          `[("Title" 36 ,(org-agent--browser-by :title))
-            ("Status" 19 ,(org-agent--browser-by :status))
-            ("Last" 12 ,(org-agent--browser-by :updatedAt))
-            ("Model" 16 ,(org-agent--browser-by :model))
-            ("Tokens" 8 ,(org-agent--browser-by #'org-agent--browser-tokens)
+          `[("Title" ,(org-agent--browser-title-width)
+             ,(org-agent--browser-by :title))
+            ("Status" 10 ,(org-agent--browser-by :status))
+            ("Last" 10 ,(org-agent--browser-by :updatedAt))
+            ("Model" 14 ,(org-agent--browser-by :model))
+            ("Tokens" 7 ,(org-agent--browser-by #'org-agent--browser-tokens)
              :right-align t)
-            ("Cost" 9 ,(org-agent--browser-by :cost) :right-align t)
+            ("Cost" 8 ,(org-agent--browser-by :cost) :right-align t)
             ("New" 4 ,(org-agent--browser-by :unread) :right-align t)
             ("Labels" 0 nil)]))
   (tabulated-list-init-header))
+
+(defun org-agent--browser-title-width ()
+  "Return how many columns titles get: what the other columns leave."
+  (max 20 (min 50 (- (window-width) 65))))
 
 (defun org-agent--browser-by (key)
   "Return a function to say which of two rows is less by KEY.
@@ -148,15 +153,18 @@ KEY is one of what the server told, or a function of all of that."
                 'help-echo (concat title "\nmouse-2: open"))))
 
 (defun org-agent--browser-status (item)
-  "Return the status of ITEM."
-  (let ((status (plist-get item :status)))
-    (concat (propertize status 'face (pcase status
-                                       ("failed" 'error)
-                                       ("running" 'success)
-                                       ("paused" 'warning)
-                                       ("completed" 'shadow)
-                                       (_ 'default)))
-            (and (org-agent--true-p (plist-get item :archived)) ", archived"))))
+  "Return the status of ITEM; what is at rest and archived is only that."
+  (let ((status (plist-get item :status))
+        (archived (org-agent--true-p (plist-get item :archived))))
+    (if (and archived (member status '("active" "completed")))
+        (propertize "archived" 'face 'shadow)
+      (concat (propertize status 'face (pcase status
+                                         ("failed" 'error)
+                                         ("running" 'success)
+                                         ("paused" 'warning)
+                                         ("completed" 'shadow)
+                                         (_ 'default)))
+              (and archived ", archived")))))
 
 (defun org-agent--browser-ago (time)
   "Return TIME, Unix milliseconds, as people say it."

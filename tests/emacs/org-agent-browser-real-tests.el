@@ -143,7 +143,7 @@ and then one about pears."
       (org-agent-browser-real-tests-until '("What are *pears*?"))
       (org-agent-fake-keys "/ a")
       (org-agent-browser-real-tests-until '("Fruit"))
-      (should (equal (nth 1 (car (org-agent-browser-tests-rows))) "active, archived"))
+      (should (equal (nth 1 (car (org-agent-browser-tests-rows))) "archived"))
       (org-agent-fake-keys "a / a / a")
       (org-agent-browser-tests-settle)
       ;; A copy has the same text.

@@ -19,11 +19,15 @@
 (defmacro org-agent-tests-capture (template &rest body)
   "Capture with TEMPLATE, run BODY in the capture buffer, and finish."
   (declare (indent 1) (debug t))
-  `(let ((org-capture-templates (list ,template))
-         (org-capture-bookmark nil))
-     (org-capture nil "t")
+  `(let ((org-capture-templates (list ,template)))
+     ;; Bookmarks would be saved in the user's file; the option has another name since Org 9.7.
+     (cl-letf (((symbol-function 'bookmark-set) #'ignore)
+               ((symbol-function 'bookmark-store) #'ignore))
+       (org-capture nil "t"))
      ,@body
-     (org-capture-finalize)))
+     (cl-letf (((symbol-function 'bookmark-set) #'ignore)
+               ((symbol-function 'bookmark-store) #'ignore))
+       (org-capture-finalize))))
 
 (ert-deftest org-agent-capture-a-question-about-the-region ()
   (org-agent-fake-with

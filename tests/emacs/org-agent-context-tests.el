@@ -46,7 +46,7 @@
      (cl-letf (((symbol-function 'yes-or-no-p)
                 (lambda (prompt) (push prompt questions) ,yes)))
        ,@body)
-     (nreverse questions)))
+     (setq questions (nreverse questions))))
 
 (ert-deftest org-agent-chips-are-shown-and-are-no-text ()
   (org-agent-fake-with

@@ -28,6 +28,12 @@
 (defvar org-agent-fake-errors nil
   "Errors of the client's handlers.")
 
+;; Where a test stands in for a primitive, Emacs would have a compiler make a
+;; detour for natively compiled callers, which takes seconds; none is here.
+(dolist (name '(native-comp-enable-subr-trampolines
+                comp-enable-subr-trampolines)) ; in Emacs 28
+  (set name nil))
+
 (defvar org-agent-fake-listener nil)
 (defvar org-agent-fake-directory nil)
 (defvar org-agent-fake-count 0)

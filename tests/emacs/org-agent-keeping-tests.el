@@ -66,12 +66,12 @@
     (org-agent-fake-keys "/ a / a")
     (org-agent-browser-tests-settle)
     (should (equal (mapcar #'cadr (org-agent-browser-tests-rows))
-                   '("active, archived" "active, archived" "active" "active")))
+                   '("archived" "archived" "active" "active")))
     (org-agent-browser-tests-go "Chat 1")
     (should (equal (org-agent-keeping-tests-said "a")
                    (list (format-message "org-agent: `Chat 1' is archived no more"))))
     (should (equal (mapcar #'cadr (org-agent-browser-tests-rows))
-                   '("active, archived" "active" "active" "active")))
+                   '("archived" "active" "active" "active")))
     ;; Some went well, some did not.
     (push (cons 'orgAgent/sessions/pause
                 (lambda (params)

@@ -315,7 +315,8 @@ What the map has not, its mode's parents or all buffers have."
           (make-manual-export (expand-file-name "org-agent.texi"))
           (with-temp-buffer
             (should (equal (list (call-process "makeinfo" nil t nil "--no-split"
-                                               "--error-limit=1" "org-agent.texi")
+                                               "-I" (make-manual-file "")
+                                               "org-agent.texi")
                                  (buffer-string))
                            '(0 ""))))
           (org-agent-manual-tests--follow (expand-file-name "org-agent.info")))

@@ -23,6 +23,7 @@
       (should (equal (org-agent-fake-insert "turn-1" 3 text) '(:accepted t)))
       (should (equal (buffer-string)
                      (org-agent-fake-layout `(1 "Who are you?" ,expected))))
+      (org-agent-fake-until (lambda () (org-agent-fake-sent 'orgAgent/actuated)))
       (should (equal (org-agent-fake-sent 'orgAgent/actuated)
                      '((:actuationId "act-turn-1" :status "done")))))))
 
