@@ -136,8 +136,8 @@ docs/org-agent.info: docs/org-agent.texi | makeinfo
 .PHONY: info
 info: docs/org-agent.info ## make the Info file of the Emacs package's manual
 
-.PHONY: manual-reference
-manual-reference: emacs ## write the reference of the manual anew, from the Emacs package
+.PHONY: reference
+reference: emacs ## write the reference of the manual anew, from the Emacs package
 	$(EMACS) -Q --batch -L emacs -L tests/emacs -l make-manual -f make-manual-reference
 
 PACKAGE := $(or $(CARGO_TARGET_DIR),target)/package

@@ -38,7 +38,7 @@
     (let ((there (apply #'buffer-substring-no-properties (make-manual-reference-here)))
           (right (make-manual-text)))
       (unless (equal there right)
-        (ert-fail (list "`make manual-reference' writes it anew"
+        (ert-fail (list "`make reference' writes it anew"
                         (cl-set-exclusive-or (split-string there "\n")
                                              (split-string right "\n")
                                              :test #'equal)))))))
