@@ -145,7 +145,7 @@ STATE nil means that it waits for a decision."
               (and (eq (org-agent--card-state card) (or state 'asking))
                    (or (eq card org-agent--card)
                        (eq (org-agent--card-buffer card) (current-buffer)))))
-            (hash-table-values org-agent--cards)))
+            (org-agent--values org-agent--cards)))
 
 (defun org-agent--the-card ()
   "Return the card of this buffer that waits for a decision, or fail."

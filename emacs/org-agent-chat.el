@@ -396,7 +396,7 @@ closed, or of earlier calls, \\[org-agent-why] shows it."
 (cl-defmethod org-agent--handle ((_ (eql :died)) params)
   "Take back what was not verified when the server went away as PARAMS say."
   (let ((reason (plist-get params :reason)))
-    (dolist (turn (hash-table-values org-agent--turns))
+    (dolist (turn (org-agent--values org-agent--turns))
       (unless (org-agent--over-p turn)
         (when (org-agent--live-p turn)
           (setf (org-agent--turn-notice turn)

@@ -225,7 +225,7 @@ that are called like something else."
                    (not (org-agent--true-p (plist-get item :archived))))
           (funcall add (string-trim (org-agent--one-line title 60))
                    "session" (plist-get item :id)))))
-    (dolist (name (hash-table-keys table))
+    (dolist (name (org-agent--keys table))
       (when (org-agent--file-known-p name)
         (funcall add (concat "./" name) "file" name)))
     table))
@@ -238,7 +238,7 @@ that are called like something else."
 (defun org-agent--mention-names (mentions)
   "Return a completion table of the names in MENTIONS and those of files."
   (completion-table-merge
-   (hash-table-keys mentions)
+   (org-agent--keys mentions)
    (apply-partially #'completion-table-with-predicate
                     (org-agent--files-here)
                     (lambda (name) (not (gethash name mentions)))

@@ -173,7 +173,7 @@ Interactively, it is chosen by completion among their beginnings."
   (let ((lines (make-hash-table :test #'equal)))
     (dolist (text (reverse org-agent--inputs))
       (puthash (org-agent--one-line (string-trim text) 200) text lines))
-    (let ((names (nreverse (hash-table-keys lines))))
+    (let ((names (nreverse (org-agent--keys lines))))
       (gethash (completing-read
                 "Earlier input: "
                 (lambda (string predicate action)

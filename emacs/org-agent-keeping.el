@@ -60,7 +60,7 @@
   "Return what this list knows of SESSION."
   (or (gethash (list session) org-agent--browser-items)
       (seq-find (lambda (item) (equal (plist-get item :sessionId) session))
-                (hash-table-values org-agent--browser-items))))
+                (org-agent--values org-agent--browser-items))))
 
 (defun org-agent--browser-called (session)
   "Return the title of SESSION."

@@ -217,7 +217,7 @@ They are as the server tells what it finds; an older one knows no titles."
           org-agent--browser-complete
           (not (eq (plist-get result :complete) :json-false)))
     (unless more
-      (dolist (id (hash-table-keys org-agent--browser-marks))
+      (dolist (id (org-agent--keys org-agent--browser-marks))
         (unless (gethash id org-agent--browser-items)
           (remhash id org-agent--browser-marks))))
     (org-agent--browser-forget-order)

@@ -227,7 +227,7 @@ What is no message is left out."
                  (org-agent--part "[play]" 10 "Play on." 'org-agent-replay-play))
                " ·")))
     (dolist (buffer (cons (org-agent--replay-first replay)
-                          (hash-table-values (org-agent--replay-chats replay))))
+                          (org-agent--values (org-agent--replay-chats replay))))
       (when (buffer-live-p buffer)
         (with-current-buffer buffer
           (setq org-agent--replay-line line)

@@ -292,7 +292,7 @@ They are data like the region, and not rewritten.  Zero: none."
 
 (defun org-agent--rewrites-died (reason)
   "Take note that the server went away because of REASON."
-  (let ((rewrites (hash-table-values org-agent--rewriting)))
+  (let ((rewrites (org-agent--values org-agent--rewriting)))
     (clrhash org-agent--rewriting)
     (dolist (rewrite rewrites)
       (pcase (org-agent--rewrite-state rewrite)

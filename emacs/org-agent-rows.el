@@ -296,7 +296,7 @@ KEY is one of what the server told, or a function of all of that."
 (defun org-agent--browser-remove (session)
   "Take away all rows of SESSION."
   (let ((gone (seq-filter (lambda (id) (equal (car id) session))
-                          (hash-table-keys org-agent--browser-items))))
+                          (org-agent--keys org-agent--browser-items))))
     (when gone
       (dolist (id gone)
         (remhash id org-agent--browser-items)

@@ -210,7 +210,7 @@ These are DIRECTION, KIND, NUMBER, METHOD and BODY."
     (when (hash-table-p secrets)
       (setq org-agent--record-secrets
             (org-agent--worth-hiding
-             (append (hash-table-values secrets) org-agent--record-secrets))))))
+             (append (org-agent--values secrets) org-agent--record-secrets))))))
 
 (defun org-agent--record-stream (stream entry body)
   "Hold ENTRY with BODY back, and record what is held of STREAM.
@@ -284,7 +284,7 @@ A word that is not complete there goes over to this one."
   (when org-agent--recording
     (let ((file org-agent--recording))
       (setq org-agent--tap nil)
-      (mapc #'org-agent--record-release (hash-table-keys org-agent--record-held))
+      (mapc #'org-agent--record-release (org-agent--keys org-agent--record-held))
       (when org-agent--record-timer
         (cancel-timer org-agent--record-timer))
       (when org-agent--record-lines

@@ -36,6 +36,7 @@
 
 ;;; Code:
 
+(require 'org-agent-table)
 (require 'org-agent-server)
 (require 'org-agent-text)
 (require 'org-agent-preview)
@@ -109,7 +110,7 @@ A session's buffer may be gone, or its prompt not acknowledged yet.")
   (and org-agent--session
        (seq-filter (lambda (turn)
                      (equal (org-agent--turn-session turn) org-agent--session))
-                   (hash-table-values org-agent--turns))))
+                   (org-agent--values org-agent--turns))))
 
 (defun org-agent--live-turn ()
   "Return the turn under way in this buffer, else the next one, or nil."

@@ -60,6 +60,7 @@
 ;;
 ;; The files, each of which uses only those above it:
 ;;
+;;   org-agent-table    hash tables in the order of their entries
 ;;   org-agent-secrets  keys from auth-source
 ;;   org-agent-wire     the messages, as they come over the line
 ;;   org-agent-program  finding the server

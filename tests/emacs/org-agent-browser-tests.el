@@ -510,7 +510,7 @@
                                   ((pred keymapp) (walk binding))
                                   (`(menu-item ,_ ,(and sub (pred keymapp)) . ,_)
                                    (walk sub))
-                                  (`(menu-item ,_))
+                                  ((or `(menu-item ,_) '("--")))
                                   (`(menu-item ,_ ,command . ,_)
                                    (push command items))
                                   ((guard binding)
