@@ -51,6 +51,11 @@ impl dyn Face + '_ {
         self.press("RET");
     }
 
+    /// Looks at the screen as long as a reader would.
+    pub fn linger(&mut self) {
+        sleep(Duration::from_millis(1500));
+    }
+
     /// Takes the picture `name` of the documentation, if pictures are taken.
     pub fn picture(&mut self, name: &str) {
         if let Some(directory) = std::env::var_os("ORG_AGENT_PICTURES") {

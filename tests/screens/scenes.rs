@@ -78,6 +78,8 @@ pub fn approval(face: &mut dyn Face, model: &FakeModel) {
     let shown = face.until("  notes.bak");
     assert!(shown.contains("A copy, in case."), "{shown}");
     face.picture("approval");
+    // A key that comes before one can have read the question decides nothing.
+    face.linger();
     face.press("C-c C-y");
     face.until("There is a copy now");
     model.take_request_blocking();
