@@ -51,7 +51,7 @@ chat: emacs ## build, and chat in Emacs; without a terminal, run one turn and pr
 	fi
 
 .PHONY: test
-test: emacs bubblewrap tmux ## run every test that belongs to a change (about ten minutes)
+test: emacs bubblewrap makeinfo tmux ## run every test that belongs to a change (about ten minutes)
 	$(CARGO) test --locked
 	ORG_AGENT_PROGRAM="$$PWD/target/debug/org-agent" \
 	  $(EMACS) -Q --batch -L emacs -L tests/emacs -l org-agent-tests -f ert-run-tests-batch-and-exit
@@ -96,6 +96,7 @@ SCREENS = ORG_AGENT_GRAPHICAL_EMACS="$(abspath $(EMACS_WINDOW))/emacs" \
 .PHONY: test-editors
 test-editors: emacs tmux xvfb $(EMACS_NEW)/emacs $(EMACS_WINDOW)/emacs ## the Emacs package in Emacs 30.1, too, and in a window
 	$(EMACS_NEW)/emacs -Q --batch -L emacs -l tests/emacs/lint.el
+	$(EMACS_NEW)/emacs -Q --batch -L emacs -l tests/emacs/compile-natively.el
 	$(CARGO) build --locked
 	ORG_AGENT_PROGRAM="$$PWD/target/debug/org-agent" \
 	  $(EMACS_NEW)/emacs -Q --batch -L emacs -L tests/emacs -l org-agent-tests -f ert-run-tests-batch-and-exit
@@ -116,6 +117,36 @@ lint: emacs ## formatting, clippy, byte-compilation, checkdoc, package-lint
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(EMACS) -Q --batch -L emacs -l tests/emacs/lint.el
+
+# Half a minute and more: too long for `make lint`.
+.PHONY: native
+native: emacs ## compile the Emacs package natively, where this Emacs can; a warning is an error
+	$(EMACS) -Q --batch -L emacs -L tests/emacs -l compile-natively
+
+.PHONY: makeinfo
+makeinfo:
+	$(call need,makeinfo,texinfo)
+
+docs/org-agent.texi: docs/org-agent.org tests/emacs/make-manual.el | emacs
+	$(EMACS) -Q --batch -L emacs -L tests/emacs -l make-manual -f make-manual-texinfo
+
+docs/org-agent.info: docs/org-agent.texi | makeinfo
+	cd docs && makeinfo --no-split org-agent.texi
+
+.PHONY: info
+info: docs/org-agent.info ## make the Info file of the Emacs package's manual
+
+.PHONY: reference
+reference: emacs ## write the reference of the manual anew, from the Emacs package
+	$(EMACS) -Q --batch -L emacs -L tests/emacs -l make-manual -f make-manual-reference
+
+PACKAGE := $(or $(CARGO_TARGET_DIR),target)/package
+.PHONY: package
+package: info ## write the Emacs package as package-install-file takes it
+	rm -rf $(PACKAGE) && mkdir -p $(PACKAGE)
+	cp docs/org-agent.info $(PACKAGE)/
+	cd $(PACKAGE) && install-info org-agent.info dir
+	$(EMACS) -Q --batch -L tests/emacs -l make-package -f make-package-batch $(PACKAGE)
 
 .PHONY: bench
 bench: ## measure; prints tables, ratios within one run (a good half hour)
@@ -141,4 +172,4 @@ fuzz: ## fuzz every parser for MINUTES each (default 1)
 .PHONY: clean
 clean: ## remove what was built
 	$(CARGO) clean
-	rm -f emacs/*.elc tests/emacs/*.elc
+	rm -f emacs/*.elc tests/emacs/*.elc docs/org-agent.texi docs/org-agent.info

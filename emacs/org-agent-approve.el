@@ -58,7 +58,7 @@
          (action (plist-get params :action))
          (payload (plist-get action :payload))
          (timeout (plist-get payload :timeout))
-         (card (make-org-agent--card
+         (card (org-agent--make-card
                 :id id :turn turn
                 :command (plist-get payload :cmd)
                 :timeout (if (natnump timeout) timeout

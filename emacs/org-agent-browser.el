@@ -99,7 +99,7 @@
     ["Load More" org-agent-sessions-more]
     ["Refresh" org-agent-sessions-refresh]))
 
-;;;###autoload
+;;;###autoload (autoload 'org-agent-sessions "org-agent" "List the sessions." t)
 (defun org-agent-sessions ()
   "List the sessions."
   (interactive)
@@ -113,7 +113,7 @@
     (org-agent--browser-ask-default)
     (org-agent--browser-ask-skills)))
 
-;;;###autoload
+;;;###autoload (autoload 'org-agent-sessions-search "org-agent" "List the messages that have certain words, while these are typed." t)
 (defun org-agent-sessions-search ()
   "List the messages that have certain words, while these are typed.
 All words must be there; WORD* stands for any end of it, and \"a b\"

@@ -21,7 +21,7 @@
 
 ;; Functions for `org-capture-templates': a target that is the input area
 ;; of the last chat, the region as it can stand there, and the reply at
-;; point as it can stand in notes.  docs/emacs.md has templates.
+;; point as it can stand in notes.  The manual has templates.
 ;;
 ;; Org expands what such functions return once more, and asks or moves
 ;; point because of it.  So a zero width space, which is Org's own escape
@@ -48,7 +48,7 @@
   (replace-regexp-in-string "%\\([?^\\\\]\\)" "%\u200b\\1"
                             (substring-no-properties text)))
 
-;;;###autoload
+;;;###autoload (autoload 'org-agent-capture-input "org-agent" "Go to the end of the input area of the last chat, a target for captures.")
 (defun org-agent-capture-input ()
   "Go to the end of the input area of the last chat, a target for captures."
   (set-buffer (setq org-agent--captured
@@ -63,7 +63,7 @@
                                                        (insert "\n"))))
       (forward-line 1))))
 
-;;;###autoload
+;;;###autoload (autoload 'org-agent-capture-region "org-agent" "Return the region that a capture was begun with, as it can be in a prompt.")
 (defun org-agent-capture-region ()
   "Return the region that a capture was begun with, as it can be in a prompt."
   (let ((text (org-capture-get :initial)))
@@ -71,7 +71,7 @@
         (org-agent--inert (org-agent--line text))
       "")))
 
-;;;###autoload
+;;;###autoload (autoload 'org-agent-capture-reply "org-agent" "Return the prompt or reply at point, as it can be in notes.")
 (defun org-agent-capture-reply ()
   "Return the prompt or reply at point, as it can be in notes."
   (let ((buffer (org-capture-get :original-buffer)))
@@ -103,7 +103,7 @@
                  (match-beginning 0)
                (point-max)))))))))
 
-;;;###autoload
+;;;###autoload (autoload 'org-agent-capture-send "org-agent" "Send what was captured into a chat.")
 (defun org-agent-capture-send ()
   "Send what was captured into a chat.
 It is for `:after-finalize' of a template, which Org 9.6 has, or for
@@ -123,7 +123,7 @@ It is for `:after-finalize' of a template, which Org 9.6 has, or for
 
 (add-hook 'org-agent-chat-mode-hook #'org-agent--export-begins)
 
-;;;###autoload
+;;;###autoload (autoload 'org-agent-export "org-agent" "Write what was said in the session at point to FILE." t)
 (defun org-agent-export (file)
   "Write what was said in the session at point to FILE.
 That is the server's record as an Org text, byte for byte, and not what

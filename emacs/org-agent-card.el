@@ -79,7 +79,7 @@ A key that was typed before it could be read is none for it.")
 (defconst org-agent--unconfined 125
   "The exit status of the sandbox if it did not run the command.")
 
-(cl-defstruct (org-agent--card (:copier nil))
+(cl-defstruct (org-agent--card (:copier nil) (:constructor org-agent--make-card))
   "A proposed command."
   id turn command timeout explanation rule
   steps ; of a plain command, as the server judged them

@@ -40,7 +40,7 @@
 
 ;;;; State
 
-(cl-defstruct (org-agent--pending (:copier nil))
+(cl-defstruct (org-agent--pending (:copier nil) (:constructor org-agent--make-pending))
   "A prompt that the server has not acknowledged."
   client-id text
   steers ; the turn that is to make way for it, or nil
@@ -215,7 +215,7 @@ It stays there until the server has it for good."
                  (equal text (org-agent--pending-text org-agent--pending))
                  (equal chips (org-agent--pending-chips org-agent--pending)))
       (setq org-agent--pending
-            (make-org-agent--pending :client-id (org-agent--client-id)
+            (org-agent--make-pending :client-id (org-agent--client-id)
                                      :text text :chips chips
                                      :context (org-agent--context-take chips)
                                      :steers org-agent--steers

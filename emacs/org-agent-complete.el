@@ -298,7 +298,7 @@ MENTION is a list (KIND SOURCE)."
   "Let what was said last in SESSION, called NAME, go with the message.
 Return its chip, which has no text before the server has answered."
   (let ((buffer (current-buffer))
-        (chip (make-org-agent--chip :kind "note" :name name :mode "org-mode")))
+        (chip (org-agent--make-chip :kind "note" :name name :mode "org-mode")))
     (org-agent--add-chip chip)
     (org-agent--request
      'orgAgent/sessions/messages (list :sessionId session :last t :limit 200)

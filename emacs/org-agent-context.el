@@ -87,7 +87,7 @@ asked about, and so is what has a private key in it."
 (defconst org-agent--context-lines 8
   "How many chips are shown, each on a line.")
 
-(cl-defstruct (org-agent--chip (:copier nil))
+(cl-defstruct (org-agent--chip (:copier nil) (:constructor org-agent--make-chip))
   "Something that goes along with the next message."
   kind ; as the protocol has it: "region", "buffer", "file" or "note"
   name
@@ -298,13 +298,13 @@ M-x org-agent-remove-context takes it away"
   "Let TEXT, of KIND, NAME and MODE, go with the next prompt of this buffer.
 FILE is where it is from, if it is from one."
   (org-agent--add-chip
-   (make-org-agent--chip :kind kind :name name :mode mode :file file
+   (org-agent--make-chip :kind kind :name name :mode mode :file file
                          :text (org-agent--sane (string-to-multibyte text)))))
 
 (defun org-agent--buffer-chip (buffer &optional name)
   "Return a chip of BUFFER, called NAME or as the buffer is."
   (with-current-buffer buffer
-    (make-org-agent--chip :kind "buffer" :name (or name (buffer-name))
+    (org-agent--make-chip :kind "buffer" :name (or name (buffer-name))
                           :mode (symbol-name major-mode) :source buffer
                           :file (org-agent--file-here))))
 
@@ -316,7 +316,7 @@ FILE is where it is from, if it is from one."
   "Return a chip of FILE, an absolute name, called NAME.
 On another machine it is the text of its buffer, if there is one."
   (let ((buffer (and (file-remote-p file) (org-agent--buffer-of file))))
-    (make-org-agent--chip
+    (org-agent--make-chip
      :kind "file" :name name :source (or buffer file) :file file
      :stamp (and (not (file-remote-p file)) (org-agent--file-stamp file)))))
 

@@ -56,7 +56,7 @@
   ;; The directory from which it was called may be gone, or remote.
   (setq default-directory (expand-file-name "~/")))
 
-;;;###autoload
+;;;###autoload (autoload 'org-agent-doctor "org-agent" "Show what is configured, what is reachable, and what to do next." t)
 (defun org-agent-doctor ()
   "Show what is configured, what is reachable, and what to do next."
   (interactive)

@@ -170,7 +170,7 @@ They are what they are in Org wherever that has nothing for them.")
 
 ;;;; The mode and the command
 
-;;;###autoload
+;;;###autoload (autoload 'org-agent-mode "org-agent" "Chat with org-agent in subtrees of this Org buffer." t)
 (define-minor-mode org-agent-mode
   "Chat with org-agent in subtrees of this Org buffer.
 \\<org-mode-map>\\[org-ctrl-c-ctrl-c] in the input area of a session sends it; `org-agent-chat-here'
@@ -222,7 +222,7 @@ makes one.  Everywhere else all keys are what they are in Org."
                            (point-max)))
          t)))))
 
-;;;###autoload
+;;;###autoload (autoload 'org-agent-chat-here "org-agent" "Chat with org-agent in the subtree at point, in any Org buffer." t)
 (defun org-agent-chat-here (&optional alone)
   "Chat with org-agent in the subtree at point, in any Org buffer.
 If point is in the subtree of a session, that goes on; else the

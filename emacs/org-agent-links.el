@@ -194,7 +194,7 @@ Of a chat that has not begun, it is one of the chat that there is."
       (location . ,(concat "org-agent: " words))
       (handler . org-agent-bookmark-jump))))
 
-;;;###autoload
+;;;###autoload (autoload 'org-agent-bookmark-jump "org-agent" "Go to the session, or the turn in it, of BOOKMARK.")
 (defun org-agent-bookmark-jump (bookmark)
   "Go to the session, or the turn in it, of BOOKMARK."
   (let ((session (bookmark-prop-get bookmark 'org-agent-session))

@@ -225,7 +225,7 @@ server has only what each call took whose reply was good."
 
 ;;;; Choosing
 
-;;;###autoload
+;;;###autoload (autoload 'org-agent-model "org-agent" "Choose the model that answers in this chat from now on." t)
 (defun org-agent-model (&optional configured)
   "Choose the model that answers in this chat from now on.
 With prefix argument CONFIGURED, go back to the one that is configured.

@@ -152,7 +152,7 @@ A line that does not begin there is left out if there is another."
 
 ;;;; What a model thinks
 
-(cl-defstruct (org-agent--thought (:copier nil))
+(cl-defstruct (org-agent--thought (:copier nil) (:constructor org-agent--make-thought))
   "What a model thinks in one call."
   (attempt 0) ; number of the model call
   pieces ; newest first

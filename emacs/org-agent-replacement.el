@@ -61,7 +61,7 @@
 
 ;;;; State
 
-(cl-defstruct (org-agent--rewrite (:copier nil))
+(cl-defstruct (org-agent--rewrite (:copier nil) (:constructor org-agent--make-rewrite))
   "A region that is being rewritten."
   overlay ; the region
   source ; its text as the model was shown it
@@ -272,7 +272,7 @@ In a burst there may be thousands of pieces: they are added at once."
 (defun org-agent--rewrite-begin (beg end)
   "Return a rewrite of the text between BEG and END of this buffer."
   (let* ((overlay (make-overlay beg end nil t nil))
-         (rewrite (make-org-agent--rewrite :overlay overlay)))
+         (rewrite (org-agent--make-rewrite :overlay overlay)))
     (overlay-put overlay 'org-agent-rewrite rewrite)
     (overlay-put overlay 'priority 50)
     (overlay-put overlay 'modification-hooks '(org-agent--rewrite-touch))

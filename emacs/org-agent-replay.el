@@ -48,7 +48,7 @@
 (defvar org-agent--replay-count 0
   "How many files were played.")
 
-(cl-defstruct (org-agent--replay (:copier nil))
+(cl-defstruct (org-agent--replay (:copier nil) (:constructor org-agent--make-replay))
   "A file that is being played."
   name prefix
   lines ; a buffer with what was not played yet
@@ -181,7 +181,7 @@ What is no message is left out."
 (defun org-agent--replay-prompt (text result)
   "Write the prompt TEXT, that was acknowledged by RESULT, into this chat."
   (org-agent--acknowledged (current-buffer)
-                           (make-org-agent--pending :text text :context [])
+                           (org-agent--make-pending :text text :context [])
                            result))
 
 (defun org-agent--replay-in (replay body function)
@@ -258,7 +258,7 @@ What is no message is left out."
 
 ;;;; Commands
 
-;;;###autoload
+;;;###autoload (autoload 'org-agent-replay-traffic "org-agent" "Show what was recorded in FILE in a chat of its own, without a server." t)
 (defun org-agent-replay-traffic (file &optional step)
   "Show what was recorded in FILE in a chat of its own, without a server.
 With prefix argument STEP, wait for \\[org-agent-replay-step] before each
@@ -268,7 +268,7 @@ message."
            (or (file-attribute-size (file-attributes file)) 0))
     (user-error "The file is larger than any that was recorded"))
   (let* ((lines (generate-new-buffer " *org-agent replay*"))
-         (replay (make-org-agent--replay
+         (replay (org-agent--make-replay
                   :name (org-agent--one-line (file-name-nondirectory file) 60)
                   :prefix (format "replay-%d-" (cl-incf org-agent--replay-count))
                   :lines lines))

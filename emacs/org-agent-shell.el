@@ -59,7 +59,7 @@ A command can leave something in the background that holds the stream.")
 
 ;;;; A stream
 
-(cl-defstruct (org-agent--stream (:copier nil))
+(cl-defstruct (org-agent--stream (:copier nil) (:constructor org-agent--make-stream))
   "What is kept of one output stream, as bytes."
   (head "") ; the first bytes
   (tail nil) ; the last pieces, newest first
@@ -132,11 +132,11 @@ Unless ALL, a character whose last bytes are still to come stays."
 
 ;;;; A job
 
-(cl-defstruct (org-agent--job (:copier nil))
+(cl-defstruct (org-agent--job (:copier nil) (:constructor org-agent--make-job))
   "A running command."
   process errors ; the process, and the one that carries its standard error
   directory
-  (stdout (make-org-agent--stream)) (stderr (make-org-agent--stream))
+  (stdout (org-agent--make-stream)) (stderr (org-agent--make-stream))
   on-output on-exit
   timeout-timer pace-timer kill-timer
   stopped ; why it was ended before its time
@@ -173,7 +173,7 @@ machine of DIRECTORY, with `process-environment'.  After TIMEOUT seconds
 it is ended.  ON-OUTPUT is called from time to time with \"stdout\" or
 \"stderr\" and a new piece of text; ON-EXIT once, with the parameters
 of `orgAgent/actuated' that tell the outcome."
-  (let* ((job (make-org-agent--job :directory directory :on-output on-output
+  (let* ((job (org-agent--make-job :directory directory :on-output on-output
                                    :on-exit on-exit))
          (default-directory directory))
     ;; TRAMP has one stream for both outputs.

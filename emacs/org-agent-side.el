@@ -60,7 +60,7 @@ of columns or lines."
     (seq-find (lambda (chat) (not (buffer-base-buffer chat)))
               (org-agent--chats))))
 
-;;;###autoload
+;;;###autoload (autoload 'org-agent-chat-side "org-agent" "Show the last chat in a side window and go there, or take that away." t)
 (defun org-agent-chat-side (&optional new)
   "Show the last chat in a side window and go there, or take that away.
 With prefix argument NEW, show a new chat there."

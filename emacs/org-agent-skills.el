@@ -134,7 +134,6 @@ The directory of the user's own is nil.")
   (when (and (derived-mode-p 'org-mode) (org-invisible-p))
     (org-reveal t)))
 
-;;;###autoload
 (defun org-agent-skill-next-problem ()
   "Visit the first thing that is wrong with a skill."
   (interactive)
@@ -163,14 +162,14 @@ WHAT is a word for the buffer's name."
       (save-buffer))
     (expand-file-name buffer-file-name)))
 
-;;;###autoload
+;;;###autoload (autoload 'org-agent-skill-check "org-agent" "Check the note of this buffer, or with prefix argument ALL every note." t)
 (defun org-agent-skill-check (&optional all)
   "Check the note of this buffer, or with prefix argument ALL every note."
   (interactive "P")
   (let ((file (and (not all) (org-agent--skill-file))))
     (apply #'org-agent--skill-run "check" "check" (and file (list file)))))
 
-;;;###autoload
+;;;###autoload (autoload 'org-agent-skill-test "org-agent" "Test the note of this buffer, or every note." t)
 (defun org-agent-skill-test (&optional watch)
   "Test the note of this buffer, or every note.
 With prefix argument WATCH, test again whenever a file changes,
@@ -180,7 +179,7 @@ until the process is killed with \\<compilation-mode-map>\\[kill-compilation]."
     (apply #'org-agent--skill-run "test" "test"
            (append (and watch '("--watch")) (and file (list file))))))
 
-;;;###autoload
+;;;###autoload (autoload 'org-agent-skill-new "org-agent" "Write a new note for a skill of NAME, which works already, and visit it." t)
 (defun org-agent-skill-new (name)
   "Write a new note for a skill of NAME, which works already, and visit it."
   (interactive "sName of the skill (as in my-skill): ")
@@ -229,7 +228,7 @@ until the process is killed with \\<compilation-mode-map>\\[kill-compilation]."
                nil t)))
    (lambda (words _code) (message "org-agent: %s" words))))
 
-;;;###autoload
+;;;###autoload (autoload 'org-agent-skill-show "org-agent" "Show what the skill NAME is and does." t)
 (defun org-agent-skill-show (&optional name)
   "Show what the skill NAME is and does."
   (interactive)
@@ -313,7 +312,7 @@ until the process is killed with \\<compilation-mode-map>\\[kill-compilation]."
   (< (string-to-number (aref (cadr one) 1))
      (string-to-number (aref (cadr other) 1))))
 
-;;;###autoload
+;;;###autoload (autoload 'org-agent-skills "org-agent" "List the skills." t)
 (defun org-agent-skills ()
   "List the skills."
   (interactive)

@@ -301,7 +301,7 @@ A word that is not complete there goes over to this one."
   "Write what was recorded before Emacs ends."
   (org-agent--record-stop "Emacs ends"))
 
-;;;###autoload
+;;;###autoload (autoload 'org-agent-record-traffic "org-agent" "Record what passes between Emacs and the server, or stop that." t)
 (defun org-agent-record-traffic (&optional shape)
   "Record what passes between Emacs and the server, or stop that.
 The file that you name gets each message as a line of JSON, keys left

@@ -79,7 +79,7 @@
   :interactive nil
   (setq truncate-lines nil))
 
-;;;###autoload
+;;;###autoload (autoload 'org-agent-skill-trust "org-agent" "Look at the skills of the project in DIRECTORY that you do not trust." t)
 (defun org-agent-skill-trust (&optional directory)
   "Look at the skills of the project in DIRECTORY that you do not trust.
 Without DIRECTORY it is the present one."

@@ -49,7 +49,7 @@
     ("awaitingApproval" . "asks you") ("acting" . "acting"))
   "The states of a turn that is not over, with a word for the mode line.")
 
-(cl-defstruct (org-agent--turn (:copier nil))
+(cl-defstruct (org-agent--turn (:copier nil) (:constructor org-agent--make-turn))
   "A turn as this client sees it."
   id session
   event ; identifier of its prompt, if known
@@ -94,7 +94,7 @@ A session's buffer may be gone, or its prompt not acknowledged yet.")
   "Return the turn ID, made if SESSION is given and there is none."
   (or (gethash id org-agent--turns)
       (and (stringp id) (stringp session)
-           (puthash id (make-org-agent--turn :id id :session session)
+           (puthash id (org-agent--make-turn :id id :session session)
                     org-agent--turns))))
 
 (defun org-agent--live-p (turn)
@@ -186,7 +186,7 @@ It says why in the echo area.")
              (before (if last (org-agent--thought-attempt last) 0)))
         (when (> attempt before)
           (setf (org-agent--turn-thought turn)
-                (make-org-agent--thought
+                (org-agent--make-thought
                  :attempt attempt
                  :open (and last (org-agent--thought-open last)))))
         (when (>= attempt before)

@@ -107,7 +107,7 @@
                        (:actuationId "act-turn-1" :seq 2 :stream "stdout" :text "é two")))))))
 
 (ert-deftest org-agent-streams-are-cut-between-characters ()
-  (let ((stream (make-org-agent--stream))
+  (let ((stream (org-agent--make-stream))
         (text (encode-coding-string "aé漢\U0001F600z" 'utf-8))
         (taken ""))
     (dolist (byte (append text nil))

@@ -41,6 +41,8 @@
 (require 'org-agent-connection-tests)
 (require 'org-agent-traffic-tests)
 (require 'org-agent-seams-tests)
+(require 'org-agent-manual-tests)
+(require 'org-agent-package-tests)
 
 (provide 'org-agent-tests)
 ;;; org-agent-tests.el ends here

@@ -147,7 +147,7 @@
       (dolist (width '(1 3 10 80))
         (dolist (text (list text (make-string 3000 ?x) "" "\n\n\n" "a"
                             (concat text "\n" (make-string 500 ?y) "\n")))
-          (let ((turn (make-org-agent--turn)))
+          (let ((turn (org-agent--make-turn)))
             (dolist (piece (seq-partition text 77))
               (org-agent--preview-add turn piece))
             (let ((shown (substring-no-properties
