@@ -332,6 +332,9 @@ That is one undo step.  If one cannot be put there, none is."
   "Return a buffer with what is to change by REWRITE."
   (let* ((name (buffer-name (org-agent--rewrite-buffer rewrite)))
          (coding-system-for-write 'utf-8-emacs-unix)
+         ;; That they were written is nobody's business.
+         (inhibit-message t)
+         (message-log-max nil)
          (old (make-temp-file "org-agent-old" nil nil
                               (org-agent--rewrite-current rewrite)))
          (new (make-temp-file "org-agent-new" nil nil
