@@ -8,7 +8,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 #[path = "../common/fake_model.rs"]
-#[allow(dead_code, reason = "other tests use all of it")]
 mod fake_model;
 mod face;
 mod scenes;
