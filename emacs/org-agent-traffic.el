@@ -270,14 +270,17 @@ A word that is not complete there goes over to this one."
         (org-agent--record-stop "it is full")))))
 
 (defun org-agent--record-write ()
-  "Write what was recorded."
-  (setq org-agent--record-timer nil)
+  "Write what was recorded, if anything was."
+  (when org-agent--record-timer
+    (cancel-timer org-agent--record-timer))
   (let ((text (apply #'concat (nreverse org-agent--record-lines)))
         (coding-system-for-write 'utf-8-unix))
-    (setq org-agent--record-lines nil)
-    (condition-case problem
-        (write-region text nil org-agent--recording t 'silent)
-      (file-error (org-agent--record-stop (error-message-string problem))))))
+    (setq org-agent--record-timer nil
+          org-agent--record-lines nil)
+    (when (and org-agent--recording (not (string-empty-p text)))
+      (condition-case problem
+          (write-region text nil org-agent--recording t 'silent)
+        (file-error (org-agent--record-stop (error-message-string problem)))))))
 
 (defun org-agent--record-stop (why)
   "Record no more, because of WHY."
@@ -285,10 +288,7 @@ A word that is not complete there goes over to this one."
     (let ((file org-agent--recording))
       (setq org-agent--tap nil)
       (mapc #'org-agent--record-release (org-agent--keys org-agent--record-held))
-      (when org-agent--record-timer
-        (cancel-timer org-agent--record-timer))
-      (when org-agent--record-lines
-        (org-agent--record-write))
+      (org-agent--record-write)
       (setq org-agent--recording nil
             org-agent--record-secrets nil)
       (clrhash org-agent--record-held)

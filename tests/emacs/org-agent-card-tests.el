@@ -94,19 +94,19 @@
 
 (ert-deftest org-agent-question-is-not-answered-before-it-is-read ()
   (org-agent-tests-with-program
-    (let ((org-agent--card-pause 0.3))
+    (let ((org-agent--card-pause 1.0))
       (org-agent-fake-shell "turn-1" 1 '(:cmd "ls") :always "ls")
       (cl-letf (((symbol-function 'yes-or-no-p) #'always))
         (dolist (command '(org-agent-approve org-agent-approve-network
                            org-agent-approve-always))
           (should-error (call-interactively command) :type 'user-error))
         ;; Opened, it is new as well.
-        (sleep-for 0.4)
+        (sleep-for 1.1)
         (org-agent-fake-keys "C-c C-a")
         (should-error (org-agent-fake-keys "r") :type 'user-error))
       (org-agent-fake-settle)
       (should-not (org-agent-fake-sent 'orgAgent/decide))
-      (sleep-for 0.4)
+      (sleep-for 1.1)
       (org-agent-fake-keys "r")
       (should (equal (plist-get (org-agent-tests-outcome) :status) "done")))))
 
