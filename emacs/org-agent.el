@@ -157,15 +157,15 @@ in the same chat is shown if the buffer was closed since."
   "Let the text between BEG and END go with the next message of the chat.
 With a prefix argument, instead let nothing go with it.
 Then write the message in the chat."
-  (interactive "r")
-  (let ((text (buffer-substring-no-properties beg end))
+  (interactive (if current-prefix-arg (list nil nil)
+                 (list (region-beginning) (region-end))))
+  (let ((text (and beg (buffer-substring-no-properties beg end)))
         (name (buffer-name))
         (mode (symbol-name major-mode))
         (file (org-agent--file-here)))
     (org-agent-chat)
-    (if current-prefix-arg
-        (org-agent--clear-context)
-      (org-agent--add-context "region" name text mode file))
+    (if text (org-agent--add-context "region" name text mode file)
+      (org-agent--clear-context))
     (goto-char (point-max))))
 
 (defmacro org-agent--with-chat (&rest body)

@@ -296,6 +296,18 @@
                            (org-agent-tests-sent-context))
                    '("a" "b")))))
 
+(ert-deftest org-agent-nothing-goes-along-after-a-prefix-argument ()
+  (org-agent-fake-with
+    (let ((chat (current-buffer)))
+      (org-agent--add-context "region" "here" "words")
+      ;; Also where there is no region.
+      (with-temp-buffer
+        (save-window-excursion
+          (switch-to-buffer (current-buffer))
+          (let ((current-prefix-arg '(4)))
+            (call-interactively #'org-agent-send-region))))
+      (should-not (buffer-local-value 'org-agent--context chat)))))
+
 (ert-deftest org-agent-region-buffer-and-file-reach-the-model ()
   (let* (requests
          (server (org-agent-tests-llama
