@@ -275,8 +275,8 @@ impl Store {
         self.turns("t.state IN ('queued', 'started') AND t.undone = 0 ORDER BY t.position", [])
     }
 
-    /// The turns of `session` that were cut off before their text was permitted, and whose messages no later turn
-    /// answers, in the order in which they came.
+    /// The turns of `session` that were cut off before what ends a turn was permitted, a text or a note for the log, and
+    /// whose messages no later turn answers, in the order in which they came.
     ///
     /// # Errors
     /// `internal` if the database fails or is damaged.
@@ -286,7 +286,7 @@ impl Store {
                 AND NOT EXISTS (SELECT 1 FROM turns r WHERE r.session = ?1 AND r.place = t.place
                     AND r.position > t.position)
                 AND NOT EXISTS (SELECT 1 FROM chat_actions a WHERE a.session = ?1 AND a.turn = t.id
-                    AND a.status IN ('allowed', 'done') AND a.action IN ('insert-at-end', 'response'))
+                    AND a.status IN ('allowed', 'done') AND a.action IN ('insert-at-end', 'response', 'log'))
              ORDER BY t.position",
             [session.as_str()],
         )

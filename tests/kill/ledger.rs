@@ -27,7 +27,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-#[derive(Default)]
+#[derive(Default, Debug)]
 struct Turn {
     session: String,
     message: String,
@@ -36,6 +36,7 @@ struct Turn {
     resumes: Option<String>,
 }
 
+#[derive(Debug)]
 struct Action {
     turn: String,
     body: Value,
@@ -123,6 +124,15 @@ pub fn check(home: &Path, editor: &Editor) -> Verdict {
             lost.push(format!("the outcome of {}", command.cmd));
         }
     }
+    // What a model noted in the log stands there once.
+    let mut notes: HashMap<&str, usize> = HashMap::new();
+    for action in log.actions.values().filter(|action| action.body["type"] == "log") {
+        if action.decision == Some(Decision::Allow) {
+            *notes.entry(&log.turns[&action.turn].message).or_default() += 1;
+        }
+    }
+    let noted_twice = notes.iter().filter(|(_, times)| **times > 1);
+    twice.extend(noted_twice.map(|(message, _)| format!("two notes for {:?}", log.about(message))));
     let answered_twice = answers.iter().filter(|(_, times)| **times > 1);
     twice.extend(answered_twice.map(|(message, _)| format!("two answers to {:?}", events[message])));
 
@@ -153,7 +163,7 @@ pub fn check(home: &Path, editor: &Editor) -> Verdict {
         replied
             .iter()
             .filter(|(_, times)| **times > 1)
-            .map(|(at, _)| format!("two replies to {at} in a file")),
+            .map(|(at, _)| format!("two replies to {at} in a file: {}", log.about(at))),
     );
     problems
         .extend(prompts.keys().map(|event| format!("a file has a prompt that is not in the log: {event}")));
@@ -229,6 +239,13 @@ pub fn check(home: &Path, editor: &Editor) -> Verdict {
 }
 
 impl Log {
+    /// All that was done about the message of that event.
+    fn about(&self, event: &str) -> String {
+        let turns = self.turns.iter().filter(|(_, turn)| turn.message == event).collect::<Vec<_>>();
+        let actions = self.actions.iter().filter(|(_, action)| self.turns[&action.turn].message == event);
+        format!("{turns:#?} {:#?}", actions.collect::<Vec<_>>())
+    }
+
     fn read(home: &Path) -> Self {
         let db = Connection::open(home.join("agent.db")).unwrap();
         let mut rows = db.prepare("SELECT id, session, body FROM log ORDER BY position").unwrap();

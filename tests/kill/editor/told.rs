@@ -186,7 +186,9 @@ impl Editor {
         let page = self.files.of(session).unwrap();
         for message in result["items"].as_array().unwrap() {
             let metadata = &message["metadata"];
-            let text = metadata["module"] == "emacs" || metadata["module"] == "chat";
+            // A note for the log is no text for a file.
+            let text = metadata["module"] == "emacs"
+                || (metadata["module"] == "chat" && metadata["action"] != "log");
             match metadata["kind"].as_str() {
                 Some("user") => page.prompt(message["id"].as_str().unwrap()),
                 Some("action") if text => {
