@@ -454,3 +454,29 @@ fn loaded_skills_are_recalled_however_much_was_said_since() {
     assert_eq!(before[0], skill("pdf", "old", Origin::User));
     assert_eq!(home.store.verify_all().unwrap(), []);
 }
+
+#[test]
+fn a_turn_that_was_cut_off_can_run_again_unless_what_ends_it_was_permitted() {
+    let mut home = Home::new();
+    let note = json!({"type": "log", "payload": {"text": "n"}});
+    home.append("s", &[created("b")]);
+    for (turn, action, decision) in [
+        ("t", None, None),
+        ("u", Some(insert("x")), None),
+        ("v", Some(insert("x")), Some(Decision::Allow)),
+        ("w", Some(note.clone()), None),
+        ("x", Some(note), Some(Decision::Allow)),
+        // What it did is known; it has not answered.
+        ("y", Some(shell("ls")), Some(Decision::Allow)),
+    ] {
+        let mut records = vec![sent(turn, turn), started(turn)];
+        records.extend(action.map(|action| proposed(&format!("a-{turn}"), turn, action)));
+        records.extend(decision.map(|decision| permitted(&format!("a-{turn}"), decision)));
+        let reason = Some("interrupted".to_owned());
+        records.push(Record::TurnEnded { turn: turn.into(), state: EndState::Failed, reason });
+        home.append("s", &records);
+    }
+    let found = home.store.interrupted_turns(&"s".into()).unwrap();
+    let found: Vec<&str> = found.iter().map(|turn| turn.turn.as_str()).collect();
+    assert_eq!(found, ["t", "u", "w", "y"]);
+}
