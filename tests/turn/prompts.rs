@@ -174,6 +174,8 @@ fn the_first_request_is_small() {
         let receipt = client.chat(crate::BUFFER, "1", "What can you do for me today?");
         client.turn(receipt["turnId"].as_str().unwrap());
         let body = model.take_request_blocking().body.to_string();
+        // docs/models.md has these.
+        println!("{dialect}: {} bytes", body.len());
         assert!(body.len() < 6_000, "{dialect}: {} bytes: {body}", body.len());
         client.kill();
     }
