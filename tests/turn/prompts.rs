@@ -157,6 +157,7 @@ fn what_the_user_attached_is_data() {
 }
 
 #[test]
+#[allow(clippy::print_stdout, reason = "docs/models.md has these sizes")]
 fn the_first_request_is_small() {
     for dialect in ["prompt", "llama.cpp", "vllm", "openai-lark", "json-schema"] {
         let (model, home) = (FakeModel::start(), tempfile::tempdir().unwrap());
@@ -174,7 +175,6 @@ fn the_first_request_is_small() {
         let receipt = client.chat(crate::BUFFER, "1", "What can you do for me today?");
         client.turn(receipt["turnId"].as_str().unwrap());
         let body = model.take_request_blocking().body.to_string();
-        // docs/models.md has these.
         println!("{dialect}: {} bytes", body.len());
         assert!(body.len() < 6_000, "{dialect}: {} bytes: {body}", body.len());
         client.kill();
