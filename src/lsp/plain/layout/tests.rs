@@ -1,0 +1,1 @@
+//! Layouts, case by case and by property.
