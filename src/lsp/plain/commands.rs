@@ -237,7 +237,8 @@ impl Plain {
             return None;
         };
         self.diagnose(&uri);
-        let turn = Turn { event: Some(event.clone()), ..Turn::new(&uri, String::new(), Origin::Nowhere) };
+        let mut turn = Turn::new(&uri, String::new(), Origin::Nowhere);
+        turn.event = Some(event.clone());
         let key = self.add(turn);
         let session = failed.session.clone();
         if failed.interrupted {
