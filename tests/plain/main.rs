@@ -60,9 +60,16 @@ impl Scene {
         assert_eq!(kept, self.export(uri));
     }
 
+    /// The same for a file that begins with notes.
+    #[track_caller]
+    fn is_export_behind(&mut self, uri: &str, notes: &str) {
+        let text = self.editor.text(uri).replacen(notes, "", 1);
+        assert_eq!(text.strip_suffix("* USER\n").unwrap(), self.export(uri));
+    }
+
     /// What the model was told last, without the first message.
     fn asked(&self) -> Vec<String> {
-        let request: Request = self.model.request();
+        let request: Request = self.model.take_request_blocking();
         let messages = request.body["messages"].as_array().unwrap();
         messages[1..].iter().map(|message| message["content"].as_str().unwrap().to_owned()).collect()
     }

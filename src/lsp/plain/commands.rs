@@ -136,7 +136,7 @@ impl Plain {
             }
         };
         let path = documents::path(uri);
-        let buffer = path.clone().unwrap_or_else(|| uri.to_owned());
+        let buffer = self.documents.get(uri)?.buffer.clone();
         let directory = path.as_deref().and_then(|path| path.rsplit_once('/')).map(|(directory, _)| {
             if directory.is_empty() { "/".to_owned() } else { directory.to_owned() }
         });

@@ -8,7 +8,7 @@ use tower_lsp_server::ls_types::{Position, Range};
 use super::layout::Layout;
 use super::text::{AnchorId, Document, Gravity, Language};
 use super::{Plain, Severity, wire};
-use crate::ids::SessionId;
+use crate::ids::{self, SessionId};
 
 /// The most documents.
 const MOST: usize = 256;
@@ -32,6 +32,8 @@ pub(super) struct Open {
     pub(super) settling: Option<Settling>,
     /// Something is shown as failed.
     pub(super) diagnosed: bool,
+    /// What the kernel calls the buffer. Without a file, others of the same name are other buffers.
+    pub(super) buffer: String,
 }
 
 /// What is to be seen before the next edit.
@@ -103,9 +105,20 @@ impl Plain {
             tracing::warn!(%uri, "too much is open: this document is not looked at");
             return;
         }
-        let document = Document::open(&uri, &language_id, version, &text, self.features.encoding);
-        let open =
-            Open { document, at: None, session: None, resuming: false, settling: None, diagnosed: false };
+        let buffer = match (path(&uri), ids::token()) {
+            (Some(path), _) => path,
+            (None, Ok(token)) => format!("{uri} ({})", &token[..token.floor_char_boundary(8)]),
+            (None, Err(_)) => uri.clone(),
+        };
+        let open = Open {
+            document: Document::open(&uri, &language_id, version, &text, self.features.encoding),
+            at: None,
+            session: None,
+            resuming: false,
+            settling: None,
+            diagnosed: false,
+            buffer,
+        };
         self.documents.insert(uri.clone(), open);
         self.last = Some(uri.clone());
         self.take_up(&uri, now);
