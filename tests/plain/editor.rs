@@ -89,6 +89,11 @@ impl Editor {
         let encoding = if units == Units::Utf8 { "utf-8" } else { "utf-16" };
         assert_eq!(result["capabilities"]["positionEncoding"], encoding);
         client.notify("initialized", &json!({}));
+        Self::of(client, units, versions)
+    }
+
+    /// An editor with a server that knows it.
+    pub fn of(client: Client, units: Units, versions: bool) -> Self {
         Self {
             client,
             units,
