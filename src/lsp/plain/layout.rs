@@ -350,6 +350,3 @@ impl<'a> Layout<'a> {
         edits.finish()
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -373,6 +373,3 @@ fn position(rope: &Rope, offset: usize, encoding: Encoding) -> Position {
     };
     Position::new(u32::try_from(number).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,1 +1,0 @@
-//! Layouts, case by case and by property.

@@ -1,1 +1,0 @@
-//! The document against a naive model.
