@@ -35,7 +35,7 @@ use crate::event::{Decided, Event, Receipt, Reply, Resumed, reply};
 use crate::ids::{ActuationId, SessionId, TurnId};
 use crate::kernel::Handle;
 use crate::outgoing::Outgoing;
-use crate::request::{Choice, ChatMessage};
+use crate::request::{ChatMessage, Choice};
 
 use asked::{Asked, Questions};
 pub use features::Features;
@@ -127,7 +127,9 @@ impl Plain {
             ("textDocument/didChange", None) => wire::read(params).map(|it| self.changed(it, now)),
             ("textDocument/didClose", None) => wire::read(params).map(|it| self.closed(it)),
             ("textDocument/didSave", None) => Ok(()),
-            ("window/workDoneProgress/cancel", None) => wire::read(params).map(|it| self.progress_cancelled(it)),
+            ("window/workDoneProgress/cancel", None) => {
+                wire::read(params).map(|it| self.progress_cancelled(it))
+            }
             ("$/cancelRequest", None) => return self.cancel_request(params),
             ("textDocument/codeAction", Some(id)) => wire::read(params).map(|it| self.code_actions(id, it)),
             ("textDocument/codeLens", Some(id)) => wire::read(params).map(|it| self.lenses(id, it)),
@@ -152,12 +154,7 @@ impl Plain {
         true
     }
 
-    fn answered(
-        &mut self,
-        asked: &Asked,
-        outcome: Option<Outcome<'_>>,
-        now: Instant,
-    ) {
+    fn answered(&mut self, asked: &Asked, outcome: Option<Outcome<'_>>, now: Instant) {
         match asked {
             Asked::Edit(turn) => self.edited(*turn, outcome, now),
             Asked::Approval(actuation) => self.approved(actuation, outcome),

@@ -256,9 +256,12 @@ impl Session {
         let handler = self.service.call(request);
         let mut handler = Box::pin(async move {
             match AssertUnwindSafe(handler).catch_unwind().await {
-                Ok(response) => {
-                    Finished { response: response.unwrap_or_default(), initialize, panicked: None, plain: None }
-                }
+                Ok(response) => Finished {
+                    response: response.unwrap_or_default(),
+                    initialize,
+                    panicked: None,
+                    plain: None,
+                },
                 Err(_) => Finished {
                     response: id.clone().map(|id| Response::from_error(id, RpcError::internal_error())),
                     initialize,

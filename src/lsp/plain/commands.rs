@@ -48,8 +48,11 @@ impl Plain {
     pub(super) fn execute(&mut self, id: &Id, params: wire::Execute, now: Instant) -> Result<()> {
         let wire::Execute { command, arguments, work_done_token } = params;
         if !features::COMMANDS.contains(&command.as_str()) {
-            return Err(Error::bad_request(format!("no command {}", command.chars().take(100).collect::<String>()))
-                .hint("initialize lists the commands"));
+            return Err(Error::bad_request(format!(
+                "no command {}",
+                command.chars().take(100).collect::<String>()
+            ))
+            .hint("initialize lists the commands"));
         }
         let key = match command.as_str() {
             features::SEND => self.wish(arguments.uri, arguments.range, now),
@@ -104,7 +107,8 @@ impl Plain {
             return None;
         };
         let layout = Layout::new(&text, language);
-        let selected = range.and_then(|range| open.document.bytes(range).ok()).filter(|bytes| !bytes.is_empty());
+        let selected =
+            range.and_then(|range| open.document.bytes(range).ok()).filter(|bytes| !bytes.is_empty());
         let Some(wish) = wished(&layout, open.at(), selected) else {
             self.say(Severity::Info, "Nothing to send: write something under a heading USER first.");
             return None;
@@ -119,7 +123,8 @@ impl Plain {
             self.say(Severity::Info, "This prompt is being sent already.");
             return None;
         }
-        let too_long = wish.text.len() > MAX_TEXT || wish.region.as_ref().is_some_and(|region| region.len() > MAX_TEXT);
+        let too_long =
+            wish.text.len() > MAX_TEXT || wish.region.as_ref().is_some_and(|region| region.len() > MAX_TEXT);
         if too_long {
             self.say(Severity::Warning, "That is too long to send: at most 1 MiB at once.");
             return None;
@@ -137,9 +142,10 @@ impl Plain {
         };
         let path = documents::path(uri);
         let buffer = self.documents.get(uri)?.buffer.clone();
-        let directory = path.as_deref().and_then(|path| path.rsplit_once('/')).map(|(directory, _)| {
-            if directory.is_empty() { "/".to_owned() } else { directory.to_owned() }
-        });
+        let directory = path
+            .as_deref()
+            .and_then(|path| path.rsplit_once('/'))
+            .map(|(directory, _)| if directory.is_empty() { "/".to_owned() } else { directory.to_owned() });
         let region = wish.region.map(|text| Attachment {
             kind: AttachmentKind::Region,
             name: name(&buffer),
@@ -148,8 +154,8 @@ impl Plain {
         });
         let open = self.documents.get_mut(uri)?;
         let origin = match wish.origin {
-            Place::Prompt(at) => Origin::Prompt(open.document.anchor(at, Gravity::Before)),
-            Place::Free(at) => Origin::Free(open.document.anchor(at, Gravity::Before)),
+            Place::Prompt(at) => Origin::Prompt(open.document.anchor(at, Gravity::Behind)),
+            Place::Free(at) => Origin::Free(open.document.anchor(at, Gravity::Behind)),
             Place::Nowhere => Origin::Nowhere,
         };
         let key = self.add(Turn::new(uri, wish.text.clone(), origin));
@@ -229,7 +235,9 @@ impl Plain {
         let open = self.documents.get(&uri)?;
         let (text, language) = open.text()?;
         let layout = Layout::new(&text, language);
-        let failed = |prompt: &Prompt<'_>| prompt.event.filter(|event| self.failed.contains_key(*event)).map(str::to_owned);
+        let failed = |prompt: &Prompt<'_>| {
+            prompt.event.filter(|event| self.failed.contains_key(*event)).map(str::to_owned)
+        };
         let here = open.at().and_then(|at| layout.prompt_at(at)).and_then(failed);
         let event = here.or_else(|| layout.prompts().iter().rev().find_map(failed));
         let Some((event, failed)) = event.and_then(|event| self.failed.remove_entry(&event)) else {
@@ -239,10 +247,12 @@ impl Plain {
         self.diagnose(&uri);
         let mut turn = Turn::new(&uri, String::new(), Origin::Nowhere);
         turn.event = Some(event.clone());
+        turn.replaces = failed.replies;
         let key = self.add(turn);
         let session = failed.session.clone();
         if failed.interrupted {
-            let applied = layout.prompts().iter().flat_map(|prompt| prompt.acts.iter().map(|act| (*act).into()));
+            let applied =
+                layout.prompts().iter().flat_map(|prompt| prompt.acts.iter().map(|act| (*act).into()));
             let (applied, turns) = (applied.collect(), vec![failed.turn]);
             let resume = Resume { session, applied, turns, drop: Vec::new() };
             self.tell(
@@ -337,7 +347,10 @@ impl Plain {
                 self.ask("window/showDocument", &params, Asked::Link(url), now + TIME);
             }
             None => {
-                self.say(Severity::Warning, "Only links that begin with https:, http: or mailto: are opened.");
+                self.say(
+                    Severity::Warning,
+                    "Only links that begin with https:, http: or mailto: are opened.",
+                );
             }
         }
     }
@@ -395,7 +408,8 @@ fn wished(layout: &Layout<'_>, at: Option<usize>, selected: Option<std::ops::Ran
 
 /// Whether a link may be opened outside the editor.
 pub(super) fn may_open(url: &str) -> bool {
-    let known = |scheme: &str| url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+    let known =
+        |scheme: &str| url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
     url.len() <= 4096
         && ["https://", "http://", "mailto:"].iter().any(|scheme| known(scheme))
         && !url.chars().any(|c| c.is_whitespace() || c.is_control())

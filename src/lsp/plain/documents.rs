@@ -136,7 +136,8 @@ impl Plain {
         // What an edit of ours changed, the user did not.
         if !flying && open.settling.is_none() {
             if let Some(range) = params.content_changes.last().and_then(|change| change.range) {
-                let text = params.content_changes.last().map(|change| change.text.as_str()).unwrap_or_default();
+                let text =
+                    params.content_changes.last().map(|change| change.text.as_str()).unwrap_or_default();
                 let lines = text.matches('\n').count();
                 let line = range.start.line.saturating_add(u32::try_from(lines).unwrap_or(u32::MAX));
                 let position = if lines == 0 { range.start } else { Position::new(line, 0) };

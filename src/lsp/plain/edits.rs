@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::asked::{Asked, TIME};
 use super::documents::Mark;
-use super::layout::{self, Layout};
+use super::layout::{self, Layout, Prompt};
 use super::turns::{Origin, Turn};
 use super::{Plain, Severity, wire};
 use crate::ids::ActuationId;
@@ -78,7 +78,9 @@ impl Plain {
                     && !turn.refused
                     && turn.retry.is_none_or(|retry| retry <= now)
             };
-            let Some(key) = self.turns.iter().find(|(_, turn)| waits(turn)).map(|(key, _)| *key) else { return };
+            let Some(key) = self.turns.iter().find(|(_, turn)| waits(turn)).map(|(key, _)| *key) else {
+                return;
+            };
             if !self.start_edit(key, now) {
                 return;
             }
@@ -130,12 +132,7 @@ impl Plain {
     }
 
     /// The editor answered about an edit, or did not in time.
-    pub(super) fn edited(
-        &mut self,
-        key: u64,
-        outcome: Option<super::Outcome<'_>>,
-        now: Instant,
-    ) {
+    pub(super) fn edited(&mut self, key: u64, outcome: Option<super::Outcome<'_>>, now: Instant) {
         let Some(turn) = self.turns.get_mut(&key) else { return };
         let Some(flight) = turn.flight.take() else { return };
         let uri = turn.uri.clone();
@@ -189,7 +186,7 @@ impl Plain {
                 self.refresh(now);
             }
             Edit::Reply { actuation, .. } => {
-                turn.replied = true;
+                turn.replies.push(actuation.clone());
                 self.applied(actuation);
             }
             Edit::Block { .. } | Edit::Fresh => {}
@@ -309,9 +306,33 @@ impl Plain {
     }
 }
 
+/// With `changes`, which put something in, these replies go.
+fn without(
+    replies: &[ActuationId],
+    mut changes: Vec<layout::Edit>,
+    layout: &Layout<'_>,
+) -> Vec<layout::Edit> {
+    if changes.is_empty() {
+        return changes;
+    }
+    for gone in replies.iter().filter_map(|reply| layout.reply(reply.as_str())) {
+        let touches =
+            |change: &layout::Edit| change.range.start <= gone.end && gone.start <= change.range.end;
+        match changes.iter_mut().find(|change| touches(change)) {
+            Some(change) => {
+                change.range = change.range.start.min(gone.start)..change.range.end.max(gone.end);
+            }
+            None => changes.push(layout::Edit { range: gone, text: String::new() }),
+        }
+    }
+    changes.sort_by_key(|change| change.range.start);
+    changes
+}
+
 /// What an edit comes to in a text.
 fn plan(edit: &Edit, turn: &Turn, layout: &Layout<'_>, open: &super::documents::Open) -> Plan {
-    let made = |changes: Vec<layout::Edit>| if changes.is_empty() { Plan::There } else { Plan::Make(changes) };
+    let made =
+        |changes: Vec<layout::Edit>| if changes.is_empty() { Plan::There } else { Plan::Make(changes) };
     let (Some(event), Some(session)) = (&turn.event, &turn.session) else { return Plan::There };
     match edit {
         Edit::Mark if layout.prompt_of(event).is_some() => Plan::There,
@@ -319,12 +340,16 @@ fn plan(edit: &Edit, turn: &Turn, layout: &Layout<'_>, open: &super::documents::
             let (Origin::Prompt(anchor) | Origin::Free(anchor)) = turn.origin else {
                 return made(layout.edit_asked(&turn.text, event, session.as_str()));
             };
-            let at = open.document.at(anchor).map(|anchor| anchor.offset).unwrap_or_default();
-            if let Some(prompt) = layout.open_at(at) {
+            let Some(anchor) = open.document.at(anchor) else {
+                return made(layout.edit_asked(&turn.text, event, session.as_str()));
+            };
+            let same = |prompt: &&Prompt<'_>| !anchor.lost || layout.message(prompt) == turn.text;
+            if let Some(prompt) = layout.open_at(anchor.offset).filter(same) {
                 return made(layout.edit_sent(prompt, event, session.as_str(), None));
             }
-            let section = layout.section_at(at);
-            let free = section.heading.is_none() && layout.prompts().is_empty();
+            let section = layout.section_at(anchor.offset);
+            let is_free = matches!(turn.origin, Origin::Free(_)) && !anchor.lost;
+            let free = is_free && section.heading.is_none() && layout.prompts().is_empty();
             if free && !layout.words(section.body.clone()).is_empty() {
                 return made(layout.edit_headed(&section, event, session.as_str()));
             }
@@ -332,7 +357,8 @@ fn plan(edit: &Edit, turn: &Turn, layout: &Layout<'_>, open: &super::documents::
         }
         Edit::Block { command } => layout.edit_block(event, command).map_or(Plan::MarkFirst, made),
         Edit::Reply { actuation, text } => {
-            layout.edit_reply(event, actuation.as_str(), text).map_or(Plan::MarkFirst, made)
+            let changes = layout.edit_reply(event, actuation.as_str(), text);
+            changes.map_or(Plan::MarkFirst, |changes| made(without(&turn.replaces, changes, layout)))
         }
         Edit::Fresh => made(layout.edit_fresh()),
     }

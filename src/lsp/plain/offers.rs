@@ -40,11 +40,7 @@ impl Plain {
         let at = bytes.as_ref().map_or_else(|| open.at().unwrap_or_default(), |bytes| bytes.start);
         let here = json!({"uri": uri, "range": range});
         if self.has_refused(uri) {
-            offers.push((
-                "Insert the answer of org-agent".to_owned(),
-                features::APPLY,
-                json!({"uri": uri}),
-            ));
+            offers.push(("Insert the answer of org-agent".to_owned(), features::APPLY, json!({"uri": uri})));
         }
         if bytes.is_some_and(|bytes| !bytes.is_empty()) {
             offers.push(("Ask about this".to_owned(), features::SEND, here));
@@ -89,9 +85,7 @@ impl Plain {
                 None => stands(turn, at),
             });
             let (title, command, mut argument) = match (running.next(), prompt.event) {
-                (Some(turn), _) => {
-                    ("Cancel", features::CANCEL, json!({"uri": uri, "turnId": turn.id}))
-                }
+                (Some(turn), _) => ("Cancel", features::CANCEL, json!({"uri": uri, "turnId": turn.id})),
                 (None, None) => ("Send to org-agent", features::SEND, json!({"uri": uri})),
                 (None, Some(event)) if self.failed.contains_key(event) => {
                     ("Send again", features::RETRY, json!({"uri": uri}))

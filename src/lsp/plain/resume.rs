@@ -75,7 +75,7 @@ impl Plain {
             look |= self.adopt(turn, session);
         }
         for (turn, event) in resumed.interrupted {
-            self.fail(event.as_str(), &turn, session, "interrupted");
+            self.fail(event.as_str(), &turn, session, "interrupted", Vec::new());
             look = true;
         }
         if !look {
@@ -112,7 +112,7 @@ impl Plain {
                     let typed = layout.open().find(|prompt| layout.message(prompt) == text.trim());
                     if let Some(prompt) = typed {
                         turn.origin =
-                            Origin::Prompt(open.document.anchor(prompt.heading.start, Gravity::Before));
+                            Origin::Prompt(open.document.anchor(prompt.heading.start, Gravity::Behind));
                     }
                 }
                 turn.edits.push_front(Edit::Mark);

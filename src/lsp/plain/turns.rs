@@ -48,8 +48,10 @@ pub(super) struct Turn {
     pub(super) tries: u32,
     pub(super) retry: Option<Instant>,
     pub(super) refused: bool,
-    /// Whether a reply came.
-    pub(super) replied: bool,
+    /// The replies that were put in.
+    pub(super) replies: Vec<ActuationId>,
+    /// Those of an earlier turn of the prompt, which go when there is another.
+    pub(super) replaces: Vec<ActuationId>,
     progress: Progress,
     /// The request that ends with it.
     pub(super) held: Option<Id>,
@@ -85,6 +87,8 @@ pub(super) struct Failed {
     pub(super) turn: TurnId,
     pub(super) session: SessionId,
     pub(super) reason: String,
+    /// What it put into the file.
+    pub(super) replies: Vec<ActuationId>,
     /// The server went away in the middle: the turn itself can run again.
     pub(super) interrupted: bool,
     /// Whether it is shown.
@@ -131,7 +135,8 @@ impl Turn {
             tries: 0,
             retry: None,
             refused: false,
-            replied: false,
+            replies: Vec::new(),
+            replaces: Vec::new(),
             progress: Progress::Hidden,
             held: None,
             asked: None,
@@ -228,8 +233,11 @@ impl Plain {
             let value = json!({"kind": "end", "message": message});
             self.out.call(None, "$/progress", &json!({"token": token, "value": value}));
         }
-        if let Some(id) = held {
-            self.respond(&id, result.map(|()| Value::Null));
+        if let Some(id) = held
+            && let Some(at) = self.waiting.iter().position(|waiting| *waiting == id)
+        {
+            self.waiting.swap_remove(at);
+            self.out.answer_last(id, result.map(|()| Value::Null).map_err(Into::into));
         }
     }
 
@@ -285,16 +293,17 @@ impl Plain {
             turn.edits.extend(first);
             turn.edits.rotate_right(1);
         }
-        if !turn.replied {
+        if turn.replies.is_empty() {
             turn.edits.push_back(Edit::Fresh);
         }
         let (asked, uri, event) = (turn.asked.take(), turn.uri.clone(), turn.event.clone());
+        let replies = turn.replies.clone();
         if let Some(id) = asked.and_then(|asked| self.questions.withdraw(&Asked::Approval(asked))) {
             self.out.call(None, "$/cancelRequest", &json!({"id": id}));
         }
         if let Some(event) = event.filter(|_| state.state == State::Failed) {
             let reason = state.reason.clone().unwrap_or_else(|| "it failed".to_owned());
-            self.fail(&event, &state.turn, &state.session, &reason);
+            self.fail(&event, &state.turn, &state.session, &reason, replies);
         }
         self.end_progress(key, words(state.state), Ok(()));
         self.diagnose(&uri);
@@ -304,7 +313,14 @@ impl Plain {
     }
 
     /// Notes that the last turn of a prompt failed.
-    pub(super) fn fail(&mut self, event: &str, turn: &TurnId, session: &SessionId, reason: &str) {
+    pub(super) fn fail(
+        &mut self,
+        event: &str,
+        turn: &TurnId,
+        session: &SessionId,
+        reason: &str,
+        replies: Vec<ActuationId>,
+    ) {
         self.known.learn(event, turn);
         if self.failed.len() >= MOST_KNOWN {
             self.failed.pop_first();
@@ -313,6 +329,7 @@ impl Plain {
             turn: turn.clone(),
             session: session.clone(),
             reason: shown(reason),
+            replies,
             interrupted: reason == "interrupted",
             shown: true,
         };
@@ -391,11 +408,7 @@ impl Plain {
     }
 
     /// The user was asked about a command. All that is not plainly a yes means no.
-    pub(super) fn approved(
-        &mut self,
-        actuation: &ActuationId,
-        outcome: Option<super::Outcome<'_>>,
-    ) {
+    pub(super) fn approved(&mut self, actuation: &ActuationId, outcome: Option<super::Outcome<'_>>) {
         let title = outcome.and_then(|outcome| wire::read::<wire::Chosen>(outcome.ok()?).ok());
         let choice = match title.as_ref().map(|chosen| chosen.title.as_str()) {
             Some(RUN) => Choice::Run,
@@ -407,7 +420,10 @@ impl Plain {
         }
         if let Some(Err(error)) = outcome {
             let error: String = error.chars().take(300).collect();
-            self.say(Severity::Warning, &format!("The command is not run: this editor did not ask you ({error})."));
+            self.say(
+                Severity::Warning,
+                &format!("The command is not run: this editor did not ask you ({error})."),
+            );
         }
         self.decide(actuation, choice);
     }
@@ -422,10 +438,7 @@ impl Plain {
             message: None,
         };
         let asked = actuation.clone();
-        self.tell(
-            |reply| Event::Decide(decide, reply),
-            move |result| Done::Decided(asked, choice, result),
-        );
+        self.tell(|reply| Event::Decide(decide, reply), move |result| Done::Decided(asked, choice, result));
     }
 
     pub(super) fn decided(&mut self, actuation: &ActuationId, choice: Choice, result: Result<Decided>) {
@@ -473,7 +486,9 @@ impl Plain {
             let Some(failed) = failed else { continue };
             let line = text[prompt.heading.clone()].trim_end().len();
             let range = self.range(uri, prompt.heading.start..prompt.heading.start + line);
-            found.push(json!({"range": range, "severity": 1, "source": "org-agent", "message": failed.reason}));
+            found.push(
+                json!({"range": range, "severity": 1, "source": "org-agent", "message": failed.reason}),
+            );
         }
         let Some(open) = self.documents.get_mut(uri) else { return };
         if found.is_empty() && !open.diagnosed {
@@ -518,5 +533,10 @@ fn shown(text: &str) -> String {
         return text.to_owned();
     }
     let (head, tail) = (text.floor_char_boundary(SHOWN / 2), text.ceil_char_boundary(text.len() - SHOWN / 2));
-    format!("{}\n[… {} bytes are left out here: see the file …]\n{}", &text[..head], tail - head, &text[tail..])
+    format!(
+        "{}\n[… {} bytes are left out here: see the file …]\n{}",
+        &text[..head],
+        tail - head,
+        &text[tail..]
+    )
 }
