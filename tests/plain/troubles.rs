@@ -199,6 +199,53 @@ fn a_prompt_that_was_not_marked_is_marked_after_a_restart() {
 }
 
 #[test]
+fn an_interrupted_prompt_that_was_not_marked_is_marked() {
+    let mut scene = Scene::new(Units::Utf16, true);
+    scene.editor.open(URI, "org", "* USER\nerste\n");
+    scene.model.reply_with(&insert("Eins."));
+    scene.editor.send(URI);
+    scene.editor.until_ended(1);
+    scene.editor.append(URI, "zweite\n");
+    let gate = Gate::new();
+    scene.model.push(held(&gate, "Zwei."));
+    scene.editor.on_edit = OnEdit::Ignore;
+    scene.editor.send(URI);
+    scene.model.take_request_blocking();
+    scene.model.take_request_blocking();
+    let text = scene.editor.text(URI).to_owned();
+    let mut scene = scene.restart();
+    gate.open();
+    scene.editor.open(URI, "org", &text);
+    scene
+        .editor
+        .until("it is shown", |editor| editor.diagnostics.get(URI).is_some_and(|it| *it != json!([])));
+    scene.model.reply_with(&insert("Zwei."));
+    scene.editor.command("org-agent.retry", &Value::Null);
+    scene.editor.until_ended(1);
+    scene.model.take_request_blocking();
+    scene.is_export(URI);
+    scene.finish();
+}
+
+#[test]
+fn a_session_of_another_machine_is_said_to_be_one() {
+    let mut scene = Scene::new(Units::Utf16, true);
+    scene.editor.open(URI, "org", ":PROPERTIES:\n:OA_SESSION: elsewhere\n:END:\n* USER\nHi.\n");
+    scene.editor.send(URI);
+    scene.editor.until("it is said", |editor| {
+        editor.messages.iter().any(|it| it.contains("take the OA_SESSION out"))
+    });
+    scene.editor.set(URI, "* USER\nHi.\n");
+    scene.model.reply_with(&insert("Hello."));
+    scene.editor.send(URI);
+    // What was not sent has an end, too.
+    scene.editor.until("it is answered", |editor| editor.text(URI).contains("Hello."));
+    scene.model.take_request_blocking();
+    scene.is_export(URI);
+    scene.finish();
+}
+
+#[test]
 fn the_user_undoes_the_mark() {
     let (mut scene, gate) = sent();
     scene.editor.set(URI, "* USER\nGrüß mich.\n");

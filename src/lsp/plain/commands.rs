@@ -13,7 +13,7 @@ use super::layout::{EXPLAIN, Layout, Prompt, Target};
 use super::text::Gravity;
 use super::turns::{MOST, Origin, Turn};
 use super::{Done, Plain, Severity, wire};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::event::{Event, Query, Receipt, SessionTask};
 use crate::ids::{self, SessionId, TurnId};
 use crate::record::{Attachment, AttachmentKind, Location};
@@ -66,7 +66,7 @@ impl Plain {
                             self.say(Severity::Info, "There is no answer that waits to be put in.");
                         }
                     }
-                    features::WHY => self.why(arguments.uri),
+                    features::WHY => self.why(arguments.uri, arguments.range),
                     _ => self.open(arguments.url, now),
                 }
                 None
@@ -181,12 +181,12 @@ impl Plain {
         self.tell(|reply| Event::Chat(message, reply), move |result| Done::Sent(key, result));
     }
 
-    /// Whether the prompt that stands there is one that was sent.
+    /// Whether the prompt that stands there is being sent.
     fn is_under_way(&self, uri: &str, at: usize) -> bool {
         let Some(open) = self.documents.get(uri) else { return false };
         self.turns.values().filter(|turn| turn.uri == uri).any(|turn| match turn.origin {
             Origin::Prompt(anchor) | Origin::Free(anchor) => {
-                open.document.at(anchor).is_some_and(|anchor| anchor.offset == at)
+                open.document.at(anchor).is_some_and(|anchor| anchor.offset == at && !anchor.lost)
             }
             Origin::Nowhere => false,
         })
@@ -200,7 +200,7 @@ impl Plain {
                 turn.event = Some(receipt.event.0);
                 turn.edits.push_front(super::edits::Edit::Mark);
                 let uri = turn.uri.clone();
-                self.began(key, receipt.turn, receipt.session);
+                self.began(key, &receipt.turn, receipt.session);
                 self.forgive(&uri);
                 self.work(&uri, now);
                 self.refresh(now);
@@ -211,7 +211,11 @@ impl Plain {
 
     /// A turn could not begin.
     fn lost(&mut self, key: u64, error: Error) {
-        self.say(Severity::Error, &format!("Not sent: {}", error.one_line()));
+        let mut why = error.one_line();
+        if error.code == Code::NotFound {
+            why.push_str(". To begin a new session, take the OA_SESSION out of the file.");
+        }
+        self.say(Severity::Error, &format!("Not sent: {why}"));
         self.end_progress(key, "not sent", Err(error));
         self.turns.remove(&key);
     }
@@ -240,11 +244,12 @@ impl Plain {
         };
         let here = open.at().and_then(|at| layout.prompt_at(at)).and_then(failed);
         let event = here.or_else(|| layout.prompts().iter().rev().find_map(failed));
-        let Some((event, failed)) = event.and_then(|event| self.failed.remove_entry(&event)) else {
+        let Some((event, failed)) =
+            event.and_then(|event| Some((event.clone(), self.failed.get(&event)?.clone())))
+        else {
             self.say(Severity::Info, "No prompt here failed.");
             return None;
         };
-        self.diagnose(&uri);
         let mut turn = Turn::new(&uri, String::new(), Origin::Nowhere);
         turn.event = Some(event.clone());
         turn.replaces = failed.replies;
@@ -287,9 +292,13 @@ impl Plain {
     pub(super) fn sent_again(&mut self, key: u64, result: Result<TurnId>, now: Instant) {
         match result {
             Ok(id) => {
-                if let Some(session) = self.turns.get(&key).and_then(|turn| turn.session.clone()) {
-                    self.began(key, id, session);
+                let Some(turn) = self.turns.get(&key) else { return };
+                let (uri, event, session) = (turn.uri.clone(), turn.event.clone(), turn.session.clone());
+                if let Some(session) = session {
+                    self.began(key, &id, session);
                 }
+                self.failed.remove(&event.unwrap_or_default());
+                self.diagnose(&uri);
                 self.refresh(now);
             }
             Err(error) => self.lost(key, error),
@@ -309,20 +318,22 @@ impl Plain {
         }
     }
 
-    /// Asks what is behind the turn where the user is, or the last one.
-    fn why(&mut self, uri: Option<String>) {
+    /// Asks what is behind the answer where the user is, or the last one.
+    fn why(&mut self, uri: Option<String>, range: Option<Range>) {
         let Some(uri) = self.meant(uri) else { return };
-        let turn = self.documents.get(&uri).and_then(|open| {
+        self.seen(&uri, range.map(|range| range.start));
+        let query = self.documents.get(&uri).and_then(|open| {
             let (text, language) = open.text()?;
             let layout = Layout::new(&text, language);
-            let of = |event: Option<&str>| self.known.of(event?).cloned();
-            let here = open.at().and_then(|at| layout.prompt_at(at)).and_then(|prompt| of(prompt.event));
-            here.or_else(|| layout.prompts().iter().rev().find_map(|prompt| of(prompt.event)))
+            let of = |prompt: &Prompt<'_>| match prompt.acts.last() {
+                Some(act) => Some(Query::WhyActuation((*act).into(), true)),
+                None => self.known.of(prompt.event?).map(|turn| Query::WhyTurn(turn.clone(), true)),
+            };
+            let here = open.at().and_then(|at| layout.prompt_at(at)).and_then(of);
+            here.or_else(|| layout.prompts().iter().rev().find_map(of))
         });
-        match turn {
-            Some(turn) => {
-                self.tell(|reply| Event::Read(Query::WhyTurn(turn, true), reply), Done::Explained);
-            }
+        match query {
+            Some(query) => self.tell(|reply| Event::Read(query, reply), Done::Explained),
             None => self.say(Severity::Info, "Nothing was answered here yet."),
         }
     }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::asked::{Asked, TIME};
 use super::documents::Mark;
-use super::layout::{self, Layout, Prompt};
+use super::layout::{self, Layout, Prompt, Section};
 use super::turns::{Origin, Turn};
 use super::{Plain, Severity, wire};
 use crate::ids::ActuationId;
@@ -47,6 +47,8 @@ enum Plan {
     There,
     /// The prompt has to be marked before.
     MarkFirst,
+    /// Nobody knows which prompt it belongs to.
+    Nowhere,
 }
 
 impl Edit {
@@ -98,6 +100,7 @@ impl Plain {
         };
         match plan(&edit, turn, &Layout::new(&text, language), open) {
             Plan::There => self.landed(key, now),
+            Plan::Nowhere => self.keep(key, "the session has too many messages since its prompt"),
             Plan::MarkFirst if turn.tries >= TRIES => self.keep(key, "its prompt is gone"),
             Plan::MarkFirst => {
                 if let Some(turn) = self.turns.get_mut(&key) {
@@ -179,9 +182,12 @@ impl Plain {
         (turn.refused, turn.retry) = (false, None);
         match edit {
             Edit::Mark => {
-                let (uri, session) = (turn.uri.clone(), turn.session.clone());
+                let (uri, session, turn_is_over) = (turn.uri.clone(), turn.session.clone(), turn.over);
                 if let Some(open) = self.documents.get_mut(&uri) {
                     open.session = session;
+                }
+                if turn_is_over {
+                    self.diagnose(&uri);
                 }
                 self.refresh(now);
             }
@@ -333,27 +339,29 @@ fn without(
 fn plan(edit: &Edit, turn: &Turn, layout: &Layout<'_>, open: &super::documents::Open) -> Plan {
     let made =
         |changes: Vec<layout::Edit>| if changes.is_empty() { Plan::There } else { Plan::Make(changes) };
-    let (Some(event), Some(session)) = (&turn.event, &turn.session) else { return Plan::There };
+    let (Some(event), Some(session)) = (&turn.event, &turn.session) else { return Plan::Nowhere };
     match edit {
         Edit::Mark if layout.prompt_of(event).is_some() => Plan::There,
         Edit::Mark => {
-            let (Origin::Prompt(anchor) | Origin::Free(anchor)) = turn.origin else {
-                return made(layout.edit_asked(&turn.text, event, session.as_str()));
+            let anchor = match turn.origin {
+                Origin::Prompt(anchor) | Origin::Free(anchor) => open.document.at(anchor),
+                Origin::Nowhere => None,
             };
-            let Some(anchor) = open.document.at(anchor) else {
-                return made(layout.edit_asked(&turn.text, event, session.as_str()));
-            };
-            let same = |prompt: &&Prompt<'_>| !anchor.lost || layout.message(prompt) == turn.text;
-            if let Some(prompt) = layout.open_at(anchor.offset).filter(same) {
+            let here = anchor.filter(|anchor| !anchor.lost);
+            let same = |prompt: &&Prompt<'_>| !turn.text.is_empty() && layout.message(prompt) == turn.text;
+            let prompt = here.and_then(|anchor| layout.open_at(anchor.offset));
+            if let Some(prompt) = prompt.or_else(|| layout.open().find(same)) {
                 return made(layout.edit_sent(prompt, event, session.as_str(), None));
             }
-            let section = layout.section_at(anchor.offset);
-            let is_free = matches!(turn.origin, Origin::Free(_)) && !anchor.lost;
-            let free = is_free && section.heading.is_none() && layout.prompts().is_empty();
-            if free && !layout.words(section.body.clone()).is_empty() {
-                return made(layout.edit_headed(&section, event, session.as_str()));
-            }
-            made(layout.edit_asked(&turn.text, event, session.as_str()))
+            let free = here.filter(|_| matches!(turn.origin, Origin::Free(_)) && layout.prompts().is_empty());
+            let section = free.map(|anchor| layout.section_at(anchor.offset));
+            let is_free = |section: &Section<'_>| {
+                section.heading.is_none() && !layout.words(section.body.clone()).is_empty()
+            };
+            made(match section.filter(is_free) {
+                Some(section) => layout.edit_headed(&section, event, session.as_str()),
+                None => layout.edit_asked(&turn.text, event, session.as_str()),
+            })
         }
         Edit::Block { command } => layout.edit_block(event, command).map_or(Plan::MarkFirst, made),
         Edit::Reply { actuation, text } => {
