@@ -36,9 +36,10 @@
 //!
 //! A prompt is a heading `USER`. With its event it was sent; without, it is open. It goes as far as its section; a
 //! heading `USER` inside that section is text, unless it has an event of its own: nothing that a model writes in a
-//! reply becomes a prompt. A heading in a block, a fence, a comment or a drawer that is closed is text as well.
-//! A heading with an event or an action is always one, and ends whatever is open above it: so an open block in a
-//! prompt does not hide the turns below.
+//! reply becomes a prompt. A heading in a block, a fence, a comment or a drawer that is closed is text as well. In
+//! Org, as for Org, a heading with an event or an action is always one, and ends whatever is open above it: code that
+//! these edits put in has commas. In Markdown there are none; a fence hides all that is in it, and one that is open
+//! where something is put in is closed before that.
 //!
 //! Pure, and linear in the text.
 
