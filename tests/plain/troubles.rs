@@ -212,6 +212,8 @@ fn an_interrupted_prompt_that_was_not_marked_is_marked() {
     scene.editor.send(URI);
     scene.model.take_request_blocking();
     scene.model.take_request_blocking();
+    // What the server asks to be marked, it has written down.
+    scene.editor.until("the mark is asked for", |editor| editor.edits.len() == 3);
     let text = scene.editor.text(URI).to_owned();
     let mut scene = scene.restart();
     gate.open();

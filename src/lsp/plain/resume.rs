@@ -56,7 +56,7 @@ impl Plain {
             Ok(resumed) => resumed,
             Err(error) => {
                 // It may be open in another server, or come from another machine.
-                tracing::info!(%error, %session, "a file's session was not taken up");
+                tracing::warn!(%error, %session, "a file's session was not taken up");
                 return self.taken_up(session, now);
             }
         };
