@@ -62,7 +62,8 @@ pub struct Editor {
     /// Notifications and requests of no known method.
     pub strange: Vec<Value>,
     /// What the user types as soon as the next edit arrives, before it is looked at.
-    pub types_first: Option<(String, usize, String)>,
+    /// The document, what stands behind that place, and the text.
+    pub types_first: Option<(String, String, String)>,
     answers: BTreeMap<u64, Value>,
 }
 
@@ -332,7 +333,10 @@ impl Editor {
     }
 
     fn edit(&mut self, id: &Value, params: Value) {
-        if let Some((uri, at, new)) = self.types_first.take() {
+        if let Some((uri, before, new)) = self.types_first.take()
+            && self.texts.contains_key(&uri)
+        {
+            let at = self.text(&uri).find(&before).unwrap();
             self.replace(&uri, at, at, &new);
         }
         match self.on_edit {

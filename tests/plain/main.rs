@@ -9,6 +9,8 @@ mod client;
 mod editor;
 #[path = "../common/fake_model.rs"]
 mod fake_model;
+#[path = "../kill/rng.rs"]
+mod rng;
 mod sending;
 mod troubles;
 

@@ -157,7 +157,7 @@ fn what_the_user_writes_meanwhile_stays() {
     // Above, below, and before the edit is looked at.
     scene.editor.type_behind(ORG, "#+title: x\n", "😀 above\n");
     scene.editor.append(ORG, "below\n");
-    scene.editor.types_first = Some((ORG.to_owned(), 0, "# on the way\n".to_owned()));
+    scene.editor.types_first = Some((ORG.to_owned(), ":PROPERTIES:".to_owned(), "# on the way\n".to_owned()));
     gate.open();
     scene.editor.until_ended(1);
     scene.model.take_request_blocking();
