@@ -17,7 +17,7 @@ struct Written {
 }
 
 fn play(seed: u64, steps: usize) {
-    let mut rng = Rng::new(seed);
+    let mut rng = Rng(seed);
     let units = if rng.below(2) == 0 { Units::Utf8 } else { Units::Utf16 };
     let mut scene = Scene::new(units, true);
     let mut written = [Written::default(), Written::default()];
@@ -81,7 +81,8 @@ fn play(seed: u64, steps: usize) {
     scene.model.take_requests();
     for (which, (uri, language)) in URIS.iter().enumerate() {
         let text = scene.editor.text(uri);
-        let (sent, reply) = if *language == "org" { ("OA_EVENT", "** ASSISTANT") } else { ("OA_EVENT", "## ASSISTANT") };
+        let (sent, reply) =
+            if *language == "org" { ("OA_EVENT", "** ASSISTANT") } else { ("OA_EVENT", "## ASSISTANT") };
         let Written { notes, prompts } = &written[which];
         for count in [text.matches(sent).count(), text.matches(reply).count(), answers(text)] {
             assert_eq!(count, *prompts, "seed {seed}: {text}");
@@ -93,9 +94,14 @@ fn play(seed: u64, steps: usize) {
             let answer = rest.find("Antwort für ").unwrap();
             assert!(question < answer, "seed {seed}: {text}");
             rest = &rest[answer + "Antwort".len()..];
-            assert!(rest.find("Antwort").is_none_or(|next| rest.find("Frage ").is_some_and(|it| it < next)), "seed {seed}: {text}");
+            assert!(
+                rest.find("Antwort").is_none_or(|next| rest.find("Frage ").is_some_and(|it| it < next)),
+                "seed {seed}: {text}"
+            );
         }
-        for note in notes.iter().filter(|note| scene.editor.types_first.as_ref().is_none_or(|late| late.2 != **note)) {
+        for note in
+            notes.iter().filter(|note| scene.editor.types_first.as_ref().is_none_or(|late| late.2 != **note))
+        {
             assert_eq!(text.matches(note.as_str()).count(), 1, "seed {seed}: {note} in {text}");
         }
     }

@@ -94,7 +94,8 @@ fn a_selection_is_asked_about() {
     scene.editor.open(ORG, "org", "* Notes\nÜber allen Gipfeln\nist Ruh\n");
     let selected = scene.editor.range_of(ORG, "Über allen Gipfeln\nist");
     let actions = scene.editor.actions(ORG, &selected);
-    assert!(!actions.contains_key("Send to org-agent"), "{actions:?}");
+    // Some editors have always something selected.
+    assert!(actions.contains_key("Send to org-agent"), "{actions:?}");
     scene.editor.carry_out(&actions["Ask about this"]);
     scene.editor.until_ended(1);
     let asked = scene.asked().concat();
