@@ -176,6 +176,10 @@ impl Driver {
             }
             Outgoing::Abort(_) => return "abort".into(),
             Outgoing::Thought(thought) => return format!("thought {}", thought.text),
+            Outgoing::Step(step) => {
+                let who = if step.called { "user" } else { "model" };
+                return format!("step {who} {} {:?}", step.name, step.read.map(|_| step.message));
+            }
             Outgoing::Skills(_) | Outgoing::Session(..) => unreachable!("no turn sends this"),
         };
         self.seqs.push(seq);
