@@ -1,0 +1,362 @@
+;;; org-agent-drawer.el --- What a turn of org-agent did, folded  -*- lexical-binding: t; -*-
+
+;; Copyright (C) 2026 The org-agent authors
+
+;; SPDX-License-Identifier: GPL-3.0-or-later
+
+;; This program is free software; you can redistribute it and/or modify
+;; it under the terms of the GNU General Public License as published by
+;; the Free Software Foundation, either version 3 of the License, or
+;; (at your option) any later version.
+
+;; This program is distributed in the hope that it will be useful,
+;; but WITHOUT ANY WARRANTY; without even the implied warranty of
+;; MERCHANTABILITY or FITNESS FOR A PARTICULAR PURPOSE.  See the
+;; GNU General Public License for more details.
+
+;; You should have received a copy of the GNU General Public License
+;; along with this program.  If not, see <https://www.gnu.org/licenses/>.
+
+;;; Commentary:
+
+;; What a turn did stays in sight above its reply: each command that ran
+;; or was not to run, and each skill that was read for the model, as a
+;; line that looks like a drawer of Org and unfolds like one.  It is no
+;; text: nothing of it is in the buffer, in its file, in its undo or in
+;; what is exported, and it goes with Emacs.  The record has all of it,
+;; and [why] shows that.
+;;
+;; Each turn has one overlay for all of them, apart from that of what is
+;; under way: while a reply streams, these lines are not touched.  They
+;; are bounded by turn and by chat.  Of a command, what is kept is what
+;; its card had, and the beginning and the end of its output.
+;;
+;; Of a chat that was closed in another Emacs they are not brought back.
+
+;;; Code:
+
+(require 'org-agent-card)
+(require 'org-agent-part)
+
+;;;; State
+
+(cl-defstruct (org-agent--deed (:copier nil) (:constructor org-agent--make-deed))
+  "Something that a turn did, or was not to do."
+  id ; of its actuation
+  kind ; a word for what it is
+  title ; what is on its line, to be shown as it is
+  ending ; how it ended, in words
+  well ; non-nil if there is nothing to see to
+  parts ; what it shows unfolded: lists of prefix, text and rows
+  (head "") (tail "") (length 0) ; of its output
+  open) ; non-nil if it is unfolded
+
+(defconst org-agent--deeds-most 30
+  "How many deeds of a turn are shown.")
+
+(defconst org-agent--deeds-turns 50
+  "Of how many turns of a chat they are shown, the last ones.")
+
+(defconst org-agent--deed-text 4000
+  "How many characters of a text of a deed are kept.")
+
+(defconst org-agent--deed-output 2000
+  "How many characters of the beginning and of the end of output are kept.")
+
+(defun org-agent--deed-add (turn deed)
+  "Let TURN show DEED, in the place of one of the same action."
+  (unless (org-agent--turn-deeds turn)
+    (org-agent--deeds-forget (org-agent--turn-session turn)))
+  (setf (org-agent--turn-deeds turn)
+        (last (append (seq-remove (lambda (other)
+                                    (equal (org-agent--deed-id other)
+                                           (org-agent--deed-id deed)))
+                                  (org-agent--turn-deeds turn))
+                      (list deed))
+              org-agent--deeds-most))
+  (org-agent--deeds-show turn))
+
+(defun org-agent--deeds-forget (session)
+  "Forget the oldest deeds of SESSION if too many are kept."
+  (let ((turns (seq-filter (lambda (turn)
+                             (and (org-agent--turn-deeds turn)
+                                  (equal (org-agent--turn-session turn) session)))
+                           (org-agent--values org-agent--turns))))
+    (dolist (turn (butlast turns (1- org-agent--deeds-turns)))
+      (setf (org-agent--turn-deeds turn) nil)
+      (org-agent--deeds-show turn))))
+
+(defun org-agent--deed-short (text)
+  "Return the beginning of TEXT, words of others."
+  (if (< org-agent--deed-text (length text))
+      (concat (substring text 0 org-agent--deed-text) "...")
+    text))
+
+;;;; Showing
+
+(defun org-agent--deed-toggle (turn deed)
+  "Unfold or fold DEED of TURN."
+  (cl-callf not (org-agent--deed-open deed))
+  (org-agent--deeds-show turn))
+
+(defun org-agent--deed-why (turn deed)
+  "Show all that is behind DEED of TURN."
+  (with-current-buffer (or (org-agent--buffer (org-agent--turn-session turn))
+                           (current-buffer))
+    (org-agent--ask-why (list :actuationId (org-agent--deed-id deed)))))
+
+(defun org-agent--deed-line (turn deed width)
+  "Return the line of DEED of TURN in WIDTH columns."
+  (let* ((open (org-agent--deed-open deed))
+         (toggle (lambda (deed) (org-agent--deed-toggle turn deed)))
+         (kind (format ":%s: " (org-agent--deed-kind deed)))
+         (ending (org-agent--one-line (org-agent--deed-ending deed)
+                                      (max 10 (/ width 2))))
+         (buttons (concat (org-agent--button (if open "fold" "show") nil toggle deed)
+                          " "
+                          (org-agent--button
+                           "why" nil
+                           (lambda (deed) (org-agent--deed-why turn deed)) deed)))
+         (title (org-agent--one-line
+                 (org-agent--deed-title deed)
+                 (max 10 (- width 3 (string-width
+                                     (concat kind ending " … " buttons)))))))
+    (concat
+     (propertize kind 'face 'org-agent-notice)
+     (propertize title
+                 'mouse-face 'highlight
+                 'keymap (get-text-property 0 'keymap buttons)
+                 'help-echo "mouse-1, or TAB at the line below: unfold or fold it")
+     " … "
+     (propertize ending 'face (if (org-agent--deed-well deed) 'shadow 'org-agent-notice))
+     " " buttons "\n")))
+
+(defun org-agent--deed-body (deed rows width)
+  "Return all of DEED but its line, its output in ROWS rows of WIDTH columns."
+  (concat
+   (mapconcat (pcase-lambda (`(,prefix ,text ,most))
+                (org-agent--card-part prefix text most width))
+              (org-agent--deed-parts deed) "")
+   (unless (zerop (org-agent--deed-length deed))
+     (concat (propertize (format "It wrote %s characters:\n"
+                                 (org-agent--number (org-agent--deed-length deed)))
+                         'face 'org-agent-notice)
+             ;; Indented, lest it looks like the card's own.
+             (org-agent--indent
+              (string-trim-right
+               (org-agent--excerpt (org-agent--deed-head deed)
+                                   (org-agent--deed-tail deed)
+                                   (org-agent--deed-length deed)
+                                   rows width 'org-agent-unverified)
+               "\n")
+              "  ")))))
+
+(defun org-agent--deeds-string (turn)
+  "Return what is shown of what TURN did, in the current buffer."
+  (pcase-let ((`(,rows ,width) (org-agent--room)))
+    (mapconcat (lambda (deed)
+                 (concat (org-agent--deed-line turn deed width)
+                         (and (org-agent--deed-open deed)
+                              (org-agent--deed-body
+                               deed (max 3 (min 10 (- rows org-agent--card-rest)))
+                               (max 10 (min 70 (- width 10)))))))
+               (org-agent--turn-deeds turn) "")))
+
+(defun org-agent--deeds-place (turn)
+  "Return the position above the first reply of TURN, where that is or will be."
+  (save-excursion
+    (save-restriction
+      (org-agent--widen)
+      (let* ((case-fold-search nil)
+             (event (org-agent--turn-event turn))
+             (found (and event (org-agent--find "OA_EVENT" event))))
+        (cond
+         ((not found)
+          (org-agent--place (org-agent--turn-place turn) event))
+         ((progn (goto-char found)
+                 (re-search-forward "^[ \t]*:OA_ACT: " (org-agent--turn-end found) t))
+          (re-search-backward "^\\*+ ")
+          (point))
+         (t (org-agent--turn-end found)))))))
+
+(defun org-agent--deeds-show (turn)
+  "Show what TURN did, or take it away."
+  (when-let ((buffer (org-agent--buffer (org-agent--turn-session turn))))
+    (with-current-buffer buffer
+      (let ((overlay (org-agent--turn-deeds-overlay turn)))
+        (cond
+         ((null (org-agent--turn-deeds turn))
+          (when overlay (delete-overlay overlay)))
+         (t
+          (unless (org-agent--deeds-stand-p turn)
+            (let ((place (org-agent--deeds-place turn)))
+              (if overlay (move-overlay overlay place place buffer)
+                (setq overlay (make-overlay place place))
+                (setf (org-agent--turn-deeds-overlay turn) overlay)
+                (overlay-put overlay 'org-agent-deeds turn))))
+          (overlay-put overlay 'before-string (org-agent--deeds-string turn))))
+        (run-hook-with-args 'org-agent--shown-hook turn)))))
+
+(defun org-agent--deeds-stand-p (turn)
+  "Return non-nil if what TURN did is shown where it belongs in this buffer."
+  (let ((overlay (org-agent--turn-deeds-overlay turn)))
+    (and overlay
+         (eq (overlay-buffer overlay) (current-buffer))
+         ;; While a preview grows, this is asked again and again.
+         (or (not (zerop (org-agent--turn-length turn)))
+             (org-agent--below-p (overlay-start overlay)
+                                 (org-agent--turn-event turn))))))
+
+(defun org-agent--deeds-follow (turn)
+  "Show what TURN did where that is shown now, or no more."
+  (let ((overlay (org-agent--turn-deeds-overlay turn)))
+    (when (if (org-agent--turn-deeds turn)
+              (not (org-agent--deeds-stand-p turn))
+            (and overlay (overlay-buffer overlay)))
+      (org-agent--deeds-show turn))))
+
+(add-hook 'org-agent--shown-hook #'org-agent--deeds-follow)
+
+;;;; Keys
+
+(defun org-agent--deeds-here ()
+  "Return the turn at whose lines of deeds point is, or nil.
+That is the beginning of the line below them."
+  (seq-some (lambda (overlay) (overlay-get overlay 'org-agent-deeds))
+            (overlays-in (point) (point))))
+
+(defun org-agent--deeds-turn ()
+  "Return the turn whose deeds are meant at point, or fail."
+  (let ((event (org-entry-get (point) "OA_EVENT" t))
+        (turns (seq-filter #'org-agent--turn-deeds (org-agent--turns-here))))
+    (or (org-agent--deeds-here)
+        (seq-find (lambda (turn)
+                    (and event (equal (org-agent--turn-event turn) event)))
+                  turns)
+        (car (last turns))
+        (user-error "No command and no skill of this chat is known here"))))
+
+(defun org-agent-toggle-card ()
+  "Unfold or fold what the turn at point did: a command, or a skill.
+If it did more, the last is unfolded first, then each before it in its
+place, and then all are folded.  It is no text of the buffer and not
+kept with it."
+  (interactive nil org-agent-chat-mode)
+  (let* ((turn (org-agent--deeds-turn))
+         (deeds (reverse (org-agent--turn-deeds turn)))
+         (open (seq-position deeds t (lambda (deed _) (org-agent--deed-open deed))))
+         (next (nth (if open (1+ open) 0) deeds)))
+    (dolist (deed deeds)
+      (setf (org-agent--deed-open deed) (eq deed next)))
+    (org-agent--deeds-show turn)))
+
+(defun org-agent-card-why ()
+  "Show all that is behind the command that is asked about or under way.
+Without one, that is what is unfolded of what the turn at point did, or
+else the last that it did."
+  (interactive nil org-agent-chat-mode org-agent-command-mode)
+  (if-let ((card (or (org-agent--card-here) (org-agent--card-here 'running))))
+      (org-agent--card-why card)
+    (let* ((turn (org-agent--deeds-turn))
+           (deeds (org-agent--turn-deeds turn)))
+      (org-agent--deed-why turn (or (seq-find #'org-agent--deed-open deeds)
+                                    (car (last deeds)))))))
+
+(dolist (key '("TAB" "RET"))
+  (org-agent--bind key "Unfold what the turn did" 'org-agent-toggle-card
+                   #'org-agent--deeds-here))
+
+(org-agent--bind "C-c C-q" "Why this command" 'org-agent-card-why
+                 (lambda () (or (org-agent--card-here)
+                                (org-agent--card-here 'running)
+                                (org-agent--deeds-here))))
+
+;;;; Commands
+
+(defun org-agent--card-deed (card ending well &optional outcome)
+  "Show that CARD is over, with its ENDING in words, which is good if WELL.
+OUTCOME is that of its command, if it ran."
+  (let* ((output (org-agent--harmless (concat (plist-get outcome :stdout)
+                                              (plist-get outcome :stderr))))
+         (length (length output))
+         (head (min length org-agent--deed-output))
+         (command (org-agent--card-command card))
+         (explanation (org-agent--card-explanation card))
+         (more (plist-get outcome :message)))
+    (org-agent--deed-add
+     (org-agent--card-turn card)
+     (org-agent--make-deed
+      :id (org-agent--card-id card) :kind "COMMAND"
+      :title (org-agent--literal (substring command 0 (min 300 (length command))))
+      :ending ending :well well
+      :head (substring output 0 head)
+      :tail (substring output (max head (- length org-agent--deed-output)))
+      :length length
+      :parts
+      `((,(if (org-agent--card-steps card) "  " "$ ")
+         ,(string-remove-suffix
+           "\n" (org-agent--deed-short (org-agent--card-text card)))
+         ,org-agent--card-rows)
+        ("in " ,(org-agent--card-place card) 2)
+        ,@(and (stringp explanation)
+               `(("The model said: "
+                  ,(org-agent--literal (org-agent--deed-short explanation) t) 2)))
+        ,@(mapcar (pcase-lambda (`(,title ,text))
+                    (list title (org-agent--literal (org-agent--deed-short text) t) 2))
+                  `((,(if (org-agent--card-allowed card) "Why you were not asked: "
+                        "Why you were asked: ")
+                     ,(org-agent--card-rule card))
+                    ("Sandbox: "
+                     ,(concat (cadr (assoc "Sandbox: " (org-agent--card-terms card)))
+                              (and (org-agent--card-net card)
+                                   "; you let it use the network")))))
+        ,@(and more `(("It ended: " ,(org-agent--literal more t) 2))))))))
+
+(defun org-agent--card-ended (card outcome)
+  "Show how the command of CARD ended, which is the OUTCOME."
+  (let* ((code (plist-get outcome :exitCode))
+         (message (plist-get outcome :message))
+         (time (and (org-agent--card-begun card)
+                    (format "%.1f s" (- (float-time) (org-agent--card-begun card))))))
+    (org-agent--card-deed
+     card
+     (string-join (delq nil (list (if code (format "exit %d" code)
+                                    (plist-get outcome :status))
+                                  message time))
+                  ", ")
+     (eql code 0)
+     outcome)))
+
+;;;; Skills
+
+(cl-defmethod org-agent--handle ((_ (eql 'orgAgent/step)) params)
+  "Show the skill of PARAMS that was read for a model, or was not."
+  (let* ((text (lambda (key)
+                 (let ((value (plist-get params key)))
+                   (and (stringp value)
+                        (org-agent--literal (org-agent--deed-short value) t)))))
+         (turn (org-agent--turn (plist-get params :turnId)
+                                (plist-get params :sessionId)))
+         (id (plist-get params :actuationId))
+         (name (funcall text :name))
+         (loaded (equal (plist-get params :status) "loaded"))
+         (message (funcall text :message)))
+    (when (and turn name (stringp id) (equal (plist-get params :kind) "skill"))
+      (org-agent--deed-add
+       turn
+       (org-agent--make-deed
+        :id id :kind "SKILL" :title name :well loaded
+        :ending (cond ((not loaded) (concat "refused: " (or message "no reason given")))
+                      (message "read before")
+                      (t "read"))
+        :parts `(("  " ,name 2)
+                 ("Asked for by: " ,(if (equal (plist-get params :by) "user") "you"
+                                      "the model")
+                  1)
+                 ,@(cl-loop for (key title) in '((:origin "From: ") (:message "Note: ")
+                                                 (:sha256 "SHA-256: "))
+                            for value = (funcall text key)
+                            when value collect (list title value 2))))))))
+
+(provide 'org-agent-drawer)
+;;; org-agent-drawer.el ends here
