@@ -94,11 +94,6 @@
           (org-agent--card-ask card)
           (message "org-agent: a command waits for your decision"))))))))
 
-(defun org-agent--text (params key)
-  "Return the text that PARAMS have for KEY, or nil."
-  (let ((value (plist-get params key)))
-    (and (stringp value) (not (string-empty-p value)) value)))
-
 (defun org-agent--card-judged (card result)
   "Note in CARD what the server made of its command, which is in RESULT."
   (setf (org-agent--card-rule card) (or (org-agent--text result :rule)
@@ -454,7 +449,7 @@ ENDING says how it ended if it was not run."
     (if-let ((job (org-agent--card-job card)))
         (org-agent--shell-stop job "stopped with its turn")
       (unless (org-agent--card-begun card)
-        (org-agent--card-deed card (or ending "not decided") nil)))
+        (org-agent--card-deed card (or ending "not decided"))))
     (org-agent--card-show card)))
 
 (provide 'org-agent-approve)

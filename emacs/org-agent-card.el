@@ -108,6 +108,11 @@ A key that was typed before it could be read is none for it.")
 (defvar org-agent--cards (make-hash-table :test #'equal)
   "Each card by its actuation.  A command is asked about once.")
 
+(defun org-agent--text (params key)
+  "Return the text that PARAMS have for KEY, or nil."
+  (let ((value (plist-get params key)))
+    (and (stringp value) (not (string-empty-p value)) value)))
+
 (defun org-agent--card-buffer (card)
   "Return the buffer of CARD, or nil."
   (org-agent--buffer (org-agent--turn-session (org-agent--card-turn card))))

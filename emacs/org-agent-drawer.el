@@ -31,7 +31,9 @@
 ;; are bounded by turn and by chat.  Of a command, what is kept is what
 ;; its card had, and the beginning and the end of its output.
 ;;
-;; Of a chat that was closed in another Emacs they are not brought back.
+;; Of a reply of an earlier Emacs they are asked for one turn at a time,
+;; when the user wants to see them: the record says what a command was and
+;; how it ended, but not where it ran.
 
 ;;; Code:
 
@@ -225,25 +227,35 @@ That is the beginning of the line below them."
   (seq-some (lambda (overlay) (overlay-get overlay 'org-agent-deeds))
             (overlays-in (point) (point))))
 
-(defun org-agent--deeds-turn ()
-  "Return the turn whose deeds are meant at point, or fail."
-  (let ((event (org-entry-get (point) "OA_EVENT" t))
-        (turns (seq-filter #'org-agent--turn-deeds (org-agent--turns-here))))
-    (or (org-agent--deeds-here)
+(defun org-agent--deeds-at-point ()
+  "Return the turn at point if it is known what it did, or nil."
+  (or (org-agent--deeds-here)
+      (when-let ((event (org-entry-get (point) "OA_EVENT" t)))
         (seq-find (lambda (turn)
-                    (and event (equal (org-agent--turn-event turn) event)))
-                  turns)
-        (car (last turns))
-        (user-error "No command and no skill of this chat is known here"))))
+                    (and (org-agent--turn-deeds turn)
+                         (equal (org-agent--turn-event turn) event)))
+                  (org-agent--turns-here)))))
+
+(defun org-agent--deeds-last ()
+  "Return the last turn of this chat of which it is known what it did, or fail."
+  (or (car (last (seq-filter #'org-agent--turn-deeds (org-agent--turns-here))))
+      (user-error "No command and no skill of this chat is known here")))
 
 (defun org-agent-toggle-card ()
   "Unfold or fold what the turn at point did: a command, or a skill.
 If it did more, the last is unfolded first, then each before it in its
 place, and then all are folded.  It is no text of the buffer and not
-kept with it."
+kept with it: for a reply of an earlier Emacs, the server is asked."
   (interactive nil org-agent-chat-mode)
-  (let* ((turn (org-agent--deeds-turn))
-         (deeds (reverse (org-agent--turn-deeds turn)))
+  (let ((turn (org-agent--deeds-at-point))
+        (reply (org-agent--reply-here)))
+    (if (and reply (not turn))
+        (org-agent--deeds-ask reply)
+      (org-agent--deeds-unfold (or turn (org-agent--deeds-last))))))
+
+(defun org-agent--deeds-unfold (turn)
+  "Unfold the next of what TURN did, or fold all."
+  (let* ((deeds (reverse (org-agent--turn-deeds turn)))
          (open (seq-position deeds t (lambda (deed _) (org-agent--deed-open deed))))
          (next (nth (if open (1+ open) 0) deeds)))
     (dolist (deed deeds)
@@ -257,7 +269,7 @@ else the last that it did."
   (interactive nil org-agent-chat-mode org-agent-command-mode)
   (if-let ((card (or (org-agent--card-here) (org-agent--card-here 'running))))
       (org-agent--card-why card)
-    (let* ((turn (org-agent--deeds-turn))
+    (let* ((turn (or (org-agent--deeds-at-point) (org-agent--deeds-last)))
            (deeds (org-agent--turn-deeds turn)))
       (org-agent--deed-why turn (or (seq-find #'org-agent--deed-open deeds)
                                     (car (last deeds)))))))
@@ -273,90 +285,208 @@ else the last that it did."
 
 ;;;; Commands
 
-(defun org-agent--card-deed (card ending well &optional outcome)
-  "Show that CARD is over, with its ENDING in words, which is good if WELL.
-OUTCOME is that of its command, if it ran."
-  (let* ((output (org-agent--harmless (concat (plist-get outcome :stdout)
-                                              (plist-get outcome :stderr))))
+(defun org-agent--command-deed (id command well ending outcome parts)
+  "Return the deed of the action ID whose COMMAND ended with OUTCOME, or nil.
+For WELL, ENDING and PARTS see `org-agent--deed'."
+  (let* ((output (org-agent--harmless
+                  (concat (org-agent--text outcome :stdout)
+                          (org-agent--text outcome :stderr))))
          (length (length output))
          (head (min length org-agent--deed-output))
-         (command (org-agent--card-command card))
-         (explanation (org-agent--card-explanation card))
-         (more (plist-get outcome :message)))
+         (message (org-agent--text outcome :message)))
+    (org-agent--make-deed
+     :id id :kind "COMMAND" :well well :ending ending
+     :title (org-agent--literal (substring command 0 (min 300 (length command))))
+     :head (substring output 0 head)
+     :tail (substring output (max head (- length org-agent--deed-output)))
+     :length length
+     :parts (append parts
+                    (and message
+                         (list (org-agent--deed-part "It ended: " message)))))))
+
+(defun org-agent--deed-part (title text)
+  "Return TEXT of others, below TITLE, as a part of a deed."
+  (list title (org-agent--literal (org-agent--deed-short text) t) 2))
+
+(defun org-agent--ended (outcome &optional time)
+  "Return in words how a command with OUTCOME ended, after TIME in seconds."
+  (let ((code (plist-get outcome :exitCode)))
+    (string-join (delq nil (list (if (integerp code) (format "exit %d" code)
+                                   (org-agent--text outcome :status))
+                                 (org-agent--text outcome :message)
+                                 (and time (format "%.1f s" time))))
+                 ", ")))
+
+(defun org-agent--card-deed (card ending &optional outcome)
+  "Show that CARD is over, with its ENDING in words.
+OUTCOME is that of its command, if it ran."
+  (let ((explanation (org-agent--card-explanation card)))
     (org-agent--deed-add
      (org-agent--card-turn card)
-     (org-agent--make-deed
-      :id (org-agent--card-id card) :kind "COMMAND"
-      :title (org-agent--literal (substring command 0 (min 300 (length command))))
-      :ending ending :well well
-      :head (substring output 0 head)
-      :tail (substring output (max head (- length org-agent--deed-output)))
-      :length length
-      :parts
+     (org-agent--command-deed
+      (org-agent--card-id card) (org-agent--card-command card)
+      (eql 0 (plist-get outcome :exitCode)) ending outcome
       `((,(if (org-agent--card-steps card) "  " "$ ")
          ,(string-remove-suffix
            "\n" (org-agent--deed-short (org-agent--card-text card)))
          ,org-agent--card-rows)
         ("in " ,(org-agent--card-place card) 2)
         ,@(and (stringp explanation)
-               `(("The model said: "
-                  ,(org-agent--literal (org-agent--deed-short explanation) t) 2)))
-        ,@(mapcar (pcase-lambda (`(,title ,text))
-                    (list title (org-agent--literal (org-agent--deed-short text) t) 2))
-                  `((,(if (org-agent--card-allowed card) "Why you were not asked: "
-                        "Why you were asked: ")
-                     ,(org-agent--card-rule card))
-                    ("Sandbox: "
-                     ,(concat (cadr (assoc "Sandbox: " (org-agent--card-terms card)))
-                              (and (org-agent--card-net card)
-                                   "; you let it use the network")))))
-        ,@(and more `(("It ended: " ,(org-agent--literal more t) 2))))))))
+               (list (org-agent--deed-part "The model said: " explanation)))
+        ,(org-agent--deed-part (if (org-agent--card-allowed card)
+                                   "Why you were not asked: "
+                                 "Why you were asked: ")
+                               (org-agent--card-rule card))
+        ,(org-agent--deed-part
+          "Sandbox: "
+          (concat (cadr (assoc "Sandbox: " (org-agent--card-terms card)))
+                  (and (org-agent--card-net card)
+                       "; you let it use the network"))))))))
 
 (defun org-agent--card-ended (card outcome)
   "Show how the command of CARD ended, which is the OUTCOME."
-  (let* ((code (plist-get outcome :exitCode))
-         (message (plist-get outcome :message))
-         (time (and (org-agent--card-begun card)
-                    (format "%.1f s" (- (float-time) (org-agent--card-begun card))))))
-    (org-agent--card-deed
-     card
-     (string-join (delq nil (list (if code (format "exit %d" code)
-                                    (plist-get outcome :status))
-                                  message time))
-                  ", ")
-     (eql code 0)
-     outcome)))
+  (org-agent--card-deed
+   card
+   (org-agent--ended outcome
+                     (and (org-agent--card-begun card)
+                          (- (float-time) (org-agent--card-begun card))))
+   outcome))
 
 ;;;; Skills
 
+(defun org-agent--skill-deed (id name user problem &rest more)
+  "Return the deed of the action ID that asked for the skill NAME.
+USER is non-nil if that was the user.  PROBLEM says why there is none.
+MORE are a note, where it comes from, and the hash of its text."
+  (pcase-let ((`(,note ,origin ,hash) more))
+    (org-agent--make-deed
+     :id id :kind "SKILL" :well (not problem)
+     :title (org-agent--literal (org-agent--deed-short name) t)
+     :ending (cond (problem (concat "refused: " problem))
+                   (note "read before")
+                   (t "read"))
+     :parts `(,(org-agent--deed-part "  " name)
+              ("Asked for by: " ,(if user "you" "the model") 1)
+              ,@(cl-loop for (title text) in `(("From: " ,origin)
+                                               ("Note: " ,(or problem note))
+                                               ("SHA-256: " ,hash))
+                         when text collect (org-agent--deed-part title text))))))
+
 (cl-defmethod org-agent--handle ((_ (eql 'orgAgent/step)) params)
   "Show the skill of PARAMS that was read for a model, or was not."
-  (let* ((text (lambda (key)
-                 (let ((value (plist-get params key)))
-                   (and (stringp value)
-                        (org-agent--literal (org-agent--deed-short value) t)))))
+  (let* ((get (lambda (key) (org-agent--text params key)))
          (turn (org-agent--turn (plist-get params :turnId)
                                 (plist-get params :sessionId)))
-         (id (plist-get params :actuationId))
-         (name (funcall text :name))
-         (loaded (equal (plist-get params :status) "loaded"))
-         (message (funcall text :message)))
-    (when (and turn name (stringp id) (equal (plist-get params :kind) "skill"))
+         (id (funcall get :actuationId))
+         (name (funcall get :name))
+         (message (funcall get :message))
+         (loaded (equal (funcall get :status) "loaded")))
+    (when (and turn id name (equal (funcall get :kind) "skill"))
       (org-agent--deed-add
        turn
-       (org-agent--make-deed
-        :id id :kind "SKILL" :title name :well loaded
-        :ending (cond ((not loaded) (concat "refused: " (or message "no reason given")))
-                      (message "read before")
-                      (t "read"))
-        :parts `(("  " ,name 2)
-                 ("Asked for by: " ,(if (equal (plist-get params :by) "user") "you"
-                                      "the model")
-                  1)
-                 ,@(cl-loop for (key title) in '((:origin "From: ") (:message "Note: ")
-                                                 (:sha256 "SHA-256: "))
-                            for value = (funcall text key)
-                            when value collect (list title value 2))))))))
+       (org-agent--skill-deed
+        id name (equal (funcall get :by) "user")
+        (unless loaded (or message "no reason given"))
+        (and loaded message) (funcall get :origin) (funcall get :sha256))))))
+
+;;;; From the record
+
+(defun org-agent--reply-here ()
+  "Return the mark of the reply at point, or the first one to the prompt there."
+  (or (org-entry-get (point) "OA_ACT" t)
+      (when-let* ((event (org-entry-get (point) "OA_EVENT" t))
+                  (found (org-agent--find "OA_EVENT" event)))
+        (save-excursion
+          (save-restriction
+            (org-agent--widen)
+            (goto-char found)
+            (let ((case-fold-search nil))
+              (and (re-search-forward "^[ \t]*:OA_ACT: +\\(\\S-+\\)"
+                                      (org-agent--turn-end found) t)
+                   (match-string-no-properties 1))))))))
+
+(defun org-agent--deeds-ask (reply)
+  "Ask what the turn of REPLY did, and show that unfolded."
+  (let* ((buffer (current-buffer))
+         (event (org-entry-get (point) "OA_EVENT" t))
+         (else (lambda (words _code) (message "org-agent: %s" words))))
+    ;; About an action only that is told, and which turn it is of.
+    (org-agent--request
+     'orgAgent/why (list :actuationId reply)
+     (lambda (result)
+       (org-agent--request
+        'orgAgent/why (list :turnId (plist-get result :turnId))
+        (lambda (result)
+          (when (buffer-live-p buffer)
+            (with-current-buffer buffer
+              (org-agent--deeds-known result event))))
+        else))
+     else)))
+
+(defun org-agent--deeds-known (result event)
+  "Show what the turn of RESULT did, whose prompt here is EVENT."
+  (let* ((deeds (org-agent--deeds-of (plist-get result :events)))
+         (turn (and deeds (org-agent--turn (plist-get result :turnId)
+                                           org-agent--session))))
+    (cond
+     ((not turn)
+      (message "org-agent: this turn ran no command and read no skill"))
+     ((org-agent--turn-deeds turn)) ; it was asked twice
+     (t
+      ;; One that is over, as far as this Emacs is concerned.
+      (unless (org-agent--turn-state turn)
+        (setf (org-agent--turn-state turn) "done"))
+      (unless (org-agent--turn-event turn)
+        (setf (org-agent--turn-event turn) event))
+      (dolist (deed deeds)
+        (org-agent--deed-add turn deed))
+      (org-agent--deeds-unfold turn)))))
+
+(defun org-agent--deeds-of (events)
+  "Return the deeds that EVENTS, from the record of one turn, tell of."
+  (let ((told nil))
+    (seq-doseq (event events)
+      (let ((id (org-agent--text event :actuation))
+            (type (org-agent--text event :type)))
+        (cond
+         ((not id))
+         ((equal type "chat.action.proposed")
+          (push (list id (plist-get event :action) nil nil) told))
+         ;; Of several decisions, the last counts.
+         ((not (assoc id told)))
+         ((equal type "chat.action.permitted")
+          (setf (nth 2 (assoc id told)) event))
+         ((equal type "chat.action.executed")
+          (setf (nth 3 (assoc id told)) (plist-get event :outcome))))))
+    (delq nil (mapcar (lambda (one) (apply #'org-agent--deed-of one))
+                      (last (nreverse told) org-agent--deeds-most)))))
+
+(defun org-agent--deed-of (id action decision outcome)
+  "Return the deed that is recorded of the action ID, or nil.
+DECISION is the last one about ACTION, and OUTCOME what came of it."
+  (let* ((payload (plist-get action :payload))
+         (command (or (org-agent--text decision :command)
+                      (org-agent--text payload :cmd)))
+         (name (org-agent--text payload :name))
+         (rule (or (org-agent--text decision :rule) "no rule given"))
+         (status (org-agent--text outcome :status))
+         (message (org-agent--text outcome :message))
+         (done (equal status "done")))
+    (pcase (org-agent--text action :target)
+      ((and "shell" (guard command))
+       (org-agent--command-deed
+        id command (eql 0 (plist-get outcome :exitCode))
+        (cond ((not outcome) "not decided")
+              ((equal status "denied") (concat "denied: " rule))
+              (t (org-agent--ended outcome)))
+        outcome
+        `(("$ " ,(org-agent--literal (org-agent--deed-short command))
+           ,org-agent--card-rows)
+          ,(org-agent--deed-part "Decided by: " rule))))
+      ((and "skill" (guard name))
+       (org-agent--skill-deed id name (equal (plist-get decision :by) "user")
+                              (unless done (or message status "not read"))
+                              (and done message))))))
 
 (provide 'org-agent-drawer)
 ;;; org-agent-drawer.el ends here

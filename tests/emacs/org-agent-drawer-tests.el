@@ -404,5 +404,60 @@
         (should (string-match-p "\\`:COMMAND: touch x … denied: .* \\[show\\] \\[why\\]\n\\'"
                                 (org-agent-tests-deeds (org-agent--turn-id turn))))))))
 
+;; Another Emacs knows nothing of them until it asks.
+(ert-deftest org-agent-drawer-is-asked-for-where-it-is-not-known ()
+  (org-agent-real-with nil '("ORG_AGENT_MODEL=offline")
+    (let ((skill (expand-file-name "skills/pdf" home))
+          (org-agent--card-pause 0)
+          (inhibit-message t)
+          text)
+      (make-directory skill t)
+      (write-region "---\nname: pdf\ndescription: PDF files.\n---\n\nUse qpdf.\n" nil
+                    (expand-file-name "SKILL.md" skill) nil 'silent)
+      (org-agent-real-reply "help")
+      (org-agent-real-reply "/pdf merge them")
+      (let ((turn (org-agent-real-ask "run: echo forty-$((40+2)); exit 3")))
+        (org-agent-fake-until #'org-agent--card-here "the card")
+        (org-agent-fake-keys "C-c C-y")
+        (org-agent-fake-until (lambda () (org-agent--over-p turn)) "the end")
+        (org-agent-fake-settle))
+      (setq text (buffer-string))
+      (clrhash org-agent--turns)
+      (remove-overlays (point-min) (point-max) 'org-agent-deeds)
+      (let ((shown (lambda (turns)
+                     (dotimes (_ 3) (org-agent-fake-settle))
+                     (should (= turns (hash-table-count org-agent--turns)))
+                     (mapcar #'org-agent-tests-deeds
+                             (hash-table-keys org-agent--turns)))))
+        ;; At the prompt, and in a reply.
+        (search-backward "run: echo")
+        (org-agent-toggle-card)
+        (let ((line (car (funcall shown 1))))
+          (should (string-search
+                   (concat "exit 3 [fold] [why]\n$ echo forty-$((40+2)); exit 3\n"
+                           "Decided by: the user said run: built-in: it is more than "
+                           "plain commands: an expansion\nIt wrote 9 characters:\n"
+                           "  forty-42\n")
+                   line)))
+        (let ((overlay (org-agent--turn-deeds-overlay
+                        (car (hash-table-values org-agent--turns)))))
+          (should (= (overlay-start overlay)
+                     (save-excursion (search-forward "** ASSISTANT")
+                                     (match-beginning 0)))))
+        (org-agent-toggle-card)
+        (should (string-suffix-p "exit 3 [show] [why]\n" (car (funcall shown 1))))
+        (search-backward "/pdf merge them")
+        (search-forward "** ASSISTANT")
+        (org-agent-toggle-card)
+        (should (member (concat ":SKILL: pdf … read [fold] [why]\n  pdf\n"
+                                "Asked for by: you\n")
+                        (funcall shown 2)))
+        ;; One that did nothing.
+        (goto-char (point-min))
+        (search-forward "** ASSISTANT")
+        (org-agent-toggle-card)
+        (funcall shown 2)
+        (should (equal text (buffer-string)))))))
+
 (provide 'org-agent-drawer-tests)
 ;;; org-agent-drawer-tests.el ends here
