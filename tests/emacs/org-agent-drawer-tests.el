@@ -446,7 +446,8 @@
                                      (match-beginning 0)))))
         (org-agent-toggle-card)
         (should (string-suffix-p "exit 3 [show] [why]\n" (car (funcall shown 1))))
-        (search-backward "/pdf merge them")
+        (goto-char (point-min))
+        (search-forward "/pdf merge them")
         (search-forward "** ASSISTANT")
         (org-agent-toggle-card)
         (should (member (concat ":SKILL: pdf … read [fold] [why]\n  pdf\n"

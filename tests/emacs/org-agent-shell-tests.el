@@ -291,7 +291,7 @@ Return the report, or nil if there was none."
     (org-agent-fake-with
       (org-agent-fake-send "question")
       (org-agent-fake-shell "turn-1" 1 (list :cmd command))
-      (should (string-search (concat "command:\n" shown "in ")
+      (should (string-search (concat "this:\n" shown "in ")
                              (org-agent-fake-shown "turn-1"))))))
 
 (ert-deftest org-agent-long-command-is-not-cut-in-silence ()
