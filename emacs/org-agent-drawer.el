@@ -27,13 +27,9 @@
 ;; and [why] shows that.
 ;;
 ;; Each turn has one overlay for all of them, apart from that of what is
-;; under way: while a reply streams, these lines are not touched.  They
-;; are bounded by turn and by chat.  Of a command, what is kept is what
-;; its card had, and the beginning and the end of its output.
-;;
-;; Of a reply of an earlier Emacs they are asked for one turn at a time,
-;; when the user wants to see them: the record says what a command was and
-;; how it ended, but not where it ran.
+;; under way: a stream does not touch these lines.  They are bounded by
+;; turn and by chat.  For a reply of an earlier Emacs, the record is asked
+;; when the user wants to see them; it does not say where a command ran.
 
 ;;; Code:
 
@@ -165,7 +161,8 @@
                (org-agent--turn-deeds turn) "")))
 
 (defun org-agent--deeds-place (turn)
-  "Return the position above the first reply of TURN, where that is or will be."
+  "Return the position above the first reply of TURN, where that is or will be.
+Return nil if its prompt is gone."
   (save-excursion
     (save-restriction
       (org-agent--widen)
@@ -173,29 +170,36 @@
              (event (org-agent--turn-event turn))
              (found (and event (org-agent--find "OA_EVENT" event))))
         (cond
-         ((not found)
-          (org-agent--place (org-agent--turn-place turn) event))
+         ((not event)
+          (org-agent--place (org-agent--turn-place turn) nil))
+         ((not found) nil)
          ((progn (goto-char found)
                  (re-search-forward "^[ \t]*:OA_ACT: " (org-agent--turn-end found) t))
           (re-search-backward "^\\*+ ")
           (point))
          (t (org-agent--turn-end found)))))))
 
+(defvar org-agent--deeds-showing nil
+  "Non-nil while what a turn did is being shown.")
+
 (defun org-agent--deeds-show (turn)
   "Show what TURN did, or take it away."
   (when-let ((buffer (org-agent--buffer (org-agent--turn-session turn))))
     (with-current-buffer buffer
-      (let ((overlay (org-agent--turn-deeds-overlay turn)))
+      (let* ((org-agent--deeds-showing t)
+             (overlay (org-agent--turn-deeds-overlay turn))
+             (deeds (org-agent--turn-deeds turn))
+             (place (and deeds
+                         (if (org-agent--deeds-stand-p turn) (overlay-start overlay)
+                           (org-agent--deeds-place turn)))))
         (cond
-         ((null (org-agent--turn-deeds turn))
+         ((not place)
           (when overlay (delete-overlay overlay)))
          (t
-          (unless (org-agent--deeds-stand-p turn)
-            (let ((place (org-agent--deeds-place turn)))
-              (if overlay (move-overlay overlay place place buffer)
-                (setq overlay (make-overlay place place))
-                (setf (org-agent--turn-deeds-overlay turn) overlay)
-                (overlay-put overlay 'org-agent-deeds turn))))
+          (if overlay (move-overlay overlay place place buffer)
+            (setq overlay (make-overlay place place))
+            (setf (org-agent--turn-deeds-overlay turn) overlay)
+            (overlay-put overlay 'org-agent-deeds turn))
           (overlay-put overlay 'before-string (org-agent--deeds-string turn))))
         (run-hook-with-args 'org-agent--shown-hook turn)))))
 
@@ -212,9 +216,10 @@
 (defun org-agent--deeds-follow (turn)
   "Show what TURN did where that is shown now, or no more."
   (let ((overlay (org-agent--turn-deeds-overlay turn)))
-    (when (if (org-agent--turn-deeds turn)
-              (not (org-agent--deeds-stand-p turn))
-            (and overlay (overlay-buffer overlay)))
+    (when (and (not org-agent--deeds-showing)
+               (if (org-agent--turn-deeds turn)
+                   (not (org-agent--deeds-stand-p turn))
+                 (and overlay (overlay-buffer overlay))))
       (org-agent--deeds-show turn))))
 
 (add-hook 'org-agent--shown-hook #'org-agent--deeds-follow)

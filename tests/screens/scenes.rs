@@ -90,6 +90,7 @@ pub fn approval(face: &mut dyn Face, model: &FakeModel) {
     face.press("RET TAB");
     let shown = face.until("[fold] [why]");
     assert!(shown.contains("The model said: A copy, in case."), "{shown}");
+    face.picture("drawer");
     face.press("TAB");
     face.until("[show] [why]");
     model.take_request_blocking();
