@@ -292,26 +292,27 @@ The buffer NOT is left out."
     (let ((mirrors (org-agent--mirrors))
           (shown (save-restriction
                    (org-agent--widen)
-                   (seq-filter (lambda (overlay) (overlay-get overlay 'before-string))
-                               (overlays-in (point-min) (point-max)))))
+                   (cl-loop for overlay in (overlays-in (point-min) (point-max))
+                            when (overlay-get overlay 'before-string)
+                            collect overlay)))
           (twins nil))
       (dolist (buffer mirrors)
         (dolist (overlay shown)
           (let* ((beg (overlay-start overlay))
                  (end (overlay-end overlay))
-                 (twin (or (seq-find (lambda (twin)
-                                       (eq (overlay-buffer twin) buffer))
-                                     (overlay-get overlay 'org-agent-twins))
-                           (make-overlay beg end buffer))))
+                 (known (overlay-get overlay 'org-agent-twins))
+                 (twin (cl-loop for twin in known
+                                when (eq (overlay-buffer twin) buffer) return twin)))
+            (unless twin
+              (setq twin (make-overlay beg end buffer))
+              (overlay-put overlay 'org-agent-twins
+                           (cons twin (seq-filter #'overlay-buffer known))))
+            ;; Each piece of a text asks: what is as it was is left alone.
             (unless (and (= beg (overlay-start twin)) (= end (overlay-end twin)))
               (move-overlay twin beg end))
             (dolist (name '(before-string priority))
               (unless (eq (overlay-get twin name) (overlay-get overlay name))
                 (overlay-put twin name (overlay-get overlay name))))
-            (unless (memq twin (overlay-get overlay 'org-agent-twins))
-              (overlay-put overlay 'org-agent-twins
-                           (cons twin (seq-filter #'overlay-buffer
-                                                  (overlay-get overlay 'org-agent-twins)))))
             (push twin twins))))
       (dolist (twin org-agent--twins)
         (unless (memq twin twins)
