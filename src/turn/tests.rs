@@ -178,7 +178,12 @@ impl Driver {
             Outgoing::Thought(thought) => return format!("thought {}", thought.text),
             Outgoing::Step(step) => {
                 let who = if step.called { "user" } else { "model" };
-                return format!("step {who} {} {:?}", step.name, step.read.map(|_| step.message));
+                let how = match (step.read, step.message) {
+                    (Ok(_), None) => "read",
+                    (Ok(_), Some(_)) => "read again",
+                    (Err(_), _) => "refused",
+                };
+                return format!("step: {}, {who}, {how}", step.name);
             }
             Outgoing::Skills(_) | Outgoing::Session(..) => unreachable!("no turn sends this"),
         };
