@@ -279,9 +279,13 @@ else the last that it did."
       (org-agent--deed-why turn (or (seq-find #'org-agent--deed-open deeds)
                                     (car (last deeds)))))))
 
-(dolist (key '("TAB" "RET"))
-  (org-agent--bind key "Unfold what the turn did" 'org-agent-toggle-card
-                   #'org-agent--deeds-here))
+(org-agent--bind "TAB" "Unfold what the turn did" 'org-agent-toggle-card
+                 #'org-agent--deeds-here)
+
+;; Where a thought's line stands at the same place, RET is its key.
+(org-agent--bind "RET" "Unfold what the turn did" 'org-agent-toggle-card
+                 (lambda () (and (org-agent--deeds-here)
+                                 (not (org-agent--thought-here)))))
 
 (org-agent--bind "C-c C-q" "Why this command" 'org-agent-card-why
                  (lambda () (or (org-agent--card-here)
