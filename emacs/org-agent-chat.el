@@ -194,12 +194,10 @@ For that Org runs the code, and its header arguments before it asks."
       (org-agent-send)
       t)))
 
-(defun org-agent-send ()
+(org-agent--defcommand org-agent-send ()
   "Send what is written under the last heading.
 It stays there until the server has it for good."
   (interactive nil org-agent-chat-mode)
-  (unless (derived-mode-p 'org-agent-chat-mode)
-    (user-error "This is no chat of org-agent; see `org-agent-chat'"))
   (when (org-agent--copied)
     (user-error "This chat is a copy and gets a session of its own; send again in a moment"))
   (when org-agent--sending
@@ -343,7 +341,7 @@ CODE is the server's, or nil if it never answered."
 
 ;;;; Cancelling
 
-(defun org-agent-cancel ()
+(org-agent--defcommand org-agent-cancel ()
   "Cancel what is under way in this buffer."
   (interactive nil org-agent-chat-mode)
   (let ((turn (or (org-agent--live-turn)
@@ -372,7 +370,7 @@ CODE is the server's, or nil if it never answered."
                      (= (overlay-start overlay) (point)))))
             (org-agent--turns-here)))
 
-(defun org-agent-toggle-thought ()
+(org-agent--defcommand org-agent-toggle-thought ()
   "Unfold or fold what the model thinks, or thought before the reply at point.
 It is no text of the buffer and not kept with it: of a chat that was
 closed, or of earlier calls, \\[org-agent-why] shows it."
@@ -479,7 +477,7 @@ The server asks for those of unfinished turns; the last ones do."
     (seq-doseq (params (plist-get result :actuations))
       (org-agent--actuate params))))
 
-(defun org-agent-retry (&optional drop)
+(org-agent--defcommand org-agent-retry (&optional drop)
   "Run again what was interrupted in this buffer when the server went away.
 With prefix argument DROP, let it go instead: no answer is wanted.  If
 nothing was, ask again what failed or was cancelled last."
