@@ -341,23 +341,30 @@ CODE is the server's, or nil if it never answered."
 
 ;;;; Cancelling
 
+(defvar org-agent--cancel-functions nil
+  "Functions for turns that are not cancelled as others are.
+They are called with a turn's identifier, and non-nil if the user can be
+asked.  The first that returns non-nil has done what there was to do.")
+
 (org-agent--defcommand org-agent-cancel ()
   "Cancel what is under way in this buffer."
   (interactive nil org-agent-chat-mode)
   (let ((turn (or (org-agent--live-turn)
                   (user-error "Nothing runs in this chat"))))
-    (org-agent--request
-     'orgAgent/cancel (list :turnId (org-agent--turn-id turn))
-     (lambda (result)
-       (unless (org-agent--true-p (plist-get result :cancelled))
-         (message "org-agent: too late to cancel")))
-     (lambda (words _code)
-       (message "org-agent: not cancelled: %s" words)))
-    ;; What runs here need not wait for the server.
-    (org-agent--stop turn)
-    (org-agent--clear-preview turn)
-    (setf (org-agent--turn-thought turn) nil)
-    (org-agent--show turn)))
+    (unless (run-hook-with-args-until-success
+             'org-agent--cancel-functions (org-agent--turn-id turn) t)
+      (org-agent--request
+       'orgAgent/cancel (list :turnId (org-agent--turn-id turn))
+       (lambda (result)
+         (unless (org-agent--true-p (plist-get result :cancelled))
+           (message "org-agent: too late to cancel")))
+       (lambda (words _code)
+         (message "org-agent: not cancelled: %s" words)))
+      ;; What runs here need not wait for the server.
+      (org-agent--stop turn)
+      (org-agent--clear-preview turn)
+      (setf (org-agent--turn-thought turn) nil)
+      (org-agent--show turn))))
 
 ;;;; What the model thinks
 

@@ -347,12 +347,14 @@ With prefix argument DROP, let it go instead: no answer is wanted."
        (let ((turns (append (plist-get result :live) nil)))
          (if (not turns) (message "Nothing runs in this session")
            (dolist (id turns)
-             (when-let ((turn (org-agent--turn id)))
-               (org-agent--stop turn))
-             (org-agent--request
-              'orgAgent/cancel (list :turnId id) #'ignore
-              (lambda (words _code)
-                (message "org-agent: not cancelled: %s" words)))))))
+             (unless (run-hook-with-args-until-success
+                      'org-agent--cancel-functions id nil)
+               (when-let ((turn (org-agent--turn id)))
+                 (org-agent--stop turn))
+               (org-agent--request
+                'orgAgent/cancel (list :turnId id) #'ignore
+                (lambda (words _code)
+                  (message "org-agent: not cancelled: %s" words))))))))
      (lambda (words _code) (message "org-agent: not cancelled: %s" words)))))
 
 (provide 'org-agent-keeping)
