@@ -411,5 +411,42 @@
               (should (eq (window-buffer) chat))
               (org-agent-chat-side))))))))
 
+(ert-deftest org-agent-last-chat-is-the-same-for-all-that-asks ()
+  (org-agent-fake-with
+    (let* ((first (current-buffer))
+           (second (progn (org-agent-chat t) (current-buffer)))
+           (code (generate-new-buffer "code"))
+           (added (lambda ()
+                    (org-agent-add-region (point-min) (point-max))
+                    (seq-filter (lambda (chat)
+                                  (prog1 (buffer-local-value 'org-agent--context chat)
+                                    (with-current-buffer chat
+                                      (org-agent--clear-context))))
+                                (org-agent--chats))))
+           (captured (lambda ()
+                       (save-current-buffer (org-agent-capture-input) (current-buffer))))
+           (at-side (lambda ()
+                      (org-agent-chat-side)
+                      (prog1 (window-buffer) (org-agent-chat-side)))))
+      (unwind-protect
+          (progn
+            (with-current-buffer code (insert "code"))
+            (dolist (chat (list second first second))
+              ;; Looked at, and left again.
+              (switch-to-buffer chat)
+              (switch-to-buffer code)
+              (dotimes (_ 2)
+                (should (equal (funcall added) (list chat)))
+                (should (eq (funcall captured) chat))
+                (should (eq (funcall at-side) chat))))
+            ;; The chat of a subtree is used in its subtree.
+            (switch-to-buffer (org-agent-tests-notes-file "notes.org" org-agent-tests-notes))
+            (org-agent-chat-here t)
+            (switch-to-buffer code)
+            (should (equal (funcall added) (list second)))
+            (should (eq (funcall at-side) second)))
+        (kill-buffer code)
+        (org-agent-tests-forget-files)))))
+
 (provide 'org-agent-places-tests)
 ;;; org-agent-places-tests.el ends here
