@@ -359,7 +359,7 @@ With nil for TEXT, show it no more."
         (if overlay (move-overlay overlay place place)
           ;; It moves with the heading of the input when a reply comes above it.
           (set variable (setq overlay (make-overlay place place nil t t))))
-        (overlay-put overlay 'before-string text)))))
+        (org-agent--show-before overlay text)))))
 
 (defun org-agent--show-context ()
   "Show what this buffer has for its next prompt, or no more."

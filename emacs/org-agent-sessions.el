@@ -82,8 +82,8 @@ M-x org-agent-rebuild writes the chat as it was said\n"
       (let* ((place (car (org-agent--ensure-input)))
              (overlay (make-overlay place place nil t t)))
         (overlay-put overlay 'org-agent-session t)
-        (overlay-put overlay 'before-string
-                     (propertize notice 'face 'org-agent-notice))
+        (org-agent--show-before
+         overlay (propertize notice 'face 'org-agent-notice))
         (add-hook 'change-major-mode-hook #'org-agent--hide-session nil t)))))
 
 (defun org-agent--hide-session ()

@@ -73,11 +73,12 @@ With nil nothing is offered."
     (let* ((place (car (org-agent--ensure-input)))
            (overlay (make-overlay place place nil t t))
            (buffer (current-buffer)))
-      (overlay-put overlay 'before-string
-                   (concat (mapconcat (lambda (offer)
-                                        (org-agent--suggestion offer buffer))
-                                      org-agent-suggestions " ")
-                           "\n"))
+      (org-agent--show-before
+       overlay
+       (concat (mapconcat (lambda (offer)
+                            (org-agent--suggestion offer buffer))
+                          org-agent-suggestions " ")
+               "\n"))
       (setq org-agent--suggestions overlay)
       (add-hook 'after-change-functions #'org-agent--hide-suggestions nil t)
       (add-hook 'change-major-mode-hook #'org-agent--hide-suggestions nil t))))

@@ -411,7 +411,7 @@ MESSAGE says more."
                   (move-overlay overlay place place buffer)
                 (setq overlay (make-overlay place place))
                 (setf (org-agent--turn-overlay turn) overlay))))
-          (overlay-put overlay 'before-string string)))
+          (org-agent--show-before overlay string)))
         (run-hooks 'org-agent--shown-hook)))))
 
 (defun org-agent--below-p (position event)

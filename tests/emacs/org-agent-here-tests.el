@@ -15,6 +15,8 @@
   "* One\nmine\n* Two\nyours\n** Below\ndeep\n* Three\n"
   "What stands in the file of these tests.")
 
+(declare-function org-indent-add-properties "org-indent" (beg end &optional delay))
+
 (defvar org-agent-tests-sessions 0)
 
 (defun org-agent-tests-notes-file (name text)
@@ -396,6 +398,58 @@
     (should-not (org-agent--subtree-chats))
     (with-temp-buffer
       (should-error (org-agent-chat-here) :type 'user-error))))
+
+;;;; Indented text
+
+(ert-deftest org-agent-here-what-is-shown-is-not-indented ()
+  (org-agent-tests-in-notes "* One\n** Two\nyours\n** Three\n"
+    (require 'org-indent)
+    (org-agent-tests-at "yours")
+    (org-agent-chat-here)
+    (org-agent-tests-say "hello")
+    (org-indent-mode 1)
+    (org-indent-add-properties (point-min) (point-max))
+    (org-agent-fake-state "turn-1" 1 "streaming")
+    (org-agent-fake-delta "turn-1" 2 "Hi\nthere")
+    (dolist (buffer (list (current-buffer) (org-agent--chat-here)))
+      (with-current-buffer buffer
+        (save-restriction
+          (widen)
+          (let* ((shown (seq-filter (lambda (overlay) (overlay-get overlay 'before-string))
+                                    (overlays-in (point-min) (point-max))))
+                 (turn (seq-find (lambda (overlay)
+                                   (string-search "not verified"
+                                                  (overlay-get overlay 'before-string)))
+                                 shown))
+                 (cover (car (remq turn shown)))
+                 (place (overlay-start turn))
+                 (string (overlay-get turn 'before-string)))
+            (should (= (length shown) 2))
+            ;; What the string says of all of its lines ...
+            (dolist (property '(line-prefix wrap-prefix))
+              (should (equal (get-text-property 0 property string) ""))
+              (should-not (text-property-not-all 0 (length string) property "" string)))
+            ;; ... and what the first line of the screen is shown with there.
+            (should (equal (get-char-property place 'line-prefix) ""))
+            (should (= (overlay-start cover) place))
+            (should (> (overlay-get cover 'priority) (or (overlay-get turn 'priority) 0)))
+            ;; The heading below keeps what it had.
+            (should (< 0 (length (get-text-property place 'line-prefix))))
+            (should (equal-including-properties
+                     (overlay-get cover 'before-string)
+                     (propertize (get-text-property place 'line-prefix)
+                                 'line-prefix "")))))))
+    ;; It is gone with the next thing that is shown elsewhere.
+    (let ((chat (org-agent--chat-here)))
+      (org-agent-fake-state "turn-1" 3 "done")
+      (org-indent-mode -1)
+      (org-agent-tests-at "hello\n\\*+ USER\n")
+      (org-agent-tests-say "more")
+      (org-agent-fake-state "turn-2" 1 "streaming")
+      (org-agent-fake-delta "turn-2" 2 "Ho")
+      (should-not (buffer-local-value 'org-agent--covers chat))
+      (should (= 1 (cl-count-if (lambda (overlay) (overlay-get overlay 'before-string))
+                                (overlays-in (point-min) (point-max))))))))
 
 ;;;; Commands by their names
 
