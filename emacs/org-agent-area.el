@@ -34,6 +34,8 @@
 ;; The chat of a subtree is an indirect buffer of the file's, see
 ;; `org-agent-here'.  So what is done to the points, windows and folds of
 ;; a session is done in all buffers that have the same text.
+;; Commands of chats are defined by `org-agent--defcommand', so that they
+;; work in all of them, too.
 
 ;;; Code:
 
