@@ -781,8 +781,9 @@ function M._run(turn, params, token)
     if why or finished then return end
     why = reason
     uv.kill(-pid, 'sigterm')
-    kill_timer:start(2000, 0, function() uv.kill(-pid, 'sigkill') end)
+    kill_timer:start(2000, 0, job.kill)
   end
+  function job.kill() uv.kill(-pid, 'sigkill') end
   local seconds = params.action.payload.timeout or options.timeout
   timer:start(seconds * 1000, 0, function() job.stop('ended after its time of ' .. seconds .. ' s') end)
   state.jobs[id], turn.job = job, job
@@ -800,11 +801,8 @@ local function adopt(buf, session)
   state.chats[buf] = chat
   api.nvim_create_autocmd({ 'BufWipeout', 'BufUnload' }, { buffer = buf, callback = function() state.chats[buf] = nil end })
   text.ensure_input(buf)
-  if session then
-    -- If this starts the server, that resumes every chat.
-    if state.ready then M._resume(chat) elseif not state.rpc then server.start() end
-  end
-  M._load_skills()
+  -- A server that starts resumes every chat, and tells its skills.
+  if state.ready then M._resume(chat) elseif not state.rpc then server.start() end
   return chat
 end
 
@@ -1025,15 +1023,12 @@ function M.doctor()
   if vim.fn.executable(program) == 0 then
     return complain('there is no program ' .. program .. '; install org-agent, or set ORG_AGENT_PROGRAM')
   end
-  local function add(_, data)
-    lines[#lines] = (lines[#lines] or '') .. data[1]
-    if #lines == 0 then lines[1] = data[1] end
-    vim.list_extend(lines, data, 2)
-  end
-  vim.fn.jobstart({ program, 'doctor' }, { on_stdout = add, on_stderr = add, on_exit = vim.schedule_wrap(function(_, code)
-    page('org-agent-doctor', lines)
-    say(code == 0 and 'the chat can work' or 'the chat cannot work yet; the page says what to do')
-  end) })
+  local function add(_, data) vim.list_extend(lines, data) end
+  vim.fn.jobstart({ program, 'doctor' }, { stdout_buffered = true, stderr_buffered = true, on_stdout = add, on_stderr = add,
+    on_exit = vim.schedule_wrap(function(_, code)
+      page('org-agent-doctor', lines)
+      say(code == 0 and 'the chat can work' or 'the chat cannot work yet; the page says what to do')
+    end) })
 end
 
 function M._load_skills()
@@ -1108,7 +1103,7 @@ function M.setup(given)
     if chat then M.retry(chat, arguments.bang) end
   end, { bang = true })
   api.nvim_create_autocmd('VimLeavePre', { callback = function()
-    for _, job in pairs(state.jobs) do job.stop('the editor ends') end
+    for _, job in pairs(state.jobs) do job.kill() end
     server.stop()
   end })
 end
