@@ -42,7 +42,7 @@ local options = {
   shell = 'server', -- 'server': it runs approved commands in its sandbox. 'client': this client runs them by token
   timeout = 120, -- seconds that a command may take, if the model named no other time; of 'client'
   preview_lines = 20, -- how much of a preview is shown: its last lines
-  restarts = 3, -- how often a server that died is started again before something succeeds
+  restarts = 3, -- how often a server that dies is started again until a turn is done
 }
 
 local NEEDED = { 'orgAgent/event', 'orgAgent/cancel', 'orgAgent/decide', 'orgAgent/actuated', 'orgAgent/why',
@@ -225,12 +225,13 @@ function text.write_prompt(buf, session, event, said)
   return text.end_of(buf, event)
 end
 
---- The row where a reply to `event` goes, by the text alone: before the next message, else before the input area.
+--- The row where a reply to `event` goes, by the text alone: before the next message, else before the input area. So
+--- it is if the event is not known: after a restart the server names the turns that wait, and not their messages.
 function text.end_of(buf, event)
   local seen = false
   for _, heading in ipairs(text.headings(buf)) do
     if seen and heading.level == 1 and heading.title == 'USER' then return heading.row end
-    seen = seen or heading.event == event
+    seen = seen or event ~= nil and heading.event == event
   end
   return seen and api.nvim_buf_line_count(buf) or text.ensure_input(buf).row
 end
@@ -289,7 +290,7 @@ function show.row(chat, turn)
   local row = turn.mark and api.nvim_buf_get_extmark_by_id(chat.buf, ns, turn.mark, {})[1]
   local own, between
   for _, heading in ipairs(text.headings(chat.buf)) do
-    if heading.event == turn.event then own = heading.row
+    if turn.event and heading.event == turn.event then own = heading.row
     elseif heading.event and own and row and heading.row < row then between = true end
   end
   if row and own and own < row and not between then return row end
@@ -361,7 +362,6 @@ function server.request(method, params, ok, fail)
       if err then
         failed(words(err), type(err.data) == 'table' and err.data.code or nil)
       else
-        state.deaths = 0
         if ok then ok(result) end
       end
     end)
@@ -443,7 +443,8 @@ function server.died(code, signal)
   for _, job in pairs(state.jobs) do job.stop('the server is gone') end
   for _, turn in pairs(state.turns) do
     if not OVER[turn.state] then
-      turn.preview, turn.question, turn.state, turn.over = '', nil, 'failed', true
+      -- It may go on with the next server, which counts its messages anew.
+      turn.preview, turn.question, turn.state, turn.seq, turn.attempt = '', nil, nil, 0, 0
       turn.notice = 'the server is gone'
       show.turn(turn)
     end
@@ -490,7 +491,8 @@ M._handlers = handlers
 handlers['orgAgent/turn'] = function(params)
   local turn = turn_of(params.turnId, params.sessionId)
   if not turn or OVER[turn.state] or not fresh(turn, params) then return end
-  turn.state = params.state
+  turn.state, turn.notice = params.state, nil
+  if params.state == 'done' then state.deaths = 0 end
   if OVER[params.state] then
     turn.preview, turn.question = '', nil
     -- What failed has its System Error in the buffer, unless it was cut off.
@@ -590,6 +592,12 @@ function M._resume(chat, turns)
         show.turn(before)
       end
       chat.last = turn
+    end
+    -- What the last server left waiting goes on by itself.
+    for _, id in ipairs(result.live or {}) do
+      local turn = turn_of(id, chat.session)
+      turn.state, turn.notice = turn.state or 'accepted', nil
+      show.turn(turn)
     end
     for _, params in ipairs(result.actuations or {}) do handlers['orgAgent/actuate'](params) end
     chat.interrupted = {}
