@@ -903,11 +903,17 @@ local function send_pending(chat)
       chat.sending, chat.pending = false, nil
       local turn = turn_of(result.turnId, result.sessionId)
       turn.event, turn.state = result.eventId, turn.state or 'accepted'
+      local last = chat.last
       chat.last = turn
       if not api.nvim_buf_is_loaded(chat.buf) then return end
       local written = false
       for _, heading in ipairs(text.headings(chat.buf)) do written = written or heading.event == result.eventId end
       if not written then text.write_prompt(chat.buf, result.sessionId, result.eventId, pending.text) end
+      -- The user goes on: what became of the last one is no news.
+      if last and OVER[last.state] then
+        last.notice = nil
+        show.turn(last)
+      end
       show.turn(turn)
     end, failed)
   end

@@ -115,8 +115,8 @@ end
 
 local function ask(question)
   keys('<Esc>:OrgAgentChat<CR>GA' .. question .. '<Esc>:OrgAgentSend<CR>')
-  await_text('OA_EVENT')
-  await('the acknowledgement', function() return has(buffer(), '\n' .. question .. '\n') and has(buffer(), question .. '\n* USER\n') end)
+  -- Acknowledged, it is below the drawer of its event.
+  await_text('\n:END:\n' .. question .. '\n')
 end
 
 --- What stands in the buffer for these prompts and replies: identifiers are taken out of it.
