@@ -95,10 +95,12 @@ export class Chats implements Listener {
     return (await client.request(methods.skills, { limit: 500, directory })).items;
   }
 
-  stop(): void {
+  async stop(): Promise<void> {
     clearTimeout(this.timer);
-    this.client?.then((client) => client.stop()).catch(() => undefined);
+    const client = this.client;
     this.client = undefined;
+    // What did not start needs no end.
+    await client?.then((started) => started.stop()).catch(() => undefined);
   }
 
   changed(turn: Turn): void {

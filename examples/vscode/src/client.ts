@@ -8,6 +8,7 @@
  */
 
 import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import {
   createMessageConnection,
   ResponseError,
@@ -88,7 +89,6 @@ export interface StartOptions {
 export class Client {
   readonly turns = new Map<string, Turn>();
   private work: Promise<void> = Promise.resolve();
-  private stopped = false;
   private gone = false;
 
   private constructor(
@@ -103,6 +103,11 @@ export class Client {
       env: options.env,
       stdio: ['pipe', 'pipe', 'ignore'],
     });
+    // It is told by an error if there is no such program.
+    await once(process, 'spawn').catch((error: unknown) => {
+      throw new ServerError(`${options.program} cannot be started: ${String(error)}`, undefined, 'Install org-agent, or name its program');
+    });
+    process.on('error', () => undefined);
     // Writing to a server that ended is told by its end.
     process.stdin.on('error', () => undefined);
     const connection = createMessageConnection(
@@ -120,14 +125,13 @@ export class Client {
     connection.listen();
     let timer: NodeJS.Timeout | undefined;
     const failed = new Promise<never>((_, reject) => {
-      process.once('error', (error) => reject(new ServerError(`${options.program} cannot be started: ${error.message}`, undefined, '')));
       process.once('exit', (code, signal) => reject(new ServerError(`the server ended (${signal ?? code})`, undefined, '')));
       timer = setTimeout(() => reject(new ServerError('the server does not answer', undefined, '')), PATIENCE);
     });
     try {
       await Promise.race([client.introduce(), failed]);
     } catch (error) {
-      client.stop();
+      await client.stop();
       throw error;
     } finally {
       clearTimeout(timer);
@@ -155,13 +159,15 @@ export class Client {
     await this.connection.sendNotification(notifications.initialized, {});
   }
 
-  /** Ends the server; the listener is not told. */
-  stop(): void {
-    this.stopped = true;
+  /** Ends the server and waits until it did; the listener is not told. */
+  async stop(): Promise<void> {
+    if (!this.gone) this.connection.dispose();
     this.gone = true;
-    this.connection.dispose();
-    this.process.stdin?.end();
-    this.process.kill();
+    const { process } = this;
+    if (process.pid === undefined || process.exitCode !== null || process.signalCode !== null) return;
+    const ended = new Promise((resolve) => process.once('exit', resolve));
+    process.kill();
+    await ended;
   }
 
   get pid(): number | undefined {
@@ -313,7 +319,7 @@ export class Client {
   }
 
   private onExit(why: string): void {
-    if (this.stopped || this.gone) return;
+    if (this.gone) return;
     this.gone = true;
     this.connection.dispose();
     for (const turn of this.turns.values()) {

@@ -4,7 +4,7 @@
  */
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -54,23 +54,25 @@ class World implements Host {
 
   private constructor(
     readonly model: FakeModel,
-    readonly home: string,
+    readonly folder: string,
   ) {}
 
   static async start(t: TestContext): Promise<World> {
-    const home = mkdtempSync(join(tmpdir(), 'org-agent-'));
-    const world = new World(await FakeModel.start(), home);
-    t.after(() => {
-      world.chats.stop();
-      assert.equal(world.model.stop(), 0, 'replies that nobody asked for');
-      rmSync(home, { recursive: true, force: true, maxRetries: 5 });
+    const folder = mkdtempSync(join(tmpdir(), 'org-agent-'));
+    mkdirSync(join(folder, 'work'));
+    const world = new World(await FakeModel.start(), folder);
+    t.after(async () => {
+      await world.chats.stop();
+      const left = world.model.stop();
+      rmSync(folder, { recursive: true, force: true });
+      assert.equal(left, 0, 'replies that nobody asked for');
     });
     return world;
   }
 
   /** The same model and data, as another editor has them. */
   another(t: TestContext): World {
-    const other = new World(this.model, this.home);
+    const other = new World(this.model, this.folder);
     t.after(() => other.chats.stop());
     return other;
   }
@@ -80,7 +82,7 @@ class World implements Host {
     assert.ok(program, 'ORG_AGENT_PROGRAM has to name the server');
     const env: NodeJS.ProcessEnv = {
       PATH: process.env.PATH,
-      ORG_AGENT_HOME: this.home,
+      ORG_AGENT_HOME: join(this.folder, 'home'),
       ORG_AGENT_LOCAL_PORTS: 'none',
       OPENAI_BASE_URL: this.model.baseUrl,
       OPENAI_API_KEY: 'sk-test',
@@ -119,7 +121,7 @@ class World implements Host {
   }
 
   async chat(document = new StringDocument()): Promise<{ chat: Chat; document: StringDocument }> {
-    return { chat: await this.chats.open(document, this.home), document };
+    return { chat: await this.chats.open(document, join(this.folder, 'work')), document };
   }
 
   async ask(chat: Chat, document: StringDocument, text: string): Promise<void> {
@@ -288,7 +290,7 @@ test('a chat from a file goes on, and is held by one editor at a time', async (t
   const { chat } = await other.chat(file);
   await other.until('the conflict', () => other.messages.length > 0);
   assert.match(other.messages.join(), /another/);
-  world.chats.stop();
+  await world.chats.stop();
   await other.ask(chat, file, 'Two?');
   await other.over(chat);
   assert.equal(file.plain(), '* USER\nOne?\n** ASSISTANT\nFirst.\n* USER\nTwo?\n** ASSISTANT\nSecond.\n* USER\n');
