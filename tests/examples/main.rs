@@ -1,14 +1,13 @@
-//! The clients of `examples/`, as they are, against the real server and a fake model over HTTP.
+//! The client of `examples/neovim`, as it is, against the real server and a fake model over HTTP.
 //!
-//! They need a Neovim and Node, so `make test-examples` runs them; what is done with each stands beside this file,
-//! and the models that answer stand here.
+//! It needs a Neovim, so `make test-examples` runs this. What is done with it stands in `neovim.lua`; the model that
+//! answers stands in `neovim.rs`. The client of `examples/vscode` has its tests beside it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 #[path = "../common/fake_model.rs"]
 mod fake_model;
 mod neovim;
-mod vscode;
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;

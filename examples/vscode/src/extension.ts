@@ -9,6 +9,7 @@
  *   taken apart; in the status bar only states appear.
  */
 
+import { isUtf8 } from 'node:buffer';
 import { execFile } from 'node:child_process';
 import * as vscode from 'vscode';
 import { Chats, words, type Chat, type Document, type Host } from './chat';
@@ -54,6 +55,7 @@ class Extension implements Host {
   /** Commands that the user was told of. */
   private readonly told = new Set<string>();
   private readonly pages = new Map<string, string>();
+  private drawing?: NodeJS.Timeout;
 
   constructor(context: vscode.ExtensionContext) {
     const commands: Record<string, () => Promise<void>> = {
@@ -91,6 +93,7 @@ class Extension implements Host {
   }
 
   stop(): Promise<void> {
+    clearTimeout(this.drawing);
     return this.chats.stop();
   }
 
@@ -102,7 +105,11 @@ class Extension implements Host {
   }
 
   changed(chat: Chat, turn?: Turn): void {
-    this.show();
+    // Pieces of a preview come every few milliseconds; several are drawn at once.
+    this.drawing ??= setTimeout(() => {
+      this.drawing = undefined;
+      this.show();
+    }, 40);
     const question = turn?.question;
     if (question !== undefined && !this.told.has(question.id)) {
       this.told.add(question.id);
@@ -176,9 +183,11 @@ class Extension implements Host {
     for (const name of root === undefined ? [] : names) {
       const uri = vscode.Uri.joinPath(root as vscode.Uri, name.slice(1));
       const bytes = await Promise.resolve(vscode.workspace.fs.readFile(uri)).catch(() => undefined);
-      if (bytes === undefined) continue;
+      // What leads out of the workspace does not go along.
+      if (bytes === undefined || !uri.path.startsWith(`${root?.path}/`)) continue;
       if (bytes.length > CONTEXT.bytes || items.length === CONTEXT.items) throw new Error(`${name} is too large, or one file too many`);
-      items.push({ kind: 'file', name: name.slice(1), text: new TextDecoder('utf-8', { fatal: true }).decode(bytes) });
+      if (!isUtf8(bytes)) throw new Error(`${name} is no text`);
+      items.push({ kind: 'file', name: name.slice(1), text: new TextDecoder().decode(bytes) });
     }
     return items;
   }

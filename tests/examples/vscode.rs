@@ -1,1 +1,0 @@
-//! The models behind `examples/vscode/test/`.
