@@ -325,7 +325,8 @@ function show.turn(turn)
   end
   if turn.notice then vim.list_extend(lines, virtual(vim.split(turn.notice, '\n', { plain = true }), 'OrgAgentNotice')) end
   -- The mark stands at the row below the message, so it moves down with what is put in there.
-  local row = show.row(chat, turn)
+  local mark = turn.mark and api.nvim_buf_get_extmark_by_id(chat.buf, ns, turn.mark, {})
+  local row = mark and mark[1] or show.row(chat, turn)
   local last = api.nvim_buf_line_count(chat.buf) - 1
   turn.mark = api.nvim_buf_set_extmark(chat.buf, ns, math.min(row, last), 0, {
     id = turn.mark, virt_lines = #lines > 0 and lines or nil, virt_lines_above = row <= last,
@@ -825,7 +826,7 @@ local function new_buffer(name)
   local free, number = name, 1
   while vim.fn.bufexists(free) == 1 do
     number = number + 1
-    free = name .. ' ' .. number
+    free = name:gsub('^[^.]+', '%0-' .. number)
   end
   api.nvim_buf_set_name(buf, free)
   return buf

@@ -208,6 +208,28 @@ function scenarios.typing()
   check(not has(buffer(), 'Twice.'), 'what was taken back is not put in again')
 end
 
+--- What is typed before the server has the message, which cannot begin before there is a file.
+function scenarios.early()
+  for number, case in ipairs({
+    { 'A and <lt>b> more<CR>last<Esc>', 'and <b> more\nlast' },
+    { 'o<CR>more<Esc>', 'more' },
+    { 'ccanother<Esc>', 'another' },
+    { 'A?<Esc>', 'Question?' },
+    { '', '' },
+  }) do
+    local file = work .. '/go-' .. number
+    local wait = 'while [ ! -e "$0" ]; do sleep 0.02; done; exec "$ORG_AGENT_PROGRAM" serve'
+    start({ cmd = { 'sh', '-c', wait, file } })
+    keys(':OrgAgentChat<CR>GAQuestion<Esc>:OrgAgentSend<CR>G' .. case[1])
+    await('the keys', function() return case[2] == '' or has(buffer(), vim.split(case[2], '\n')[1]) end)
+    check(not has(buffer(), 'OA_EVENT'), 'the message is on its way')
+    vim.fn.writefile({}, file)
+    await_text('** ASSISTANT')
+    await_calm()
+    check(plain() == '* USER\nQuestion\n** ASSISTANT\nAnswer.\n* USER\n' .. case[2] .. '\n', 'case ' .. number)
+  end
+end
+
 function scenarios.approve()
   start()
   ask('Run something.')
@@ -269,6 +291,25 @@ function scenarios.own()
   assert(vim.wait(30000, function() return not alive(group) end, 20), 'the command was ended')
   ask('Are you well?')
   await_text('I am.')
+end
+
+--- A command that only reads runs unasked, whoever runs it.
+local function allowed(options)
+  vim.fn.writefile({ 'x' }, work .. '/marker-44')
+  start(options)
+  keys(':cd ' .. work .. '<CR>')
+  ask('Look around.')
+  await_text('There is marker-44.')
+  await_calm()
+  check(not has(messages(), 'waits'), 'nothing was asked')
+end
+
+function scenarios.allowed()
+  allowed()
+end
+
+function scenarios.allowed_own()
+  allowed({ shell = 'client' })
 end
 
 function scenarios.cancel()

@@ -50,6 +50,19 @@ fn typing() {
     assert_eq!(messages(&model.take_request_blocking()), [user("Take your time.")]);
 }
 
+#[test]
+#[ignore = "make test-examples"]
+fn early() {
+    let model = FakeModel::start();
+    for _ in 0..5 {
+        model.reply_with(&insert("Answer."));
+    }
+    play("early", &model, &[]);
+    for _ in 0..5 {
+        assert_eq!(messages(&model.take_request_blocking()), [user("Question")]);
+    }
+}
+
 /// Plays a scenario in which a command is proposed; what the model is told of it.
 fn command(scenario: &str, after: &str) -> String {
     let model = FakeModel::start();
@@ -104,6 +117,21 @@ fn own() {
     assert_eq!(messages(&model.take_request_blocking()).last(), Some(&user("And something long.")));
     let last = messages(&model.take_request_blocking());
     assert!(last.last().unwrap().1.ends_with("Are you well?"), "{last:?}");
+}
+
+/// Commands that only read run unasked: here by the server, and by the client.
+#[test]
+#[ignore = "make test-examples"]
+fn allowed() {
+    for scenario in ["allowed", "allowed_own"] {
+        let model = FakeModel::start();
+        model.reply_with(&shell("ls"));
+        model.reply_with(&insert("There is marker-44."));
+        play(scenario, &model, &[]);
+        drop(model.take_request_blocking());
+        let told = messages(&model.take_request_blocking())[2].1.clone();
+        assert!(told.starts_with("[command result]\nexit code: 0\n") && told.contains("marker-44"), "{told}");
+    }
 }
 
 #[test]

@@ -260,7 +260,7 @@ export class Chat {
 
   /** Everything behind the reply at `offset`, else behind the last turn, as Org text. */
   async why(offset: number): Promise<string> {
-    const { act } = layout.markAt(this.document.text(), offset);
+    const act = layout.replyAt(this.document.text(), offset);
     const client = await this.connected();
     if (act === undefined && this.last === undefined) throw new Error('there is no reply yet');
     const about = act !== undefined ? { actuationId: act } : { turnId: this.last?.id };

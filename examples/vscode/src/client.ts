@@ -238,11 +238,6 @@ export class Client {
     return result;
   }
 
-  /** All that was to be done until now is done. */
-  async settled(): Promise<void> {
-    await this.work;
-  }
-
   private isNew(turn: Turn, seq: number): boolean {
     if (seq <= turn.seq) return false;
     turn.seq = seq;

@@ -13,7 +13,7 @@ import { isUtf8 } from 'node:buffer';
 import { execFile } from 'node:child_process';
 import * as vscode from 'vscode';
 import { Chats, words, type Chat, type Document, type Host } from './chat';
-import { isOver, type Turn } from './client';
+import type { Turn } from './client';
 import * as layout from './layout';
 import type { Context } from './protocol';
 
@@ -276,7 +276,7 @@ class Extension implements Host {
       const chat = this.byDocument.get(editor.document);
       if (chat !== undefined) editor.setDecorations(this.preview, this.decorations(editor.document, chat));
     }
-    const turn = here?.live().find((each) => !isOver(each));
+    const turn = here?.live()[0];
     if (turn === undefined) return this.status.hide();
     this.status.text = `$(sync~spin) org-agent: ${turn.state}`;
     this.status.tooltip = 'Cancel';

@@ -191,11 +191,10 @@ export function previewOffset(text: string, event: string | undefined): number {
   return Math.max(0, place(text, parse(text), event) - 1);
 }
 
-/** The reply or message around `offset`. */
-export function markAt(text: string, offset: number): { event?: string; act?: string } {
+/** The reply around `offset`. */
+export function replyAt(text: string, offset: number): string | undefined {
   const marked = (heading: Heading) => heading.offset <= offset && (heading.act !== undefined || heading.event !== undefined);
-  const { event, act } = parse(text).headings.filter(marked).at(-1) ?? {};
-  return { event, act };
+  return parse(text).headings.filter(marked).at(-1)?.act;
 }
 
 /** `edits` carried out. Their offsets are those of `text`; they do not overlap, and those at one place keep their order. */
