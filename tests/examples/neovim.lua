@@ -195,11 +195,15 @@ function scenarios.typing()
     M._handlers['orgAgent/actuate'](params)
   ]], id, 'some-turn', buffer():match(':OA_SESSION: (%S+)'))
   check(not has(buffer(), 'Twice.'), 'what is there is not put in again')
-  keys('u')
-  await('undo of the typing or the reply', function() return plain() ~= said .. 'my next thought\n' end)
-  keys('u')
-  await('undo of the reply', function() return not has(buffer(), '** ASSISTANT') end)
-  check(not has(buffer(), 'Part one') and has(buffer(), 'Take your time.'), 'no part of the reply is left, and all of the prompt')
+  -- What was typed after the reply may be a step of its own; 0.7 has it in the one before.
+  local before
+  repeat
+    before = plain()
+    keys('u')
+    await('a step of undo', function() return plain() ~= before end)
+  until not has(plain(), '** ASSISTANT')
+  check(has(plain(), 'my next') and before == (plain():gsub('Take your time.\n', '%0** ASSISTANT\nPart one, and the end.\n')),
+    'one step takes back the reply, and nothing else')
   lua([[
     local params = { actuationId = ..., seq = 0, action = { target = 'emacs', payload = { action = 'insert-at-end', text = 'Twice.' } } }
     params.turnId, params.sessionId = select(2, ...), select(3, ...)
