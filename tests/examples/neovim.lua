@@ -267,6 +267,7 @@ end
 
 function scenarios.own()
   start({ shell = 'client' })
+  keys(':cd ' .. work .. '<CR>')
   ask('Run something.')
   await_shown('echo marker')
   choose('OrgAgentDecide', 1)
@@ -290,6 +291,8 @@ function scenarios.own()
     end
     return group
   end)
+  -- Before that, its token would just be good for nothing any more.
+  await('the beginning of the command', function() return vim.fn.filereadable(work .. '/begun') == 1 end)
   keys(':OrgAgentCancel<CR>')
   await_shown('cancelled')
   assert(vim.wait(30000, function() return not alive(group) end, 20), 'the command was ended')

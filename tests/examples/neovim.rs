@@ -105,7 +105,7 @@ fn own() {
     for reply in [
         shell("echo marker-$((40+2))"),
         insert("It printed marker-42."),
-        shell("echo begun; sleep 987"),
+        shell("touch begun; sleep 987"),
         insert("I am."),
     ] {
         model.reply_with(&reply);
