@@ -287,7 +287,7 @@ function scenarios.own()
       local file = io.open('/proc/' .. pid .. '/cmdline')
       local line = file and file:read('*a') or ''
       if file then file:close() end
-      if has(line, '--token') then group = pid end
+      if has(line, 'sandbox') then group = pid end
     end
     return group
   end)
