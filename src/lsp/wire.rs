@@ -6,6 +6,8 @@
 pub mod convert;
 mod models;
 mod resume;
+#[cfg(test)]
+mod schema;
 mod sessions;
 mod skills;
 mod turns;
@@ -117,6 +119,7 @@ pub const REPLACE_REGION: &str = "replaceRegion";
 
 /// What a client announces in `capabilities.experimental.orgAgent`. What it forgets, it can.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Announcement {
     /// The version it speaks; [`VERSION`] if absent.
@@ -131,6 +134,7 @@ pub struct Announcement {
 
 /// What the server announces in the same place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Offer {
     /// The version it speaks.
@@ -143,6 +147,7 @@ pub struct Offer {
 
 /// [`EVENT`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct EventParams {
     /// [`CHAT_MESSAGE`] or [`REWRITE`].
@@ -174,6 +179,7 @@ pub struct EventParams {
 
 /// The answer to [`EVENT`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct EventResult {
     /// The logged event.
@@ -194,6 +200,7 @@ pub struct EventResult {
 
 /// [`CANCEL`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CancelParams {
     /// Which turn.
@@ -202,6 +209,7 @@ pub struct CancelParams {
 
 /// The answer to [`CANCEL`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CancelResult {
     /// Whether the turn was still running or queued.
@@ -210,6 +218,7 @@ pub struct CancelResult {
 
 /// [`DECIDE`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct DecideParams {
     /// Which action.
@@ -230,6 +239,7 @@ pub struct DecideParams {
 
 /// What a user can choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Choice {
     /// Run it this once.
@@ -242,6 +252,7 @@ pub enum Choice {
 
 /// The answer to [`DECIDE`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct DecideResult {
     /// Whether it may run.
@@ -262,6 +273,7 @@ pub struct DecideResult {
 
 /// One step of a shell command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Step {
     /// What joins it to the step before; `null` for the first.
@@ -272,6 +284,7 @@ pub struct Step {
 
 /// [`OUTPUT`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct OutputParams {
     /// Which action.
@@ -286,6 +299,7 @@ pub struct OutputParams {
 
 /// Where a command writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Stream {
     /// Standard output.
@@ -296,6 +310,7 @@ pub enum Stream {
 
 /// [`ACTUATED`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ActuatedParams {
     /// Which action.
@@ -320,6 +335,7 @@ pub struct ActuatedParams {
 
 /// How an action ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ActuatedStatus {
     /// Carried out.
@@ -332,11 +348,13 @@ pub enum ActuatedStatus {
 
 /// The answer to [`ACTUATED`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ActuatedResult {}
 
 /// [`WHY`]: one of the two.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct WhyParams {
     /// Which turn.
@@ -349,6 +367,7 @@ pub struct WhyParams {
 
 /// [`TURN`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TurnParams {
     /// Which turn.
@@ -366,6 +385,7 @@ pub struct TurnParams {
 
 /// Where a turn stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(remote = "State", rename_all = "camelCase")]
 enum StateName {
     Accepted,
@@ -381,11 +401,13 @@ enum StateName {
 
 /// A turn's state by its name on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct TurnStateName(#[serde(with = "StateName")] pub State);
 
 /// [`DELTA`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct DeltaParams {
     /// Which turn.
@@ -400,6 +422,7 @@ pub struct DeltaParams {
 
 /// [`THOUGHT`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ThoughtParams {
     /// Which turn.
@@ -412,6 +435,7 @@ pub struct ThoughtParams {
 
 /// [`RETRACT`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RetractParams {
     /// Which turn.
@@ -426,6 +450,7 @@ pub struct RetractParams {
 
 /// [`ACTUATE`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ActuateParams {
     /// The action's identifier.
@@ -439,6 +464,7 @@ pub struct ActuateParams {
     /// The turn's message number.
     pub seq: u64,
     /// The JSON form of the action.
+    #[cfg_attr(test, schemars(with = "schema::Action"))]
     pub action: Value,
     /// Its canonical print.
     pub sexp: String,
@@ -472,6 +498,7 @@ pub struct ActuateParams {
 
 /// The client's answer to [`ACTUATE`]: receipt, not outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ActuateResult {
     /// Whether the client will see to it. `false`: never; the turn goes on as if the user had said no.
@@ -483,6 +510,7 @@ pub struct ActuateResult {
 
 /// [`ABORT`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AbortParams {
     /// Which action.
