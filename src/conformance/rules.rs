@@ -5,7 +5,7 @@ use super::message::Side;
 /// A rule of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Rule {
-    /// A record can be read.
+    /// What comes is a message.
     Line,
     /// Fields are there and have their types and bounds.
     Shape,
@@ -84,7 +84,9 @@ impl Rule {
     /// Its name, what it says, and the heading of `docs/protocol.md` that says so.
     const fn row(self) -> (&'static str, &'static str, &'static str) {
         match self {
-            Self::Line => ("line", "a record has one message in each line", "records"),
+            Self::Line => {
+                ("message", "each frame, and each line of a record, is a message of JSON-RPC", "frames")
+            }
             Self::Shape => (
                 "shape",
                 "fields are there, have their types, and are within their bounds",
@@ -174,8 +176,7 @@ impl Rule {
     #[must_use]
     pub const fn binds(self, side: Side) -> bool {
         match self {
-            Self::Line => false,
-            Self::Shape | Self::Answer | Self::Life => true,
+            Self::Line | Self::Shape | Self::Answer | Self::Life => true,
             Self::Method
             | Self::Ack
             | Self::Report

@@ -192,6 +192,7 @@ impl Watch {
             self.clock = Some(at);
             self.overdue(at);
         }
+        self.judge(Rule::Line, message.from, true, String::new);
         match (message.from, message.kind) {
             (_, Kind::Died) => self.reset(),
             (from, Kind::Request) => self.request(from, message),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::play::{Command, Part, Play, Played, Turn, body_hash, keep};
+use super::play::{Part, Play, Played, Turn, body_hash, keep};
 use super::scenes;
 use crate::action::CHAT_BUFFER;
 use crate::error::{Code, Error, Result as Checked};
@@ -183,13 +183,12 @@ impl Play<'_> {
         if self.decisions.contains_key(&id) {
             return Err(Error::new(Code::Conflict, "it was decided already"));
         }
-        keep(&mut self.decisions, id.clone(), body.clone());
+        keep(&mut self.decisions, id, body.clone());
         if choice == Choice::Deny {
             return Ok(json!({"decision": "deny", "token": null, "steps": null, "rule": "the user said no"}));
         }
-        let text = decide.command.unwrap_or(command.text);
+        let text = decide.command.unwrap_or(command);
         let token = if decide.unconfined { fresh_token()? } else { self.issue(&text, decide.network)? };
-        keep(&mut self.commands, id, Command { text, token: Some(token.clone()) });
         Ok(json!({"decision": "allow", "token": token, "steps": null, "rule": "the user said yes"}))
     }
 

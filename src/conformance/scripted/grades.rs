@@ -1,7 +1,5 @@
 //! What a client did, scene by scene and rule by rule.
 
-use std::fmt::Write as _;
-
 use serde::Serialize;
 
 use super::scenes::{SCENES, Scene};
@@ -174,12 +172,11 @@ impl Report {
             let unplayed = scene.outcome == Outcome::NotExercised && scene.checks.is_empty();
             let hint = SCENES.iter().find(|it| it.name == scene.name).map_or("", |it| it.start);
             let hint = if unplayed { format!(" ({hint})") } else { String::new() };
-            // Writing to a string does not fail.
-            drop(write!(text, "\n{}: {}{hint}\n", scene.name, scene.outcome.word()));
+            text.push_str(&format!("\n{}: {}{hint}\n", scene.name, scene.outcome.word()));
             scene.checks.iter().for_each(|check| check.line(&mut text));
             if !unplayed {
                 for look in scene.look {
-                    drop(writeln!(text, "  {:13}  {look}", "look"));
+                    text.push_str(&format!("  {:13}  {look}\n", "look"));
                 }
             }
         }
@@ -193,6 +190,6 @@ impl Check {
     fn line(&self, text: &mut String) {
         let why = if self.why.is_empty() { String::new() } else { format!(": {}", self.why) };
         let Self { what, outcome, section, .. } = self;
-        drop(writeln!(text, "  {:13}  {what}{why} [docs/protocol.md#{section}]", outcome.word()));
+        text.push_str(&format!("  {:13}  {what}{why} [docs/protocol.md#{section}]\n", outcome.word()));
     }
 }

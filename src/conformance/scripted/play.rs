@@ -13,7 +13,8 @@ use super::grades::{Check, Grades, Outcome, Report};
 use super::scenes::{self, SCENES};
 use super::{Incoming, Options};
 use crate::conformance::message::{Detail, Message, Side, written};
-use crate::conformance::watch::{ACK, Watch};
+use crate::conformance::rules::Rule;
+use crate::conformance::watch::{ACK, Finding, Watch};
 use crate::ids::hex;
 use crate::lsp::wire;
 use crate::record::Attachment;
@@ -49,13 +50,6 @@ pub(super) enum Part {
     Resume(String),
 }
 
-/// A command that was sent.
-#[derive(Clone, Debug)]
-pub(super) struct Command {
-    pub(super) text: String,
-    pub(super) token: Option<String>,
-}
-
 /// The stage.
 pub(super) struct Play<'a> {
     inbox: &'a Receiver<Incoming>,
@@ -75,7 +69,8 @@ pub(super) struct Play<'a> {
     /// Whether each request was answered, and with what.
     pub(super) acks: HashMap<String, Value>,
     pub(super) reports: HashMap<String, Vec<Value>>,
-    pub(super) commands: HashMap<String, Command>,
+    /// The text of each command that was sent.
+    pub(super) commands: HashMap<String, String>,
     pub(super) decisions: HashMap<String, Value>,
     pub(super) outputs: HashMap<String, String>,
     pub(super) cancelled: HashSet<String>,
@@ -296,14 +291,8 @@ impl<'a> Play<'a> {
     }
 
     fn fault(&mut self, why: &str) -> Played {
-        self.grades.begin("frames");
-        let check = Check {
-            what: "what is sent are frames of JSON".into(),
-            outcome: Outcome::Failed,
-            why: why.to_owned(),
-            section: "frames",
-        };
-        self.grades.add("frames", check);
+        let finding = Finding { rule: Rule::Line, side: Side::Client, what: why.to_owned() };
+        self.grades.broken(finding, self.scene);
         let data = json!({"code": "bad_request", "hint": "see Frames in docs/protocol.md"});
         self.send(&json!({"jsonrpc": "2.0", "id": null,
                           "error": {"code": -32700, "message": why, "data": data}}))

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 use super::answers::sandbox_terms;
-use super::play::{Command, Play, Played, Turn, keep, soon};
+use super::play::{Play, Played, Turn, keep, soon};
 use crate::action::CHAT_BUFFER;
 use crate::lsp::wire::{ABORT, ACTUATE, DELTA, RETRACT, THOUGHT, TURN};
 use crate::sandbox;
@@ -299,12 +299,12 @@ fn refused(play: &mut Play<'_>, turn: &Turn) -> Played {
     /// How long is looked whether the client floods, and how often it may send.
     const LOOK: Duration = Duration::from_secs(2);
     const OFTEN: u32 = 3;
-    play.until(Some(LOOK.min(play.options.patience)), |_| false)?;
+    let left = play.until(Some(LOOK.min(play.options.patience)), |_| false);
     let times = play.came.get(&turn.client_id).copied().unwrap_or_default();
     play.check("a message that was refused is not sent again and again", "errors", times <= OFTEN, || {
         format!("it came {times} times in {} seconds", LOOK.as_secs())
     });
-    Ok(())
+    left.map(drop)
 }
 
 fn run(play: &mut Play<'_>, turn: &mut Turn) -> Played {
@@ -370,7 +370,7 @@ fn command(play: &mut Play<'_>, turn: &mut Turn, text: &str, allowed: bool) -> P
     if let Some(token) = &token {
         params["token"] = token.as_str().into();
     }
-    keep(&mut play.commands, id.0.clone(), Command { text: text.to_owned(), token });
+    keep(&mut play.commands, id.0.clone(), text.to_owned());
     let request = play.ask(ACTUATE, &params)?;
     let accepted = acknowledged(play, &request, "a command is acknowledged")?;
     Ok(accepted.then_some(id.0))
@@ -409,6 +409,8 @@ fn ask(play: &mut Play<'_>, turn: &mut Turn, scene: &str) -> Played {
         || (choice.is_none() && play.reports[&action][0]["status"] == "denied");
     if denied {
         const WHAT: &str = "a command that was denied is not reported as run";
+        let seen = |play: &Play<'_>| play.reports.contains_key(&action);
+        play.until(Some(Duration::from_secs(1).min(play.options.patience)), seen)?;
         let good = play.reports.get(&action).is_none_or(|all| all.iter().all(|it| it["status"] != "done"));
         play.check(WHAT, "orgagentdecide", good, || "it was reported as done".into());
         if scene == "shell" {
@@ -502,14 +504,11 @@ fn all(play: &mut Play<'_>, turn: &mut Turn) -> Played {
 
 /// A client that came back was told of `action`.
 pub(super) fn resumed(play: &mut Play<'_>, action: &str) -> Played {
-    let reported = play.until(Some(play.options.patience), |play| play.reports.contains_key(action))?;
-    play.check(
-        "a reply that was lacking is applied and reported",
-        "orgagentsessionsresume",
-        reported,
-        || "it was not reported".into(),
-    );
-    Ok(())
+    const WHAT: &str = "a reply that was lacking is applied and reported";
+    let waited = play.until(Some(play.options.patience), |play| play.reports.contains_key(action));
+    let good = play.reports.contains_key(action);
+    play.check(WHAT, "orgagentsessionsresume", good, || "it was not reported".into());
+    waited.map(drop)
 }
 
 // Inserts
