@@ -106,7 +106,7 @@ fn a_line_that_is_no_message_is_named() {
         (b"{\"org-agent-traffic\":2}", "records of version 2 are not known here, only 1"),
         (
             b"{\"direction\":\"in\xff\"}",
-            "it is no such JSON object: invalid unicode code point, at column 16",
+            "it is no such JSON object: invalid unicode code point, at column 17",
         ),
     ] {
         let mut record = TRANSCRIPT.as_bytes().to_vec();

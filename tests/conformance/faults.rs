@@ -26,6 +26,8 @@ fn fails(fault: Fault, scenes: &[&str], expected: &[&str]) {
     scenes.iter().for_each(|scene| player.say(scene));
     if fault == Fault::NothingLacking {
         player.resume("yesterday");
+        // It is waited for, then this is played.
+        player.say("plain");
     }
     let (report, status) = player.leave();
     assert_eq!((status, &report["passed"]), (1, &Value::Bool(false)), "{fault:?}: {report:#}");
@@ -60,16 +62,16 @@ faults! {
     an_outcome_of_nothing: UnknownAction, ["plain"] => ["outcome: "];
     a_method_that_was_not_announced: UnknownMethod, ["plain"] => ["method: "];
     a_command_that_nobody_decided: RunsUndecided, ["shell"] => ["decide-first: "];
-    a_command_that_was_denied: RunsDenied, ["deny"] => ["deny: a command that was denied", "decide-first: "];
+    a_command_that_was_denied: RunsDenied, ["deny", "plain"] => ["deny: a command that was denied", "decide-first: "];
     an_outcome_without_its_token: NoToken, ["run"] => ["return-token: "];
     one_client_id_for_two_messages: SameClientId, ["plain", "retract"] => ["client-id: "];
     output_that_does_not_begin_at_one: OutputFromTwo, ["run"] => ["output: "];
     output_after_the_outcome: OutputLate, ["run"] => ["output: "];
     an_outcome_without_exit_code: NoExitCode, ["run"] => ["run: a command that may run is reported"];
-    a_flood: Floods, ["error"] => ["error: a message that was refused"];
-    silence_after_a_late_message: DeafAfterTheEnd, ["late"] => ["late: the client goes on", "ack: "];
-    silence_on_abort: DeafToAbort, ["abort"] => ["abort: the request to stop", "ack: "];
-    a_command_that_runs_on: RunsOn, ["abort"] => ["abort: a command that is to be stopped"];
+    a_flood: Floods, ["error", "plain"] => ["error: a message that was refused"];
+    silence_after_a_late_message: DeafAfterTheEnd, ["late", "plain"] => ["late: the client goes on", "ack: "];
+    silence_on_abort: DeafToAbort, ["abort", "plain"] => ["abort: the request to stop", "ack: "];
+    a_command_that_runs_on: RunsOn, ["abort", "plain"] => ["abort: a command that is to be stopped"];
     a_result_for_what_is_not_known: AnswersTheUnknown, ["unknown"] => ["unknown: a request that it does not know"];
-    a_lacking_reply_left_out: NothingLacking, ["plain"] => ["resume: a reply that was lacking"];
+    a_lacking_reply_left_out: NothingLacking, [] => ["resume: a reply that was lacking"];
 }

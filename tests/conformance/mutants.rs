@@ -24,7 +24,9 @@ fn is_answer(line: &Value) -> bool {
 
 #[test]
 fn a_numbered_message_that_is_left_out_is_missed() {
-    let lines = transcript();
+    let mut lines = transcript();
+    // To a client that wants no previews the numbers have gaps.
+    lines.truncate(lines.iter().rposition(|line| line["message"]["method"] == "initialize").unwrap());
     for at in (0..lines.len()).filter(|at| is_numbered(&lines[*at])) {
         let mut without = lines.clone();
         let message = without.remove(at)["message"].clone();

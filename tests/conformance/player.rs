@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 /// How long anything may take before a test fails instead of hanging.
 const GUARD: Duration = Duration::from_secs(60);
@@ -48,6 +49,7 @@ pub enum Fault {
 
 pub struct Player<'a> {
     home: &'a Path,
+    _work: TempDir,
     child: Child,
     frames: Receiver<Value>,
     fault: Fault,
@@ -63,12 +65,14 @@ pub struct Player<'a> {
 
 impl<'a> Player<'a> {
     pub fn start(home: &'a Path, fault: Fault, more: &[&str]) -> Self {
+        // Not the home: commands do not see what is in that.
+        let work = tempfile::tempdir().unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_org-agent"))
             .args(["conformance", "serve", "--json", "--patience", "2", "--report"])
             .arg(home.join("report"))
             .args(more)
             .env("ORG_AGENT_HOME", home)
-            .current_dir(home)
+            .current_dir(work.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -92,6 +96,7 @@ impl<'a> Player<'a> {
         });
         Self {
             home,
+            _work: work,
             child,
             frames,
             fault,
@@ -306,7 +311,9 @@ impl<'a> Player<'a> {
         let piece = |seq: u64| json!({"actuationId": action, "seq": seq, "stream": "stdout", "text": stdout});
         let first = if self.fault == Fault::OutputFromTwo { 2 } else { 1 };
         self.send(&json!({"jsonrpc": "2.0", "method": "orgAgent/output", "params": piece(first)}));
-        let mut outcome = json!({"token": token, "exitCode": output.status.code(), "stdout": stdout});
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        let mut outcome =
+            json!({"token": token, "exitCode": output.status.code(), "stdout": stdout, "stderr": stderr});
         match self.fault {
             Fault::NoToken => drop(outcome.as_object_mut().unwrap().remove("token")),
             Fault::NoExitCode => drop(outcome.as_object_mut().unwrap().remove("exitCode")),

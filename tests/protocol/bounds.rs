@@ -72,7 +72,7 @@ fn the_bounds_of_the_schema_are_those_of_the_server() {
         }
         let name = entry["params"]["$ref"].as_str().unwrap().trim_start_matches("#/$defs/");
         let example = example(method);
-        for (field, property) in schema["$defs"][name]["properties"].as_object().unwrap() {
+        for (field, property) in schema["$defs"][name]["properties"].as_object().into_iter().flatten() {
             for (value, good) in values(property) {
                 let mut params = example.clone();
                 let value = match value.as_str() {

@@ -161,6 +161,9 @@ impl<'a> Play<'a> {
         good: bool,
         why: impl FnOnce() -> String,
     ) {
+        if !good && self.gone {
+            return self.untried(what, section, "the client left before");
+        }
         let outcome = if good { Outcome::Passed } else { Outcome::Failed };
         let why = if good { String::new() } else { why() };
         self.grades.add(self.scene, Check { what: what.to_owned(), outcome, why, section });
@@ -269,6 +272,15 @@ impl<'a> Play<'a> {
             }
             self.receive(left)?;
         }
+    }
+
+    /// The same, at most so long; whether it came to that. If the client leaves instead, that shows at the next
+    /// message.
+    pub(super) fn look(&mut self, limit: Duration, done: impl Fn(&Self) -> bool) -> bool {
+        self.until(Some(limit), &done).unwrap_or_else(|Gone| {
+            self.gone = true;
+            done(self)
+        })
     }
 
     /// Takes the next message, if one comes in time.

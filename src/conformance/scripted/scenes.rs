@@ -225,7 +225,7 @@ fn late(play: &mut Play<'_>, turn: &mut Turn) -> Played {
     play.retract(turn, "late")?;
     play.state(turn, "failed", Some("late"))?;
     let request = play.ask(ABORT, &json!({ "actuationId": action }))?;
-    let answered = play.until(Some(soon(play.options)), |play| play.acks.contains_key(&request))?;
+    let answered = play.look(soon(play.options), |play| play.acks.contains_key(&request));
     play.check("the client goes on after what came late", "turns", answered, || "it answers no more".into());
     Ok(())
 }
@@ -252,7 +252,7 @@ fn nobody_knows(play: &mut Play<'_>, turn: &mut Turn) -> Played<String> {
 }
 
 fn answered_no(play: &mut Play<'_>, question: &str) -> Played {
-    let answered = play.until(Some(soon(play.options)), |play| play.acks.contains_key(question))?;
+    let answered = play.look(soon(play.options), |play| play.acks.contains_key(question));
     let refused = play.acks.get(question).is_some_and(|answer| answer["code"].is_i64());
     play.check(
         "a request that it does not know is answered with an error",
@@ -276,7 +276,7 @@ fn nothing(play: &mut Play<'_>, turn: &mut Turn) -> Played {
 /// Whether the client still answers.
 fn alive(play: &mut Play<'_>, id: &str) -> Played {
     let request = play.ask(ABORT, &json!({ "actuationId": id }))?;
-    let answered = play.until(Some(soon(play.options)), |play| play.acks.contains_key(&request))?;
+    let answered = play.look(soon(play.options), |play| play.acks.contains_key(&request));
     play.check("the client goes on", "orgagentabort", answered, || "it answers no more".into());
     Ok(())
 }
@@ -299,12 +299,12 @@ fn refused(play: &mut Play<'_>, turn: &Turn) -> Played {
     /// How long is looked whether the client floods, and how often it may send.
     const LOOK: Duration = Duration::from_secs(2);
     const OFTEN: u32 = 3;
-    let left = play.until(Some(LOOK.min(play.options.patience)), |_| false);
+    play.look(LOOK.min(play.options.patience), |_| false);
     let times = play.came.get(&turn.client_id).copied().unwrap_or_default();
     play.check("a message that was refused is not sent again and again", "errors", times <= OFTEN, || {
         format!("it came {times} times in {} seconds", LOOK.as_secs())
     });
-    left.map(drop)
+    Ok(())
 }
 
 fn run(play: &mut Play<'_>, turn: &mut Turn) -> Played {
@@ -317,7 +317,7 @@ fn run(play: &mut Play<'_>, turn: &mut Turn) -> Played {
 fn unasked(play: &mut Play<'_>, turn: &mut Turn) -> Played {
     const WHAT: &str = "a command that may run is reported, with its exit status and output";
     let Some(action) = command(play, turn, "echo conformance", true)? else { return Ok(()) };
-    let reported = play.until(Some(play.options.patience), |play| play.reports.contains_key(&action))?;
+    let reported = play.look(play.options.patience, |play| play.reports.contains_key(&action));
     let Some(report) = play.reports.get(&action).and_then(|all| all.first()).cloned() else {
         play.check(WHAT, "orgagentactuated", reported, || "it was not reported".into());
         return Ok(());
@@ -410,7 +410,7 @@ fn ask(play: &mut Play<'_>, turn: &mut Turn, scene: &str) -> Played {
     if denied {
         const WHAT: &str = "a command that was denied is not reported as run";
         let seen = |play: &Play<'_>| play.reports.contains_key(&action);
-        play.until(Some(Duration::from_secs(1).min(play.options.patience)), seen)?;
+        play.look(Duration::from_secs(1).min(play.options.patience), seen);
         let good = play.reports.get(&action).is_none_or(|all| all.iter().all(|it| it["status"] != "done"));
         play.check(WHAT, "orgagentdecide", good, || "it was reported as done".into());
         if scene == "shell" {
@@ -423,7 +423,7 @@ fn ask(play: &mut Play<'_>, turn: &mut Turn, scene: &str) -> Played {
     }
     play.state(turn, "acting", None)?;
     const WHAT: &str = "a command that was approved is reported, with its exit status and output";
-    play.until(Some(play.options.patience), |play| play.reports.contains_key(&action))?;
+    play.look(play.options.patience, |play| play.reports.contains_key(&action));
     match play.reports.get(&action).and_then(|all| all.first()).cloned() {
         // What the user made of it may print anything.
         Some(_) if edited => play.untried(WHAT, "orgagentactuated", "the user edited it"),
@@ -439,16 +439,14 @@ fn abort(play: &mut Play<'_>, turn: &mut Turn) -> Played {
         return play.state(turn, "done", None);
     };
     // The command should have begun.
-    play.until(Some(Duration::from_secs(1).min(play.options.patience)), |play| {
-        play.reports.contains_key(&action)
-    })?;
+    play.look(Duration::from_secs(1).min(play.options.patience), |play| play.reports.contains_key(&action));
     let request = play.ask(ABORT, &json!({ "actuationId": action }))?;
     play.state(turn, "cancelled", None)?;
-    let answered = play.until(Some(soon(play.options)), |play| play.acks.contains_key(&request))?;
+    let answered = play.look(soon(play.options), |play| play.acks.contains_key(&request));
     play.check("the request to stop a command is answered", "orgagentabort", answered, || {
         "it was not".into()
     });
-    let reported = play.until(Some(play.options.patience), |play| play.reports.contains_key(&action))?;
+    let reported = play.look(play.options.patience, |play| play.reports.contains_key(&action));
     if reported {
         let done = play.reports[&action][0]["exitCode"] == 0;
         play.check("a command that is to be stopped ends", "orgagentabort", !done, || {
@@ -470,7 +468,7 @@ fn cancel(play: &mut Play<'_>, turn: &mut Turn) -> Played {
         let piece = format!("{at}, ");
         play.delta(turn, &piece)?;
         text.push_str(&piece);
-        if play.until(Some(PACE), |play| play.cancelled.contains(&id))? {
+        if play.look(PACE, |play| play.cancelled.contains(&id)) {
             play.check("a turn that runs can be cancelled", "orgagentcancel", true, String::new);
             play.retract(turn, "cancelled")?;
             return play.state(turn, "cancelled", None);
@@ -505,10 +503,9 @@ fn all(play: &mut Play<'_>, turn: &mut Turn) -> Played {
 /// A client that came back was told of `action`.
 pub(super) fn resumed(play: &mut Play<'_>, action: &str) -> Played {
     const WHAT: &str = "a reply that was lacking is applied and reported";
-    let waited = play.until(Some(play.options.patience), |play| play.reports.contains_key(action));
-    let good = play.reports.contains_key(action);
+    let good = play.look(play.options.patience, |play| play.reports.contains_key(action));
     play.check(WHAT, "orgagentsessionsresume", good, || "it was not reported".into());
-    waited.map(drop)
+    Ok(())
 }
 
 // Inserts
@@ -528,7 +525,7 @@ fn insert(play: &mut Play<'_>, turn: &mut Turn, text: &str) -> Played<String> {
     if !acknowledged(play, &request, "an insert is acknowledged")? {
         return Ok(id);
     }
-    play.until(Some(play.options.patience), |play| play.reports.contains_key(&id))?;
+    play.look(play.options.patience, |play| play.reports.contains_key(&id));
     let seconds = play.options.patience.as_secs_f64();
     let report = play.reports.get(&id).and_then(|all| all.first()).cloned();
     play.check(WHAT, "orgagentactuated", report.as_ref().is_some_and(|it| it["status"] == "done"), || {
@@ -543,7 +540,7 @@ fn insert(play: &mut Play<'_>, turn: &mut Turn, text: &str) -> Played<String> {
 /// Whether the client acknowledged a request, which is looked at as `what`.
 fn acknowledged(play: &mut Play<'_>, request: &str, what: &str) -> Played<bool> {
     let limit = soon(play.options);
-    let answered = play.until(Some(limit), |play| play.acks.contains_key(request))?;
+    let answered = play.look(limit, |play| play.acks.contains_key(request));
     let accepted = play.acks.get(request).is_some_and(|answer| answer["accepted"] == true);
     let said = play.acks.get(request).map(ToString::to_string).unwrap_or_default();
     play.check(what, "orgagentactuate", accepted, || {
