@@ -1,6 +1,8 @@
 //! Records with lines that are left out, doubled or exchanged: what has to be found is, and nothing makes the checker
 //! fail.
 
+use std::io::{BufReader, Read};
+
 use org_agent::conformance::check::{MOST, check};
 use org_agent::conformance::message::line;
 use proptest::prelude::*;
@@ -85,6 +87,16 @@ fn what_is_reported_is_bounded() {
     let lines = vec![json!({"direction": "in", "message": 1}); MOST + 10];
     let checked = check(&mut text(&lines).as_slice()).unwrap();
     assert_eq!((checked.faults.len(), checked.more), (MOST, 10));
+}
+
+#[test]
+fn a_line_that_is_too_long_is_passed_over() {
+    // One byte of it stands for each: nothing of that size is in memory but the line itself.
+    let endless = std::io::repeat(b'x').take((64 << 20) + 100);
+    let rest = [b"\n", text(&transcript()).as_slice()].concat();
+    let checked = check(&mut BufReader::new(endless.chain(rest.as_slice()))).unwrap();
+    assert_eq!((checked.faults.len(), checked.faults[0].line), (1, 1), "{:?}", checked.faults);
+    assert_eq!(checked.faults[0].what, "it has 67108864 bytes or more");
 }
 
 proptest! {

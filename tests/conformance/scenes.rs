@@ -51,6 +51,25 @@ fn a_client_as_it_should_be_passes_every_scene_and_every_rule() {
     for rule in report["rules"].as_array().unwrap() {
         assert_eq!(rule["outcome"], "passed", "{rule:#}");
     }
+    // What is said of each can be read in the document.
+    let doc = include_str!("../../docs/protocol.md");
+    let anchor = |heading: &str| -> String {
+        let kept = heading
+            .to_lowercase()
+            .chars()
+            .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-'))
+            .collect();
+        let kept: String = kept;
+        kept.replace(' ', "-")
+    };
+    let headings: Vec<String> = doc
+        .lines()
+        .filter_map(|it| it.strip_prefix("##"))
+        .map(|it| anchor(it.trim_start_matches('#').trim()))
+        .collect();
+    for check in scenes.iter().flat_map(|scene| scene["checks"].as_array().unwrap()) {
+        assert!(headings.iter().any(|it| check["section"] == **it), "{check:#}");
+    }
     // Applied once each: none in the turns that have no text.
     let without = ["nothing", "error", "conflict", "abort", "cancel"];
     assert_eq!(buffer.len(), BY_MESSAGE.len() - without.len() + 1, "{buffer:?}");

@@ -135,8 +135,6 @@ The turn of \"cancel\" is cancelled."
           (should-not (string-search gone text)))
         (should (string-search "One, two, three.\n" text))
         (should (string-search "\nLine 4000 of a long reply" text)))
-      ;; What the server says then has to be recorded, too.
-      (sleep-for 2.5)
       (org-agent-conformance-end)
       (org-agent--record-stop "the test is over")
       (let ((report (car (org-agent-conformance-report place))))
@@ -152,6 +150,31 @@ The turn of \"cancel\" is cancelled."
           (should (< 200 (plist-get result :messages)))
           (should-not (seq-remove (lambda (fault) (equal (plist-get fault :side) "the server"))
                                   (plist-get result :faults))))))))
+
+(ert-deftest org-agent-traffic-with-the-real-server-breaks-no-rule ()
+  (dolist (shape '(nil t))
+    (let* ((directory (make-temp-file "org-agent" t))
+           (record (expand-file-name "traffic.jsonl" directory))
+           (program (org-agent--executable)))
+      (unwind-protect
+          (org-agent-real-with nil '("ORG_AGENT_MODEL=offline")
+            (let ((org-agent--card-pause 0))
+              (cl-letf (((symbol-function 'org-agent--room) (lambda () (list 24 80))))
+                ;; From the first message on, and through the end of a server.
+                (org-agent--record-begin record shape)
+                (org-agent-restart)
+                (org-agent-fake-until (lambda () org-agent--ready) "the server")
+                (dolist (text '("echo: zwölf" "run: echo marker" "deny"))
+                  (org-agent-conformance-say (if (equal text "deny") "run: echo other" text)))
+                (org-agent--disconnect "the test is over")
+                (org-agent-fake-until (lambda () (not org-agent--ending)) "the end")
+                (org-agent--record-stop "the test is over")))
+            (with-temp-buffer
+              (let ((status (call-process program nil t nil "conformance" "check" record)))
+                (ert-info ((buffer-string))
+                  (should (equal status 0))
+                  (should (string-match-p " [3-9] turns, [3-9] actions: nothing is wrong" (buffer-string)))))))
+        (delete-directory directory t)))))
 
 (ert-deftest org-agent-conforms-when-it-comes-back ()
   (org-agent-conformance-with

@@ -16,8 +16,10 @@ impl Watch {
             "initialize" => {
                 let ours = body.pointer("/capabilities/experimental/orgAgent");
                 let ours = ours.filter(|ours| !ours.is_null());
-                let announced = ours.map(|ours| serde_json::from_value(ours.clone()).unwrap_or_default());
-                self.wants = Some(Wants::of(announced.map(|announced: Announcement| announced)));
+                let announced: Option<Announcement> =
+                    ours.map(|ours| serde_json::from_value(ours.clone()).unwrap_or_default());
+                // Where texts are left out, the names of what it can do are.
+                self.wants = self.detail.texts.then(|| Wants::of(announced));
             }
             wire::EVENT => self.message_is_new(body),
             wire::DECIDE => return self.action_of(method, body),
@@ -134,6 +136,6 @@ impl Watch {
     pub(super) fn offers(&mut self, body: &Value) {
         let methods = body.pointer("/capabilities/experimental/orgAgent/methods");
         let methods = methods.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-        self.offered = Some(methods.take(OFFERED).map(key).collect());
+        self.offered = self.detail.texts.then(|| methods.take(OFFERED).map(key).collect());
     }
 }
