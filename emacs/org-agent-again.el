@@ -124,6 +124,7 @@ With nil for ITEM, none.  Return the position after the prompt."
     (dolist (old (org-agent--turns-of (car prompt)))
       (setf (org-agent--turn-thought old) nil
             (org-agent--turn-notice old) nil
+            (org-agent--turn-deeds old) nil
             (org-agent--turn-results old) "")
       (org-agent--show old))
     (let ((texts (seq-map (lambda (text)

@@ -36,7 +36,7 @@
 
 ;;; Code:
 
-(require 'org-agent-card)
+(require 'org-agent-drawer)
 
 ;;;; Keys
 
@@ -93,11 +93,6 @@
                           (org-agent--card-rule card) but)))
           (org-agent--card-ask card)
           (message "org-agent: a command waits for your decision"))))))))
-
-(defun org-agent--text (params key)
-  "Return the text that PARAMS have for KEY, or nil."
-  (let ((value (plist-get params key)))
-    (and (stringp value) (not (string-empty-p value)) value)))
 
 (defun org-agent--card-judged (card result)
   "Note in CARD what the server made of its command, which is in RESULT."
@@ -293,7 +288,12 @@ COMMAND is the command as edited, or nil."
        (t
         (message "org-agent: the command does not run: %s"
                  (plist-get result :rule))
-        (org-agent--card-drop card))))))
+        (org-agent--card-drop card (org-agent--denied result)))))))
+
+(defun org-agent--denied (result)
+  "Return in words that RESULT, the answer of the server, denies a command."
+  (concat "denied: " (org-agent--literal
+                      (or (org-agent--text result :rule) "no rule given") t)))
 
 ;;;; Running
 
@@ -353,6 +353,7 @@ Whether there is such a directory, only that machine knows.")
 (defun org-agent--card-run (card)
   "Run the command of CARD, which the server permitted."
   (setf (org-agent--card-state card) 'running
+        (org-agent--card-begun card) (float-time)
         (org-agent--card-sandboxed card) (org-agent--card-confined-p card))
   (condition-case problem
       (setf (org-agent--card-job card) (org-agent--card-start card))
@@ -393,7 +394,8 @@ Whether there is such a directory, only that machine knows.")
                            ,@outcome)))
   (org-agent--card-odd card outcome)
   (org-agent--card-link card)
-  (org-agent--card-drop card))
+  (org-agent--card-drop card)
+  (org-agent--card-ended card outcome))
 
 (defun org-agent--card-odd (card outcome)
   "Show what was said if the OUTCOME of CARD is that of one that was not run.
@@ -439,12 +441,15 @@ A command can end like that, too.  The server knows which it was."
     (goto-char (point-min))
     (display-buffer (current-buffer))))
 
-(defun org-agent--card-drop (card)
-  "Take CARD away, and end its command unless that has ended."
+(defun org-agent--card-drop (card &optional ending)
+  "Take CARD away, and end its command unless that has ended.
+ENDING says how it ended if it was not run."
   (unless (eq (org-agent--card-state card) 'over)
     (setf (org-agent--card-state card) 'over)
-    (when-let ((job (org-agent--card-job card)))
-      (org-agent--shell-stop job "stopped with its turn"))
+    (if-let ((job (org-agent--card-job card)))
+        (org-agent--shell-stop job "stopped with its turn")
+      (unless (org-agent--card-begun card)
+        (org-agent--card-deed card (or ending "not decided"))))
     (org-agent--card-show card)))
 
 (provide 'org-agent-approve)

@@ -70,15 +70,23 @@ Their arguments are the turn, the text, and what went along.")
 (defvar org-agent-chat-mode-map (make-sparse-keymap)
   "Keys of `org-agent-chat-mode'; the rest is Org's.")
 
+(defvar org-agent--bound nil
+  "Alist from keys to lists of (COMMAND . WHEN), see `org-agent--bind'.")
+
 (defun org-agent--bind (key name command when)
   "Bind KEY to COMMAND, called NAME, as long as WHEN is true.
-WHEN is a function.  Otherwise the key is what it is in Org."
+WHEN is a function.  Otherwise the key is what it was bound to before
+by this function, or what it is in Org."
+  (setf (alist-get command (alist-get key org-agent--bound nil nil #'equal))
+        when)
   (define-key org-agent-chat-mode-map (kbd key)
     `(menu-item ,name ,command
-                :filter ,(lambda (command)
+                :filter ,(lambda (_command)
                            ;; With nil here the key would be undefined.
-                           (if (funcall when) command
-                             (lookup-key org-mode-map (kbd key)))))))
+                           (or (car (seq-find (lambda (bound) (funcall (cdr bound)))
+                                              (alist-get key org-agent--bound
+                                                         nil nil #'equal)))
+                               (lookup-key org-mode-map (kbd key)))))))
 
 (org-agent--bind "C-c C-k" "Cancel" 'org-agent-cancel #'org-agent--live-turn)
 

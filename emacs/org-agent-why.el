@@ -78,15 +78,18 @@ At a prompt, show what has become of it since this Emacs knows it."
                              (org-agent--turns-here)
                            ;; A prompt in a subtree, or in a copy of one.
                            (hash-table-values org-agent--turns)))))
-    (org-agent--request
-     'orgAgent/why
-     `( ,@(cond (id (list :actuationId id))
-                (turn (list :turnId (org-agent--turn-id turn)))
-                (t (user-error "This text is not the agent's")))
-        :format "org")
-     (lambda (result)
-       (org-agent--show-page "*org-agent why*" (plist-get result :org)))
-     (lambda (words _code) (message "org-agent: %s" words)))))
+    (org-agent--ask-why
+     (cond (id (list :actuationId id))
+           (turn (list :turnId (org-agent--turn-id turn)))
+           (t (user-error "This text is not the agent's"))))))
+
+(defun org-agent--ask-why (what)
+  "Show all that is behind WHAT: parameters that name a turn or an action."
+  (org-agent--request
+   'orgAgent/why `(,@what :format "org")
+   (lambda (result)
+     (org-agent--show-page "*org-agent why*" (plist-get result :org)))
+   (lambda (words _code) (message "org-agent: %s" words))))
 
 ;;;; Dry run
 

@@ -120,7 +120,7 @@ impl Rule {
             }
             Self::Wanted => (
                 "wanted",
-                "deltas, thoughts and actions come only to a client that announced them",
+                "deltas, thoughts, steps and actions come only to a client that announced them",
                 "initialize",
             ),
             Self::Action => (

@@ -73,6 +73,7 @@ pub fn params(from: Side, method: &str, body: &Value, bounds: bool) -> Result<()
         (Side::Server, TURN) => of::<TurnParams>(body).map(drop),
         (Side::Server, DELTA) => of::<DeltaParams>(body).map(drop),
         (Side::Server, THOUGHT) => of::<ThoughtParams>(body).map(drop),
+        (Side::Server, STEP) => of::<StepParams>(body).map(drop),
         (Side::Server, RETRACT) => of::<RetractParams>(body).map(drop),
         (Side::Server, ACTUATE) => of::<ActuateParams>(body).and_then(|params| action(&params)),
         (Side::Server, ABORT) => of::<AbortParams>(body).map(drop),

@@ -104,6 +104,7 @@ struct Action {
 struct Wants {
     streaming: bool,
     reasoning: bool,
+    steps: bool,
     inserts: bool,
     replaces: bool,
     shell: bool,
@@ -117,6 +118,7 @@ impl Wants {
         Self {
             streaming: announced.streaming.unwrap_or(true),
             reasoning: announced.reasoning.unwrap_or(plain),
+            steps: announced.steps.unwrap_or(plain),
             inserts: can(wire::INSERT_AT_END),
             replaces: can(wire::REPLACE_REGION),
             shell: can("shell"),

@@ -114,7 +114,8 @@ impl<'a> Player<'a> {
         if self.fault == Fault::NoInitialize {
             self.try_request("orgAgent/sessions/list", &json!({})).ok();
         }
-        let ours = json!({"version": 1, "actuators": ["insertAtEnd", "shell"], "streaming": true, "reasoning": true});
+        let ours = json!({"version": 1, "actuators": ["insertAtEnd", "shell"], "streaming": true, "reasoning": true,
+            "steps": true});
         self.request("initialize", &json!({"capabilities": {"experimental": {"orgAgent": ours}}}));
         self.send(&json!({"jsonrpc": "2.0", "method": "initialized", "params": {}}));
         match self.fault {

@@ -28,7 +28,7 @@ pub fn variables(url: &str) -> [(&str, &str); 3] {
 
 /// What the client can do.
 pub fn all() -> Value {
-    json!({"version": 1, "actuators": ["insertAtEnd", "replaceRegion", "shell"], "streaming": true, "reasoning": true})
+    json!({"version": 1, "actuators": ["insertAtEnd", "replaceRegion", "shell"], "streaming": true, "reasoning": true, "steps": true})
 }
 
 /// The parameters of the next actuation.
@@ -134,6 +134,11 @@ fn turns() -> Vec<(Side, Value)> {
     let failed = json!({"actuationId": asked["actuationId"], "token": decided["token"], "status": "failed",
         "exitCode": 2, "stdout": "", "stderr": "x", "truncated": false, "message": "stopped", "sandboxed": false});
     client.request("orgAgent/actuated", &failed);
+    client.turn(said["turnId"].as_str().unwrap());
+
+    model.reply_with(r#"(:type :request :target :skill :payload (:name "nowhere"))"#);
+    model.reply_with(&insert("There is none."));
+    let said = client.chat("notes.org", "4", "Read that");
     client.turn(said["turnId"].as_str().unwrap());
 
     model.reply_with(r#"(:type :response :payload (:text "short"))"#);

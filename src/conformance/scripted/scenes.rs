@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::answers::sandbox_terms;
 use super::play::{Play, Played, Turn, keep, soon};
 use crate::action::CHAT_BUFFER;
-use crate::lsp::wire::{ABORT, ACTUATE, DELTA, RETRACT, THOUGHT, TURN};
+use crate::lsp::wire::{ABORT, ACTUATE, DELTA, RETRACT, STEP, THOUGHT, TURN};
 use crate::sandbox;
 use crate::sexp::printer::print;
 use crate::verify::json as form;
@@ -144,6 +144,11 @@ fn plain(play: &mut Play<'_>, turn: &mut Turn) -> Played {
             let params = json!({"turnId": turn.id, "attempt": turn.attempt, "text": text});
             play.notify(THOUGHT, &params)?;
         }
+    }
+    if play.announced.steps == Some(true) {
+        let params = json!({"turnId": turn.id, "sessionId": turn.session, "actuationId": format!("step-{}", turn.id),
+            "kind": "skill", "name": "conformance", "by": "model", "status": "refused", "message": "there is none"});
+        play.notify(STEP, &params)?;
     }
     play.state(turn, "streaming", None)?;
     play.deltas(turn, TEXT, &ODD)?;

@@ -32,9 +32,13 @@ impl Watch {
             wire::TURN | wire::DELTA | wire::RETRACT | wire::THOUGHT => self.in_turn(method, body),
             _ => {}
         }
-        let wants = self.wants.as_ref().map(|wants| (wants.streaming, wants.reasoning));
-        if let (wire::DELTA | wire::RETRACT | wire::THOUGHT, Some((streaming, reasoning))) = (method, wants) {
-            let wanted = if method == wire::THOUGHT { reasoning } else { streaming };
+        let wanted = self.wants.as_ref().and_then(|wants| match method {
+            wire::DELTA | wire::RETRACT => Some(wants.streaming),
+            wire::THOUGHT => Some(wants.reasoning),
+            wire::STEP => Some(wants.steps),
+            _ => None,
+        });
+        if let Some(wanted) = wanted {
             self.judge(Rule::Wanted, Side::Server, wanted, || {
                 format!("{} comes to a client that wants none", named(method))
             });

@@ -106,7 +106,9 @@ fn typed() -> Schema {
     all.client::<ModelsParams>(MODELS).client::<SelectParams>(SELECT);
     all.server::<TurnParams>(TURN).server::<DeltaParams>(DELTA).server::<ThoughtParams>(THOUGHT);
     all.server::<RetractParams>(RETRACT).server::<ActuateParams>(ACTUATE).server::<AbortParams>(ABORT);
-    all.server::<ShelfParams>(SKILLS_CHANGED).server::<SessionsChangedParams>(SESSIONS_CHANGED);
+    all.server::<StepParams>(STEP)
+        .server::<ShelfParams>(SKILLS_CHANGED)
+        .server::<SessionsChangedParams>(SESSIONS_CHANGED);
     all.methods.entry(ACTUATE).or_default().1 = Some(all.read.subschema_for::<ActuateResult>().into());
     all
 }
@@ -308,6 +310,7 @@ fn constants() -> impl Iterator<Item = (&'static str, &'static str)> {
         include_str!("resume.rs"),
         include_str!("sessions.rs"),
         include_str!("skills.rs"),
+        include_str!("steps.rs"),
         include_str!("turns.rs"),
     ];
     sources
