@@ -412,7 +412,7 @@ MESSAGE says more."
                 (setf (org-agent--turn-overlay turn)
                       (setq overlay (make-overlay place place)))
                 (overlay-put overlay 'priority 1))))
-          (overlay-put overlay 'before-string string)))
+          (org-agent--show-before overlay string)))
         (run-hook-with-args 'org-agent--shown-hook turn)))))
 
 (defun org-agent--below-p (position event)
