@@ -270,6 +270,13 @@ impl FakeModel {
         *self.otherwise.lock().unwrap() = (status, text.to_owned());
     }
 
+    /// Forgets replies that will not be asked for, and requests that nobody will look at.
+    pub fn forget(&self) {
+        self.replies.lock().unwrap().clear();
+        let mut requests = block_on(self.requests.lock());
+        while requests.try_recv().is_ok() {}
+    }
+
     /// All requests that came and were not taken yet.
     pub fn take_requests(&mut self) -> Vec<Request> {
         std::iter::from_fn(|| self.requests.get_mut().try_recv().ok()).collect()
