@@ -14,6 +14,7 @@ use tower_lsp_server::jsonrpc::{Error as RpcError, Result as RpcResult};
 use tower_lsp_server::ls_types::{InitializeParams, InitializeResult, ServerCapabilities, ServerInfo};
 use tower_lsp_server::{LanguageServer, LspService};
 
+use super::plain::Features;
 use super::wire::convert::{self, Introduction};
 use super::wire::{self, Announcement};
 use crate::error::{Error, Result};
@@ -33,6 +34,8 @@ pub const PANIC: &str = "orgAgent/debug/panic";
 pub struct Client {
     /// What it announced; a plain editor announced nothing.
     pub announced: OnceLock<Announcement>,
+    /// What it can do, if it is a plain editor.
+    pub plain: OnceLock<Features>,
     /// Whether it asked to shut down.
     pub shut_down: AtomicBool,
 }
@@ -113,17 +116,20 @@ impl LanguageServer for Backend {
         let introduction = Introduction::from_wire(text)?;
         let recover = introduction.announced.is_some();
         let actuators = introduction.announced.as_ref().and_then(|client| client.actuators.as_ref());
-        let runs = actuators.is_none_or(|known| known.iter().any(|name| name == "shell"));
+        // A plain editor runs nothing: what it is asked in words, the server runs.
+        let runs = recover && actuators.is_none_or(|known| known.iter().any(|name| name == "shell"));
         self.kernel.send(Event::Hello { secrets: introduction.secrets, recover, runs })?;
-        if let Some(announced) = introduction.announced {
-            // A second `initialize` never gets here.
+        let experimental = Some(json!({"orgAgent": wire::Offer::to_wire()}));
+        // A second `initialize` never gets here.
+        let capabilities = if let Some(announced) = introduction.announced {
             self.client.announced.get_or_init(|| announced);
-        }
+            ServerCapabilities { experimental, ..ServerCapabilities::default() }
+        } else {
+            let features = self.client.plain.get_or_init(|| Features::from_wire(text));
+            ServerCapabilities { experimental, ..features.offer() }
+        };
         Ok(InitializeResult {
-            capabilities: ServerCapabilities {
-                experimental: Some(json!({"orgAgent": wire::Offer::to_wire()})),
-                ..ServerCapabilities::default()
-            },
+            capabilities,
             server_info: Some(ServerInfo {
                 name: "org-agent".to_owned(),
                 version: Some(env!("CARGO_PKG_VERSION").to_owned()),

@@ -29,6 +29,7 @@ use tower_lsp_server::jsonrpc::{Error as RpcError, Id, Request, Response};
 use tower_service::Service;
 
 use super::backend::{self, Backend, Client};
+use super::plain::{self, Plain};
 use super::questions::{Question, Questions};
 use super::rpc::{self, Call, Incoming};
 use super::stdio::{self, Input, Writer};
@@ -87,6 +88,7 @@ pub async fn serve(
         out: Vec::new(),
         initialized: false,
         ours: false,
+        plain: None,
         broken: false,
     };
     // Unconstrained: a spent budget would make answers that are ready look as if they were not.
@@ -107,6 +109,8 @@ struct Finished {
     initialize: bool,
     /// The request whose handler panicked.
     panicked: Option<Id>,
+    /// What the plain path waited for.
+    plain: Option<plain::Done>,
 }
 
 struct Session {
@@ -122,6 +126,8 @@ struct Session {
     initialized: bool,
     /// The client announced this protocol or uses it; a plain editor gets none of our messages.
     ours: bool,
+    /// The chat for an editor that did not announce it.
+    plain: Option<Box<Plain>>,
     /// The last input was none: what follows it may be the rest of it.
     broken: bool,
 }
@@ -142,7 +148,10 @@ impl Session {
                 tokio::task::yield_now().await;
             }
             let room = self.out.len() < ROOM;
+            self.relay();
             let deadline = self.questions.deadline();
+            let leaving = self.client.shut_down.load(Ordering::Relaxed);
+            let due = self.plain.as_ref().filter(|_| !leaving).and_then(|plain| plain.deadline());
             tokio::select! {
                 biased;
                 permit = writer.batches.reserve(), if !self.out.is_empty() => match permit {
@@ -153,6 +162,11 @@ impl Session {
                 Some(finished) = self.running.next(), if room => self.finish(finished),
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                     self.questions.expire(Instant::now());
+                }
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                    if let Some(plain) = &mut self.plain {
+                        plain.expire(Instant::now());
+                    }
                 }
                 input = next(&mut batch, &mut messages), if room => {
                     let Some(input) = input else { break End::Left };
@@ -182,6 +196,7 @@ impl Session {
             End::Kernel(Err(error)) => Err(Error::internal("the kernel broke").because(error)),
         };
         self.settle();
+        self.relay();
         if timeout(FLUSH, flush(writer, self.out)).await.is_err() {
             tracing::warn!("the client did not read the last messages");
         }
@@ -222,19 +237,33 @@ impl Session {
             return;
         }
         let initialize = call.method == "initialize";
-        self.ours |= self.initialized && wire::METHODS.contains(&call.method.as_str());
+        let working = self.initialized && !self.client.shut_down.load(Ordering::Relaxed);
+        if let Some(plain) = self.plain.as_mut().filter(|_| working) {
+            let params = call.params.as_deref().map_or("null", |params| params.get());
+            if plain.call(call.id.as_ref(), &call.method, params) {
+                return;
+            }
+        }
+        if self.initialized && !self.ours && wire::METHODS.contains(&call.method.as_str()) {
+            self.ours = true;
+            // It is asked, and runs commands, like those that announced themselves.
+            if self.plain.as_ref().is_none_or(|plain| plain.is_unused()) {
+                self.runs_commands();
+            }
+        }
         let id = call.id.clone();
         let Some(request) = request(call) else { return };
         let handler = self.service.call(request);
         let mut handler = Box::pin(async move {
             match AssertUnwindSafe(handler).catch_unwind().await {
                 Ok(response) => {
-                    Finished { response: response.unwrap_or_default(), initialize, panicked: None }
+                    Finished { response: response.unwrap_or_default(), initialize, panicked: None, plain: None }
                 }
                 Err(_) => Finished {
                     response: id.clone().map(|id| Response::from_error(id, RpcError::internal_error())),
                     initialize,
                     panicked: id,
+                    plain: None,
                 },
             }
         });
@@ -245,11 +274,27 @@ impl Session {
         }
     }
 
+    /// Takes what the plain path has to write, and what it waits for.
+    fn relay(&mut self) {
+        let Some(plain) = &mut self.plain else { return };
+        for waited in plain.take_started() {
+            self.running.push(Box::pin(async move {
+                Finished { response: None, initialize: false, panicked: None, plain: Some(waited.await) }
+            }));
+        }
+        plain.write(&mut self.out);
+    }
+
     fn finish(&mut self, finished: Finished) {
+        if let (Some(done), Some(plain)) = (finished.plain, &mut self.plain) {
+            plain.done(done);
+        }
         if let Some(response) = finished.response {
             if finished.initialize && response.is_ok() {
                 self.initialized = true;
                 self.ours = self.client.announced.get().is_some();
+                let features = self.client.plain.get();
+                self.plain = features.map(|features| Box::new(Plain::new(self.kernel.clone(), *features)));
             }
             self.respond(response);
         }
@@ -272,6 +317,11 @@ impl Session {
 
     /// The client answered one of our questions.
     fn answer(&mut self, id: &Id, outcome: Result<&str, &String>) {
+        if let (Some(plain), Id::String(id)) = (&mut self.plain, id)
+            && plain.answer(id, outcome)
+        {
+            return;
+        }
         let question = match id {
             Id::String(id) => self.questions.answered(id),
             Id::Number(_) | Id::Null => None,
@@ -292,6 +342,12 @@ impl Session {
         }
     }
 
+    fn runs_commands(&self) {
+        if let Err(error) = self.kernel.send(Event::Runs(true)) {
+            tracing::warn!(%error, "the kernel could not be told who runs commands");
+        }
+    }
+
     fn received(&self, actuation: ActuationId) {
         if let Err(error) = self.kernel.send(Event::Received(actuation)) {
             tracing::warn!(%error, "the kernel could not be told of a receipt");
@@ -307,6 +363,13 @@ impl Session {
     /// Writes what the kernel sends, behind all answers that are ready.
     fn send(&mut self, message: Outgoing) {
         self.settle();
+        let alone = !self.ours;
+        let leaving = self.client.shut_down.load(Ordering::Relaxed);
+        if let Some(plain) = self.plain.as_mut().filter(|_| !leaving)
+            && plain.takes(&message, alone)
+        {
+            return;
+        }
         if !self.ours {
             tracing::debug!("a message for an editor that does not know this protocol was dropped");
             return;
