@@ -152,11 +152,13 @@ fn what_stands_in_code_is_no_prompt() {
             "# USER\n<!-- OA_EVENT: e -->\nx\n## ASSISTANT\n<!-- OA_ACT: a -->\n### USER\ny\n# USER\nz",
             vec!["z"],
         ),
-        // An open fence in a prompt hides no turn.
+        // One that is never closed hides nothing.
         (
-            "# USER\n<!-- OA_EVENT: e -->\n```\n## ASSISTANT\n<!-- OA_ACT: a -->\n```\nx\n```\n# USER\nz",
+            "# USER\n<!-- OA_EVENT: e -->\n````\n## ASSISTANT\n<!-- OA_ACT: a -->\n```\n# USER\n```\n# USER\nz",
             vec!["z"],
         ),
+        ("- ```sh\n  # USER\n  ```\n# USER\nz", vec!["z"]),
+        ("> ```\n> # USER\n# USER\nz", vec!["z"]),
     ] {
         assert_eq!(open(text, MARKDOWN), expected, "{text:?}");
     }
@@ -264,6 +266,16 @@ fn commands_stand_before_the_reply() {
 }
 
 #[test]
+fn what_a_prompt_leaves_open_is_closed() {
+    for (prompt, end) in
+        [("```\nx", "```\n"), ("a\n- ~~~~ y\n  x", "  ~~~~\n"), ("<!-- x", "-->\n"), ("```\nx\n```", "")]
+    {
+        let done = turn(&format!("# USER\n{prompt}\n"), MARKDOWN, 1, "```\ny\n```");
+        assert!(done.contains(&format!("{prompt}\n{end}## ASSISTANT\n")), "{done}");
+    }
+}
+
+#[test]
 fn line_ends_are_those_of_the_file() {
     let done = turn("* USER\r\nhello\r\n", ORG, 1, "a\nb");
     assert!(!done.replace("\r\n", "").contains('\n'), "{done:?}");
@@ -313,7 +325,7 @@ fn text() -> impl Strategy<Value = String> {
         ":NOTES:",
         "# c",
     ]);
-    let end = prop::sample::select(vec!["\n", "\n", "\n", "\r\n", ""]);
+    let end = prop::sample::select(vec!["\n", "\n", "\n", "\n", "\r\n", "\r", ""]);
     prop::collection::vec((line, end), 0..16)
         .prop_map(|lines| lines.into_iter().map(|(line, end)| format!("{line}{end}")).collect())
 }
@@ -334,7 +346,7 @@ proptest! {
 
     /// What the edits write is the export of the same session.
     #[test]
-    fn a_file_of_edits_is_the_export(said in prop::collection::vec(("[a-zé 😀*]{0,8}(\n[a-z ]{1,5}){0,2}", prop::option::of("[a-zé*:# \n-]{0,20}")), 1..5)) {
+    fn a_file_of_edits_is_the_export(said in prop::collection::vec(("[a-zé😀][a-zé 😀*]{0,8}(\n[a-z ]{1,5}){0,2}", prop::option::of("[a-zé*:# \n-]{0,20}")), 1..5)) {
         let mut text = String::new();
         let mut turns = Vec::new();
         for (number, (prompt, reply)) in said.iter().enumerate() {
@@ -359,6 +371,34 @@ proptest! {
         }
         let export = write(&Transcript { session: Some("s".into()), title: None, turns, draft: None });
         prop_assert_eq!(text.strip_suffix("* USER\n").unwrap_or(&text), export);
+    }
+
+    /// Whatever a model writes, there is no prompt in it, and no reply but its own.
+    #[test]
+    fn a_model_writes_no_prompt(prompt in text(), reply in text(), command in text(), is_org in any::<bool>(), level in 1usize..6) {
+        let language = if is_org { ORG } else { MARKDOWN };
+        let title = if is_org { "*" } else { "#" }.repeat(level);
+        // A prompt of words, and one that may leave something open.
+        for prompt in ["word", &format!("- {}", prompt.replace(['*', '#'], ""))] {
+            let text = format!("{title} USER\n{prompt}\n");
+            let layout = Layout::new(&text, language);
+            let Some(prompt) = layout.prompts().first() else { continue };
+            let mut text = apply(&text, &layout.edit_sent(prompt, "e", "s", None));
+            for part in [&command, &reply] {
+                let edits = Layout::new(&text, language).edit_block("e", part).unwrap();
+                text = apply(&text, &edits);
+            }
+            let reply = org::apply(&reply, level + 1).0;
+            let edits = Layout::new(&text, language).edit_reply("e", "a", &reply).unwrap();
+            text = apply(&text, &edits);
+            for text in [&text, &text.replace('\r', "\n")] {
+                let layout = Layout::new(text, language);
+                let open: Vec<_> = layout.open().map(|prompt| layout.message(prompt)).collect();
+                prop_assert_eq!(open, [""], "{}", text);
+                prop_assert_eq!(layout.prompts().len(), 2, "{}", text);
+                prop_assert_eq!(&layout.prompts()[0].acts, &["a"], "{}", text);
+            }
+        }
     }
 
     #[test]

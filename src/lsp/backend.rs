@@ -10,11 +10,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tower_lsp_server::jsonrpc::{Error as RpcError, Result as RpcResult};
+use tower_lsp_server::jsonrpc::{Error as RpcError, Id, Request, Result as RpcResult};
 use tower_lsp_server::ls_types::{InitializeParams, InitializeResult, ServerCapabilities, ServerInfo};
 use tower_lsp_server::{LanguageServer, LspService};
 
 use super::plain::Features;
+use super::rpc::Call;
 use super::wire::convert::{self, Introduction};
 use super::wire::{self, Announcement};
 use crate::error::{Error, Result};
@@ -108,6 +109,40 @@ pub fn service(kernel: Handle, client: Arc<Client>) -> LspService<Backend> {
     #[cfg(debug_assertions)]
     let service = service.custom_method(PANIC, Backend::panic);
     service.finish().0
+}
+
+/// The call as the service takes it. Our own methods get their parameters as JSON text.
+#[must_use]
+pub fn request(call: Call) -> Option<Request> {
+    let text = || call.params.as_deref().map_or("null", |params| params.get());
+    let request = match call.method.as_str() {
+        "initialize" => Request::build("initialize")
+            .params(json!({"processId": null, "capabilities": {}, "initializationOptions": text()})),
+        "shutdown" => Request::build("shutdown"),
+        "$/cancelRequest" => {
+            #[derive(Deserialize)]
+            struct Cancel {
+                id: Id,
+            }
+            // Whoever cancels nothing gets no answer.
+            return serde_json::from_str::<Cancel>(text()).ok().map(|Cancel { id }| cancel(&id));
+        }
+        PANIC => Request::build(PANIC).params(Value::from(text())),
+        method => match wire::METHODS.iter().find(|known| **known == method) {
+            Some(known) => Request::build(*known).params(Value::from(text())),
+            None => Request::build(UNKNOWN).params(Value::from(call.method)),
+        },
+    };
+    Some(match call.id {
+        Some(id) => request.id(id).finish(),
+        None => request.finish(),
+    })
+}
+
+/// The wish that a request ends.
+#[must_use]
+pub fn cancel(id: &Id) -> Request {
+    Request::build("$/cancelRequest").params(json!({"id": id})).finish()
 }
 
 impl LanguageServer for Backend {

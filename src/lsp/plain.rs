@@ -12,6 +12,7 @@ pub mod text;
 pub mod layout;
 pub mod features;
 
+mod approvals;
 mod asked;
 mod commands;
 mod complete;
@@ -35,7 +36,7 @@ use crate::event::{Decided, Event, Receipt, Reply, Resumed, reply};
 use crate::ids::{ActuationId, SessionId, TurnId};
 use crate::kernel::Handle;
 use crate::outgoing::Outgoing;
-use crate::request::{Choice, ChatMessage};
+use crate::request::{ChatMessage, Choice};
 
 use asked::{Asked, Questions};
 pub use features::Features;
@@ -125,12 +126,14 @@ impl Plain {
         let result = match (method, id) {
             ("textDocument/didOpen", None) => wire::read(params).map(|it| self.opened(it, now)),
             ("textDocument/didChange", None) => wire::read(params).map(|it| self.changed(it, now)),
-            ("textDocument/didClose", None) => wire::read(params).map(|it| self.closed(it)),
+            ("textDocument/didClose", None) => wire::read(params).map(|it| self.closed(it, now)),
             ("textDocument/didSave", None) => Ok(()),
-            ("window/workDoneProgress/cancel", None) => wire::read(params).map(|it| self.progress_cancelled(it)),
+            ("window/workDoneProgress/cancel", None) => {
+                wire::read(params).map(|it| self.progress_cancelled(&it))
+            }
             ("$/cancelRequest", None) => return self.cancel_request(params),
             ("textDocument/codeAction", Some(id)) => wire::read(params).map(|it| self.code_actions(id, it)),
-            ("textDocument/codeLens", Some(id)) => wire::read(params).map(|it| self.lenses(id, it)),
+            ("textDocument/codeLens", Some(id)) => wire::read(params).map(|it| self.lenses(id, &it)),
             ("textDocument/completion", Some(id)) => wire::read(params).map(|it| self.complete(id, it)),
             ("workspace/executeCommand", Some(id)) => {
                 wire::read(params).and_then(|it| self.execute(id, it, now))
@@ -152,12 +155,7 @@ impl Plain {
         true
     }
 
-    fn answered(
-        &mut self,
-        asked: &Asked,
-        outcome: Option<Outcome<'_>>,
-        now: Instant,
-    ) {
+    fn answered(&mut self, asked: &Asked, outcome: Option<Outcome<'_>>, now: Instant) {
         match asked {
             Asked::Edit(turn) => self.edited(*turn, outcome, now),
             Asked::Approval(actuation) => self.approved(actuation, outcome),
@@ -182,7 +180,8 @@ impl Plain {
             Outgoing::Abort(_) | Outgoing::Skills(_) | Outgoing::Session(..) => return false,
         };
         let known = self.key(turn).is_some();
-        if !known && !(alone && session.is_some_and(|session| self.adopt(turn, session))) {
+        let adopted = !known && alone && session.is_some_and(|session| self.adopt(turn, session));
+        if !known && !adopted {
             return false;
         }
         let now = Instant::now();

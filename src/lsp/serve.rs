@@ -19,13 +19,11 @@ use std::time::Duration;
 
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
-use serde::Deserialize;
-use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, sleep_until, timeout};
 use tower_lsp_server::LspService;
-use tower_lsp_server::jsonrpc::{Error as RpcError, Id, Request, Response};
+use tower_lsp_server::jsonrpc::{Error as RpcError, Id, Response};
 use tower_service::Service;
 
 use super::backend::{self, Backend, Client};
@@ -252,13 +250,16 @@ impl Session {
             }
         }
         let id = call.id.clone();
-        let Some(request) = request(call) else { return };
+        let Some(request) = backend::request(call) else { return };
         let handler = self.service.call(request);
         let mut handler = Box::pin(async move {
             match AssertUnwindSafe(handler).catch_unwind().await {
-                Ok(response) => {
-                    Finished { response: response.unwrap_or_default(), initialize, panicked: None, plain: None }
-                }
+                Ok(response) => Finished {
+                    response: response.unwrap_or_default(),
+                    initialize,
+                    panicked: None,
+                    plain: None,
+                },
                 Err(_) => Finished {
                     response: id.clone().map(|id| Response::from_error(id, RpcError::internal_error())),
                     initialize,
@@ -300,7 +301,7 @@ impl Session {
         }
         if let Some(id) = finished.panicked {
             // The service still counts the request as running.
-            self.service.call(cancel(&id)).now_or_never();
+            self.service.call(backend::cancel(&id)).now_or_never();
         }
     }
 
@@ -475,37 +476,6 @@ async fn flush(writer: Writer, out: Vec<u8>) {
     }
     drop(writer.batches);
     writer.done.await.ok();
-}
-
-/// The call as the service takes it. Our own methods get their parameters as JSON text.
-fn request(call: Call) -> Option<Request> {
-    let text = || call.params.as_deref().map_or("null", |params| params.get());
-    let request = match call.method.as_str() {
-        "initialize" => Request::build("initialize")
-            .params(json!({"processId": null, "capabilities": {}, "initializationOptions": text()})),
-        "shutdown" => Request::build("shutdown"),
-        "$/cancelRequest" => {
-            #[derive(Deserialize)]
-            struct Cancel {
-                id: Id,
-            }
-            // Whoever cancels nothing gets no answer.
-            return serde_json::from_str::<Cancel>(text()).ok().map(|Cancel { id }| cancel(&id));
-        }
-        backend::PANIC => Request::build(backend::PANIC).params(Value::from(text())),
-        method => match wire::METHODS.iter().find(|known| **known == method) {
-            Some(known) => Request::build(*known).params(Value::from(text())),
-            None => Request::build(backend::UNKNOWN).params(Value::from(call.method)),
-        },
-    };
-    Some(match call.id {
-        Some(id) => request.id(id).finish(),
-        None => request.finish(),
-    })
-}
-
-fn cancel(id: &Id) -> Request {
-    Request::build("$/cancelRequest").params(json!({"id": id})).finish()
 }
 
 #[cfg(test)]

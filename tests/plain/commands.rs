@@ -11,31 +11,37 @@ use crate::{Scene, command, insert, labels};
 const URI: &str = "file:///tmp/chat.org";
 
 /// A turn in which a command is proposed and the user answers so; what the model is told then.
-fn ask(answer: OnAsk) -> (Scene, String) {
+fn ask(answer: OnAsk) -> (Scene, String, String) {
     let mut scene = Scene::new(Units::Utf16, true);
+    let uri = format!("file://{}/chat.org", scene.work.path().display());
     scene.model.reply_with(&command("printf %s grün >&2"));
     scene.model.reply_with(&insert("So be it."));
     scene.editor.on_ask.push_back(answer);
-    scene.editor.open(URI, "org", "* USER\nRun it.\n");
-    scene.editor.send(URI);
+    scene.editor.open(&uri, "org", "* USER\nRun it.\n");
+    scene.editor.send(&uri);
     scene.editor.until_ended(1);
     scene.model.take_request_blocking();
     let told = scene.asked().last().unwrap().clone();
-    (scene, told)
+    (scene, uri, told)
 }
 
 #[test]
 fn a_command_is_asked_about_and_run_by_the_server() {
-    let (scene, told) = ask(OnAsk::Choose("Run"));
+    let (scene, uri, told) = ask(OnAsk::Choose("Run"));
     assert!(told.starts_with("[command result]\nexit code: 0\n") && told.contains("grün"), "{told}");
     let asked = &scene.editor.asked[0];
     let message = asked["message"].as_str().unwrap();
-    assert!(message.ends_with("\n\nprintf %s grün >&2") && message.contains("\ndirectory: /tmp\n"), "{message}");
-    assert!(message.contains("\nsandbox: ") && message.contains("\nasked because of: "), "{message}");
+    assert!(
+        message.ends_with("\n\nprintf %s grün >&2")
+            && message.contains("\ndirectory: /")
+            && message.contains("\nsandbox: "),
+        "{message}"
+    );
+    assert!(message.contains("\nasked because of: "), "{message}");
     assert_eq!(asked["type"], 2);
     let titles: Vec<&Value> = asked["actions"].as_array().unwrap().iter().map(|it| &it["title"]).collect();
     assert_eq!(titles[..2], ["Run", "Deny"]);
-    let text = scene.editor.text(URI);
+    let text = scene.editor.text(&uri);
     let block = text.find("#+begin_src sh\nprintf %s grün >&2\n#+end_src\n").unwrap();
     assert!(text.find("Run it.").unwrap() < block && block < text.find("** ASSISTANT").unwrap(), "{text}");
     scene.finish();
@@ -45,7 +51,7 @@ fn a_command_is_asked_about_and_run_by_the_server() {
 fn all_that_is_not_yes_is_no() {
     for answer in [OnAsk::Choose("Deny"), OnAsk::Choose("Perhaps"), OnAsk::Dismiss, OnAsk::Error] {
         let failed = matches!(answer, OnAsk::Error);
-        let (scene, told) = ask(answer);
+        let (scene, _, told) = ask(answer);
         assert!(told.starts_with("[command denied]\n"), "{told}");
         let said = scene.editor.messages.iter().any(|message| message.contains("did not ask you"));
         assert_eq!(said, failed, "{:?}", scene.editor.messages);
@@ -79,9 +85,17 @@ fn always_is_remembered() {
 fn waiting() -> (Scene, Gate) {
     let mut scene = Scene::new(Units::Utf16, true);
     let gate = Gate::new();
-    scene.model.push(Reply::stream().wait(&gate).pieces(&insert("Late."), 7).finish("stop").usage(1, 1).done());
+    scene
+        .model
+        .push(Reply::stream().wait(&gate).pieces(&insert("Late."), 7).finish("stop").usage(1, 1).done());
     scene.editor.open(URI, "org", "* USER\nTell me.\n");
     (scene, gate)
+}
+
+/// Waits until the prompt is sent and marked, and the model was asked.
+fn is_sent(scene: &mut Scene) {
+    scene.editor.until_text(URI, "OA_EVENT");
+    scene.model.take_request_blocking();
 }
 
 fn is_cancelled(mut scene: Scene, gate: &Gate) {
@@ -90,7 +104,6 @@ fn is_cancelled(mut scene: Scene, gate: &Gate) {
     gate.open();
     scene.editor.until("there is a place to type", |editor| editor.text(URI).ends_with("Tell me.\n* USER\n"));
     scene.is_export(URI);
-    scene.model.take_request_blocking();
     assert_eq!(scene.editor.ended(), 1);
     scene.finish();
 }
@@ -102,7 +115,7 @@ fn a_turn_is_cancelled_where_its_progress_is_shown() {
     scene.editor.until("it begins", |editor| !editor.progress.is_empty());
     let begun = scene.editor.progress[0].clone();
     assert_eq!((&begun["value"]["kind"], &begun["value"]["cancellable"]), (&json!("begin"), &json!(true)));
-    scene.editor.until_text(URI, "OA_EVENT");
+    is_sent(&mut scene);
     scene.editor.client.notify("window/workDoneProgress/cancel", &json!({"token": begun["token"]}));
     is_cancelled(scene, &gate);
 }
@@ -112,13 +125,13 @@ fn a_turn_is_cancelled_by_a_command_or_an_action() {
     for arguments in [Value::Null, json!([{"uri": URI}])] {
         let (mut scene, gate) = waiting();
         scene.editor.send(URI);
-        scene.editor.until_text(URI, "OA_EVENT");
+        is_sent(&mut scene);
         scene.editor.command("org-agent.cancel", &arguments);
         is_cancelled(scene, &gate);
     }
     let (mut scene, gate) = waiting();
     scene.editor.send(URI);
-    scene.editor.until_text(URI, "OA_EVENT");
+    is_sent(&mut scene);
     let here = scene.editor.place_of(URI, "Tell");
     let action = scene.editor.actions(URI, &here)["Cancel org-agent"].clone();
     scene.editor.carry_out(&action);
@@ -130,7 +143,7 @@ fn who_gives_a_token_waits_for_the_end_and_can_cancel() {
     let (mut scene, gate) = waiting();
     let params = json!({"command": "org-agent.send", "arguments": [{"uri": URI}], "workDoneToken": "mine"});
     let id = scene.editor.client.ask("workspace/executeCommand", &params);
-    scene.editor.until_text(URI, "OA_EVENT");
+    is_sent(&mut scene);
     assert!(scene.editor.progress.iter().all(|params| params["token"] == "mine"), "{}", scene.editor.state());
     scene.editor.client.notify("$/cancelRequest", &json!({"id": id}));
     assert_eq!(scene.editor.answer(id).unwrap_err()["code"], -32800);
@@ -138,11 +151,10 @@ fn who_gives_a_token_waits_for_the_end_and_can_cancel() {
 
     let (mut scene, gate) = waiting();
     let id = scene.editor.client.ask("workspace/executeCommand", &params);
-    scene.editor.until_text(URI, "OA_EVENT");
+    is_sent(&mut scene);
     gate.open();
     assert_eq!(scene.editor.answer(id), Ok(Value::Null));
     assert_eq!(scene.editor.ended(), 1);
-    scene.model.take_request_blocking();
     scene.is_export(URI);
     scene.finish();
 }
@@ -174,7 +186,9 @@ fn actions_that_are_asked_for_by_kind_are_others() {
     let mut scene = Scene::new(Units::Utf16, true);
     scene.editor.open(URI, "org", "* USER\nHi.\n");
     let range = scene.editor.place_of(URI, "Hi");
-    for (only, some) in [(json!(["source.fixAll"]), false), (json!([]), true), (json!([""]), true), (json!(5), true)] {
+    for (only, some) in
+        [(json!(["source.fixAll"]), false), (json!([]), true), (json!([""]), true), (json!(5), true)]
+    {
         let context = json!({"diagnostics": [], "only": only});
         let params = json!({"textDocument": {"uri": URI}, "range": range, "context": context});
         let actions = scene.editor.request("textDocument/codeAction", &params).unwrap();
@@ -193,8 +207,16 @@ fn links_are_opened_by_the_editor_if_they_are_links() {
     scene.editor.until("the editor was asked", |editor| !editor.opened.is_empty());
     assert_eq!(scene.editor.opened[0], json!({"uri": "https://example.org/x", "external": true}));
     // This one opens none: then the user is told the link.
-    scene.editor.until("it is told", |editor| editor.messages.iter().any(|it| it.contains("https://example.org/x")));
-    for url in [json!("file:///etc/passwd"), json!("javascript:alert(1)"), json!("https://a b"), json!(7), Value::Null] {
+    scene
+        .editor
+        .until("it is told", |editor| editor.messages.iter().any(|it| it.contains("https://example.org/x")));
+    for url in [
+        json!("file:///etc/passwd"),
+        json!("javascript:alert(1)"),
+        json!("https://a b"),
+        json!(7),
+        Value::Null,
+    ] {
         scene.editor.command("org-agent.open", &json!([{"url": url}]));
     }
     scene.editor.until("all are refused", |editor| editor.messages.len() == 6);
@@ -209,11 +231,20 @@ fn skills_and_context_complete() {
     let uri = format!("file://{}/chat.org", directory.path().display());
     let other = "file:///elsewhere/other.md";
     let mut scene = Scene::new(Units::Utf8, true);
+    let plan = "---\nname: plan\ndescription: Makes plans.\n---\nPlan it.\n";
+    fs::create_dir_all(scene.home.path().join("skills/plan")).unwrap();
+    fs::write(scene.home.path().join("skills/plan/SKILL.md"), plan).unwrap();
+    scene.editor.request("orgAgent/skills/reload", &json!({})).unwrap();
     scene.editor.open(other, "markdown", "Open and not saved: ö\n");
     scene.editor.open(&uri, "org", "* Notes\n@no /no\n* USER\n  /\n");
     let items = scene.editor.completions(&uri, "  /");
-    assert!(labels(&items).iter().all(|label| label.starts_with('/')) && !items.is_empty(), "{items:?}");
-    assert_eq!(items[0]["textEdit"]["range"], json!({"start": {"line": 3, "character": 2}, "end": {"line": 3, "character": 3}}));
+    assert!(labels(&items).iter().all(|label| label.starts_with('/')), "{items:?}");
+    let plan = items.iter().find(|item| item["label"] == "/plan").unwrap();
+    assert_eq!(plan["detail"], "Makes plans.");
+    assert_eq!(
+        plan["textEdit"]["range"],
+        json!({"start": {"line": 3, "character": 2}, "end": {"line": 3, "character": 3}})
+    );
     for mark in ["@no", "/no"] {
         assert_eq!(scene.editor.completions(&uri, mark), [] as [Value; 0], "{mark}");
     }

@@ -136,7 +136,8 @@ impl Editor {
         *version += 1;
         let changes = json!([{"range": range, "text": new}]);
         let document = json!({"uri": uri, "version": *version});
-        self.client.notify("textDocument/didChange", &json!({"textDocument": document, "contentChanges": changes}));
+        self.client
+            .notify("textDocument/didChange", &json!({"textDocument": document, "contentChanges": changes}));
     }
 
     /// Types at the end.
@@ -198,7 +199,8 @@ impl Editor {
     /// Carries out a code action or a lens.
     pub fn carry_out(&mut self, action: &Value) {
         let command = if action["command"].is_object() { &action["command"] } else { action };
-        let (name, arguments) = (command["command"].as_str().unwrap().to_owned(), command["arguments"].clone());
+        let (name, arguments) =
+            (command["command"].as_str().unwrap().to_owned(), command["arguments"].clone());
         self.command(&name, &arguments);
     }
 
@@ -229,7 +231,9 @@ impl Editor {
     pub fn answer(&mut self, id: u64) -> Result<Value, Value> {
         loop {
             if let Some(answer) = self.answers.remove(&id) {
-                return answer.get("error").map_or_else(|| Ok(answer["result"].clone()), |no| Err(no.clone()));
+                return answer
+                    .get("error")
+                    .map_or_else(|| Ok(answer["result"].clone()), |no| Err(no.clone()));
             }
             self.pump();
         }
@@ -266,7 +270,8 @@ impl Editor {
     }
 
     pub fn state(&self) -> String {
-        let texts: Vec<String> = self.texts.iter().map(|(uri, text)| format!("{uri}:\n{}", text.text)).collect();
+        let texts: Vec<String> =
+            self.texts.iter().map(|(uri, text)| format!("{uri}:\n{}", text.text)).collect();
         format!(
             "{}\nmessages: {:#?}\nprogress: {:?}\nlog: {}",
             texts.join("\n"),

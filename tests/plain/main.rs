@@ -22,25 +22,27 @@ use tempfile::TempDir;
 /// A home, a model and an editor.
 struct Scene {
     home: TempDir,
+    /// A directory of the user's.
+    work: TempDir,
     model: FakeModel,
     editor: Editor,
 }
 
 impl Scene {
     fn new(units: Units, versions: bool) -> Self {
-        let home = tempfile::tempdir().unwrap();
+        let (home, work) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let model = FakeModel::start();
         let editor = begin(home.path(), &model, units, versions);
-        Self { home, model, editor }
+        Self { home, work, model, editor }
     }
 
     /// The server dies, and another one begins in another editor.
     fn restart(self) -> Self {
-        let Self { home, model, editor } = self;
+        let Self { home, work, model, editor } = self;
         let (units, versions) = (editor.units, editor.versions);
         editor.client.kill();
         let editor = begin(home.path(), &model, units, versions);
-        Self { home, model, editor }
+        Self { home, work, model, editor }
     }
 
     /// The session's transcript.

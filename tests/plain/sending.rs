@@ -73,7 +73,9 @@ fn a_command_without_arguments_means_where_the_user_is() {
 #[test]
 fn markdown_gets_markdown() {
     let mut scene = Scene::new(Units::Utf16, true);
-    scene.model.reply_with(&insert("*bold* and [[https://example.org][a link]]\\n#+begin_src sh\\nls\\n#+end_src"));
+    scene
+        .model
+        .reply_with(&insert("*bold* and [[https://example.org][a link]]\\n#+begin_src sh\\nls\\n#+end_src"));
     scene.editor.open(MARKDOWN, "markdown", "---\ntitle: x\n---\n# USER\nShow me.\n");
     scene.editor.send(MARKDOWN);
     scene.editor.until_ended(1);
@@ -134,7 +136,10 @@ fn notes_and_free_text_are_sent() {
     scene.editor.until_ended(2);
     assert_eq!(scene.asked().last().unwrap(), "Grüß dich.");
     let text = scene.editor.text(free);
-    assert!(text.starts_with("<!-- OA_SESSION: ") && text.contains("-->\nGrüß dich.\n## ASSISTANT\n"), "{text}");
+    assert!(
+        text.starts_with("<!-- OA_SESSION: ") && text.contains("-->\nGrüß dich.\n## ASSISTANT\n"),
+        "{text}"
+    );
     scene.finish();
 }
 
@@ -142,7 +147,9 @@ fn notes_and_free_text_are_sent() {
 fn what_the_user_writes_meanwhile_stays() {
     let mut scene = Scene::new(Units::Utf16, true);
     let gate = Gate::new();
-    scene.model.push(Reply::stream().wait(&gate).pieces(&insert("Yes."), 7).finish("stop").usage(1, 1).done());
+    scene
+        .model
+        .push(Reply::stream().wait(&gate).pieces(&insert("Yes."), 7).finish("stop").usage(1, 1).done());
     scene.editor.open(ORG, "org", "#+title: x\n* USER\nIs it so?\n* Notes\nkept\n");
     scene.editor.send(ORG);
     scene.editor.until_text(ORG, "OA_EVENT");
@@ -179,7 +186,9 @@ fn two_files_at_once() {
     let first = scene.model.take_request_blocking();
     scene.editor.send(other);
     let second = scene.model.take_request_blocking();
-    assert!(first.body.to_string().contains("erste Frage") && second.body.to_string().contains("zweite Frage"));
+    assert!(
+        first.body.to_string().contains("erste Frage") && second.body.to_string().contains("zweite Frage")
+    );
     gate.open();
     scene.editor.until_ended(2);
     assert!(scene.editor.text(ORG).contains("Eins.") && !scene.editor.text(ORG).contains("Zwei."));
@@ -244,7 +253,10 @@ fn an_editor_that_announces_itself_sees_nothing_of_it() {
     let params = json!({"sensor": "chat-message", "clientId": "a", "text": "Hi"});
     let turn = editor.request("orgAgent/event", &params).unwrap()["turnId"].clone();
     editor.until("it is told", |editor| {
-        editor.strange.iter().any(|message| message["method"] == "orgAgent/actuate" && message["params"]["turnId"] == turn)
+        editor
+            .strange
+            .iter()
+            .any(|message| message["method"] == "orgAgent/actuate" && message["params"]["turnId"] == turn)
     });
     editor.strange.clear();
     editor.finish();

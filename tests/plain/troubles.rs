@@ -30,7 +30,9 @@ fn a_refused_edit_is_kept_until_it_is_asked_for() {
         let (mut scene, gate) = sent();
         scene.editor.on_edit = on_edit;
         gate.open();
-        scene.editor.until("it is said", |editor| editor.messages.iter().any(|it| it.contains("org-agent.apply")));
+        scene
+            .editor
+            .until("it is said", |editor| editor.messages.iter().any(|it| it.contains("org-agent.apply")));
         scene.model.take_request_blocking();
         assert_eq!(scene.editor.edits.iter().filter(|edit| !edit.0).count(), 3);
         assert!(!scene.editor.text(URI).contains("Grüße."));
@@ -48,7 +50,9 @@ fn a_refused_edit_is_kept_until_it_is_asked_for() {
         scene.editor.until("it is put in", |editor| editor.text(URI).ends_with("Grüße.\n* USER\n"));
         scene.is_export(URI);
         scene.editor.command("org-agent.apply", &Value::Null);
-        scene.editor.until("nothing waits", |editor| editor.messages.iter().any(|it| it.contains("no answer that waits")));
+        scene.editor.until("nothing waits", |editor| {
+            editor.messages.iter().any(|it| it.contains("no answer that waits"))
+        });
         scene.finish();
     }
 }
@@ -146,7 +150,9 @@ fn an_interrupted_turn_is_shown_and_sent_again() {
     let mut scene = scene.restart();
     gate.open();
     scene.editor.open(URI, "org", &text);
-    scene.editor.until("it is shown", |editor| editor.diagnostics.get(URI).is_some_and(|it| *it != json!([])));
+    scene
+        .editor
+        .until("it is shown", |editor| editor.diagnostics.get(URI).is_some_and(|it| *it != json!([])));
     let shown = scene.editor.diagnostics[URI].clone();
     assert_eq!((&shown[0]["source"], &shown[0]["severity"]), (&json!("org-agent"), &json!(1)));
     let line = text[..text.find("* USER").unwrap()].matches('\n').count();
@@ -193,6 +199,55 @@ fn a_prompt_that_was_not_marked_is_marked_after_a_restart() {
 }
 
 #[test]
+fn an_interrupted_prompt_that_was_not_marked_is_marked() {
+    let mut scene = Scene::new(Units::Utf16, true);
+    scene.editor.open(URI, "org", "* USER\nerste\n");
+    scene.model.reply_with(&insert("Eins."));
+    scene.editor.send(URI);
+    scene.editor.until_ended(1);
+    scene.editor.append(URI, "zweite\n");
+    let gate = Gate::new();
+    scene.model.push(held(&gate, "Zwei."));
+    scene.editor.on_edit = OnEdit::Ignore;
+    scene.editor.send(URI);
+    scene.model.take_request_blocking();
+    scene.model.take_request_blocking();
+    // What the server asks to be marked, it has written down.
+    scene.editor.until("the mark is asked for", |editor| editor.edits.len() == 3);
+    let text = scene.editor.text(URI).to_owned();
+    let mut scene = scene.restart();
+    gate.open();
+    scene.editor.open(URI, "org", &text);
+    scene
+        .editor
+        .until("it is shown", |editor| editor.diagnostics.get(URI).is_some_and(|it| *it != json!([])));
+    scene.model.reply_with(&insert("Zwei."));
+    scene.editor.command("org-agent.retry", &Value::Null);
+    scene.editor.until_ended(1);
+    scene.model.take_request_blocking();
+    scene.is_export(URI);
+    scene.finish();
+}
+
+#[test]
+fn a_session_of_another_machine_is_said_to_be_one() {
+    let mut scene = Scene::new(Units::Utf16, true);
+    scene.editor.open(URI, "org", ":PROPERTIES:\n:OA_SESSION: elsewhere\n:END:\n* USER\nHi.\n");
+    scene.editor.send(URI);
+    scene.editor.until("it is said", |editor| {
+        editor.messages.iter().any(|it| it.contains("take the OA_SESSION out"))
+    });
+    scene.editor.set(URI, "* USER\nHi.\n");
+    scene.model.reply_with(&insert("Hello."));
+    scene.editor.send(URI);
+    // What was not sent has an end, too.
+    scene.editor.until("it is answered", |editor| editor.text(URI).contains("Hello."));
+    scene.model.take_request_blocking();
+    scene.is_export(URI);
+    scene.finish();
+}
+
+#[test]
 fn the_user_undoes_the_mark() {
     let (mut scene, gate) = sent();
     scene.editor.set(URI, "* USER\nGrüß mich.\n");
@@ -222,7 +277,10 @@ fn the_user_deletes_the_prompt() {
     scene.model.take_request_blocking();
     let text = scene.editor.text(URI);
     assert!(text.contains("Nothing is left.\n* USER\n:PROPERTIES:\n:OA_EVENT: "), "{text}");
-    assert!(text.contains(":END:\nGrüß mich.\n** ASSISTANT\n") && text.ends_with("Grüße.\n* USER\n"), "{text}");
+    assert!(
+        text.contains(":END:\nGrüß mich.\n** ASSISTANT\n") && text.ends_with("Grüße.\n* USER\n"),
+        "{text}"
+    );
     scene.finish();
 }
 
@@ -233,7 +291,9 @@ fn a_model_that_fails_is_shown_and_asked_again() {
     scene.editor.open(URI, "org", "Notes.\n* USER\nGrüß mich.\n");
     scene.editor.send(URI);
     scene.editor.until_ended(1);
-    scene.editor.until("it is shown", |editor| editor.diagnostics.get(URI).is_some_and(|it| *it != json!([])));
+    scene
+        .editor
+        .until("it is shown", |editor| editor.diagnostics.get(URI).is_some_and(|it| *it != json!([])));
     assert_eq!(scene.editor.progress.last().unwrap()["value"]["message"], "failed");
     let text = scene.editor.text(URI).to_owned();
     assert!(text.contains("*System Error:*"), "{text}");
@@ -248,25 +308,46 @@ fn a_model_that_fails_is_shown_and_asked_again() {
     assert!(scene.editor.text(URI).contains("Grüße."), "{}", scene.editor.text(URI));
     scene.is_export_behind(URI, "Notes.\n");
     scene.editor.command("org-agent.retry", &Value::Null);
-    scene.editor.until("nothing failed", |editor| editor.messages.iter().any(|it| it == "No prompt here failed."));
+    scene
+        .editor
+        .until("nothing failed", |editor| editor.messages.iter().any(|it| it == "No prompt here failed."));
     scene.finish();
 }
 
 #[test]
 fn what_makes_no_sense_does_no_harm() {
     let mut scene = Scene::new(Units::Utf16, true);
-    for method in ["textDocument/didOpen", "textDocument/didChange", "textDocument/didClose", "window/workDoneProgress/cancel"] {
-        for params in [Value::Null, json!([]), json!({}), json!({"textDocument": {"uri": 5}}), json!({"token": {}})] {
+    for method in [
+        "textDocument/didOpen",
+        "textDocument/didChange",
+        "textDocument/didClose",
+        "window/workDoneProgress/cancel",
+    ] {
+        for params in
+            [Value::Null, json!([]), json!({}), json!({"textDocument": {"uri": 5}}), json!({"token": {}})]
+        {
             scene.editor.client.notify(method, &params);
         }
     }
     let change = json!([{"text": "* USER\nx\n"}]);
     let document = json!({"uri": URI, "version": 7});
-    scene.editor.client.notify("textDocument/didChange", &json!({"textDocument": document, "contentChanges": change}));
-    for method in ["textDocument/codeAction", "textDocument/codeLens", "textDocument/completion", "workspace/executeCommand"] {
+    scene
+        .editor
+        .client
+        .notify("textDocument/didChange", &json!({"textDocument": document, "contentChanges": change}));
+    for method in [
+        "textDocument/codeAction",
+        "textDocument/codeLens",
+        "textDocument/completion",
+        "workspace/executeCommand",
+    ] {
         for params in [Value::Null, json!([]), json!({}), json!({"textDocument": "x"})] {
             let error = scene.editor.request(method, &params).unwrap_err();
-            assert_eq!((&error["code"], &error["data"]["code"]), (&json!(-32602), &json!("bad_request")), "{method}");
+            assert_eq!(
+                (&error["code"], &error["data"]["code"]),
+                (&json!(-32602), &json!("bad_request")),
+                "{method}"
+            );
         }
         if method != "workspace/executeCommand" {
             let answer = scene.editor.request(method, &json!({"textDocument": {"uri": "file:///not/open"}}));
@@ -277,7 +358,12 @@ fn what_makes_no_sense_does_no_harm() {
     assert_eq!(error["data"]["code"], "bad_request");
     for command in ["send", "cancel", "apply", "retry", "why", "open"] {
         let command = format!("org-agent.{command}");
-        for arguments in [Value::Null, json!({}), json!(["x"]), json!([{"uri": "file:///not/open", "range": 7, "turnId": []}])] {
+        for arguments in [
+            Value::Null,
+            json!({}),
+            json!(["x"]),
+            json!([{"uri": "file:///not/open", "range": 7, "turnId": []}]),
+        ] {
             scene.editor.command(&command, &arguments);
         }
     }
@@ -290,7 +376,9 @@ fn what_makes_no_sense_does_no_harm() {
     // What is neither Org nor Markdown is left alone.
     scene.editor.open("file:///a.rs", "rust", "* USER\nx\n");
     scene.editor.send("file:///a.rs");
-    scene.editor.until("it is said", |editor| editor.messages.iter().any(|it| it.contains("this is neither")));
+    scene
+        .editor
+        .until("it is said", |editor| editor.messages.iter().any(|it| it.contains("this is neither")));
     assert_eq!(scene.editor.lenses("file:///a.rs"), []);
     assert_eq!(scene.editor.edits.len(), 0);
     scene.finish();
@@ -301,13 +389,15 @@ fn a_shutdown_in_the_middle_loses_nothing() {
     let (scene, gate) = sent();
     scene.model.take_request_blocking();
     let text = scene.editor.text(URI).to_owned();
-    let Scene { home, model, editor } = scene;
+    let Scene { home, work, model, editor } = scene;
     editor.finish();
     let editor = crate::begin(home.path(), &model, Units::Utf16, true);
-    let mut scene = Scene { home, model, editor };
+    let mut scene = Scene { home, work, model, editor };
     gate.open();
     scene.editor.open(URI, "org", &text);
-    scene.editor.until("it is shown", |editor| editor.diagnostics.get(URI).is_some_and(|it| *it != json!([])));
+    scene
+        .editor
+        .until("it is shown", |editor| editor.diagnostics.get(URI).is_some_and(|it| *it != json!([])));
     scene.model.reply_with(&insert("Grüße."));
     scene.editor.command("org-agent.retry", &json!([]));
     scene.editor.until_ended(1);

@@ -13,7 +13,7 @@ use super::layout::{EXPLAIN, Layout, Prompt, Target};
 use super::text::Gravity;
 use super::turns::{MOST, Origin, Turn};
 use super::{Done, Plain, Severity, wire};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::event::{Event, Query, Receipt, SessionTask};
 use crate::ids::{self, SessionId, TurnId};
 use crate::record::{Attachment, AttachmentKind, Location};
@@ -48,8 +48,11 @@ impl Plain {
     pub(super) fn execute(&mut self, id: &Id, params: wire::Execute, now: Instant) -> Result<()> {
         let wire::Execute { command, arguments, work_done_token } = params;
         if !features::COMMANDS.contains(&command.as_str()) {
-            return Err(Error::bad_request(format!("no command {}", command.chars().take(100).collect::<String>()))
-                .hint("initialize lists the commands"));
+            return Err(Error::bad_request(format!(
+                "no command {}",
+                command.chars().take(100).collect::<String>()
+            ))
+            .hint("initialize lists the commands"));
         }
         let key = match command.as_str() {
             features::SEND => self.wish(arguments.uri, arguments.range, now),
@@ -63,7 +66,7 @@ impl Plain {
                             self.say(Severity::Info, "There is no answer that waits to be put in.");
                         }
                     }
-                    features::WHY => self.why(arguments.uri),
+                    features::WHY => self.why(arguments.uri, arguments.range),
                     _ => self.open(arguments.url, now),
                 }
                 None
@@ -104,7 +107,8 @@ impl Plain {
             return None;
         };
         let layout = Layout::new(&text, language);
-        let selected = range.and_then(|range| open.document.bytes(range).ok()).filter(|bytes| !bytes.is_empty());
+        let selected =
+            range.and_then(|range| open.document.bytes(range).ok()).filter(|bytes| !bytes.is_empty());
         let Some(wish) = wished(&layout, open.at(), selected) else {
             self.say(Severity::Info, "Nothing to send: write something under a heading USER first.");
             return None;
@@ -119,7 +123,8 @@ impl Plain {
             self.say(Severity::Info, "This prompt is being sent already.");
             return None;
         }
-        let too_long = wish.text.len() > MAX_TEXT || wish.region.as_ref().is_some_and(|region| region.len() > MAX_TEXT);
+        let too_long =
+            wish.text.len() > MAX_TEXT || wish.region.as_ref().is_some_and(|region| region.len() > MAX_TEXT);
         if too_long {
             self.say(Severity::Warning, "That is too long to send: at most 1 MiB at once.");
             return None;
@@ -137,9 +142,10 @@ impl Plain {
         };
         let path = documents::path(uri);
         let buffer = self.documents.get(uri)?.buffer.clone();
-        let directory = path.as_deref().and_then(|path| path.rsplit_once('/')).map(|(directory, _)| {
-            if directory.is_empty() { "/".to_owned() } else { directory.to_owned() }
-        });
+        let directory = path
+            .as_deref()
+            .and_then(|path| path.rsplit_once('/'))
+            .map(|(directory, _)| if directory.is_empty() { "/".to_owned() } else { directory.to_owned() });
         let region = wish.region.map(|text| Attachment {
             kind: AttachmentKind::Region,
             name: name(&buffer),
@@ -148,8 +154,8 @@ impl Plain {
         });
         let open = self.documents.get_mut(uri)?;
         let origin = match wish.origin {
-            Place::Prompt(at) => Origin::Prompt(open.document.anchor(at, Gravity::Before)),
-            Place::Free(at) => Origin::Free(open.document.anchor(at, Gravity::Before)),
+            Place::Prompt(at) => Origin::Prompt(open.document.anchor(at, Gravity::Behind)),
+            Place::Free(at) => Origin::Free(open.document.anchor(at, Gravity::Behind)),
             Place::Nowhere => Origin::Nowhere,
         };
         let key = self.add(Turn::new(uri, wish.text.clone(), origin));
@@ -175,12 +181,12 @@ impl Plain {
         self.tell(|reply| Event::Chat(message, reply), move |result| Done::Sent(key, result));
     }
 
-    /// Whether the prompt that stands there is one that was sent.
+    /// Whether the prompt that stands there is being sent.
     fn is_under_way(&self, uri: &str, at: usize) -> bool {
         let Some(open) = self.documents.get(uri) else { return false };
         self.turns.values().filter(|turn| turn.uri == uri).any(|turn| match turn.origin {
             Origin::Prompt(anchor) | Origin::Free(anchor) => {
-                open.document.at(anchor).is_some_and(|anchor| anchor.offset == at)
+                open.document.at(anchor).is_some_and(|anchor| anchor.offset == at && !anchor.lost)
             }
             Origin::Nowhere => false,
         })
@@ -194,7 +200,7 @@ impl Plain {
                 turn.event = Some(receipt.event.0);
                 turn.edits.push_front(super::edits::Edit::Mark);
                 let uri = turn.uri.clone();
-                self.began(key, receipt.turn, receipt.session);
+                self.began(key, &receipt.turn, receipt.session);
                 self.forgive(&uri);
                 self.work(&uri, now);
                 self.refresh(now);
@@ -205,7 +211,11 @@ impl Plain {
 
     /// A turn could not begin.
     fn lost(&mut self, key: u64, error: Error) {
-        self.say(Severity::Error, &format!("Not sent: {}", error.one_line()));
+        let mut why = error.one_line();
+        if error.code == Code::NotFound {
+            why.push_str(". To begin a new session, take the OA_SESSION out of the file.");
+        }
+        self.say(Severity::Error, &format!("Not sent: {why}"));
         self.end_progress(key, "not sent", Err(error));
         self.turns.remove(&key);
     }
@@ -229,20 +239,25 @@ impl Plain {
         let open = self.documents.get(&uri)?;
         let (text, language) = open.text()?;
         let layout = Layout::new(&text, language);
-        let failed = |prompt: &Prompt<'_>| prompt.event.filter(|event| self.failed.contains_key(*event)).map(str::to_owned);
+        let failed = |prompt: &Prompt<'_>| {
+            prompt.event.filter(|event| self.failed.contains_key(*event)).map(str::to_owned)
+        };
         let here = open.at().and_then(|at| layout.prompt_at(at)).and_then(failed);
         let event = here.or_else(|| layout.prompts().iter().rev().find_map(failed));
-        let Some((event, failed)) = event.and_then(|event| self.failed.remove_entry(&event)) else {
+        let Some((event, failed)) =
+            event.and_then(|event| Some((event.clone(), self.failed.get(&event)?.clone())))
+        else {
             self.say(Severity::Info, "No prompt here failed.");
             return None;
         };
-        self.diagnose(&uri);
         let mut turn = Turn::new(&uri, String::new(), Origin::Nowhere);
         turn.event = Some(event.clone());
+        turn.replaces = failed.replies;
         let key = self.add(turn);
         let session = failed.session.clone();
         if failed.interrupted {
-            let applied = layout.prompts().iter().flat_map(|prompt| prompt.acts.iter().map(|act| (*act).into()));
+            let applied =
+                layout.prompts().iter().flat_map(|prompt| prompt.acts.iter().map(|act| (*act).into()));
             let (applied, turns) = (applied.collect(), vec![failed.turn]);
             let resume = Resume { session, applied, turns, drop: Vec::new() };
             self.tell(
@@ -277,9 +292,13 @@ impl Plain {
     pub(super) fn sent_again(&mut self, key: u64, result: Result<TurnId>, now: Instant) {
         match result {
             Ok(id) => {
-                if let Some(session) = self.turns.get(&key).and_then(|turn| turn.session.clone()) {
-                    self.began(key, id, session);
+                let Some(turn) = self.turns.get(&key) else { return };
+                let (uri, event, session) = (turn.uri.clone(), turn.event.clone(), turn.session.clone());
+                if let Some(session) = session {
+                    self.began(key, &id, session);
                 }
+                self.failed.remove(&event.unwrap_or_default());
+                self.diagnose(&uri);
                 self.refresh(now);
             }
             Err(error) => self.lost(key, error),
@@ -299,20 +318,22 @@ impl Plain {
         }
     }
 
-    /// Asks what is behind the turn where the user is, or the last one.
-    fn why(&mut self, uri: Option<String>) {
+    /// Asks what is behind the answer where the user is, or the last one.
+    fn why(&mut self, uri: Option<String>, range: Option<Range>) {
         let Some(uri) = self.meant(uri) else { return };
-        let turn = self.documents.get(&uri).and_then(|open| {
+        self.seen(&uri, range.map(|range| range.start));
+        let query = self.documents.get(&uri).and_then(|open| {
             let (text, language) = open.text()?;
             let layout = Layout::new(&text, language);
-            let of = |event: Option<&str>| self.known.of(event?).cloned();
-            let here = open.at().and_then(|at| layout.prompt_at(at)).and_then(|prompt| of(prompt.event));
-            here.or_else(|| layout.prompts().iter().rev().find_map(|prompt| of(prompt.event)))
+            let of = |prompt: &Prompt<'_>| match prompt.acts.last() {
+                Some(act) => Some(Query::WhyActuation((*act).into(), true)),
+                None => self.known.of(prompt.event?).map(|turn| Query::WhyTurn(turn.clone(), true)),
+            };
+            let here = open.at().and_then(|at| layout.prompt_at(at)).and_then(of);
+            here.or_else(|| layout.prompts().iter().rev().find_map(of))
         });
-        match turn {
-            Some(turn) => {
-                self.tell(|reply| Event::Read(Query::WhyTurn(turn, true), reply), Done::Explained);
-            }
+        match query {
+            Some(query) => self.tell(|reply| Event::Read(query, reply), Done::Explained),
             None => self.say(Severity::Info, "Nothing was answered here yet."),
         }
     }
@@ -337,7 +358,10 @@ impl Plain {
                 self.ask("window/showDocument", &params, Asked::Link(url), now + TIME);
             }
             None => {
-                self.say(Severity::Warning, "Only links that begin with https:, http: or mailto: are opened.");
+                self.say(
+                    Severity::Warning,
+                    "Only links that begin with https:, http: or mailto: are opened.",
+                );
             }
         }
     }
@@ -395,7 +419,8 @@ fn wished(layout: &Layout<'_>, at: Option<usize>, selected: Option<std::ops::Ran
 
 /// Whether a link may be opened outside the editor.
 pub(super) fn may_open(url: &str) -> bool {
-    let known = |scheme: &str| url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+    let known =
+        |scheme: &str| url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
     url.len() <= 4096
         && ["https://", "http://", "mailto:"].iter().any(|scheme| known(scheme))
         && !url.chars().any(|c| c.is_whitespace() || c.is_control())

@@ -119,9 +119,9 @@ impl Plain {
         let layout = Layout::new(&text, language);
         let prompt = layout.open_at(at).filter(|prompt| prompt.body.start <= at)?;
         let before = text.get(prompt.body.start..at)?;
-        let start = before.rfind(char::is_whitespace).map_or(0, |space| {
-            space + before[space..].chars().next().map_or(1, char::len_utf8)
-        });
+        let start = before
+            .rfind(char::is_whitespace)
+            .map_or(0, |space| space + before[space..].chars().next().map_or(1, char::len_utf8));
         let word = &before[start..];
         let bytes = prompt.body.start + start..at;
         match word.chars().next()? {
@@ -147,7 +147,8 @@ impl Plain {
                 sessions.extend(self.read(Query::Export(id)).map(|answer| (named.clone(), answer)));
                 continue;
             }
-            let other = self.documents.iter().find(|(other, _)| *other != uri && document_name(other) == named);
+            let other =
+                self.documents.iter().find(|(other, _)| *other != uri && document_name(other) == named);
             match other.and_then(|(_, open)| open.document.text().ok()) {
                 Some(text) => {
                     open.push(Attachment { kind: AttachmentKind::Buffer, name: named, text, mode: None });
@@ -158,7 +159,8 @@ impl Plain {
         self.started.push(Box::pin(async move {
             let mut found = open;
             if let Some(directory) = directory.filter(|_| !files.is_empty()) {
-                let read = move || files.iter().filter_map(|file| read_file(&directory, file)).collect::<Vec<_>>();
+                let read =
+                    move || files.iter().filter_map(|file| read_file(&directory, file)).collect::<Vec<_>>();
                 found.extend(tokio::task::spawn_blocking(read).await.unwrap_or_default());
             }
             for (named, answer) in sessions {
@@ -252,7 +254,8 @@ fn item(label: &str, detail: &str, kind: u8, range: tower_lsp_server::ls_types::
 
 /// A text in one line of at most 60 characters.
 fn one_line(text: &str) -> String {
-    let line: Vec<&str> = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()).collect();
+    let line: Vec<&str> =
+        text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()).collect();
     line.join(" ").chars().take(60).collect()
 }
 
@@ -262,7 +265,8 @@ mod tests {
 
     #[test]
     fn what_is_named() {
-        let named = mentions("Compare @a.org, (@b.md) and “@Grüße.txt”. Write to ada@example.org @ once. @a.org @c.");
+        let named =
+            mentions("Compare @a.org, (@b.md) and “@Grüße.txt”. Write to ada@example.org @ once. @a.org @c.");
         assert_eq!(named, ["a.org", "b.md", "Grüße.txt", "c"]);
         assert_eq!(mentions(&"@x ".repeat(3)), ["x"]);
         let many: String = (0..100).map(|number| format!("@{number} ")).collect();

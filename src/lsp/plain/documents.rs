@@ -100,7 +100,9 @@ impl Open {
 impl Plain {
     pub(super) fn opened(&mut self, params: wire::DidOpen, now: Instant) {
         let wire::Opened { uri, language_id, version, text } = params.text_document;
-        self.documents.remove(&uri);
+        if self.documents.remove(&uri).is_some() {
+            self.grounded(&uri);
+        }
         if self.documents.len() >= MOST || self.bytes() + text.len() > MOST_BYTES {
             tracing::warn!(%uri, "too much is open: this document is not looked at");
             return;
@@ -136,7 +138,8 @@ impl Plain {
         // What an edit of ours changed, the user did not.
         if !flying && open.settling.is_none() {
             if let Some(range) = params.content_changes.last().and_then(|change| change.range) {
-                let text = params.content_changes.last().map(|change| change.text.as_str()).unwrap_or_default();
+                let text =
+                    params.content_changes.last().map(|change| change.text.as_str()).unwrap_or_default();
                 let lines = text.matches('\n').count();
                 let line = range.start.line.saturating_add(u32::try_from(lines).unwrap_or(u32::MAX));
                 let position = if lines == 0 { range.start } else { Position::new(line, 0) };
@@ -156,12 +159,24 @@ impl Plain {
         self.work(&uri, now);
     }
 
-    pub(super) fn closed(&mut self, params: wire::About) {
+    pub(super) fn closed(&mut self, params: wire::About, now: Instant) {
         let uri = params.text_document.uri;
         self.documents.remove(&uri);
         self.grounded(&uri);
         if self.last.as_ref() == Some(&uri) {
             self.last = None;
+        }
+        // It may have been given another name, and be open under that already.
+        let mut moved = Vec::new();
+        for turn in self.turns.values_mut().filter(|turn| turn.uri == uri && turn.session.is_some()) {
+            let other = self.documents.iter().find(|(_, open)| open.session == turn.session);
+            if let Some((other, _)) = other {
+                turn.uri.clone_from(other);
+                moved.push(other.clone());
+            }
+        }
+        for other in moved {
+            self.work(&other, now);
         }
     }
 

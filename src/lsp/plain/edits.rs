@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::asked::{Asked, TIME};
 use super::documents::Mark;
-use super::layout::{self, Layout};
+use super::layout::{self, Layout, Prompt, Section};
 use super::turns::{Origin, Turn};
 use super::{Plain, Severity, wire};
 use crate::ids::ActuationId;
@@ -47,6 +47,8 @@ enum Plan {
     There,
     /// The prompt has to be marked before.
     MarkFirst,
+    /// Nobody knows which prompt it belongs to.
+    Nowhere,
 }
 
 impl Edit {
@@ -78,7 +80,9 @@ impl Plain {
                     && !turn.refused
                     && turn.retry.is_none_or(|retry| retry <= now)
             };
-            let Some(key) = self.turns.iter().find(|(_, turn)| waits(turn)).map(|(key, _)| *key) else { return };
+            let Some(key) = self.turns.iter().find(|(_, turn)| waits(turn)).map(|(key, _)| *key) else {
+                return;
+            };
             if !self.start_edit(key, now) {
                 return;
             }
@@ -96,6 +100,7 @@ impl Plain {
         };
         match plan(&edit, turn, &Layout::new(&text, language), open) {
             Plan::There => self.landed(key, now),
+            Plan::Nowhere => self.keep(key, "the session has too many messages since its prompt"),
             Plan::MarkFirst if turn.tries >= TRIES => self.keep(key, "its prompt is gone"),
             Plan::MarkFirst => {
                 if let Some(turn) = self.turns.get_mut(&key) {
@@ -130,12 +135,7 @@ impl Plain {
     }
 
     /// The editor answered about an edit, or did not in time.
-    pub(super) fn edited(
-        &mut self,
-        key: u64,
-        outcome: Option<super::Outcome<'_>>,
-        now: Instant,
-    ) {
+    pub(super) fn edited(&mut self, key: u64, outcome: Option<super::Outcome<'_>>, now: Instant) {
         let Some(turn) = self.turns.get_mut(&key) else { return };
         let Some(flight) = turn.flight.take() else { return };
         let uri = turn.uri.clone();
@@ -182,14 +182,17 @@ impl Plain {
         (turn.refused, turn.retry) = (false, None);
         match edit {
             Edit::Mark => {
-                let (uri, session) = (turn.uri.clone(), turn.session.clone());
+                let (uri, session, turn_is_over) = (turn.uri.clone(), turn.session.clone(), turn.over);
                 if let Some(open) = self.documents.get_mut(&uri) {
                     open.session = session;
+                }
+                if turn_is_over {
+                    self.diagnose(&uri);
                 }
                 self.refresh(now);
             }
             Edit::Reply { actuation, .. } => {
-                turn.replied = true;
+                turn.replies.push(actuation.clone());
                 self.applied(actuation);
             }
             Edit::Block { .. } | Edit::Fresh => {}
@@ -309,30 +312,61 @@ impl Plain {
     }
 }
 
+/// With `changes`, which put something in, these replies go.
+fn without(
+    replies: &[ActuationId],
+    mut changes: Vec<layout::Edit>,
+    layout: &Layout<'_>,
+) -> Vec<layout::Edit> {
+    if changes.is_empty() {
+        return changes;
+    }
+    for gone in replies.iter().filter_map(|reply| layout.reply(reply.as_str())) {
+        let touches =
+            |change: &layout::Edit| change.range.start <= gone.end && gone.start <= change.range.end;
+        match changes.iter_mut().find(|change| touches(change)) {
+            Some(change) => {
+                change.range = change.range.start.min(gone.start)..change.range.end.max(gone.end);
+            }
+            None => changes.push(layout::Edit { range: gone, text: String::new() }),
+        }
+    }
+    changes.sort_by_key(|change| change.range.start);
+    changes
+}
+
 /// What an edit comes to in a text.
 fn plan(edit: &Edit, turn: &Turn, layout: &Layout<'_>, open: &super::documents::Open) -> Plan {
-    let made = |changes: Vec<layout::Edit>| if changes.is_empty() { Plan::There } else { Plan::Make(changes) };
-    let (Some(event), Some(session)) = (&turn.event, &turn.session) else { return Plan::There };
+    let made =
+        |changes: Vec<layout::Edit>| if changes.is_empty() { Plan::There } else { Plan::Make(changes) };
+    let (Some(event), Some(session)) = (&turn.event, &turn.session) else { return Plan::Nowhere };
     match edit {
         Edit::Mark if layout.prompt_of(event).is_some() => Plan::There,
         Edit::Mark => {
-            let (Origin::Prompt(anchor) | Origin::Free(anchor)) = turn.origin else {
-                return made(layout.edit_asked(&turn.text, event, session.as_str()));
+            let anchor = match turn.origin {
+                Origin::Prompt(anchor) | Origin::Free(anchor) => open.document.at(anchor),
+                Origin::Nowhere => None,
             };
-            let at = open.document.at(anchor).map(|anchor| anchor.offset).unwrap_or_default();
-            if let Some(prompt) = layout.open_at(at) {
+            let here = anchor.filter(|anchor| !anchor.lost);
+            let same = |prompt: &&Prompt<'_>| !turn.text.is_empty() && layout.message(prompt) == turn.text;
+            let prompt = here.and_then(|anchor| layout.open_at(anchor.offset));
+            if let Some(prompt) = prompt.or_else(|| layout.open().find(same)) {
                 return made(layout.edit_sent(prompt, event, session.as_str(), None));
             }
-            let section = layout.section_at(at);
-            let free = section.heading.is_none() && layout.prompts().is_empty();
-            if free && !layout.words(section.body.clone()).is_empty() {
-                return made(layout.edit_headed(&section, event, session.as_str()));
-            }
-            made(layout.edit_asked(&turn.text, event, session.as_str()))
+            let free = here.filter(|_| matches!(turn.origin, Origin::Free(_)) && layout.prompts().is_empty());
+            let section = free.map(|anchor| layout.section_at(anchor.offset));
+            let is_free = |section: &Section<'_>| {
+                section.heading.is_none() && !layout.words(section.body.clone()).is_empty()
+            };
+            made(match section.filter(is_free) {
+                Some(section) => layout.edit_headed(&section, event, session.as_str()),
+                None => layout.edit_asked(&turn.text, event, session.as_str()),
+            })
         }
         Edit::Block { command } => layout.edit_block(event, command).map_or(Plan::MarkFirst, made),
         Edit::Reply { actuation, text } => {
-            layout.edit_reply(event, actuation.as_str(), text).map_or(Plan::MarkFirst, made)
+            let changes = layout.edit_reply(event, actuation.as_str(), text);
+            changes.map_or(Plan::MarkFirst, |changes| made(without(&turn.replaces, changes, layout)))
         }
         Edit::Fresh => made(layout.edit_fresh()),
     }

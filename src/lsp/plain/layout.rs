@@ -36,9 +36,10 @@
 //!
 //! A prompt is a heading `USER`. With its event it was sent; without, it is open. It goes as far as its section; a
 //! heading `USER` inside that section is text, unless it has an event of its own: nothing that a model writes in a
-//! reply becomes a prompt. A heading in a block, a fence, a comment or a drawer that is closed is text as well.
-//! A heading with an event or an action is always one, and ends whatever is open above it: so an open block in a
-//! prompt does not hide the turns below.
+//! reply becomes a prompt. A heading in a block, a fence, a comment or a drawer that is closed is text as well. In
+//! Org, as for Org, a heading with an event or an action is always one, and ends whatever is open above it: code that
+//! these edits put in has commas. In Markdown there are none; a fence hides all that is in it, and one that is open
+//! where something is put in is closed before that.
 //!
 //! Pure, and linear in the text.
 
@@ -189,6 +190,16 @@ impl<'a> Layout<'a> {
     pub fn has_act(&self, actuation: &str) -> bool {
         !actuation.is_empty()
             && self.heads.iter().any(|head| head.kind == Kind::Assistant && head.act == Some(actuation))
+    }
+
+    /// The reply of this action with its heading, up to the next heading that is not under it.
+    #[must_use]
+    pub fn reply(&self, actuation: &str) -> Option<Range<usize>> {
+        let is_it = |head: &Head<'_>| head.kind == Kind::Assistant && head.act == Some(actuation);
+        let at = self.heads.iter().position(|head| !actuation.is_empty() && is_it(head))?;
+        let (head, rest) = self.heads[at..].split_first()?;
+        let next = rest.iter().find(|next| next.level <= head.level || next.is_marked());
+        Some(head.line.start..next.map_or(self.text.len(), |next| next.line.start))
     }
 
     /// Whether a prompt has no text.

@@ -1,4 +1,4 @@
-//! What is offered where the user is: code actions and lenses.
+//! What is offered where the user is, and shown there: code actions, lenses, and which prompts failed.
 
 use serde_json::{Value, json};
 use tower_lsp_server::jsonrpc::Id;
@@ -40,11 +40,7 @@ impl Plain {
         let at = bytes.as_ref().map_or_else(|| open.at().unwrap_or_default(), |bytes| bytes.start);
         let here = json!({"uri": uri, "range": range});
         if self.has_refused(uri) {
-            offers.push((
-                "Insert the answer of org-agent".to_owned(),
-                features::APPLY,
-                json!({"uri": uri}),
-            ));
+            offers.push(("Insert the answer of org-agent".to_owned(), features::APPLY, json!({"uri": uri})));
         }
         if bytes.is_some_and(|bytes| !bytes.is_empty()) {
             offers.push(("Ask about this".to_owned(), features::SEND, here));
@@ -64,7 +60,7 @@ impl Plain {
         offers
     }
 
-    pub(super) fn lenses(&mut self, id: &Id, params: wire::About) {
+    pub(super) fn lenses(&mut self, id: &Id, params: &wire::About) {
         let now = tokio::time::Instant::now();
         let lenses = self.lenses_of(&params.text_document.uri);
         self.out.answer(id.clone(), Ok(Value::Array(lenses)), now);
@@ -89,9 +85,7 @@ impl Plain {
                 None => stands(turn, at),
             });
             let (title, command, mut argument) = match (running.next(), prompt.event) {
-                (Some(turn), _) => {
-                    ("Cancel", features::CANCEL, json!({"uri": uri, "turnId": turn.id}))
-                }
+                (Some(turn), _) => ("Cancel", features::CANCEL, json!({"uri": uri, "turnId": turn.id})),
                 (None, None) => ("Send to org-agent", features::SEND, json!({"uri": uri})),
                 (None, Some(event)) if self.failed.contains_key(event) => {
                     ("Send again", features::RETRY, json!({"uri": uri}))
@@ -111,6 +105,32 @@ impl Plain {
             }));
         }
         lenses
+    }
+
+    /// Shows on the prompts of a document which of them failed.
+    pub(super) fn diagnose(&mut self, uri: &str) {
+        let Some((text, language)) = self.documents.get(uri).and_then(super::documents::Open::text) else {
+            return;
+        };
+        let layout = Layout::new(&text, language);
+        let mut found = Vec::new();
+        for prompt in layout.prompts() {
+            let failed = prompt.event.and_then(|event| self.failed.get(event)).filter(|failed| failed.shown);
+            let Some(failed) = failed else { continue };
+            let line = text[prompt.heading.clone()].trim_end().len();
+            let range = self.range(uri, prompt.heading.start..prompt.heading.start + line);
+            found.push(
+                json!({"range": range, "severity": 1, "source": "org-agent", "message": failed.reason}),
+            );
+        }
+        let Some(open) = self.documents.get_mut(uri) else { return };
+        if found.is_empty() && !open.diagnosed {
+            return;
+        }
+        open.diagnosed = !found.is_empty();
+        let version = open.document.version();
+        let params = json!({"uri": uri, "version": version, "diagnostics": found});
+        self.out.call(None, "textDocument/publishDiagnostics", &params);
     }
 }
 

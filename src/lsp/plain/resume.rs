@@ -8,8 +8,7 @@ use tokio::time::Instant;
 
 use super::edits::Edit;
 use super::layout::Layout;
-use super::text::Gravity;
-use super::turns::Origin;
+use super::turns::{Origin, Turn};
 use super::{Done, Plain};
 use crate::error::Result;
 use crate::event::{Event, Query, Resumed};
@@ -57,7 +56,7 @@ impl Plain {
             Ok(resumed) => resumed,
             Err(error) => {
                 // It may be open in another server, or come from another machine.
-                tracing::info!(%error, %session, "a file's session was not taken up");
+                tracing::warn!(%error, %session, "a file's session was not taken up");
                 return self.taken_up(session, now);
             }
         };
@@ -75,12 +74,17 @@ impl Plain {
             look |= self.adopt(turn, session);
         }
         for (turn, event) in resumed.interrupted {
-            self.fail(event.as_str(), &turn, session, "interrupted");
+            self.fail(event.as_str(), &turn, session, "interrupted", Vec::new());
             look = true;
         }
         if !look {
             return self.taken_up(session, now);
         }
+        self.look_at_messages(session);
+    }
+
+    /// Asks which turn of a session answers which message.
+    pub(super) fn look_at_messages(&mut self, session: &SessionId) {
         let page = Page { limit: Some(LOOK), cursor: None };
         let (query, asked) = (Query::LastMessages(session.clone(), page), session.clone());
         self.tell(|reply| Event::Read(query, reply), move |result| Done::Messages(asked, result));
@@ -104,18 +108,28 @@ impl Plain {
             if let (None, Some((event, text))) = (&turn.event, found) {
                 turn.event = Some(event.clone());
                 turn.text.clone_from(text);
-                // The prompt may stand in the file as it was typed: the server went away before it was marked.
-                if let Some(open) = self.documents.get_mut(&turn.uri)
-                    && let Some((whole, language)) = open.text()
-                {
-                    let layout = Layout::new(&whole, language);
-                    let typed = layout.open().find(|prompt| layout.message(prompt) == text.trim());
-                    if let Some(prompt) = typed {
-                        turn.origin =
-                            Origin::Prompt(open.document.anchor(prompt.heading.start, Gravity::Before));
-                    }
-                }
                 turn.edits.push_front(Edit::Mark);
+            }
+        }
+        // What failed may stand in a file as it was typed: the server went away before it was marked.
+        let failed = self.failed.iter().filter(|(_, failed)| failed.session == *session);
+        let failed: Vec<_> = failed
+            .filter_map(|(event, failed)| Some((event.clone(), said.get(failed.turn.as_str())?.1.clone())))
+            .collect();
+        for (event, text) in failed {
+            let typed = self.documents.iter().find(|(_, open)| {
+                let is_typed = |layout: &Layout<'_>| {
+                    layout.prompt_of(&event).is_none()
+                        && layout.open().any(|prompt| layout.message(prompt) == text)
+                };
+                let here = open.session.as_ref() == Some(session);
+                here && open.text().is_some_and(|(all, language)| is_typed(&Layout::new(&all, language)))
+            });
+            if let Some((uri, _)) = typed {
+                let mut turn = Turn::new(uri, text, Origin::Nowhere);
+                (turn.event, turn.session, turn.over) = (Some(event), Some(session.clone()), true);
+                turn.edits.push_front(Edit::Mark);
+                self.add(turn);
             }
         }
         self.taken_up(session, now);

@@ -6,27 +6,23 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use tower_lsp_server::jsonrpc::Id;
 
-use super::asked::{Asked, PATIENCE, TIME};
+use super::approvals::shown;
+use super::asked::{Asked, TIME};
 use super::edits::{Edit, Flight};
 use super::text::AnchorId;
-use super::{Done, Plain, Severity, wire};
+use super::{Done, Plain, wire};
 use crate::action::Kind;
-use crate::error::{Code, Result};
-use crate::event::{Actuated, Decide, Decided, Event};
+use crate::error::Result;
+use crate::event::{Actuated, Event};
 use crate::ids::{ActuationId, SessionId, TurnId};
-use crate::lsp::wire::ActuateParams;
 use crate::outgoing::{Actuation, State, TurnState};
 use crate::record::Outcome;
-use crate::request::Choice;
 
 /// The most turns that are under way or wait for the editor.
 pub(super) const MOST: usize = 256;
 
 /// The most turns that are remembered when they are over, and the most failures.
 const MOST_KNOWN: usize = 1024;
-
-/// How much of a command, or of a reason, is shown in a message.
-const SHOWN: usize = 4000;
 
 /// A turn, from the wish to send a prompt until all that came of it is in the file.
 pub(super) struct Turn {
@@ -41,19 +37,22 @@ pub(super) struct Turn {
     pub(super) text: String,
     pub(super) origin: Origin,
     state: Option<State>,
-    over: bool,
+    pub(super) over: bool,
     /// What is to be put into the file, and how that goes.
     pub(super) edits: VecDeque<Edit>,
     pub(super) flight: Option<Flight>,
     pub(super) tries: u32,
     pub(super) retry: Option<Instant>,
     pub(super) refused: bool,
-    /// Whether a reply came.
-    pub(super) replied: bool,
+    /// The replies that were put in.
+    pub(super) replies: Vec<ActuationId>,
+    /// Those of an earlier turn of the prompt, which go when there is another.
+    pub(super) replaces: Vec<ActuationId>,
     progress: Progress,
     /// The request that ends with it.
     pub(super) held: Option<Id>,
-    asked: Option<ActuationId>,
+    /// The command that the user is asked about.
+    pub(super) asked: Option<ActuationId>,
     /// It is to be cancelled as soon as the kernel has it.
     stop: bool,
 }
@@ -80,11 +79,13 @@ enum Progress {
 }
 
 /// A prompt whose last turn failed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Failed {
     pub(super) turn: TurnId,
     pub(super) session: SessionId,
     pub(super) reason: String,
+    /// What it put into the file.
+    pub(super) replies: Vec<ActuationId>,
     /// The server went away in the middle: the turn itself can run again.
     pub(super) interrupted: bool,
     /// Whether it is shown.
@@ -131,7 +132,8 @@ impl Turn {
             tries: 0,
             retry: None,
             refused: false,
-            replied: false,
+            replies: Vec::new(),
+            replaces: Vec::new(),
             progress: Progress::Hidden,
             held: None,
             asked: None,
@@ -156,14 +158,19 @@ impl Plain {
         if self.key(id).is_some() {
             return true;
         }
-        let open = self.documents.iter().find(|(_, open)| open.session.as_ref() == Some(session));
-        let Some((uri, _)) = open.filter(|_| self.turns.len() < MOST) else { return false };
+        let mut open = self.documents.iter_mut().filter(|(_, open)| open.session.as_ref() == Some(session));
+        let Some((uri, open)) = open.next().filter(|_| self.turns.len() < MOST) else { return false };
+        let was_resuming = std::mem::replace(&mut open.resuming, true);
         let turn = Turn {
             id: Some(id.clone()),
             session: Some(session.clone()),
             ..Turn::new(&uri.clone(), String::new(), Origin::Nowhere)
         };
         self.add(turn);
+        // Nothing of it can be put in before it is known which prompt it answers.
+        if !was_resuming {
+            self.look_at_messages(session);
+        }
         true
     }
 
@@ -228,12 +235,15 @@ impl Plain {
             let value = json!({"kind": "end", "message": message});
             self.out.call(None, "$/progress", &json!({"token": token, "value": value}));
         }
-        if let Some(id) = held {
-            self.respond(&id, result.map(|()| Value::Null));
+        if let Some(id) = held
+            && let Some(at) = self.waiting.iter().position(|waiting| *waiting == id)
+        {
+            self.waiting.swap_remove(at);
+            self.out.answer_last(id, result.map(|()| Value::Null).map_err(Into::into));
         }
     }
 
-    pub(super) fn progress_cancelled(&mut self, params: wire::CancelProgress) {
+    pub(super) fn progress_cancelled(&mut self, params: &wire::CancelProgress) {
         let shown = |turn: &Turn| match &turn.progress {
             Progress::Shown(token) => *token == params.token,
             Progress::Asked(token) => params.token == token.as_str(),
@@ -254,7 +264,7 @@ impl Plain {
     }
 
     /// The kernel has a turn now.
-    pub(super) fn began(&mut self, key: u64, id: TurnId, session: SessionId) {
+    pub(super) fn began(&mut self, key: u64, id: &TurnId, session: SessionId) {
         let Some(turn) = self.turns.get_mut(&key) else { return };
         turn.session = Some(session);
         turn.id = Some(id.clone());
@@ -262,7 +272,7 @@ impl Plain {
             self.stop_turn(key);
         }
         if let Some(event) = self.turns.get(&key).and_then(|turn| turn.event.clone()) {
-            self.known.learn(&event, &id);
+            self.known.learn(&event, id);
         }
     }
 
@@ -285,16 +295,17 @@ impl Plain {
             turn.edits.extend(first);
             turn.edits.rotate_right(1);
         }
-        if !turn.replied {
+        if turn.replies.is_empty() {
             turn.edits.push_back(Edit::Fresh);
         }
         let (asked, uri, event) = (turn.asked.take(), turn.uri.clone(), turn.event.clone());
+        let replies = turn.replies.clone();
         if let Some(id) = asked.and_then(|asked| self.questions.withdraw(&Asked::Approval(asked))) {
             self.out.call(None, "$/cancelRequest", &json!({"id": id}));
         }
         if let Some(event) = event.filter(|_| state.state == State::Failed) {
             let reason = state.reason.clone().unwrap_or_else(|| "it failed".to_owned());
-            self.fail(&event, &state.turn, &state.session, &reason);
+            self.fail(&event, &state.turn, &state.session, &reason, replies);
         }
         self.end_progress(key, words(state.state), Ok(()));
         self.diagnose(&uri);
@@ -304,7 +315,14 @@ impl Plain {
     }
 
     /// Notes that the last turn of a prompt failed.
-    pub(super) fn fail(&mut self, event: &str, turn: &TurnId, session: &SessionId, reason: &str) {
+    pub(super) fn fail(
+        &mut self,
+        event: &str,
+        turn: &TurnId,
+        session: &SessionId,
+        reason: &str,
+        replies: Vec<ActuationId>,
+    ) {
         self.known.learn(event, turn);
         if self.failed.len() >= MOST_KNOWN {
             self.failed.pop_first();
@@ -313,6 +331,7 @@ impl Plain {
             turn: turn.clone(),
             session: session.clone(),
             reason: shown(reason),
+            replies,
             interrupted: reason == "interrupted",
             shown: true,
         };
@@ -358,96 +377,6 @@ impl Plain {
         self.work(&uri, now);
     }
 
-    fn ask_about(&mut self, key: u64, actuation: &Actuation, now: Instant) {
-        let command = actuation.action().text("cmd").unwrap_or_default().to_owned();
-        let Some(turn) = self.turns.get_mut(&key) else { return };
-        turn.asked = Some(actuation.address().actuation.clone());
-        let asked = actuation.address().actuation.clone();
-        turn.edits.push_back(Edit::Block { command: command.clone() });
-        let uri = turn.uri.clone();
-        self.work(&uri, now);
-        let terms = ActuateParams::to_wire(actuation);
-        // The command comes last: nothing in it can pass for one of the lines about it.
-        let mut message = "Run this command?".to_owned();
-        for (name, text) in [
-            ("directory", terms.directory),
-            ("sandbox", terms.sandbox),
-            ("asked because of", Some(terms.rule)),
-            ("\"Always\" means", terms.always.clone()),
-        ] {
-            if let Some(text) = text {
-                let text = text.split(char::is_control).collect::<Vec<_>>().join(" ");
-                message.push_str(&format!("\n{name}: {text}"));
-            }
-        }
-        message.push_str(&format!("\n\n{}", shown(&command)));
-        let mut actions = vec![json!({"title": RUN}), json!({"title": DENY})];
-        if terms.always.is_some() {
-            actions.push(json!({"title": ALWAYS}));
-        }
-        let params = json!({"type": Severity::Warning as u8, "message": message, "actions": actions});
-        self.ask("window/showMessageRequest", &params, Asked::Approval(asked), now + PATIENCE);
-        self.refresh(now);
-    }
-
-    /// The user was asked about a command. All that is not plainly a yes means no.
-    pub(super) fn approved(
-        &mut self,
-        actuation: &ActuationId,
-        outcome: Option<super::Outcome<'_>>,
-    ) {
-        let title = outcome.and_then(|outcome| wire::read::<wire::Chosen>(outcome.ok()?).ok());
-        let choice = match title.as_ref().map(|chosen| chosen.title.as_str()) {
-            Some(RUN) => Choice::Run,
-            Some(ALWAYS) => Choice::Always,
-            _ => Choice::Deny,
-        };
-        if let Some(turn) = self.turns.values_mut().find(|turn| turn.asked.as_ref() == Some(actuation)) {
-            turn.asked = None;
-        }
-        if let Some(Err(error)) = outcome {
-            let error: String = error.chars().take(300).collect();
-            self.say(Severity::Warning, &format!("The command is not run: this editor did not ask you ({error})."));
-        }
-        self.decide(actuation, choice);
-    }
-
-    fn decide(&mut self, actuation: &ActuationId, choice: Choice) {
-        let decide = Decide {
-            actuation: actuation.clone(),
-            choice,
-            command: None,
-            network: false,
-            unconfined: false,
-            message: None,
-        };
-        let asked = actuation.clone();
-        self.tell(
-            |reply| Event::Decide(decide, reply),
-            move |result| Done::Decided(asked, choice, result),
-        );
-    }
-
-    pub(super) fn decided(&mut self, actuation: &ActuationId, choice: Choice, result: Result<Decided>) {
-        match result {
-            Ok(decided) => {
-                if let Some(hint) = decided.hint {
-                    self.say(Severity::Info, &hint);
-                }
-            }
-            // The turn is over, or was decided about already.
-            Err(error) if matches!(error.code, Code::Conflict | Code::NotFound) => {
-                tracing::debug!(%error, "a decision came too late");
-            }
-            Err(error) => {
-                self.say(Severity::Error, &error.one_line());
-                if choice != Choice::Deny {
-                    self.decide(actuation, Choice::Deny);
-                }
-            }
-        }
-    }
-
     /// Tells the kernel that a text is in the file.
     pub(super) fn applied(&mut self, actuation: ActuationId) {
         self.send(Event::Received(actuation.clone()));
@@ -461,30 +390,6 @@ impl Plain {
         }
     }
 
-    /// Shows on the prompts of a document which of them failed.
-    pub(super) fn diagnose(&mut self, uri: &str) {
-        let Some((text, language)) = self.documents.get(uri).and_then(super::documents::Open::text) else {
-            return;
-        };
-        let layout = super::layout::Layout::new(&text, language);
-        let mut found = Vec::new();
-        for prompt in layout.prompts() {
-            let failed = prompt.event.and_then(|event| self.failed.get(event)).filter(|failed| failed.shown);
-            let Some(failed) = failed else { continue };
-            let line = text[prompt.heading.clone()].trim_end().len();
-            let range = self.range(uri, prompt.heading.start..prompt.heading.start + line);
-            found.push(json!({"range": range, "severity": 1, "source": "org-agent", "message": failed.reason}));
-        }
-        let Some(open) = self.documents.get_mut(uri) else { return };
-        if found.is_empty() && !open.diagnosed {
-            return;
-        }
-        open.diagnosed = !found.is_empty();
-        let version = open.document.version();
-        let params = json!({"uri": uri, "version": version, "diagnostics": found});
-        self.out.call(None, "textDocument/publishDiagnostics", &params);
-    }
-
     /// The lenses are others now.
     pub(super) fn refresh(&mut self, now: Instant) {
         if self.features.lenses && !self.questions.is_open(&Asked::Nothing) {
@@ -492,10 +397,6 @@ impl Plain {
         }
     }
 }
-
-const RUN: &str = "Run";
-const DENY: &str = "Deny";
-const ALWAYS: &str = "Always";
 
 /// A state in words.
 const fn words(state: State) -> &'static str {
@@ -510,13 +411,4 @@ const fn words(state: State) -> &'static str {
         State::Failed => "failed",
         State::Cancelled => "cancelled",
     }
-}
-
-/// A text for a message, without its middle if it is long.
-fn shown(text: &str) -> String {
-    if text.len() <= SHOWN {
-        return text.to_owned();
-    }
-    let (head, tail) = (text.floor_char_boundary(SHOWN / 2), text.ceil_char_boundary(text.len() - SHOWN / 2));
-    format!("{}\n[… {} bytes are left out here: see the file …]\n{}", &text[..head], tail - head, &text[tail..])
 }

@@ -147,8 +147,15 @@ mod tests {
 
     #[test]
     fn a_command_needs_nothing_but_its_name() {
-        for arguments in ["", r#","arguments":null"#, r#","arguments":[]"#, r#","arguments":[null]"#,
-            r#","arguments":{}"#, r#","arguments":[[1]]"#, r#","arguments":[{"uri":5,"range":"x"}]"#] {
+        for arguments in [
+            "",
+            r#","arguments":null"#,
+            r#","arguments":[]"#,
+            r#","arguments":[null]"#,
+            r#","arguments":{}"#,
+            r#","arguments":[[1]]"#,
+            r#","arguments":[{"uri":5,"range":"x"}]"#,
+        ] {
             let read: Execute = read(&format!(r#"{{"command":"org-agent.send"{arguments}}}"#)).unwrap();
             assert!(read.arguments.uri.is_none() && read.arguments.range.is_none(), "{arguments}");
         }
@@ -160,7 +167,8 @@ mod tests {
         assert_eq!(read.arguments.range.unwrap().end.line, 3);
         assert!(super::read::<Execute>("{}").is_err());
         assert!(super::read::<DidOpen>(r#"{"textDocument":{"uri":"a"}}"#).is_err());
-        let opened: DidOpen = super::read(r#"{"textDocument":{"uri":"a","text":"","version":null,"languageId":7}}"#).unwrap();
+        let opened: DidOpen =
+            super::read(r#"{"textDocument":{"uri":"a","text":"","version":null,"languageId":7}}"#).unwrap();
         assert_eq!((opened.text_document.version, opened.text_document.language_id.as_str()), (0, ""));
     }
 }

@@ -1,10 +1,12 @@
 //! The edits of a layout, and what they write.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
+use super::markdown;
 use super::scan::{self, ASSISTANT, Head, USER};
 use super::{Edit, Language, Layout, Prompt, Section};
-use crate::org::markdown;
+use crate::org::markdown as rendered;
 use crate::transcript::{put_drawer, put_heading, put_text};
 
 /// `text` after `edits`, which are for it. An edit that is for no place in it is left out.
@@ -27,6 +29,7 @@ pub fn apply(text: &str, edits: &[Edit]) -> String {
 /// Edits that are being made.
 pub(super) struct Edits<'a> {
     text: &'a str,
+    language: Language,
     line_end: &'static str,
     list: Vec<Edit>,
 }
@@ -34,7 +37,8 @@ pub(super) struct Edits<'a> {
 impl Edits<'_> {
     /// Replaces `range` by `new`, which has `\n` for its line ends.
     fn put(&mut self, range: Range<usize>, new: &str) {
-        let text = if self.line_end == "\n" { new.to_owned() } else { with_ends(new, self.line_end) };
+        let new = plain_ends(new);
+        let text = if self.line_end == "\n" { new.into_owned() } else { new.replace('\n', self.line_end) };
         self.list.push(Edit { range, text });
     }
 
@@ -44,13 +48,19 @@ impl Edits<'_> {
             self.list.iter().rev().find(|edit| edit.range.end == range.start && !edit.text.is_empty());
         let is_line = match before {
             Some(edit) => edit.text.ends_with('\n'),
-            None => is_line_start(self.text, range.start),
+            None => self.is_line_start(range.start),
         };
         if is_line {
             self.put(range, new);
         } else {
             self.put(range, &format!("\n{new}"));
         }
+    }
+
+    fn is_line_start(&self, at: usize) -> bool {
+        let before = &self.text[..at];
+        let is_end = before.ends_with('\n') || self.language == Language::Markdown && before.ends_with('\r');
+        is_end || before.is_empty() || before == "\u{feff}"
     }
 
     /// The edits in the order of the text, those that touch as one, without those that change nothing.
@@ -71,19 +81,17 @@ impl Edits<'_> {
     }
 }
 
-/// `text`, with `end` for every line end.
-fn with_ends(text: &str, end: &str) -> String {
-    text.replace("\r\n", "\n").replace('\n', end)
-}
-
-fn is_line_start(text: &str, at: usize) -> bool {
-    let before = &text[..at];
-    before.is_empty() || before == "\u{feff}" || before.ends_with('\n')
+/// `text` with `\n` for every line end: an editor may take a lone `\r` for one, and so make lines of its own.
+fn plain_ends(text: &str) -> Cow<'_, str> {
+    match text.contains('\r') {
+        true => Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n")),
+        false => Cow::Borrowed(text),
+    }
 }
 
 impl<'a> Layout<'a> {
     pub(super) const fn edits(&self) -> Edits<'a> {
-        Edits { text: self.text, line_end: self.line_end, list: Vec::new() }
+        Edits { text: self.text, language: self.language, line_end: self.line_end, list: Vec::new() }
     }
 
     fn head(&self, prompt: &Prompt<'_>) -> Option<&Head<'a>> {
@@ -132,6 +140,7 @@ impl<'a> Layout<'a> {
         text: Option<&str>,
         edits: &mut Edits<'_>,
     ) {
+        self.put_closing_above(prompt.heading.start, edits);
         let id = id(event);
         match self.head(prompt).and_then(|head| head.drawer) {
             Some(at) => edits.put_lines(at..at, &format!(":OA_EVENT: {id}\n")),
@@ -168,32 +177,59 @@ impl<'a> Layout<'a> {
         if let Some(text) = text {
             let mut new = String::new();
             put_text(text, &mut new);
+            self.put_closing(text, &mut new);
             edits.put_lines(body.start..rest, &new);
             return;
         }
         if lead {
             edits.put(body.start..start, "");
         }
-        edits.put(end..rest, "\n");
+        let mut new = "\n".to_owned();
+        self.put_closing(&self.text[start.min(end)..end], &mut new);
+        edits.put(end..rest, &new);
+    }
+
+    /// Closes what stands open above the byte `at` in Markdown: it would take in what is put there,
+    /// once something closes it.
+    fn put_closing_above(&self, at: usize, edits: &mut Edits<'_>) {
+        let mut new = String::new();
+        self.put_closing(self.text.get(self.file.body..at).unwrap_or_default(), &mut new);
+        if !new.is_empty() {
+            edits.put_lines(at..at, &new);
+        }
+    }
+
+    /// Closes what a prompt in Markdown leaves open: it would take in the reply.
+    fn put_closing(&self, text: &str, out: &mut String) {
+        if self.language == Language::Markdown
+            && let Some(line) = markdown::closing(text)
+        {
+            put_text(&line, out);
+        }
     }
 
     pub(super) fn put_asked(&self, text: &str, event: &str, edits: &mut Edits<'_>) {
         let mut new = title(self.language, 1, USER);
         new.push_str(&mark(self.language, "OA_EVENT", &id(event)));
         put_text(text, &mut new);
+        self.put_closing(text, &mut new);
         let range = self.tail(edits);
+        self.put_closing_above(range.start, edits);
         edits.put_lines(range, &new);
     }
 
     pub(super) fn put_block(&self, prompt: &Prompt<'_>, command: &str, edits: &mut Edits<'_>) {
+        let command = &plain_ends(command);
         let new = match self.language {
             Language::Org => format!("#+begin_src sh\n{}\n#+end_src\n", commas(command)),
             Language::Markdown => {
-                let fence = markdown::fence(command);
+                let fence = rendered::fence(command);
                 format!("{fence}sh\n{command}\n{fence}\n")
             }
         };
-        edits.put_lines(self.place(prompt), &new);
+        let place = self.place(prompt);
+        self.put_closing_above(place.start, edits);
+        edits.put_lines(place, &new);
     }
 
     pub(super) fn put_reply(&self, prompt: &Prompt<'_>, actuation: &str, text: &str, edits: &mut Edits<'_>) {
@@ -202,9 +238,11 @@ impl<'a> Layout<'a> {
         new.push_str(&mark(self.language, "OA_ACT", &id(actuation)));
         match self.language {
             Language::Org => put_text(text, &mut new),
-            Language::Markdown => put_text(&markdown::markdown(text, level), &mut new),
+            Language::Markdown => put_text(&rendered::markdown(text, level), &mut new),
         }
-        edits.put_lines(self.place(prompt), &new);
+        let place = self.place(prompt);
+        self.put_closing_above(place.start, edits);
+        edits.put_lines(place, &new);
         if self.open().next().is_none() {
             self.put_fresh_after(prompt, edits);
         }

@@ -1,7 +1,9 @@
 //! Markdown: its headings, those that stand in fences, comments and raw HTML left out, and the comment that names the
 //! session.
 
-use super::scan::{ASSISTANT, FileMark, Found, Head, Kind, Regions, USER};
+use memchr::memchr2;
+
+use super::scan::{ASSISTANT, FileMark, Found, Head, Kind, USER};
 
 /// The deepest level of a heading.
 const DEEPEST: usize = 6;
@@ -18,8 +20,8 @@ const RAW: [(&str, &str); 5] = [
 /// What is open.
 #[derive(Clone, Copy, Debug)]
 enum Region {
-    /// A fence of so many of these.
-    Fence(u8, usize),
+    /// A fence of so many of these marks, which stand so many bytes from the beginning of their line.
+    Fence(u8, usize, usize),
     /// Raw HTML up to a line with this.
     Raw(&'static str),
 }
@@ -27,70 +29,173 @@ enum Region {
 /// Reads `text`.
 pub(super) fn find(text: &str) -> Found<'_> {
     let file = file(text);
-    let mut regions = Regions::default();
+    let ends = Ends::new(text, file.body);
+    let mut heads = Vec::new();
+    let mut open = None;
     let mut at = file.body;
-    let mut lines = text[at..].split_inclusive('\n').peekable();
+    let mut lines = lines(&text[at..]).peekable();
     while let Some(line) = lines.next() {
         let start = at;
         at += line.len();
-        let Some(words) = unindented(line) else { continue };
-        if let Some((level, title)) = heading(words) {
-            let mut head = Head {
-                line: start..at,
-                level,
-                kind: match title {
-                    USER if level < DEEPEST => Kind::User,
-                    ASSISTANT => Kind::Assistant,
-                    _ => Kind::Other,
-                },
-                title,
-                event: None,
-                act: None,
-                session: None,
-                drawer: None,
-                body: at,
-            };
-            if let Some((line, (key, value))) = lines.peek().and_then(|line| Some((line, comment(line)?))) {
-                let place = match (key, head.kind) {
-                    ("OA_EVENT", Kind::User) => Some(&mut head.event),
-                    ("OA_ACT", Kind::Assistant) => Some(&mut head.act),
-                    _ => None,
-                };
-                if let Some(place) = place {
-                    *place = Some(value);
-                    at += line.len();
-                    head.body = at;
-                    lines.next();
-                }
+        if let Some(region) = open {
+            if closes(line, region) {
+                open = None;
             }
-            regions.push(head);
             continue;
         }
-        match regions.inside() {
-            Some(Region::Fence(mark, count)) => {
-                if fence(words).is_some_and(|(m, c, info)| m == *mark && c >= *count && info.is_empty()) {
-                    regions.close();
+        open = opens(line).filter(|region| ends.has(*region, at));
+        let Some((level, title)) = unindented(line).and_then(heading) else { continue };
+        let mut head = Head {
+            line: start..at,
+            level,
+            kind: match title {
+                USER if level < DEEPEST => Kind::User,
+                ASSISTANT => Kind::Assistant,
+                _ => Kind::Other,
+            },
+            title,
+            event: None,
+            act: None,
+            session: None,
+            drawer: None,
+            body: at,
+        };
+        if let Some((line, (key, value))) = lines.peek().and_then(|line| Some((line, comment(line)?))) {
+            let place = match (key, head.kind) {
+                ("OA_EVENT", Kind::User) => Some(&mut head.event),
+                ("OA_ACT", Kind::Assistant) => Some(&mut head.act),
+                _ => None,
+            };
+            if let Some(place) = place {
+                *place = Some(value);
+                at += line.len();
+                head.body = at;
+                lines.next();
+            }
+        }
+        heads.push(head);
+    }
+    Found { file, heads }
+}
+
+/// The line that closes what is open at the end of `text`.
+pub(super) fn closing(text: &str) -> Option<String> {
+    let mut open = None;
+    for line in lines(text) {
+        open = match open {
+            None => opens(line),
+            Some(region) => Some(region).filter(|region| !closes(line, *region)),
+        };
+    }
+    open.map(|region| match region {
+        Region::Fence(mark, count, column) => {
+            format!("{}{}", " ".repeat(column), char::from(mark).to_string().repeat(count))
+        }
+        Region::Raw(end) => end.to_owned(),
+    })
+}
+
+/// What a line opens that goes on behind it.
+fn opens(line: &str) -> Option<Region> {
+    let words = unindented(line)?;
+    // A fence may be the beginning of a list's item.
+    let behind = words.trim_start_matches(|c: char| c.is_ascii_digit());
+    let digits = words.len() - behind.len();
+    let behind = match digits {
+        0 => behind.strip_prefix(['-', '+', '*']),
+        _ => behind.strip_prefix(['.', ')']),
+    };
+    let item = behind.filter(|behind| behind.starts_with(' ')).map(|behind| behind.trim_start_matches(' '));
+    let fenced = item.unwrap_or(words);
+    if let Some((mark, count, info)) = fence(fenced) {
+        let column = line.trim_end_matches(['\r', '\n']).len() - fenced.len();
+        return (mark == b'~' || !info.contains('`')).then_some(Region::Fence(mark, count, column));
+    }
+    let (_, end) = RAW.iter().find(|(begin, _)| begins(words, begin))?;
+    (!has(words, end)).then_some(Region::Raw(end))
+}
+
+/// Whether a line closes this.
+fn closes(line: &str, region: Region) -> bool {
+    match region {
+        Region::Fence(mark, count, column) => {
+            bare_fence(line, column).is_some_and(|(m, c)| m == mark && c >= count)
+        }
+        Region::Raw(end) => has(line, end),
+    }
+}
+
+/// A line that is only a fence, for one that was opened in this column.
+fn bare_fence(line: &str, column: usize) -> Option<(u8, usize)> {
+    let words = line.trim_end_matches(['\r', '\n']).trim_start_matches(' ');
+    let indent = line.len() - line.trim_start_matches(' ').len();
+    fence(words)
+        .filter(|(_, _, info)| indent < column + 4 && info.is_empty())
+        .map(|(mark, count, _)| (mark, count))
+}
+
+/// Where the last lines are that could close something. What nothing closes is taken as not open: a fence that
+/// somebody forgot does not hide what comes behind it.
+struct Ends {
+    /// For each mark: the lines that are only a fence, from behind, those left out that have one behind them which is
+    /// as long.
+    fences: [Vec<(usize, usize)>; 2],
+    raw: [Option<usize>; RAW.len()],
+}
+
+impl Ends {
+    fn new(text: &str, from: usize) -> Self {
+        let mut ends = Self { fences: [Vec::new(), Vec::new()], raw: [None; RAW.len()] };
+        let mut start = from;
+        for line in lines(&text[from..]) {
+            // In whatever column: one that is too deep only makes something look closed.
+            if let Some((mark, count)) = bare_fence(line, line.len()) {
+                let fences = &mut ends.fences[usize::from(mark == b'~')];
+                while fences.last().is_some_and(|(_, shorter)| *shorter <= count) {
+                    fences.pop();
+                }
+                fences.push((start, count));
+            }
+            for ((_, end), place) in RAW.iter().zip(&mut ends.raw) {
+                if has(line, end) {
+                    *place = Some(start);
                 }
             }
-            Some(Region::Raw(end)) => {
-                if has(words, end) {
-                    regions.close();
-                }
+            start += line.len();
+        }
+        ends
+    }
+
+    /// Whether there is an end of `region` at `at` or behind.
+    fn has(&self, region: Region, at: usize) -> bool {
+        match region {
+            // The longest is the first of them, and all that are long enough stand before the others.
+            Region::Fence(mark, count, _) => {
+                let fences = &self.fences[usize::from(mark == b'~')];
+                let long = fences.partition_point(|(_, own)| *own >= count);
+                fences[..long].last().is_some_and(|(start, _)| *start >= at)
             }
-            None => {
-                if let Some((mark, count, info)) = fence(words) {
-                    if mark == b'~' || !info.contains('`') {
-                        regions.open(Region::Fence(mark, count));
-                    }
-                } else if let Some((_, end)) = RAW.iter().find(|(begin, _)| begins(words, begin))
-                    && !has(words, end)
-                {
-                    regions.open(Region::Raw(end));
-                }
+            Region::Raw(end) => {
+                let place = RAW.iter().zip(&self.raw).find(|((_, own), _)| *own == end);
+                place.and_then(|(_, place)| *place).is_some_and(|start| start >= at)
             }
         }
     }
-    Found { file, heads: regions.finish() }
+}
+
+/// The lines of a text, with their ends: in Markdown, a lone `\r` is one.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let end = match memchr2(b'\n', b'\r', rest.as_bytes()) {
+            Some(at) if rest[at..].starts_with("\r\n") => at + 2,
+            Some(at) => at + 1,
+            None => rest.len(),
+        };
+        let (line, behind) = rest.split_at(end);
+        rest = behind;
+        (!line.is_empty()).then_some(line)
+    })
 }
 
 /// A line without its end and its indentation, if that is none of code.
@@ -127,7 +232,9 @@ fn begins(words: &str, tag: &str) -> bool {
 }
 
 fn has(line: &str, end: &str) -> bool {
-    line.as_bytes().windows(end.len()).any(|part| part.eq_ignore_ascii_case(end.as_bytes()))
+    // Every end has it, and few lines do.
+    line.contains('>')
+        && line.as_bytes().windows(end.len()).any(|part| part.eq_ignore_ascii_case(end.as_bytes()))
 }
 
 /// The key and the value of a comment that is a line of its own.
@@ -142,7 +249,7 @@ fn file(text: &str) -> FileMark<'_> {
     let bom = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
     let from = bom + front_matter(&text[bom..]);
     let mut at = from;
-    for line in text[from..].split_inclusive('\n') {
+    for line in lines(&text[from..]) {
         if let Some(("OA_SESSION", session)) = comment(line) {
             let end = at + line.len();
             return FileMark { session: Some(session), line: at..end, in_drawer: false, body: end };
@@ -158,7 +265,7 @@ fn file(text: &str) -> FileMark<'_> {
 /// Where YAML at the beginning ends.
 fn front_matter(text: &str) -> usize {
     let mut at = 0;
-    for (number, line) in text.split_inclusive('\n').enumerate() {
+    for (number, line) in lines(text).enumerate() {
         at += line.len();
         match (number, line.trim_end()) {
             (0, "---") => {}
