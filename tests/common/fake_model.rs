@@ -404,10 +404,14 @@ impl Connection {
         // The clone shares this time-out; only the connection's own thread sets it.
         self.stream.set_read_timeout(Some(LOOK)).unwrap();
         thread::spawn(move || {
-            while !gone.load(Ordering::Relaxed) {
+            loop {
+                // Looked at last of all: what could not be written was not read either.
+                let ended = gone.load(Ordering::Relaxed);
                 match stream.peek(&mut [0]) {
-                    Err(error) if is_timeout(&error) => {}
-                    Ok(1..) => thread::sleep(LOOK),
+                    Err(error) if is_timeout(&error) && !ended => {}
+                    Ok(1..) if !ended => thread::sleep(LOOK),
+                    Err(error) if is_timeout(&error) => return,
+                    Ok(1..) => return,
                     Ok(0) | Err(_) => {
                         gone.store(true, Ordering::Relaxed);
                         // Not every test waits for this.

@@ -140,7 +140,9 @@
     ("answer" (setq client-answer (if (eq argument :null) nil argument)) t)
     ("questions" (vconcat (reverse client-questions)))
     ("shown" (with-current-buffer (messages-buffer) (buffer-substring-no-properties (point-min) (point-max))))
-    ("progress" (vconcat (reverse client-progress)))
+    ("progress"
+     (unless (or client-lsp-mode (boundp 'eglot-report-progress)) (throw 'lacks "it shows no progress"))
+     (vconcat (reverse client-progress)))
     ("cancel_progress" (throw 'lacks "nothing in it cancels a progress"))
     ("complete" (client-complete (aref argument 0) (aref argument 1)))
     ("diagnostics" (vconcat (mapcar #'flymake-diagnostic-text (flymake-diagnostics))))
@@ -165,20 +167,14 @@
     t))
 
 (defun client-complete (typed part)
-  "Type TYPED at the end and complete it to what has PART in its name; all that was offered."
+  "Type TYPED at the end, and complete it with the key for it; PART must come of it."
   (goto-char (point-max))
   (when (bolp) (forward-line -1) (end-of-line))
   (insert typed)
-  (pcase-let* ((`(,start ,end ,table . ,properties)
-                (run-hook-with-args-until-success 'completion-at-point-functions))
-               (all (all-completions (buffer-substring-no-properties start end) table
-                                     (plist-get properties :predicate)))
-               (one (cl-find part all :test (lambda (part one) (string-match-p (regexp-quote part) one)))))
-    (unless one (error "Completions: %S" all))
-    (delete-region start end)
-    (insert one)
-    (let ((exit (plist-get properties :exit-function))) (when exit (funcall exit one 'finished)))
-    (vconcat (mapcar #'substring-no-properties all))))
+  (call-interactively #'completion-at-point)
+  (unless (save-excursion (search-backward part nil t))
+    (error "It became: %s" (buffer-substring-no-properties (line-beginning-position) (line-end-position))))
+  t)
 
 (defun client-refuse (refuses)
   "Let the user say no to edits if REFUSES."

@@ -427,10 +427,14 @@ fn refused(play: &mut Play<'_>) -> Offered<()> {
 }
 
 fn complete_skill(play: &mut Play<'_>) -> Offered<()> {
+    let folder = play.stage.agent_home().join("skills/compost");
+    std::fs::create_dir_all(&folder).unwrap();
+    let skill = "---\nname: compost\ndescription: Was auf den Kompost darf 🍂\n---\nEierschalen dürfen.\n";
+    std::fs::write(folder.join("SKILL.md"), skill).unwrap();
     play.open("Notizen.org", &format!("{TOP}* USER\n "))?;
-    play.editor.complete("/summ", "summarize-buffer")?;
-    let text = until(play.editor, "the name of the skill", |text| text.contains("/summarize-buffer"));
-    assert!(!text.contains("//"), "{text}");
+    play.editor.complete("/comp", "compost")?;
+    let text = until(play.editor, "the name of the skill", |text| text.contains("/compost"));
+    assert!(text.contains("* USER\n /compost") && !text.contains("//"), "{text}");
     Ok(())
 }
 
@@ -471,10 +475,12 @@ fn again(play: &mut Play<'_>) -> Offered<()> {
     fail(play)?;
     play.stage.model.reply_with(&insert(ANSWER));
     let editor = &mut *play.editor;
-    editor.go(QUESTION);
-    wait("the offer to send again", || match editor.actions() {
-        Ok(titles) => titles.iter().any(|title| title == AGAIN).then_some(Ok(())),
-        Err(lack) => Some(Err(lack)),
+    wait("the offer to send again", || {
+        editor.go(QUESTION);
+        match editor.actions() {
+            Ok(titles) => titles.iter().any(|title| title == AGAIN).then_some(Ok(())),
+            Err(lack) => Some(Err(lack)),
+        }
     })?;
     play.editor.act(AGAIN)?;
     until(play.editor, "the answer", |text| text.contains(ANSWER));

@@ -78,10 +78,13 @@ fn neovim(stage: &Stage, program: &str) -> Box<dyn Editor> {
     Box::new(Dialled::start(stage, command, &[]))
 }
 
+/// With a home that is new, Emacs would compile for minutes beside the test.
+const NO_COMPILER: &str = "(setq native-comp-deferred-compilation nil native-comp-jit-compilation nil native-comp-enable-subr-trampolines nil)";
+
 fn emacs(stage: &Stage, program: &str, more: &[(&str, String)]) -> Box<dyn Editor> {
     let mut command = Command::new(program);
     // Idle timers run only in an Emacs that waits for a user.
-    command.args(["-Q", "--fg-daemon=editors", "-l"]).arg(script("client.el"));
+    command.args(["-Q", "--fg-daemon=editors", "--eval", NO_COMPILER, "-l"]).arg(script("client.el"));
     Box::new(Dialled::start(stage, command, more))
 }
 

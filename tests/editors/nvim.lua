@@ -38,6 +38,12 @@ vim.fn.inputlist = function(lines)
   return index_of(titles, answer) or 0
 end
 
+local notify = vim.notify
+vim.notify = function(message, ...)
+  if message == 'No code actions available' then offered = {} end
+  notify(message, ...)
+end
+
 local id
 local function client() return vim.lsp.get_client_by_id(id) end
 
@@ -85,6 +91,9 @@ local function code_actions(title, range)
   if title and not index_of(offered, title) then error('offered: ' .. table.concat(offered, ', ')) end
   return offered
 end
+
+-- What is answered when `ready` yields something, or fails; until then Neovim does what it does.
+local function later(ready) return { later = ready } end
 
 local operations = {}
 
@@ -166,14 +175,16 @@ function operations.progress() return progress end
 -- There is no key for it, but a function of the client.
 function operations.cancel_progress()
   local token
-  if new then
-    token = next(client().progress.pending)
-  else
-    for key, one in pairs(client().messages.progress) do
-      if not one.done then token = key end
+  wait('something in progress', function()
+    if new then
+      token = next(client().progress.pending)
+    else
+      for key, one in pairs(client().messages.progress) do
+        if not one.done then token = key end
+      end
     end
-  end
-  if token == nil then error('nothing is in progress') end
+    return token ~= nil
+  end)
   if new then
     client():notify('window/workDoneProgress/cancel', { token = token })
   else
@@ -182,27 +193,28 @@ function operations.cancel_progress()
   return true
 end
 
--- Types in insert mode, as a user does, and asks for completions with the key for it; takes the first that begins so.
+-- Types in insert mode, as a user does, and asks for completions with the key for it; takes the first that has `part`.
+-- Keys are taken only while nothing waits.
 function operations.complete(arguments)
+  local typed, part = arguments[1], arguments[2]
   vim.cmd('normal! G$')
   vim.bo.omnifunc = 'v:lua.vim.lsp.omnifunc'
   vim.o.completeopt = 'menuone,noinsert'
-  vim.api.nvim_input('A' .. arguments[1] .. '<C-x><C-o>')
-  local found
-  wait('completions', function()
-    found = vim.fn.complete_info({ 'items' }).items
-    return #found > 0
-  end)
-  local labels = vim.tbl_map(function(item) return item.abbr ~= '' and item.abbr or item.word end, found)
-  for at, item in ipairs(found) do
-    if item.word:find(arguments[2], 1, true) then
-      vim.api.nvim_input(('<C-n>'):rep(at - 1) .. '<C-y><Esc>')
-      wait('normal mode', function() return vim.api.nvim_get_mode().mode == 'n' end)
-      return labels
+  vim.api.nvim_input('A' .. typed .. '<C-x><C-o>')
+  local labels
+  return later(function()
+    if labels then return vim.api.nvim_get_mode().mode == 'n' and labels or nil end
+    local found = vim.fn.complete_info({ 'items' }).items
+    if #found == 0 then return nil end
+    labels = vim.tbl_map(function(item) return item.abbr ~= '' and item.abbr or item.word end, found)
+    for at, label in ipairs(labels) do
+      if label:find(part, 1, true) then
+        vim.api.nvim_input(('<C-n>'):rep(at - 1) .. '<C-y><Esc>')
+        return nil
+      end
     end
-  end
-  vim.api.nvim_input('<C-e><Esc>')
-  error('completions: ' .. table.concat(labels, ', '))
+    error('completions: ' .. table.concat(labels, ', '))
+  end)
 end
 
 function operations.diagnostics()
@@ -215,31 +227,34 @@ function operations.refuse(refuses)
   return true
 end
 
-function operations.opened() return vim.g.opened or {} end
-
-function operations.version() return tostring(vim.version and vim.inspect(vim.version()) or '') end
-
 local socket = uv.new_tcp()
 local function serve(line)
   local message = vim.fn.json_decode(line)
   local name, argument = message[1], message[2]
-  local reply
   if name == 'quit' then
     socket:write('{"ok":true}\n')
     vim.schedule(function() vim.cmd('qall!') end)
     return
   end
-  local fine, result = pcall(operations[name], argument)
-  if fine then
-    if type(result) == 'table' and vim.tbl_isempty(result) then
-      reply = '{"ok":[]}'
-    else
-      reply = vim.fn.json_encode({ ok = result })
+  local started = uv.now()
+  local function answer_with(fine, result)
+    if fine and type(result) == 'table' and result.later then
+      local ready = result.later
+      local function look()
+        local went, value = pcall(ready)
+        if went and value == nil and uv.now() - started > 20000 then went, value = false, 'waited too long' end
+        if went and value == nil then vim.defer_fn(look, 20) else answer_with(went, value) end
+      end
+      return look()
     end
-  else
-    reply = vim.fn.json_encode({ error = tostring(result) })
+    local reply = fine and { ok = result } or { error = tostring(result) }
+    if fine and type(result) == 'table' and vim.tbl_isempty(result) then
+      socket:write('{"ok":[]}\n')
+    else
+      socket:write(vim.fn.json_encode(reply) .. '\n')
+    end
   end
-  socket:write(reply .. '\n')
+  answer_with(pcall(operations[name], argument))
 end
 
 local unread = ''

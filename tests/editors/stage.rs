@@ -43,6 +43,11 @@ impl Stage {
         self.home().join("Gärten")
     }
 
+    /// `ORG_AGENT_HOME`.
+    pub fn agent_home(&self) -> PathBuf {
+        self.home().join("org-agent.home")
+    }
+
     /// What editors start as the server.
     pub fn program(&self) -> PathBuf {
         self.home().join("org-agent")
@@ -66,7 +71,7 @@ impl Stage {
             ("LANG", "C.UTF-8".to_owned()),
             ("TERM", "xterm-256color".to_owned()),
             ("ORG_AGENT_PROGRAM", text(self.program())),
-            ("ORG_AGENT_HOME", text(self.home().join("org-agent.home"))),
+            ("ORG_AGENT_HOME", text(self.agent_home())),
             ("ORG_AGENT_LOCAL_PORTS", "none".to_owned()),
             ("ORG_AGENT_MODEL", "fake-model".to_owned()),
             ("OPENAI_BASE_URL", self.model.base_url()),

@@ -248,7 +248,8 @@ fn document_name(uri: &str) -> String {
 }
 
 fn item(label: &str, detail: &str, kind: u8, range: tower_lsp_server::ls_types::Range) -> Value {
-    json!({"label": label, "detail": detail, "kind": kind, "filterText": label,
+    // Without `filterText`, which would be the same: Neovim 0.7 keeps to the range only then.
+    json!({"label": label, "detail": detail, "kind": kind,
         "textEdit": {"range": range, "newText": label}})
 }
 

@@ -192,7 +192,13 @@ impl Plain {
     /// The document that a command is about: the one it names, else the last one.
     pub(super) fn meant(&mut self, uri: Option<String>) -> Option<String> {
         let only = || (self.documents.len() == 1).then(|| self.documents.keys().next().cloned()).flatten();
-        let uri = uri.or_else(|| self.last.clone()).or_else(only);
+        // The user's own key or script may spell the name of the same file in another way than the editor does.
+        let known = |uri: String| {
+            let same = |other: &&String| **other == uri || path(other).is_some_and(|file| path(&uri) == Some(file));
+            let found = self.documents.keys().find(same).cloned();
+            found.unwrap_or(uri)
+        };
+        let uri = uri.map(known).or_else(|| self.last.clone()).or_else(only);
         match uri {
             Some(uri) if self.documents.contains_key(&uri) => Some(uri),
             _ => {

@@ -38,14 +38,16 @@ impl Plain {
         let layout = Layout::new(&text, language);
         let bytes = range.and_then(|range| open.document.bytes(range).ok());
         let at = bytes.as_ref().map_or_else(|| open.at().unwrap_or_default(), |bytes| bytes.start);
-        let here = json!({"uri": uri, "range": range});
         if self.has_refused(uri) {
             offers.push(("Insert the answer of org-agent".to_owned(), features::APPLY, json!({"uri": uri})));
         }
         if bytes.is_some_and(|bytes| !bytes.is_empty()) {
-            offers.push(("Ask about this".to_owned(), features::SEND, here));
-        } else if !matches!(layout.target(Some(at)), Target::Nothing) {
-            offers.push(("Send to org-agent".to_owned(), features::SEND, here));
+            offers.push(("Ask about this".to_owned(), features::SEND, json!({"uri": uri, "range": range})));
+        }
+        // Also where something is selected: some editors take the word that the user is at for selected.
+        if !matches!(layout.target(Some(at)), Target::Nothing) {
+            let here = range.map(|range| Range::new(range.start, range.start));
+            offers.push(("Send to org-agent".to_owned(), features::SEND, json!({"uri": uri, "range": here})));
         }
         let prompt = layout.prompt_at(at);
         if prompt.and_then(|prompt| prompt.event).is_some_and(|event| self.failed.contains_key(event)) {
