@@ -302,3 +302,6 @@ enum Severity {
     Warning = 2,
     Info = 3,
 }
+
+#[cfg(test)]
+mod tests;

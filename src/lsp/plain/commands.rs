@@ -73,7 +73,7 @@ impl Plain {
             }
         };
         // A token is good until the answer: whoever gives one waits for the end.
-        match (key, work_done_token.filter(|token| !token.is_null())) {
+        match (key, work_done_token) {
             (Some(key), Some(token)) => {
                 self.waiting.push(id.clone());
                 if let Some(turn) = self.turns.get_mut(&key) {

@@ -198,9 +198,8 @@ fn mentions(text: &str) -> Vec<String> {
     for word in text.split_whitespace() {
         let word = word.trim_start_matches(['(', '"', '\'', '{', '“', '‘']);
         let Some(named) = word.strip_prefix('@') else { continue };
-        let named = named.trim_end_matches([')', '"', '\'', '}', '”', '’', ',', ';', ':', '!', '?']);
-        // A full stop at the end is the sentence's.
-        let named = named.strip_suffix('.').unwrap_or(named);
+        // What ends a sentence, or what it stands in, is not the name's.
+        let named = named.trim_end_matches([')', '"', '\'', '}', '”', '’', ',', ';', ':', '!', '?', '.']);
         if !named.is_empty() && found.len() < MOST_NAMED && !found.iter().any(|known| known == named) {
             found.push(named.to_owned());
         }

@@ -203,19 +203,21 @@ impl Plain {
     /// Keeps a turn's edits until the user asks for them.
     fn keep(&mut self, key: u64, why: &str) {
         let Some(turn) = self.turns.get_mut(&key) else { return };
-        if turn.edits.front() == Some(&Edit::Fresh) {
-            // Nobody misses it.
+        turn.retry = None;
+        if matches!(turn.edits.front(), Some(Edit::Fresh | Edit::Block { .. })) {
+            // Nobody misses a place to type, and a command is shown where the user is asked about it.
             turn.edits.pop_front();
+            turn.tries = 0;
             return self.tidy(key);
         }
-        let first = !std::mem::replace(&mut turn.refused, true);
-        turn.retry = None;
-        if first {
-            let message = format!(
-                "The editor did not take an edit of org-agent ({why}). It is kept: run org-agent.apply, \
-                 or choose \"Insert the answer of org-agent\"."
-            );
-            self.say(Severity::Warning, &message);
+        turn.refused = true;
+        let replies = turn.edits.iter().any(|edit| matches!(edit, Edit::Reply { .. }));
+        let message = format!(
+            "The editor did not take an edit of org-agent ({why}). It is kept: run org-agent.apply, \
+             or choose \"Insert the answer of org-agent\"."
+        );
+        self.say(Severity::Warning, &message);
+        if replies {
             self.end_progress(key, "kept: run org-agent.apply", Ok(()));
         }
     }

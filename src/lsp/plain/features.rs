@@ -2,13 +2,14 @@
 //! unless the language server protocol forbids that.
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde::de::IgnoredAny;
 use tower_lsp_server::ls_types::{
     CodeLensOptions, CompletionOptions, ExecuteCommandOptions, PositionEncodingKind, ServerCapabilities,
     TextDocumentSyncKind, TextDocumentSyncOptions,
 };
 
 use super::text::Encoding;
+use super::wire::mild;
 
 /// The commands.
 pub const SEND: &str = "org-agent.send";
@@ -47,17 +48,12 @@ impl Features {
     pub fn from_wire(params: &str) -> Self {
         let params: Params = serde_json::from_str(params).unwrap_or_default();
         let said = params.capabilities;
-        let on = |path: &str| said.pointer(path).and_then(Value::as_bool).unwrap_or(false);
-        let encodings = said.pointer("/general/positionEncodings").cloned().unwrap_or_default();
-        let encodings = serde_json::from_value::<Vec<PositionEncodingKind>>(encodings).ok();
         Self {
-            encoding: Encoding::negotiate(encodings.as_deref()),
-            versions: on("/workspace/workspaceEdit/documentChanges"),
-            actions: said
-                .pointer("/textDocument/codeAction/codeActionLiteralSupport")
-                .is_some_and(|support| !support.is_null()),
-            progress: on("/window/workDoneProgress"),
-            lenses: on("/workspace/codeLens/refreshSupport"),
+            encoding: Encoding::negotiate(said.general.position_encodings.as_deref()),
+            versions: said.workspace.workspace_edit.document_changes,
+            actions: said.text_document.code_action.code_action_literal_support.is_some(),
+            progress: said.window.work_done_progress,
+            lenses: said.workspace.code_lens.refresh_support,
         }
     }
 
@@ -91,7 +87,101 @@ impl Features {
 }
 
 #[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 struct Params {
-    #[serde(default)]
-    capabilities: Value,
+    #[serde(deserialize_with = "mild")]
+    capabilities: Capabilities,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Capabilities {
+    #[serde(deserialize_with = "mild")]
+    general: General,
+    #[serde(deserialize_with = "mild")]
+    window: Window,
+    #[serde(deserialize_with = "mild")]
+    workspace: Workspace,
+    #[serde(deserialize_with = "mild")]
+    text_document: TextDocument,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct General {
+    #[serde(deserialize_with = "mild")]
+    position_encodings: Option<Vec<PositionEncodingKind>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Window {
+    #[serde(deserialize_with = "mild")]
+    work_done_progress: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Workspace {
+    #[serde(deserialize_with = "mild")]
+    workspace_edit: WorkspaceEdit,
+    #[serde(deserialize_with = "mild")]
+    code_lens: CodeLens,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct WorkspaceEdit {
+    #[serde(deserialize_with = "mild")]
+    document_changes: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct CodeLens {
+    #[serde(deserialize_with = "mild")]
+    refresh_support: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct TextDocument {
+    #[serde(deserialize_with = "mild")]
+    code_action: CodeAction,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct CodeAction {
+    #[serde(deserialize_with = "mild")]
+    code_action_literal_support: Option<IgnoredAny>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_mistyped_is_absent() {
+        let of = |capabilities: &str| Features::from_wire(&format!(r#"{{"capabilities":{capabilities}}}"#));
+        for nothing in ["null", "[]", "7", "{}", r#"{"general":[],"window":{"workDoneProgress":"yes"}}"#] {
+            assert_eq!(of(nothing), Features::default(), "{nothing}");
+        }
+        assert_eq!(Features::from_wire("null"), Features::default());
+        let all =
+            of(r#"{"general":{"positionEncodings":["utf-16","utf-8"]},"window":{"workDoneProgress":true},
+            "workspace":{"workspaceEdit":{"documentChanges":true},"codeLens":{"refreshSupport":true}},
+            "textDocument":{"codeAction":{"codeActionLiteralSupport":{}}}}"#);
+        let expected = Features {
+            encoding: Encoding::Utf8,
+            versions: true,
+            actions: true,
+            progress: true,
+            lenses: true,
+        };
+        assert_eq!(all, expected);
+        // One that is wrong takes none of the others with it.
+        let some = of(r#"{"general":5,"workspace":{"workspaceEdit":{"documentChanges":true},"codeLens":7}}"#);
+        assert_eq!(some, Features { versions: true, ..Features::default() });
+    }
 }

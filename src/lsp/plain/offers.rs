@@ -10,8 +10,8 @@ use super::layout::{Layout, Target};
 use super::turns::{Origin, Turn};
 use super::{Plain, wire};
 
-/// How much of a link's line is looked at on each side.
-const LINE: usize = 4096;
+/// The longest word that a link is looked for in.
+const WORD: usize = 8192;
 
 impl Plain {
     pub(super) fn code_actions(&mut self, id: &Id, params: wire::About) {
@@ -139,10 +139,10 @@ impl Plain {
 /// The link around a byte that may be opened.
 fn link(text: &str, at: usize) -> Option<String> {
     let at = text.floor_char_boundary(at);
-    let from = text[..at].rfind(char::is_whitespace).map_or(0, |space| space + 1);
-    let from = text.ceil_char_boundary(from.max(at.saturating_sub(LINE)));
+    let from = text.ceil_char_boundary(text[..at].rfind(char::is_whitespace).map_or(0, |space| space + 1));
     let to = text[at..].find(char::is_whitespace).map_or(text.len(), |space| at + space);
-    let word = text.get(from..to.min(text.floor_char_boundary(at + LINE)))?;
+    // A part of a link would be another one.
+    let word = text.get(from..to).filter(|word| word.len() <= WORD)?;
     let start = ["https://", "http://", "mailto:"].iter().filter_map(|scheme| word.find(scheme)).min()?;
     let word = &word[start..];
     let end = word.find(['<', '>', '"', ']', '[', '`', '|', '\\', '^', '{', '}']).unwrap_or(word.len());

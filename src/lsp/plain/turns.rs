@@ -10,7 +10,8 @@ use super::approvals::shown;
 use super::asked::{Asked, TIME};
 use super::edits::{Edit, Flight};
 use super::text::AnchorId;
-use super::{Done, Plain, wire};
+use super::wire::{self, Token};
+use super::{Done, Plain};
 use crate::action::Kind;
 use crate::error::Result;
 use crate::event::{Actuated, Event};
@@ -75,7 +76,7 @@ enum Progress {
     /// The editor was asked for a place.
     Asked(String),
     /// It is shown.
-    Shown(Value),
+    Shown(Token),
 }
 
 /// A prompt whose last turn failed.
@@ -181,7 +182,7 @@ impl Plain {
     }
 
     /// Begins to show how a turn goes: where the request says, else where the editor gives a place.
-    pub(super) fn show_progress(&mut self, key: u64, token: Option<Value>, now: Instant) {
+    pub(super) fn show_progress(&mut self, key: u64, token: Option<Token>, now: Instant) {
         let Some(turn) = self.turns.get_mut(&key) else { return };
         match token {
             Some(token) => {
@@ -202,7 +203,7 @@ impl Plain {
     pub(super) fn progress_created(&mut self, key: u64, created: bool) {
         let Some(turn) = self.turns.get_mut(&key) else { return };
         let Progress::Asked(token) = &turn.progress else { return };
-        let token = Value::from(token.as_str());
+        let token = Token::Text(token.clone());
         if !created {
             turn.progress = Progress::Hidden;
             return;
@@ -215,7 +216,7 @@ impl Plain {
         }
     }
 
-    fn begin(&mut self, token: &Value) {
+    fn begin(&mut self, token: &Token) {
         let value = json!({"kind": "begin", "title": "org-agent", "cancellable": true, "message": "sent"});
         self.out.call(None, "$/progress", &json!({"token": token, "value": value}));
     }
@@ -246,7 +247,7 @@ impl Plain {
     pub(super) fn progress_cancelled(&mut self, params: &wire::CancelProgress) {
         let shown = |turn: &Turn| match &turn.progress {
             Progress::Shown(token) => *token == params.token,
-            Progress::Asked(token) => params.token == token.as_str(),
+            Progress::Asked(token) => params.token == Token::Text(token.clone()),
             Progress::Hidden => false,
         };
         if let Some(key) = self.turns.iter().find(|(_, turn)| shown(turn)).map(|(key, _)| *key) {
@@ -327,12 +328,18 @@ impl Plain {
         if self.failed.len() >= MOST_KNOWN {
             self.failed.pop_first();
         }
+        let interrupted = reason == "interrupted";
+        let reason = if interrupted {
+            "the server went away before the answer came; send it again with org-agent.retry"
+        } else {
+            reason
+        };
         let failed = Failed {
             turn: turn.clone(),
             session: session.clone(),
             reason: shown(reason),
             replies,
-            interrupted: reason == "interrupted",
+            interrupted,
             shown: true,
         };
         self.failed.insert(event.to_owned(), failed);
@@ -372,6 +379,8 @@ impl Plain {
         let known = |edit: &Edit| matches!(edit, Edit::Reply { actuation: known, .. } if *known == actuation);
         if !turn.edits.iter().any(known) {
             turn.edits.push_back(Edit::Reply { actuation, text });
+            // What was refused before is worth another try.
+            (turn.refused, turn.tries, turn.retry) = (false, 0, None);
         }
         let uri = turn.uri.clone();
         self.work(&uri, now);

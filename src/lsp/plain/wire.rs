@@ -1,8 +1,7 @@
 //! What a plain editor sends, read as mildly as can be: what is missing or mistyped and not needed counts as absent.
 
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use tower_lsp_server::jsonrpc::Id;
 use tower_lsp_server::ls_types::{Position, Range, TextDocumentContentChangeEvent};
@@ -88,8 +87,16 @@ pub(super) struct Execute {
     pub(super) command: String,
     #[serde(default, deserialize_with = "first")]
     pub(super) arguments: Argument,
-    #[serde(default)]
-    pub(super) work_done_token: Option<Value>,
+    #[serde(default, deserialize_with = "mild")]
+    pub(super) work_done_token: Option<Token>,
+}
+
+/// What names a progress.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Token {
+    Number(i64),
+    Text(String),
 }
 
 /// The one argument that a command can have. All of it may be missing.
@@ -111,7 +118,7 @@ pub(super) struct Argument {
 /// `window/workDoneProgress/cancel`.
 #[derive(Debug, Deserialize)]
 pub(super) struct CancelProgress {
-    pub(super) token: Value,
+    pub(super) token: Token,
 }
 
 /// The answer to `workspace/applyEdit`.
@@ -129,7 +136,10 @@ pub(super) struct Chosen {
     pub(super) title: String,
 }
 
-fn mild<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(value: D) -> Result<T, D::Error> {
+/// What is mistyped counts as absent.
+pub(super) fn mild<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
+    value: D,
+) -> Result<T, D::Error> {
     let text = Box::<RawValue>::deserialize(value)?;
     Ok(serde_json::from_str(text.get()).unwrap_or_default())
 }
