@@ -21,7 +21,7 @@
     (dolist (directory (directory-files packages t "\\`[^.]"))
       (push directory load-path))))
 (require (if client-lsp-mode 'lsp-mode 'eglot))
-(when client-lsp-mode (require 'lsp-lens))
+(when client-lsp-mode (mapc #'require '(lsp-lens lsp-completion lsp-diagnostics)))
 
 (defvar client-answer nil "The title that the user picks when asked, or nil: they quit.")
 (defvar client-questions nil "What the user was asked, the newest first.")
@@ -138,6 +138,8 @@
          (client-execute command (if (eq arguments :null) nil arguments)))
        t))
     ("answer" (setq client-answer (if (eq argument :null) nil argument)) t)
+    ;; C-g leaves the minibuffer, and with it what would have answered.
+    ("leaves_unanswered" t)
     ("questions" (vconcat (reverse client-questions)))
     ("shown" (with-current-buffer (messages-buffer) (buffer-substring-no-properties (point-min) (point-max))))
     ("progress"

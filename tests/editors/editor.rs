@@ -48,6 +48,10 @@ pub trait Editor {
     fn execute_here(&mut self, command: &str, file: &Path) -> Offered<()>;
     /// What the user answers from now on when asked; `None`: they walk away from the question.
     fn answer(&mut self, title: Option<&str>) -> Offered<()>;
+    /// Whether the client answers nothing at all when the user walks away.
+    fn leaves_unanswered(&mut self) -> bool {
+        false
+    }
     /// What the user was asked so far.
     fn questions(&mut self) -> Vec<Question>;
     /// What is or was shown as progress.

@@ -393,8 +393,31 @@ fn deny(play: &mut Play<'_>) -> Offered<()> {
 }
 
 fn dismiss(play: &mut Play<'_>) -> Offered<()> {
+    if play.editor.leaves_unanswered() {
+        return leave(play);
+    }
     let told = asked(play, None)?;
     assert!(told.contains("denied"), "{told}");
+    assert_eq!(copied(play), None);
+    Ok(())
+}
+
+/// The client never answers a question that the user leaves: nothing is run, and the turn can be cancelled.
+fn leave(play: &mut Play<'_>) -> Offered<()> {
+    play.stage.write("Notizen.org", "für die Kopie\n");
+    play.open("Chat.org", &format!("{TOP}* USER\n{QUESTION}\n"))?;
+    play.editor.answer(None)?;
+    play.stage.model.reply_with(&command(COPY));
+    play.send()?;
+    play.told();
+    play.question();
+    play.editor.execute("org-agent.cancel")?;
+    play.stage.model.reply_with(&insert(ANSWER));
+    play.editor.type_at_end("\n* USER\nUnd danach?");
+    play.editor.go("Und danach?");
+    play.editor.act(SEND)?;
+    until(play.editor, "the answer to the next prompt", |text| text.contains(ANSWER));
+    play.told();
     assert_eq!(copied(play), None);
     Ok(())
 }

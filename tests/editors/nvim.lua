@@ -166,6 +166,8 @@ function operations.answer(title)
   return true
 end
 
+function operations.leaves_unanswered() return false end
+
 function operations.questions() return questions end
 
 function operations.shown() return vim.api.nvim_exec('messages', true) end

@@ -136,6 +136,10 @@ impl Editor for Dialled {
         self.ask("answer", &json!(title)).map(drop)
     }
 
+    fn leaves_unanswered(&mut self) -> bool {
+        self.must("leaves_unanswered", &Value::Null) == true
+    }
+
     fn questions(&mut self) -> Vec<Question> {
         let asked = self.must("questions", &Value::Null);
         let text = |value: &Value| value.as_str().unwrap().to_owned();
