@@ -62,8 +62,11 @@ pub struct Editor {
     /// Notifications and requests of no known method.
     pub strange: Vec<Value>,
     /// What the user types as soon as the next edit arrives, before it is looked at.
-    pub types_first: Option<(String, usize, String)>,
+    /// The document, what stands behind that place, and the text.
+    pub types_first: Option<(String, String, String)>,
     answers: BTreeMap<u64, Value>,
+    /// The last versions of closed documents.
+    versions_of: BTreeMap<String, i64>,
 }
 
 /// What an editor announces.
@@ -111,20 +114,27 @@ impl Editor {
             strange: Vec::new(),
             types_first: None,
             answers: BTreeMap::new(),
+            versions_of: BTreeMap::new(),
         }
     }
 
     // What the user does.
 
+    /// Opens a document. Versions go on where they ended: where they begin anew, an edit that was under way when the
+    /// document was closed could pass for one of the new text.
     pub fn open(&mut self, uri: &str, language: &str, text: &str) {
-        self.texts.insert(uri.to_owned(), Text { text: text.to_owned(), version: 1 });
-        let document = json!({"uri": uri, "languageId": language, "version": 1, "text": text});
+        let version = self.versions_of.entry(uri.to_owned()).or_default();
+        *version += 1;
+        self.texts.insert(uri.to_owned(), Text { text: text.to_owned(), version: *version });
+        let document = json!({"uri": uri, "languageId": language, "version": *version, "text": text});
         self.client.notify("textDocument/didOpen", &json!({"textDocument": document}));
     }
 
     pub fn close(&mut self, uri: &str) -> String {
         self.client.notify("textDocument/didClose", &json!({"textDocument": {"uri": uri}}));
-        self.texts.remove(uri).unwrap().text
+        let Text { text, version } = self.texts.remove(uri).unwrap();
+        self.versions_of.insert(uri.to_owned(), version);
+        text
     }
 
     /// Types at a byte, or in place of some.
@@ -332,7 +342,10 @@ impl Editor {
     }
 
     fn edit(&mut self, id: &Value, params: Value) {
-        if let Some((uri, at, new)) = self.types_first.take() {
+        if let Some((uri, before, new)) = self.types_first.take()
+            && self.texts.contains_key(&uri)
+        {
+            let at = self.text(&uri).find(&before).unwrap();
             self.replace(&uri, at, at, &new);
         }
         match self.on_edit {

@@ -3,12 +3,16 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
+mod chance;
 mod commands;
 #[path = "../common/client.rs"]
 mod client;
 mod editor;
 #[path = "../common/fake_model.rs"]
 mod fake_model;
+#[allow(dead_code, reason = "another test uses more of it")]
+#[path = "../kill/rng.rs"]
+mod rng;
 mod sending;
 mod troubles;
 

@@ -194,7 +194,8 @@ impl Plain {
         let only = || (self.documents.len() == 1).then(|| self.documents.keys().next().cloned()).flatten();
         // The user's own key or script may spell the name of the same file in another way than the editor does.
         let known = |uri: String| {
-            let same = |other: &&String| **other == uri || path(other).is_some_and(|file| path(&uri) == Some(file));
+            let same =
+                |other: &&String| **other == uri || path(other).is_some_and(|file| path(&uri) == Some(file));
             let found = self.documents.keys().find(same).cloned();
             found.unwrap_or(uri)
         };
