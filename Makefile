@@ -86,6 +86,17 @@ $(EMACS_NEW)/emacs: tests/emacs/newest.sh
 	bash tests/emacs/newest.sh $(EMACS_NEW) nox
 $(EMACS_WINDOW)/emacs: tests/emacs/newest.sh
 	bash tests/emacs/newest.sh $(EMACS_WINDOW) lucid
+# Other editors, each unpacked beside what is installed; `make clean` removes them.
+EDITORS := $(or $(CARGO_TARGET_DIR),target)/editors
+EDITOR_NAMES := nvim-0.7 nvim-0.11 hx elpa
+$(addprefix $(EDITORS)/,$(EDITOR_NAMES)): tests/editors/get.sh | emacs
+	$(call need,python3,python3)
+	$(call need,pip3,python3-pip)
+	EMACS="$(EMACS)" bash tests/editors/get.sh $(EDITORS) $(@F)
+
+PLAIN_EDITORS = ORG_AGENT_EDITORS="$(abspath $(EDITORS))" ORG_AGENT_NEWEST_EMACS="$(abspath $(EMACS_NEW))/emacs" \
+  $(CARGO) test --locked --test editors -- --ignored --nocapture
+
 .PHONY: xvfb
 xvfb:
 	$(call need,Xvfb,xvfb fontconfig fonts-dejavu-core)
@@ -94,7 +105,7 @@ SCREENS = ORG_AGENT_GRAPHICAL_EMACS="$(abspath $(EMACS_WINDOW))/emacs" \
   $(CARGO) test --locked --test screens -- --include-ignored --test-threads=1
 
 .PHONY: test-editors
-test-editors: emacs tmux xvfb $(EMACS_NEW)/emacs $(EMACS_WINDOW)/emacs ## the Emacs package in Emacs 30.1, too, and in a window
+test-editors: emacs tmux xvfb bubblewrap $(EMACS_NEW)/emacs $(EMACS_WINDOW)/emacs $(addprefix $(EDITORS)/,$(EDITOR_NAMES)) ## Emacs 30.1 and windows, Neovim, eglot, lsp-mode and Helix
 	$(EMACS_NEW)/emacs -Q --batch -L emacs -l tests/emacs/lint.el
 	$(EMACS_NEW)/emacs -Q --batch -L emacs -l tests/emacs/compile-natively.el
 	$(CARGO) build --locked
@@ -102,6 +113,11 @@ test-editors: emacs tmux xvfb $(EMACS_NEW)/emacs $(EMACS_WINDOW)/emacs ## the Em
 	  $(EMACS_NEW)/emacs -Q --batch -L emacs -L tests/emacs -l org-agent-tests -f ert-run-tests-batch-and-exit
 	EMACS="$(abspath $(EMACS_NEW))/emacs" $(CARGO) test --locked --test emacs --test org_emacs
 	EMACS="$(abspath $(EMACS_NEW))/emacs" $(SCREENS)
+	$(PLAIN_EDITORS)
+
+.PHONY: editors-table
+editors-table: emacs tmux bubblewrap $(EMACS_NEW)/emacs $(addprefix $(EDITORS)/,$(EDITOR_NAMES)) ## write the table of docs/editors.md: what works in which editor
+	ORG_AGENT_TABLE=1 $(PLAIN_EDITORS)
 
 .PHONY: pictures
 pictures: emacs tmux xvfb $(EMACS_WINDOW)/emacs ## take the pictures of the documentation again

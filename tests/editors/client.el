@@ -147,7 +147,10 @@
      (vconcat (reverse client-progress)))
     ("cancel_progress" (throw 'lacks "nothing in it cancels a progress"))
     ("complete" (client-complete (aref argument 0) (aref argument 1)))
-    ("diagnostics" (vconcat (mapcar #'flymake-diagnostic-text (flymake-diagnostics))))
+    ("diagnostics"
+     (vconcat (if client-lsp-mode
+                  (mapcar (lambda (one) (lsp:diagnostic-message one)) (lsp--get-buffer-diagnostics))
+                (mapcar #'flymake-diagnostic-text (flymake-diagnostics)))))
     ("refuse" (client-refuse (eq argument t)) t)
     ("opened" (vconcat client-opened))
     ("quit" (run-at-time 0.1 nil #'kill-emacs) t)))
@@ -175,7 +178,7 @@
   (insert typed)
   (call-interactively #'completion-at-point)
   (unless (save-excursion (search-backward part nil t))
-    (error "It became: %s" (buffer-substring-no-properties (line-beginning-position) (line-end-position))))
+    (error "It became: %S %S %s" completion-at-point-functions (bound-and-true-p lsp-completion-mode) (buffer-substring-no-properties (line-beginning-position) (line-end-position))))
   t)
 
 (defun client-refuse (refuses)

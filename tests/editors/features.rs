@@ -271,7 +271,16 @@ fn typing(play: &mut Play<'_>) -> Offered<()> {
     assert!(play.told().contains(QUESTION));
     play.editor.type_at_end(" und Birnen 🍐\n- Quitten");
     gate.open();
-    play.becomes(&answered(TOP, QUESTION, ANSWER, &format!("{rest} und Birnen 🍐\n- Quitten\n* USER\n")));
+    // The user goes on while the answer is put in.
+    for _ in 0..20 {
+        play.editor.type_at_end("🍏x");
+    }
+    // Where the end is, changes when the place for the next prompt is put there; nothing else does.
+    let expected = answered(TOP, QUESTION, ANSWER, &format!("{rest} und Birnen 🍐\n- Quitten\n* USER\n"));
+    let text = until(play.editor, "all that was typed, and the answer", |text| {
+        text.matches("🍏x").count() == 20 && plain(&text.replace("🍏x", "")).trim_end() == expected.trim_end()
+    });
+    assert!(text.contains("- Quitten"));
     Ok(())
 }
 

@@ -11,6 +11,7 @@ use crate::stage::Stage;
 
 /// Nothing of Helix says when it has taken a key.
 const KEY: Duration = Duration::from_millis(60);
+const LETTER: Duration = Duration::from_millis(25);
 
 const LANGUAGES: &str = "\
 [language-server.org-agent]
@@ -89,9 +90,10 @@ impl Helix {
             if number > 0 {
                 self.press(&["Enter"]);
             }
-            if !line.is_empty() {
-                self.tmux(&["send-keys", "-l", "--", line]);
-                thread::sleep(KEY);
+            // As a person types: keys that come faster than Helix sends reach the server in another order.
+            for letter in line.chars() {
+                self.tmux(&["send-keys", "-l", "--", &letter.to_string()]);
+                thread::sleep(LETTER);
             }
         }
     }
@@ -237,7 +239,11 @@ impl Editor for Helix {
     }
 
     fn progress(&mut self) -> Offered<Vec<String>> {
-        Ok(self.screen().lines().map(str::to_owned).collect())
+        // A wheel turns in the status line, and nothing else is said unless it is asked for in the configuration.
+        let wheel = |line: &&str| {
+            line.trim_start().starts_with("NOR") && line.contains(|c| ('\u{2801}'..='\u{28ff}').contains(&c))
+        };
+        Ok(self.screen().lines().filter(wheel).map(|line| format!("org-agent {line}")).collect())
     }
 
     fn cancel_progress(&mut self) -> Offered<()> {
