@@ -177,6 +177,7 @@ impl Plain {
             Outgoing::Delta(delta) => (&delta.turn, None),
             Outgoing::Thought(thought) => (&thought.turn, None),
             Outgoing::Retract(retract) => (&retract.turn, None),
+            Outgoing::Step(step) => (&step.turn, None),
             Outgoing::Abort(_) | Outgoing::Skills(_) | Outgoing::Session(..) => return false,
         };
         let known = self.key(turn).is_some();
@@ -188,7 +189,7 @@ impl Plain {
         match message {
             Outgoing::Turn(state) => self.advanced(state, now),
             Outgoing::Actuate(actuation) => self.actuate(actuation, now),
-            // Previews stay out of files that can be saved.
+            // Previews and notes stay out of files that can be saved.
             _ => {}
         }
         true

@@ -215,7 +215,7 @@ impl Plain {
     }
 
     fn bytes(&self) -> usize {
-        self.documents.values().map(|open| open.document.len().unwrap_or_default()).sum()
+        self.documents.values().map(|open| open.document.size().unwrap_or_default()).sum()
     }
 }
 
