@@ -104,7 +104,9 @@
       (lsp-workspace-folders-add default-directory)
       (lsp)
       (client-wait "the server" (lambda () (and (lsp-workspaces)
-                                                (eq (lsp--workspace-status (car (lsp-workspaces))) 'initialized)))))
+                                                (eq (lsp--workspace-status (car (lsp-workspaces))) 'initialized))))
+      ;; Without company-mode it is left to the user.
+      (lsp-completion-mode 1))
      (t
       (push (cons major-mode program) eglot-server-programs)
       (apply #'eglot (eglot--guess-contact))
@@ -178,7 +180,7 @@
   (insert typed)
   (call-interactively #'completion-at-point)
   (unless (save-excursion (search-backward part nil t))
-    (error "It became: %S %S %s" completion-at-point-functions (bound-and-true-p lsp-completion-mode) (buffer-substring-no-properties (line-beginning-position) (line-end-position))))
+    (error "It became: %s" (buffer-substring-no-properties (line-beginning-position) (line-end-position))))
   t)
 
 (defun client-refuse (refuses)

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long anything may take before a test fails instead of hanging.
-pub const GUARD: Duration = Duration::from_secs(25);
+pub const GUARD: Duration = Duration::from_secs(60);
 /// How often one looks whether it has come.
 const LOOK: Duration = Duration::from_millis(50);
 

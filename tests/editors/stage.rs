@@ -89,7 +89,7 @@ impl Stage {
     pub fn trouble(&self) -> String {
         let tail = |name: &str| {
             let bytes = fs::read(self.home().join(name)).unwrap_or_default();
-            let from = bytes.len().saturating_sub(60_000);
+            let from = bytes.len().saturating_sub(6_000);
             format!("--- {name}\n{}\n", String::from_utf8_lossy(&bytes[from..]))
         };
         ["server.in", "server.out", "server.log"].map(tail).concat()
