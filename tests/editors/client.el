@@ -143,7 +143,6 @@
     ;; C-g leaves the minibuffer, and with it what would have answered.
     ("leaves_unanswered" t)
     ("questions" (vconcat (reverse client-questions)))
-    ("shown" (with-current-buffer (messages-buffer) (buffer-substring-no-properties (point-min) (point-max))))
     ("progress"
      (unless (or client-lsp-mode (boundp 'eglot-report-progress)) (throw 'lacks "it shows no progress"))
      (vconcat (reverse client-progress)))
@@ -179,6 +178,14 @@
   (when (bolp) (forward-line -1) (end-of-line))
   (insert typed)
   (call-interactively #'completion-at-point)
+  (let ((window (get-buffer-window "*Completions*" t)))
+    ;; More than one way to go on: it is picked from the list.
+    (when (and window (not (save-excursion (search-backward part nil t))))
+      (with-selected-window window
+        (goto-char (point-min))
+        (when (search-forward part nil t)
+          (backward-char)
+          (choose-completion)))))
   (unless (save-excursion (search-backward part nil t))
     (error "It became: %s" (buffer-substring-no-properties (line-beginning-position) (line-end-position))))
   t)

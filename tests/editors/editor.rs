@@ -64,8 +64,6 @@ pub trait Editor {
     fn diagnostics(&mut self) -> Offered<Vec<String>>;
     /// Whether edits of the server are refused from now on.
     fn refuse(&mut self, refuses: bool) -> Offered<()>;
-    /// The messages that were shown.
-    fn shown(&mut self) -> String;
     /// Leaves the editor.
     fn quit(&mut self);
     /// What may explain a failure.

@@ -444,12 +444,8 @@ fn refused(play: &mut Play<'_>) -> Offered<()> {
         play.answered();
         return Err(lack);
     }
-    let (stage, editor) = (play.stage, &mut *play.editor);
-    wait("word of the refusal", || {
-        let said = stage.trouble();
-        let _ = editor.shown();
-        said.contains("window/showMessage").then_some(())
-    });
+    let stage = play.stage;
+    wait("word of the refusal", || stage.trouble().contains("window/showMessage").then_some(()));
     assert!(!play.editor.text().contains(ANSWER));
     play.editor.refuse(false)?;
     play.editor.go(QUESTION);

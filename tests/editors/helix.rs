@@ -273,10 +273,6 @@ impl Editor for Helix {
         Err(Lack("Helix refuses no edit".into()))
     }
 
-    fn shown(&mut self) -> String {
-        self.screen()
-    }
-
     fn quit(&mut self) {
         self.typed_command("qa!");
     }

@@ -170,8 +170,6 @@ function operations.leaves_unanswered() return false end
 
 function operations.questions() return questions end
 
-function operations.shown() return vim.api.nvim_exec('messages', true) end
-
 function operations.progress() return progress end
 
 -- There is no key for it, but a function of the client.

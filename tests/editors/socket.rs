@@ -170,10 +170,6 @@ impl Editor for Dialled {
         self.ask("refuse", &json!(refuses)).map(drop)
     }
 
-    fn shown(&mut self) -> String {
-        self.must("shown", &Value::Null).as_str().unwrap().to_owned()
-    }
-
     fn quit(&mut self) {
         self.must("quit", &Value::Null);
         let start = Instant::now();
