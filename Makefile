@@ -86,13 +86,15 @@ $(EMACS_NEW)/emacs: tests/emacs/newest.sh
 	bash tests/emacs/newest.sh $(EMACS_NEW) nox
 $(EMACS_WINDOW)/emacs: tests/emacs/newest.sh
 	bash tests/emacs/newest.sh $(EMACS_WINDOW) lucid
-# Other editors, each unpacked beside what is installed; `make clean` removes them.
+# Other editors, unpacked beside what is installed; `make clean` removes them.
 EDITORS := $(or $(CARGO_TARGET_DIR),target)/editors
-EDITOR_NAMES := nvim-0.7 nvim-0.11 hx elpa
-$(addprefix $(EDITORS)/,$(EDITOR_NAMES)): tests/editors/get.sh | emacs
+ALL_EDITORS := $(addprefix $(EDITORS)/,nvim-0.7 nvim-0.11 hx elpa)
+$(filter-out %/elpa,$(ALL_EDITORS)): tests/editors/get.sh
 	$(call need,python3,python3)
 	$(call need,pip3,python3-pip)
-	EMACS="$(EMACS)" bash tests/editors/get.sh $(EDITORS) $(@F)
+	bash tests/editors/get.sh $(EDITORS) $(@F)
+$(EDITORS)/elpa: tests/editors/get.sh | emacs
+	EMACS="$(EMACS)" bash tests/editors/get.sh $(EDITORS) elpa
 
 PLAIN_EDITORS = ORG_AGENT_EDITORS="$(abspath $(EDITORS))" ORG_AGENT_NEWEST_EMACS="$(abspath $(EMACS_NEW))/emacs" \
   $(CARGO) test --locked --test editors -- --ignored --nocapture
@@ -104,8 +106,25 @@ xvfb:
 SCREENS = ORG_AGENT_GRAPHICAL_EMACS="$(abspath $(EMACS_WINDOW))/emacs" \
   $(CARGO) test --locked --test screens -- --include-ignored --test-threads=1
 
+.PHONY: node
+node:
+	$(call need,node,nodejs)
+	$(call need,npm,npm)
+
+examples/vscode/node_modules/.package-lock.json: examples/vscode/package-lock.json | node
+	cd examples/vscode && npm ci --ignore-scripts
+
+.PHONY: test-examples
+test-examples: node bubblewrap $(EDITORS)/nvim-0.7 $(EDITORS)/nvim-0.11 examples/vscode/node_modules/.package-lock.json ## the clients in examples/, against the real server
+	$(CARGO) build --locked
+	cd examples/vscode && npm run check && \
+	  ORG_AGENT_PROGRAM="$(abspath $(or $(CARGO_TARGET_DIR),target))/debug/org-agent" npm test
+	for version in 0.7 0.11; do \
+	  ORG_AGENT_NEOVIM="$(abspath $(EDITORS))/nvim-$$version" $(CARGO) test --locked --test examples -- --ignored; \
+	done
+
 .PHONY: test-editors
-test-editors: emacs tmux xvfb bubblewrap $(EMACS_NEW)/emacs $(EMACS_WINDOW)/emacs $(addprefix $(EDITORS)/,$(EDITOR_NAMES)) ## Emacs 30.1 and windows, Neovim, eglot, lsp-mode and Helix
+test-editors: test-examples emacs tmux xvfb bubblewrap $(EMACS_NEW)/emacs $(EMACS_WINDOW)/emacs $(ALL_EDITORS) ## the Emacs package in Emacs 30.1, too, and in a window; other editors; the clients in examples/
 	$(EMACS_NEW)/emacs -Q --batch -L emacs -l tests/emacs/lint.el
 	$(EMACS_NEW)/emacs -Q --batch -L emacs -l tests/emacs/compile-natively.el
 	$(CARGO) build --locked
@@ -116,7 +135,7 @@ test-editors: emacs tmux xvfb bubblewrap $(EMACS_NEW)/emacs $(EMACS_WINDOW)/emac
 	$(PLAIN_EDITORS)
 
 .PHONY: editors-table
-editors-table: emacs tmux bubblewrap $(EMACS_NEW)/emacs $(addprefix $(EDITORS)/,$(EDITOR_NAMES)) ## write the table of docs/editors.md: what works in which editor
+editors-table: emacs tmux bubblewrap $(EMACS_NEW)/emacs $(ALL_EDITORS) ## write the table of docs/editors.md: what works in which editor
 	ORG_AGENT_TABLE=1 $(PLAIN_EDITORS)
 
 .PHONY: pictures
@@ -188,4 +207,5 @@ fuzz: ## fuzz every parser for MINUTES each (default 1)
 .PHONY: clean
 clean: ## remove what was built
 	$(CARGO) clean
+	rm -rf examples/vscode/node_modules examples/vscode/out
 	rm -f emacs/*.elc tests/emacs/*.elc docs/org-agent.texi docs/org-agent.info

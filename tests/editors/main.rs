@@ -6,7 +6,13 @@
 //! features that have these words in their names. The editors come from `make test-editors`; `ORG_AGENT_EDITORS` says
 //! where they are.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "these are tests"
+)]
 
 mod editor;
 #[path = "../common/fake_model.rs"]
