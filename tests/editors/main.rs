@@ -186,3 +186,19 @@ fn lsp_mode_in_emacs_28() {
 fn helix() {
     all(&HELIX);
 }
+
+#[test]
+fn the_table_has_every_client_and_feature() {
+    let features: Vec<&str> = FEATURES.iter().map(|feature| feature.name).collect();
+    for client in CLIENTS {
+        let column = table::column(client);
+        let named: Vec<&str> = column.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(named, features, "{client}: make editors-table");
+        for (name, cell) in &column {
+            assert!(
+                [table::WORKED, table::FAILED, table::LACKING].contains(&cell.as_str()),
+                "{client}: {name}: {cell}"
+            );
+        }
+    }
+}
