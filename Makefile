@@ -175,6 +175,14 @@ info: docs/org-agent.info ## make the Info file of the Emacs package's manual
 reference: emacs ## write the reference of the manual anew, from the Emacs package
 	$(EMACS) -Q --batch -L emacs -L tests/emacs -l make-manual -f make-manual-reference
 
+.PHONY: transcript
+transcript: ## record the transcript of the protocol anew
+	ORG_AGENT_WRITE_TRANSCRIPT=1 $(CARGO) test --locked --test protocol_schema the_transcript_is_what
+
+.PHONY: schema
+schema: ## write the JSON Schema of the protocol anew, from the wire types
+	ORG_AGENT_WRITE_SCHEMA=1 $(CARGO) test --locked --lib lsp::wire::schema
+
 PACKAGE := $(or $(CARGO_TARGET_DIR),target)/package
 .PHONY: package
 package: info ## write the Emacs package as package-install-file takes it

@@ -5,6 +5,7 @@
 
 mod chat;
 pub mod check;
+mod conformance;
 mod doctor;
 pub mod grammar;
 mod jsonl;
@@ -58,6 +59,7 @@ enum Command {
     Model(model::Args),
     Why(why::Args),
     Steps(steps::Args),
+    Conformance(conformance::Args),
     Doctor(doctor::Args),
 }
 
@@ -100,6 +102,7 @@ pub fn main() -> ExitCode {
         }
         Command::Sandbox(args) => Ok(sandbox::main(args, config)),
         Command::Steps(args) => Ok(steps::main(&args)),
+        Command::Conformance(args) => conformance::run(args),
         Command::Doctor(args) => doctor::main(&args),
     };
     match result {
