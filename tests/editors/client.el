@@ -149,6 +149,8 @@
     ("cancel_progress" (throw 'lacks "nothing in it cancels a progress"))
     ("complete" (client-complete (aref argument 0) (aref argument 1)))
     ("diagnostics"
+     ;; Flymake waits for a buffer to be displayed, and nothing is displayed here.
+     (unless client-lsp-mode (flymake-start))
      (vconcat (if client-lsp-mode
                   (mapcar (lambda (one) (lsp:diagnostic-message one)) (lsp--get-buffer-diagnostics))
                 (mapcar #'flymake-diagnostic-text (flymake-diagnostics)))))
