@@ -68,14 +68,20 @@
 (ert-deftest org-agent-death-in-a-pause-is-noticed ()
   (org-agent-tests-paused 0.2
     (let ((pause (symbol-function 'org-agent--pause))
-          (paused nil))
+          (paused nil)
+          (seq 0))
       (cl-letf (((symbol-function 'org-agent--pause)
                  (lambda (process)
                    (funcall pause process)
                    (should (eq t (process-filter process)))
                    (setq paused t))))
-        (org-agent-fake-tell 'orgAgent/delta :turnId "turn-1" :attempt 1 :seq 1 :text "half")
-        (org-agent-fake-until (lambda () paused) "the pause")))
+        ;; A piece that comes with an answer makes no pause.
+        (org-agent-fake-until
+         (lambda ()
+           (org-agent-fake-tell 'orgAgent/delta :turnId "turn-1" :attempt 1
+                                :seq (cl-incf seq) :text "half")
+           paused)
+         "the pause")))
     (let ((text (buffer-string)))
       (org-agent-fake-die)
       (should (string-prefix-p "This turn ended: the server ended"
