@@ -133,7 +133,8 @@ def share(delays, part):
 def print_table(rows):
     """Prints ROWS under their heads."""
     rows = [["history", "tokens", "CPU", "worst run", "of it keys", "collections", "longest",
-             "block, CPU", "by the clock", "wait for a CPU", "with that", "key, median", "key, 99 %", "with collections", "keys", "target"], *rows]
+             "block, CPU", "by the clock", "wait for a CPU", "with that",
+             "key, median", "key, 99 %", "with collections", "keys", "target"], *rows]
     widths = [max(map(len, column)) for column in zip(*rows)]
     rows.insert(1, ["-" * width for width in widths])
     for cells in rows:
