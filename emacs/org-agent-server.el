@@ -216,13 +216,7 @@ CONNECTION is the connection it came from."
   (run-at-time org-agent--stream-pause nil
                (lambda ()
                  (when (process-live-p process)
-                   (set-process-filter process #'org-agent--read)
-                   ;; To wake up again for what is there, and then to draw it,
-                   ;; costs more than to read it now.
-                   (accept-process-output process 0 nil 0)
-                   (when org-agent--inbox-timer
-                     (cancel-timer org-agent--inbox-timer)
-                     (org-agent--drain))))))
+                   (set-process-filter process #'org-agent--read))))))
 
 (defun org-agent--dispatch (connection message)
   "Handle MESSAGE, a property list, of the server behind CONNECTION."
