@@ -216,7 +216,7 @@ CONNECTION is the connection it came from."
   (run-at-time org-agent--stream-pause nil
                (lambda ()
                  (when (process-live-p process)
-                   (set-process-filter process #'org-agent--read))))))
+                   (set-process-filter process #'org-agent--read)))))
 
 (defun org-agent--dispatch (connection message)
   "Handle MESSAGE, a property list, of the server behind CONNECTION."
