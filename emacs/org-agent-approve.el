@@ -36,7 +36,7 @@
 
 ;;; Code:
 
-(require 'org-agent-card)
+(require 'org-agent-drawer)
 
 ;;;; Keys
 
@@ -94,11 +94,6 @@
           (org-agent--card-ask card)
           (message "org-agent: a command waits for your decision"))))))))
 
-(defun org-agent--text (params key)
-  "Return the text that PARAMS have for KEY, or nil."
-  (let ((value (plist-get params key)))
-    (and (stringp value) (not (string-empty-p value)) value)))
-
 (defun org-agent--card-judged (card result)
   "Note in CARD what the server made of its command, which is in RESULT."
   (setf (org-agent--card-rule card) (or (org-agent--text result :rule)
@@ -152,14 +147,14 @@ STATE nil means that it waits for a decision."
   (or (org-agent--card-here)
       (user-error "No command waits for a decision here")))
 
-(defun org-agent-approve (&optional always)
+(org-agent--defcommand org-agent-approve (&optional always)
   "Run the command that waits here.
 With prefix argument ALWAYS, also let the server remember the decision."
   (interactive "P" org-agent-chat-mode org-agent-command-mode)
   (if always (org-agent-approve-always)
     (org-agent--approve (org-agent--the-card))))
 
-(defun org-agent-approve-network ()
+(org-agent--defcommand org-agent-approve-network ()
   "Run the command that waits here, and let it use the network."
   (interactive nil org-agent-chat-mode org-agent-command-mode)
   (let ((card (org-agent--the-card)))
@@ -167,7 +162,7 @@ With prefix argument ALWAYS, also let the server remember the decision."
       (user-error "Without the sandbox it can use the network anyway"))
     (org-agent--approve card "run" t)))
 
-(defun org-agent-approve-always ()
+(org-agent--defcommand org-agent-approve-always ()
   "Run the command that waits here, and let the server remember that.
 What it would remember is shown before."
   (interactive nil org-agent-chat-mode org-agent-command-mode)
@@ -179,7 +174,7 @@ What it would remember is shown before."
                                (org-agent--literal rule)))
       (org-agent--approve card "always"))))
 
-(defun org-agent-deny (&optional message)
+(org-agent--defcommand org-agent-deny (&optional message)
   "Do not run the command that waits here.
 With a prefix argument read a MESSAGE that tells the model why."
   (interactive
@@ -188,7 +183,7 @@ With a prefix argument read a MESSAGE that tells the model why."
   (org-agent--decide (org-agent--the-card) "deny" nil
                      (and (not (equal message "")) message)))
 
-(defun org-agent-deny-why (message)
+(org-agent--defcommand org-agent-deny-why (message)
   "Do not run the command that waits here, and tell the model MESSAGE.
 That may be empty."
   (interactive
@@ -197,12 +192,12 @@ That may be empty."
    org-agent-chat-mode org-agent-command-mode)
   (org-agent-deny message))
 
-(defun org-agent-edit-command ()
+(org-agent--defcommand org-agent-edit-command ()
   "Change the command that waits here, and run it if the server agrees."
   (interactive nil org-agent-chat-mode org-agent-command-mode)
   (org-agent--edit (org-agent--the-card)))
 
-(defun org-agent-more ()
+(org-agent--defcommand org-agent-more ()
   "Show the command that waits here in full, with every choice.
 If one runs here, show more of its output, or less again."
   (interactive nil org-agent-chat-mode)
@@ -293,7 +288,12 @@ COMMAND is the command as edited, or nil."
        (t
         (message "org-agent: the command does not run: %s"
                  (plist-get result :rule))
-        (org-agent--card-drop card))))))
+        (org-agent--card-drop card (org-agent--denied result)))))))
+
+(defun org-agent--denied (result)
+  "Return in words that RESULT, the answer of the server, denies a command."
+  (concat "denied: " (org-agent--literal
+                      (or (org-agent--text result :rule) "no rule given") t)))
 
 ;;;; Running
 
@@ -353,6 +353,7 @@ Whether there is such a directory, only that machine knows.")
 (defun org-agent--card-run (card)
   "Run the command of CARD, which the server permitted."
   (setf (org-agent--card-state card) 'running
+        (org-agent--card-begun card) (float-time)
         (org-agent--card-sandboxed card) (org-agent--card-confined-p card))
   (condition-case problem
       (setf (org-agent--card-job card) (org-agent--card-start card))
@@ -393,7 +394,8 @@ Whether there is such a directory, only that machine knows.")
                            ,@outcome)))
   (org-agent--card-odd card outcome)
   (org-agent--card-link card)
-  (org-agent--card-drop card))
+  (org-agent--card-drop card)
+  (org-agent--card-ended card outcome))
 
 (defun org-agent--card-odd (card outcome)
   "Show what was said if the OUTCOME of CARD is that of one that was not run.
@@ -439,12 +441,15 @@ A command can end like that, too.  The server knows which it was."
     (goto-char (point-min))
     (display-buffer (current-buffer))))
 
-(defun org-agent--card-drop (card)
-  "Take CARD away, and end its command unless that has ended."
+(defun org-agent--card-drop (card &optional ending)
+  "Take CARD away, and end its command unless that has ended.
+ENDING says how it ended if it was not run."
   (unless (eq (org-agent--card-state card) 'over)
     (setf (org-agent--card-state card) 'over)
-    (when-let ((job (org-agent--card-job card)))
-      (org-agent--shell-stop job "stopped with its turn"))
+    (if-let ((job (org-agent--card-job card)))
+        (org-agent--shell-stop job "stopped with its turn")
+      (unless (org-agent--card-begun card)
+        (org-agent--card-deed card (or ending "not decided"))))
     (org-agent--card-show card)))
 
 (provide 'org-agent-approve)

@@ -30,6 +30,7 @@
 
 (require 'org-agent-shell)
 (require 'org-agent-chat)
+(require 'org-agent-why)
 (require 'org-agent-literal)
 
 (defvar tramp-methods)
@@ -98,6 +99,7 @@ A key that was typed before it could be read is none for it.")
   net ; non-nil if the user lets it use the network
   sandboxed ; non-nil if it runs in the sandbox
   token job
+  begun ; when its command was started, in seconds
   (seq 0) ; of the last piece of live output
   unfolded ; non-nil if more of that is shown than one line
   (lines 0) ; of all live output
@@ -105,6 +107,11 @@ A key that was typed before it could be read is none for it.")
 
 (defvar org-agent--cards (make-hash-table :test #'equal)
   "Each card by its actuation.  A command is asked about once.")
+
+(defun org-agent--text (params key)
+  "Return the text that PARAMS have for KEY, or nil."
+  (let ((value (plist-get params key)))
+    (and (stringp value) (not (string-empty-p value)) value)))
 
 (defun org-agent--card-buffer (card)
   "Return the buffer of CARD, or nil."
@@ -226,9 +233,9 @@ they look like the card's own."
     (setf (org-agent--card-cut card) (org-agent--card-cut-p card))
     (concat
      (propertize (pcase (org-agent--card-state card)
-                   ('asking "The model asks to run this command:\n")
-                   ('deciding "Asking the server about this command:\n")
-                   (_ "This command runs:\n"))
+                   ('asking ":COMMAND: The model asks to run this:\n")
+                   ('deciding ":COMMAND: Asking the server about this:\n")
+                   (_ ":COMMAND: This runs:\n"))
                  'face 'org-agent-notice)
      (org-agent--indent (string-remove-suffix "\n" (substring command 0 cut))
                         (if (org-agent--card-steps card) "  " "$ "))
@@ -257,9 +264,18 @@ they look like the card's own."
          (org-agent--button "edit" "C-c C-e" #'org-agent--edit card)
          " "
          (org-agent--button "more" "C-c C-a" #'org-agent--show-command card)
+         " "
+         (org-agent--button "why" "C-c C-q" #'org-agent--card-why card)
          "\n"))
        ('running
-        (concat (org-agent--card-live card) "[stop: C-c C-k]\n"))))))
+        (concat (org-agent--card-live card) "[stop: C-c C-k] "
+                (org-agent--button "why" "C-c C-q" #'org-agent--card-why card)
+                "\n"))))))
+
+(defun org-agent--card-why (card)
+  "Show all that is behind the proposal of CARD."
+  (with-current-buffer (or (org-agent--card-buffer card) (current-buffer))
+    (org-agent--ask-why (list :actuationId (org-agent--card-id card)))))
 
 (defun org-agent--card-live (card)
   "Return the live output of CARD as it is shown: folded, or the end of it."
@@ -293,12 +309,13 @@ they look like the card's own."
          "  "))))))
 
 (defun org-agent--button (label key function card)
-  "Return a button with LABEL to call FUNCTION with CARD, like KEY."
+  "Return a button with LABEL to call FUNCTION with CARD, like KEY.
+KEY is nil if no key does so."
   (let ((map (make-sparse-keymap)))
     (define-key map [mouse-1] (lambda ()
                                 (interactive)
                                 (funcall function card)))
-    (propertize (format "[%s: %s]" label key)
+    (propertize (if key (format "[%s: %s]" label key) (format "[%s]" label))
                 'face 'link 'mouse-face 'highlight 'keymap map)))
 
 ;;;; The command in full
@@ -309,7 +326,8 @@ they look like the card's own."
                                       ("n" org-agent-approve-network)
                                       ("e" org-agent-edit-command)
                                       ("a" org-agent-approve-always)
-                                      ("d" org-agent-deny-why)))
+                                      ("d" org-agent-deny-why)
+                                      ("w" org-agent-card-why)))
       (define-key map key command))
     map)
   "Keys of `org-agent-command-mode'.")
@@ -380,6 +398,7 @@ may be somewhere else."
                             "a  from now on, run without asking: ")
        "")
      "d  deny it, and tell the model why\n"
+     "w  show all that is behind it\n"
      "q  decide later\n")
     (goto-char place)))
 (provide 'org-agent-card)

@@ -158,6 +158,58 @@ A line that does not begin there is left out if there is another."
    "[\u0000-\b\v-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]" "\ufffd"
    text))
 
+;;;; Showing above a line
+
+(defvar-local org-agent--covers nil
+  "Overlays that keep the prefix of a line from what is shown above it.")
+
+(defun org-agent--show-before (overlay string)
+  "Let OVERLAY, in this buffer and where a line begins, show STRING before that.
+In `org-indent-mode' each line on the screen has a prefix, that of a
+heading being stars.  A string can say that its lines have none, but
+the first is not asked: there Emacs takes that of the buffer's text.  So
+the text has none either, and after the strings comes what it had."
+  (save-restriction
+    (widen)
+    (let* ((place (overlay-start overlay))
+           (prefix (get-text-property place 'line-prefix)))
+      (overlay-put overlay 'org-agent-above t)
+      (overlay-put overlay 'before-string
+                   (if prefix (propertize string 'line-prefix "" 'wrap-prefix "")
+                     string))
+      (when (or prefix org-agent--covers)
+        (org-agent--cover place prefix)))))
+
+(defun org-agent--cover (place prefix)
+  "Let the line at PLACE have PREFIX after what is shown before it.
+Elsewhere, where nothing is shown any more, leave no trace."
+  (let ((cover (seq-find (lambda (cover) (eql (overlay-start cover) place))
+                         org-agent--covers)))
+    (dolist (other org-agent--covers)
+      (unless (or (eq other cover)
+                  (let ((start (overlay-start other)))
+                    (and start
+                         (seq-some (lambda (overlay)
+                                     (and (overlay-get overlay 'org-agent-above)
+                                          (= (overlay-start overlay) start)))
+                                   (overlays-in start start)))))
+        (delete-overlay other)))
+    (setq org-agent--covers (seq-filter #'overlay-buffer org-agent--covers))
+    (cond
+     (prefix
+      (unless cover
+        (setq cover (make-overlay place place nil t))
+        ;; The last of the strings at one place has the highest.
+        (overlay-put cover 'priority 100)
+        (overlay-put cover 'line-prefix "")
+        (push cover org-agent--covers))
+      (move-overlay cover place (min (point-max) (1+ place)))
+      (overlay-put cover 'before-string
+                   (propertize (if (stringp prefix) prefix
+                                 (propertize " " 'display prefix))
+                               'line-prefix "")))
+     (cover (delete-overlay cover)))))
+
 ;;;; What a model thinks
 
 (cl-defstruct (org-agent--thought (:copier nil) (:constructor org-agent--make-thought))

@@ -344,7 +344,7 @@ the server's messages.  Nothing is waited for."
         :rootUri nil
         :capabilities
         (:experimental
-         (:orgAgent ( :version 1 :streaming t :reasoning t
+         (:orgAgent ( :version 1 :streaming t :reasoning t :steps t
                       :actuators ["insertAtEnd" "replaceRegion" "shell"])))
         ,@(and secrets
                (list :initializationOptions (list :secrets secrets))))

@@ -66,7 +66,7 @@
   notice ; a string to show: why it ended
   (results "") ; to show as long as the buffer lives: where long outputs are
   stop ; a function to call once the turn is over
-  overlay)
+  overlay deeds deeds-overlay) ; for the last two see org-agent-drawer
 
 (defvar org-agent--turns (make-hash-table :test #'equal)
   "Each turn by its identifier.")
@@ -390,7 +390,7 @@ MESSAGE says more."
 ;;;; Showing
 
 (defvar org-agent--shown-hook nil
-  "Functions called in a chat buffer in which something else is shown.")
+  "Functions called with a turn of which something else is shown, in its chat.")
 
 (defun org-agent--show (turn)
   "Show TURN as it is now."
@@ -409,10 +409,11 @@ MESSAGE says more."
                                            (org-agent--turn-event turn))))
               (if overlay
                   (move-overlay overlay place place buffer)
-                (setq overlay (make-overlay place place))
-                (setf (org-agent--turn-overlay turn) overlay))))
-          (overlay-put overlay 'before-string string)))
-        (run-hooks 'org-agent--shown-hook)))))
+                (setf (org-agent--turn-overlay turn)
+                      (setq overlay (make-overlay place place)))
+                (overlay-put overlay 'priority 1))))
+          (org-agent--show-before overlay string)))
+        (run-hook-with-args 'org-agent--shown-hook turn)))))
 
 (defun org-agent--below-p (position event)
   "Return non-nil if the last prompt above POSITION is that of EVENT, or unknown.

@@ -78,15 +78,18 @@ At a prompt, show what has become of it since this Emacs knows it."
                              (org-agent--turns-here)
                            ;; A prompt in a subtree, or in a copy of one.
                            (hash-table-values org-agent--turns)))))
-    (org-agent--request
-     'orgAgent/why
-     `( ,@(cond (id (list :actuationId id))
-                (turn (list :turnId (org-agent--turn-id turn)))
-                (t (user-error "This text is not the agent's")))
-        :format "org")
-     (lambda (result)
-       (org-agent--show-page "*org-agent why*" (plist-get result :org)))
-     (lambda (words _code) (message "org-agent: %s" words)))))
+    (org-agent--ask-why
+     (cond (id (list :actuationId id))
+           (turn (list :turnId (org-agent--turn-id turn)))
+           (t (user-error "This text is not the agent's"))))))
+
+(defun org-agent--ask-why (what)
+  "Show all that is behind WHAT: parameters that name a turn or an action."
+  (org-agent--request
+   'orgAgent/why `(,@what :format "org")
+   (lambda (result)
+     (org-agent--show-page "*org-agent why*" (plist-get result :org)))
+   (lambda (words _code) (message "org-agent: %s" words))))
 
 ;;;; Dry run
 
@@ -98,13 +101,11 @@ What may be secret is not asked about: no model gets it."
       (user-error "Of `%s', %s" (org-agent--chip-name chip) problem))
     (org-agent--context-part chip text)))
 
-(defun org-agent-dry-run ()
+(org-agent--defcommand org-agent-dry-run ()
   "Show what would be sent if you sent now, and send nothing.
 That is the prompt as the model would get it, what it is estimated to
 take, and what of the session would be left out."
   (interactive nil org-agent-chat-mode)
-  (unless (derived-mode-p 'org-agent-chat-mode)
-    (user-error "This is no chat of org-agent; see `org-agent-chat'"))
   (let* ((text (org-agent--prompt))
          (chips (reverse org-agent--context))
          (context (vconcat (mapcar #'org-agent--dry-part chips))))

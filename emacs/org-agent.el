@@ -85,6 +85,7 @@
 ;;   org-agent-models   which model answers, and what that took
 ;;   org-agent-literal  commands, shown as they are
 ;;   org-agent-card     what is shown of a command
+;;   org-agent-drawer   what a turn did, folded
 ;;   org-agent-approve  commands that the user is asked about
 ;;   org-agent-subtree  the chats of subtrees, and where they are
 ;;   org-agent-here     a chat in a subtree of any Org buffer
@@ -176,7 +177,7 @@ is made, and not shown."
   `(with-current-buffer
        (cond ((derived-mode-p 'org-agent-chat-mode) (current-buffer))
              ((org-agent--subtree-chat))
-             ((car (org-agent--chats)))
+             ((org-agent--recent-chat))
              (t (save-window-excursion (org-agent-chat) (current-buffer))))
      ,@body
      (message "%d to go with your next message in %s"

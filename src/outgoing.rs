@@ -8,8 +8,8 @@ use crate::config::RuleSpec;
 use crate::ids::{ActuationId, SessionId, TurnId};
 use crate::policy::Permit;
 use crate::record::{Decision, Location};
-use crate::shell::Step;
-use crate::skill::Shelved;
+use crate::shell;
+use crate::skill::{Origin, Shelved};
 
 /// A message to the client.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub enum Outgoing {
     Delta(Delta),
     /// A piece of what the model thinks.
     Thought(Thought),
+    /// A step of a turn that the client has no part in.
+    Step(Step),
     /// What an attempt's deltas showed has to go.
     Retract(Retract),
     /// An action to carry out, or to ask the user about.
@@ -116,6 +118,25 @@ pub struct Thought {
     pub attempt: u32,
     /// The text; never empty.
     pub text: String,
+}
+
+/// A skill, or a file of one, that was read for a turn's model, or was not. It is recorded before.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// The action that asked for it.
+    pub actuation: ActuationId,
+    /// Which turn.
+    pub turn: TurnId,
+    /// Of which session.
+    pub session: SessionId,
+    /// Whether the user called it, and no model asked for it.
+    pub called: bool,
+    /// Its name: as it has it, or as it was asked for.
+    pub name: String,
+    /// What the model is shown of it: where it comes from and the hash of its text; or why there is nothing.
+    pub read: Result<(Origin, String), String>,
+    /// More about what was read.
+    pub message: Option<String>,
 }
 
 /// The end of an attempt's preview.
@@ -227,7 +248,7 @@ impl Actuation {
 
     /// The programs that a command runs, if that is certain.
     #[must_use]
-    pub fn steps(&self) -> Option<&[Step]> {
+    pub fn steps(&self) -> Option<&[shell::Step]> {
         self.permit.steps()
     }
 

@@ -88,6 +88,31 @@ fn json_is_one_event_a_line_and_ends_with_the_turn() {
     assert_eq!(actuate[0]["params"]["action"]["payload"]["text"], "one", "{stdout}");
 }
 
+#[test]
+fn a_skill_that_was_read_is_told() {
+    let home = tempfile::tempdir().unwrap();
+    let skill = home.path().join("agent/skills/pdf");
+    std::fs::create_dir_all(&skill).unwrap();
+    std::fs::write(skill.join("SKILL.md"), "---\nname: pdf\ndescription: PDF files.\n---\n\nUse qpdf.\n")
+        .unwrap();
+    let said = |args: &[&str]| {
+        let mut chat = command(env!("CARGO_BIN_EXE_org-agent"), home.path(), OFFLINE);
+        let output = chat.arg("chat").args(args).arg("/pdf merge them").output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap())
+    };
+    let [stdout, _] = said(&["--json"]);
+    let lines: Vec<Value> = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let steps: Vec<&Value> = lines.iter().filter(|line| line["method"] == "orgAgent/step").collect();
+    assert_eq!(steps.len(), 1, "{stdout}");
+    assert_eq!(
+        ["name", "by", "status", "origin"].map(|key| steps[0]["params"][key].as_str().unwrap()),
+        ["pdf", "user", "loaded", "user"]
+    );
+    let [_, stderr] = said(&[]);
+    assert!(stderr.contains("you called the skill pdf"), "{stderr}");
+}
+
 /// A chat at a terminal.
 struct Terminal {
     script: Child,

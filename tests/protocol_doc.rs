@@ -154,6 +154,7 @@ fn the_document_and_the_types_are_in_step() {
             wire::DELTA,
             wire::RETRACT,
             wire::THOUGHT,
+            wire::STEP,
             wire::ACTUATE,
             wire::ABORT,
             wire::SKILLS_CHANGED,
@@ -206,6 +207,7 @@ fn the_document_and_the_types_are_in_step() {
     check::<wire::DeltaParams>(doc, wire::DELTA, "Params", true);
     check::<wire::RetractParams>(doc, wire::RETRACT, "Params", true);
     check::<wire::ThoughtParams>(doc, wire::THOUGHT, "Params", true);
+    check::<wire::StepParams>(doc, wire::STEP, "Params", true);
     check::<wire::ModelsParams>(doc, wire::MODELS, "Params", false);
     check::<wire::SelectParams>(doc, wire::SELECT, "Params", false);
     check::<wire::ActuateParams>(doc, wire::ACTUATE, "Params", true);

@@ -179,6 +179,7 @@ impl Chat {
                 Outgoing::Turn(_)
                 | Outgoing::Delta(_)
                 | Outgoing::Thought(_)
+                | Outgoing::Step(_)
                 | Outgoing::Retract(_)
                 | Outgoing::Abort(_)
                 | Outgoing::Skills(_)

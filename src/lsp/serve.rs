@@ -325,6 +325,12 @@ impl Session {
                     rpc::write_call(out, None, wire::THOUGHT, &wire::ThoughtParams::to_wire(thought));
                 }
             }
+            Outgoing::Step(step) => {
+                let wanted = self.client.announced.get().and_then(|client| client.steps);
+                if wanted.unwrap_or(false) {
+                    rpc::write_call(out, None, wire::STEP, &wire::StepParams::to_wire(step));
+                }
+            }
             Outgoing::Retract(retract) => {
                 rpc::write_call(out, None, wire::RETRACT, &wire::RetractParams::to_wire(retract));
             }

@@ -8,6 +8,7 @@ mod models;
 mod resume;
 mod sessions;
 mod skills;
+mod steps;
 mod turns;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ pub use skills::{
     CAPABILITIES, CapabilitiesParams, RELOAD, ReloadParams, SKILL, SKILLS, SKILLS_CHANGED, ShelfParams,
     SkillParams, SkillsParams, TRUST, TrustParams, UNTRUSTED, UntrustedParams,
 };
+pub use steps::{STEP, StepParams};
 pub use turns::{AnswersParams, CHOOSE, ChooseParams, DRY_RUN, DryRunParams, REGENERATE, VARIANTS};
 
 /// The version of the protocol.
@@ -127,6 +129,8 @@ pub struct Announcement {
     pub streaming: Option<bool>,
     /// Whether it wants to show what models think, folded; no if absent.
     pub reasoning: Option<bool>,
+    /// Whether it wants to be told of a turn's steps that it has no part in; no if absent.
+    pub steps: Option<bool>,
 }
 
 /// What the server announces in the same place.

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Dispatched, Effect, Effects, Gated, Lead, Phase, Reply, Turn, permitted};
+use sha2::{Digest, Sha256};
+
+use super::{Dispatched, Effect, Effects, Gated, Lead, Phase, Reply, Subject, Turn, permitted};
 use crate::action::{Action, GRAMMAR, Kind, Value};
-use crate::ids::ActuationId;
-use crate::outgoing::State;
+use crate::ids::{ActuationId, hex};
+use crate::outgoing::{Outgoing, State, Step};
 use crate::policy;
 use crate::prompt::HistoryItem;
 use crate::record::{Approved, Decider, Decision, Outcome, Record, Status};
@@ -87,9 +89,7 @@ impl Turn {
         match &self.phase {
             Phase::Activating { actuation, name } => {
                 let (actuation, name) = (actuation.clone(), name.clone());
-                let (outcome, item) = told(name, loaded, shown);
-                effects.push(Effect::Record(Record::ActionExecuted { actuation, outcome }));
-                effects.push(Effect::Remember(item));
+                self.read(actuation, false, name, loaded, shown, &mut effects);
                 self.next_step(now, &mut effects);
             }
             Phase::Summoning { name } => {
@@ -132,10 +132,40 @@ impl Turn {
             let decided = (Decision::Allow, "the user called it by its name");
             effects.push(permitted(&actuation, decided, Decider::User, None, Approved::default()));
         }
-        let (outcome, item) = told(name, Ok(loaded), shown);
-        effects.push(Effect::Record(Record::ActionExecuted { actuation, outcome }));
-        effects.push(Effect::Remember(item));
+        self.read(actuation, true, name, Ok(loaded), shown, effects);
         true
+    }
+
+    /// Notes what was read of the skill that was asked for by `name`, and tells the client.
+    fn read(
+        &self,
+        actuation: ActuationId,
+        called: bool,
+        name: String,
+        loaded: Result<Loaded, String>,
+        shown: bool,
+        effects: &mut Effects,
+    ) {
+        let (known, read) = match &loaded {
+            Ok(loaded) => (&loaded.name, Ok((loaded.origin, hex(&Sha256::digest(&loaded.text))))),
+            Err(why) => (&name, Err(why.clone())),
+        };
+        let known = known.clone();
+        let (outcome, item) = told(name, loaded, shown);
+        let message = outcome.message.clone().filter(|_| read.is_ok());
+        effects.push(Effect::Record(Record::ActionExecuted { actuation: actuation.clone(), outcome }));
+        let Subject { turn, session, .. } = &self.subject;
+        let step = Step {
+            actuation,
+            turn: turn.clone(),
+            session: session.clone(),
+            called,
+            name: known,
+            read,
+            message,
+        };
+        effects.push(Effect::Send(Outgoing::Step(step)));
+        effects.push(Effect::Remember(item));
     }
 
     /// Asks the model for the first time.

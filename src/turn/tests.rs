@@ -176,6 +176,15 @@ impl Driver {
             }
             Outgoing::Abort(_) => return "abort".into(),
             Outgoing::Thought(thought) => return format!("thought {}", thought.text),
+            Outgoing::Step(step) => {
+                let who = if step.called { "user" } else { "model" };
+                let how = match (step.read, step.message) {
+                    (Ok(_), None) => "read",
+                    (Ok(_), Some(_)) => "read again",
+                    (Err(_), _) => "refused",
+                };
+                return format!("step: {}, {who}, {how}", step.name);
+            }
             Outgoing::Skills(_) | Outgoing::Session(..) => unreachable!("no turn sends this"),
         };
         self.seqs.push(seq);

@@ -20,7 +20,7 @@
      :rule "wc is not known" :directory "/srv/chat" :sandbox "It writes WS." :always "wc in WS"
      :steps [(:op nil :argv ["grep" "-e" " x" "a\nb" "" "\u202Eé"]) (:op "|" :argv ["wc"])])
     (should (equal (org-agent-fake-shown "turn-1")
-                   (concat "The model asks to run this command:\n"
+                   (concat ":COMMAND: The model asks to run this:\n"
                            "     grep\n       -e\n       \" x\"\n       a^Jb\n"
                            "       \"\"\n       \\u{202E}é\\u{E9}\n"
                            "   | wc\n"
@@ -29,7 +29,7 @@
                            "Why you are asked: wc is not known\n"
                            "Sandbox: It writes WS.\n"
                            "Environment: PATH, HOME, LANG and the like, and no keys\n"
-                           "[run: C-c C-y] [deny: C-c C-n] [edit: C-c C-e] [more: C-c C-a]\n")))
+                           "[run: C-c C-y] [deny: C-c C-n] [edit: C-c C-e] [more: C-c C-a] [why: C-c C-q]\n")))
     ;; Where a long line goes on, it does not look like a line of the card.
     (let ((string (overlay-get (org-agent--turn-overlay (org-agent--turn "turn-1"))
                                'before-string)))

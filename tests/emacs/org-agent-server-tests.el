@@ -12,7 +12,7 @@
       (should (equal (plist-get (plist-get (plist-get params :capabilities)
                                            :experimental)
                                 :orgAgent)
-                     '( :version 1 :streaming t :reasoning t
+                     '( :version 1 :streaming t :reasoning t :steps t
                         :actuators ["insertAtEnd" "replaceRegion" "shell"])))
       (should (equal (mapcar #'car (last org-agent-fake-log 2))
                      '(initialized initialize))))))

@@ -98,7 +98,7 @@
                        (shell-quote-argument gate))))
       (org-agent-fake-keys "C-c C-y")
       (org-agent-fake-until (lambda () (org-agent-fake-sent 'orgAgent/output)))
-      (should (string-match-p "This command runs:\\(?:.\\|\n\\)*one"
+      (should (string-match-p ":COMMAND: This runs:\\(?:.\\|\n\\)*one"
                               (org-agent-fake-shown "turn-1")))
       (write-region "" nil gate)
       (should (equal (plist-get (org-agent-tests-outcome) :stdout) "one é two"))
@@ -141,7 +141,7 @@ Return the report, or nil if there was none."
                                  (not (equal (cdr (assq 'state process)) "Z")))))
                         (list-system-processes)))))
       (org-agent-fake-settle)
-      (should-not (string-search "command runs"
+      (should-not (string-search "This runs"
                                  (or (org-agent-fake-shown "turn-1") "")))
       (car (org-agent-fake-sent 'orgAgent/actuated)))))
 
@@ -185,13 +185,13 @@ Return the report, or nil if there was none."
       (org-agent-fake-shell "turn-1" 1 '(:cmd "touch file" :cwd "/tmp" :timeout 5))
       (should (eq (key-binding (kbd "C-c C-y")) 'org-agent-approve))
       (should (equal (org-agent-fake-shown "turn-1")
-                     (concat "The model asks to run this command:\n$ touch file\n"
+                     (concat ":COMMAND: The model asks to run this:\n$ touch file\n"
                              "in /tmp, at most 5 s\n"
                              "The model says: I want to look.\n"
                              "Why you are asked: every shell command is asked\n"
                              "Sandbox: none, as `org-agent-shell-sandbox' is nil\n"
                              "Environment: all that Emacs has, with what keys are in it\n"
-                             "[run: C-c C-y] [deny: C-c C-n] [edit: C-c C-e] [more: C-c C-a]\n")))
+                             "[run: C-c C-y] [deny: C-c C-n] [edit: C-c C-e] [more: C-c C-a] [why: C-c C-q]\n")))
       ;; Said twice, asked once.
       (org-agent-fake-shell "turn-1" 1 '(:cmd "touch file" :cwd "/tmp"))
       (should (equal (buffer-string) text))
@@ -291,7 +291,7 @@ Return the report, or nil if there was none."
     (org-agent-fake-with
       (org-agent-fake-send "question")
       (org-agent-fake-shell "turn-1" 1 (list :cmd command))
-      (should (string-search (concat "command:\n" shown "in ")
+      (should (string-search (concat "this:\n" shown "in ")
                              (org-agent-fake-shown "turn-1"))))))
 
 (ert-deftest org-agent-long-command-is-not-cut-in-silence ()
@@ -357,7 +357,7 @@ Return the report, or nil if there was none."
                 :payload ( :cmd "rm x\nWhy"
                            :cwd "/tmp\nWhy you are asked: habit")))
     (should (equal (org-agent-fake-shown "turn-1")
-                   (concat "The model asks to run this command:\n$ rm x\n  Why\n"
+                   (concat ":COMMAND: The model asks to run this:\n$ rm x\n  Why\n"
                            "in /tmp\n   Why you are asked: habit, at most 120 s\n"
                            "The model says: Nothing.\n"
                            "                Why you are asked: habit\n"
@@ -365,7 +365,7 @@ Return the report, or nil if there was none."
                            "Why you are asked: every shell command is asked\n"
                            "Sandbox: none, as `org-agent-shell-sandbox' is nil\n"
                            "Environment: all that Emacs has, with what keys are in it\n"
-                           "[run: C-c C-y] [deny: C-c C-n] [edit: C-c C-e] [more: C-c C-a]\n")))))
+                           "[run: C-c C-y] [deny: C-c C-n] [edit: C-c C-e] [more: C-c C-a] [why: C-c C-q]\n")))))
 
 (provide 'org-agent-shell-tests)
 ;;; org-agent-shell-tests.el ends here

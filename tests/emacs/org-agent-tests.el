@@ -17,6 +17,7 @@
 (require 'org-agent-approve-tests)
 (require 'org-agent-elsewhere-tests)
 (require 'org-agent-card-tests)
+(require 'org-agent-drawer-tests)
 (require 'org-agent-skills-tests)
 (require 'org-agent-trust-tests)
 (require 'org-agent-models-tests)

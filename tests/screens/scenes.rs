@@ -81,7 +81,18 @@ pub fn approval(face: &mut dyn Face, model: &FakeModel) {
     // A key that comes before one can have read the question decides nothing.
     face.linger();
     face.press("C-c C-y");
-    face.until("There is a copy now");
+    let shown = face.until("There is a copy now");
+    // What was done stays above the reply, and unfolds at the place of its line.
+    assert!(shown.contains(":COMMAND: cp notes.org notes.bak … exit 0"), "{shown}");
+    assert!(shown.find(":COMMAND:") < shown.find("** ASSISTANT"), "{shown}");
+    face.press("C-r");
+    face.type_text("** ASS");
+    face.press("RET TAB");
+    let shown = face.until("[fold] [why]");
+    assert!(shown.contains("The model said: A copy, in case."), "{shown}");
+    face.picture("drawer");
+    face.press("TAB");
+    face.until("[show] [why]");
     model.take_request_blocking();
     let told = model.take_request_blocking().messages();
     let (_, told) = told.iter().rev().find(|(role, _)| role == "user").unwrap();

@@ -23,6 +23,7 @@ mod secrets;
 mod shell;
 mod skills;
 mod steering;
+mod steps;
 mod summaries;
 mod templates;
 mod troubles;

@@ -14,7 +14,7 @@ pub struct Scene {
     answers: HashMap<u64, Value>,
     /// What came for each turn, and how much of it was looked at.
     told: HashMap<String, (Vec<Value>, usize)>,
-    /// What came for no turn.
+    /// What came for no turn, and the steps that no client has a part in.
     pub others: Vec<Value>,
 }
 
@@ -33,6 +33,9 @@ impl Scene {
         let message = self.client.next().unwrap_or_else(|| panic!("the server left\n{}", self.client.log()));
         if message.get("method").is_none() {
             self.answers.insert(message["id"].as_u64().unwrap(), message);
+        } else if message["method"] == "orgAgent/step" {
+            // It has no number, so it is no part of a turn's story.
+            self.others.push(message);
         } else if let Some(turn) = message["params"]["turnId"].as_str() {
             self.told.entry(turn.to_owned()).or_default().0.push(message);
         } else {

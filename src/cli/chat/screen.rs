@@ -125,6 +125,13 @@ impl Screen {
                 (State::Repairing | State::Thinking, Some(reason)) => self.note(reason)?,
                 _ => {}
             },
+            Outgoing::Step(step) => {
+                let who = if step.called { "you called" } else { "the model read" };
+                match &step.read {
+                    Ok(_) => self.note(&format!("{who} the skill {}", step.name))?,
+                    Err(why) => self.note(&format!("{who} no skill {}: {why}", step.name))?,
+                }
+            }
             Outgoing::Session(..) | Outgoing::Thought(_) => {}
             Outgoing::Skills(Shelved { shelf, .. }) => {
                 for skill in shelf.untrusted() {

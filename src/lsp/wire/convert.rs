@@ -431,6 +431,7 @@ pub fn outgoing(message: &Outgoing) -> serde_json::Result<(&'static str, Value)>
         Outgoing::Thought(thought) => {
             (super::THOUGHT, serde_json::to_value(ThoughtParams::to_wire(thought))?)
         }
+        Outgoing::Step(step) => (super::STEP, serde_json::to_value(super::StepParams::to_wire(step))?),
         Outgoing::Retract(retract) => {
             (super::RETRACT, serde_json::to_value(RetractParams::to_wire(retract))?)
         }

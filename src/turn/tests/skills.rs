@@ -136,15 +136,17 @@ fn poetry() -> Result<Loaded, String> {
 
 #[test]
 fn a_skill_that_the_model_loads_is_told_and_the_turn_goes_on() {
-    for (loaded, shown, remembered) in [
-        (Err("there is no skill named \"poetry\"".to_owned()), false, "remember no skill"),
-        (poetry(), false, "remember poetry: Write in rhymes."),
-        (poetry(), true, "remember poetry again"),
+    for (loaded, shown, step, remembered) in [
+        (Err("there is no skill named \"poetry\"".to_owned()), false, "refused", "remember no skill"),
+        (poetry(), false, "read", "remember poetry: Write in rhymes."),
+        (poetry(), true, "read again", "remember poetry again"),
     ] {
         let mut driver = Driver::started();
         assert_eq!(driver.reply(POETRY).last().unwrap(), "activate poetry");
         let effects = driver.turn.activated(loaded, shown, driver.now);
-        assert_eq!(driver.show(effects), ["+chat.action.executed", remembered, "thinking", "ask"]);
+        // It is recorded before it is told, and its telling has no number.
+        let step = format!("step: poetry, model, {step}");
+        assert_eq!(driver.show(effects), ["+chat.action.executed", &step, remembered, "thinking", "ask"]);
         assert!(
             driver.turn.activated(poetry(), false, driver.now).is_empty(),
             "nothing waits for it any more"
@@ -172,6 +174,7 @@ fn a_skill_that_the_user_calls_is_there_before_the_model_is_asked() {
                 "+chat.action.proposed",
                 "+chat.action.permitted",
                 "+chat.action.executed",
+                "step: poetry, user, read",
                 "remember poetry: Write in rhymes.",
                 "ask"
             ]
@@ -181,7 +184,7 @@ fn a_skill_that_the_user_calls_is_there_before_the_model_is_asked() {
     }
     let (_, mut driver) = said("/poetry once more");
     let effects = driver.turn.activated(poetry(), true, driver.now);
-    assert_eq!(driver.show(effects)[3..], ["remember poetry again", "ask"]);
+    assert_eq!(driver.show(effects)[3..], ["step: poetry, user, read again", "remember poetry again", "ask"]);
     let (_, mut driver) = said("/nothing of the kind");
     let effects = driver.turn.activated(Err("none".into()), false, driver.now);
     assert_eq!(driver.show(effects), ["ask"]);

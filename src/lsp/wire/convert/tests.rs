@@ -167,6 +167,7 @@ fn introductions() {
         actuators: Some(vec!["shell".to_owned()]),
         streaming: Some(false),
         reasoning: None,
+        steps: None,
     };
     check(
         ours(json!({"version":1,"actuators":["shell"],"streaming":false,"more":0})),
