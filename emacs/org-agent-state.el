@@ -232,7 +232,7 @@ mouse-1: what can be done"
   "Let the sign move after a moment, and then again and again."
   (setq org-agent--sign-timer (run-at-time 0.25 0.25 #'org-agent--sign-moves)))
 
-(defun org-agent--sign-along ()
+(defun org-agent--sign-along (&rest _)
   "Let the sign move with what is drawn anyway, if its time is near."
   (when (and org-agent--sign-timer
              (> (timer-until org-agent--sign-timer (current-time)) -0.1))
