@@ -35,7 +35,7 @@ fn faults(lines: &[String]) -> (Value, Option<i32>) {
 
 /// A chat in which the user is asked about two commands, and leaves while the second question is open.
 fn chat() -> Vec<(Side, Value)> {
-    let (home, model) = (tempfile::tempdir().unwrap(), FakeModel::start());
+    let (home, mut model) = (tempfile::tempdir().unwrap(), FakeModel::start());
     let url = model.base_url();
     let env = [("OPENAI_BASE_URL", url.as_str()), ("OPENAI_API_KEY", "x"), ("ORG_AGENT_MODEL", "fake-model")];
     let mut client = Client::start_in(home.path(), &env);
@@ -60,6 +60,7 @@ fn chat() -> Vec<(Side, Value)> {
     editor.client.notify("exit", &Value::Null);
     let record = editor.client.record.take().unwrap();
     assert!(editor.client.ended().success());
+    assert_eq!(model.take_requests().len(), 3);
     record
 }
 

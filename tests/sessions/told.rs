@@ -274,14 +274,17 @@ fn who_comes_back_is_told_which_message_each_turn_answers() {
     let mut client = server(home.path());
     let copy = word(&of(&mut client, "fork", &id, &json!({"messageId": waits.event}))["id"]);
     let found = of(&mut client, "resume", &copy, &Value::Null);
-    let cut = word(&found["interrupted"].as_array().unwrap().last().unwrap()["turnId"]);
-    let known = |found: &Value, turn: &str| {
-        found["events"].as_array().unwrap().contains(&json!({"turnId": turn, "mark": waits.event}))
+    let answering = |found: &Value| {
+        let events = found["events"].as_array().unwrap();
+        word(&events.iter().find(|it| it["mark"] == *waits.event).unwrap()["turnId"])
     };
-    assert!(known(&found, &cut), "{found}");
+    let cut = answering(&found);
+    let interrupted = found["interrupted"].as_array().unwrap();
+    let own = interrupted.iter().find(|it| it["turnId"] == *cut).unwrap();
+    assert_ne!(own["eventId"], *waits.event);
     let found = of(&mut client, "resume", &copy, &json!({"turns": [cut]}));
     let again = word(&found["resumed"][0]["turnId"]);
-    assert!(known(&found, &again), "{found}");
+    assert_eq!(answering(&found), again);
     client.turn(&again);
     client.finish_unread();
     sound(home.path());

@@ -13,10 +13,11 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{
-    AbortParams, ActuateParams, ActuateResult, ActuatedParams, ActuatedResult, ActuatedStatus, Announcement, AnsweredEvent,
-    CHAT_MESSAGE, CancelParams, CancelResult, Choice, DecideParams, DecideResult, DeltaParams, EventParams,
-    EventResult, InterruptedTurn, METHODS, Offer, OutputParams, REWRITE, ResumeParams, ResumeResult,
-    ResumedTurn, RetractParams, Stream, ThoughtParams, TurnParams, TurnStateName, VERSION, WhyParams,
+    AbortParams, ActuateParams, ActuateResult, ActuatedParams, ActuatedResult, ActuatedStatus, Announcement,
+    AnsweredEvent, CHAT_MESSAGE, CancelParams, CancelResult, Choice, DecideParams, DecideResult, DeltaParams,
+    EventParams, EventResult, InterruptedTurn, METHODS, Offer, OutputParams, REWRITE, ResumeParams,
+    ResumeResult, ResumedTurn, RetractParams, Stream, ThoughtParams, TurnParams, TurnStateName, VERSION,
+    WhyParams,
 };
 use crate::action::MAX_REPLY;
 use crate::config::Secrets;

@@ -41,6 +41,7 @@ pub struct ResumeResult {
     /// Turns that wait or are under way, in their order.
     pub live: Vec<String>,
     /// For each turn of `actuations`, `interrupted`, `resumed` and `live` the message that it answers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<AnsweredEvent>,
 }
 
