@@ -40,7 +40,7 @@ fn a_command_is_asked_about_and_run_by_the_server() {
     assert!(message.contains("\nasked because of: "), "{message}");
     assert_eq!(asked["type"], 2);
     let titles: Vec<&Value> = asked["actions"].as_array().unwrap().iter().map(|it| &it["title"]).collect();
-    assert_eq!(titles[..2], ["Run", "Deny"]);
+    assert_eq!(titles[..2], ["Deny", "Run"]);
     let text = scene.editor.text(&uri);
     let block = text.find("#+begin_src sh\nprintf %s grün >&2\n#+end_src\n").unwrap();
     assert!(text.find("Run it.").unwrap() < block && block < text.find("** ASSISTANT").unwrap(), "{text}");

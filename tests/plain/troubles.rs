@@ -69,6 +69,22 @@ fn an_edit_that_is_made_and_not_answered_for_is_seen() {
 }
 
 #[test]
+fn an_edit_that_the_editor_only_says_it_made_is_made_again() {
+    let (mut scene, gate) = sent();
+    scene.editor.on_edit = OnEdit::Pretend;
+    scene.editor.types_first = Some((URI.to_owned(), ":PROPERTIES:".to_owned(), "# typed\n".to_owned()));
+    gate.open();
+    scene.editor.until("it is put in", |editor| editor.text(URI).ends_with("Grüße.\n* USER\n"));
+    scene.model.take_request_blocking();
+    scene.editor.until_ended(1);
+    let made: Vec<bool> = scene.editor.edits.iter().map(|edit| edit.0).collect();
+    assert!(made.contains(&false), "{made:?}");
+    assert_eq!(scene.editor.text(URI).matches("Grüße.").count(), 1);
+    assert!(scene.editor.text(URI).contains("# typed\n"));
+    scene.finish();
+}
+
+#[test]
 fn a_reply_to_a_closed_document_is_put_in_when_it_is_opened() {
     for other in [false, true] {
         let (mut scene, gate) = sent();

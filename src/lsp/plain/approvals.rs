@@ -51,7 +51,8 @@ impl Plain {
             }
         }
         message.push_str(&format!("\n\n{}", legible(&command)));
-        let mut actions = vec![json!({"title": RUN}), json!({"title": DENY})];
+        // The first is what many editors take for RET.
+        let mut actions = vec![json!({"title": DENY}), json!({"title": RUN})];
         if terms.always.is_some() {
             actions.push(json!({"title": ALWAYS}));
         }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::asked::{Asked, TIME};
-use super::documents::Mark;
+use super::documents::{Mark, SEEN};
 use super::layout::{self, Layout, Prompt, Section};
 use super::turns::{Origin, Turn};
 use super::{Plain, Severity, wire};
@@ -142,8 +142,24 @@ impl Plain {
         let Some(turn) = self.turns.get_mut(&key) else { return };
         let Some(flight) = turn.flight.take() else { return };
         let uri = turn.uri.clone();
+        let newer = self.documents.get(&uri).is_some_and(|open| open.document.version() != flight.version);
+        // Neovim says of an edit for an older version that it was applied, and makes none.
+        let doubtful = newer && flight.mark.is_some() && self.features.versions;
         let why = match outcome {
             Some(Ok(result)) => match wire::read::<wire::Applied>(result) {
+                Ok(wire::Applied { applied: true, .. }) if doubtful => {
+                    if let Some(open) = self.documents.get_mut(&uri) {
+                        open.settle(flight.mark, flight.version, now);
+                    }
+                    turn.tries += 1;
+                    if turn.tries >= TRIES {
+                        self.keep(key, "the text was changed meanwhile, and it is not seen in it");
+                    } else {
+                        // If it is seen by then, there is nothing more to be made.
+                        turn.retry = Some(now + SEEN);
+                    }
+                    return self.work(&uri, now);
+                }
                 Ok(wire::Applied { applied: true, .. }) => None,
                 Ok(wire::Applied { failure_reason, .. }) => {
                     Some(failure_reason.unwrap_or_else(|| "it gave no reason".to_owned()))
@@ -275,7 +291,8 @@ impl Plain {
 
     /// Looks whether what was asked for, or refused, is in the file after all.
     pub(super) fn look_for_edits(&mut self, uri: &str, now: Instant) {
-        let looks = |turn: &Turn| turn.uri == uri && (turn.refused || turn.flight.is_some());
+        let looks =
+            |turn: &Turn| turn.uri == uri && (turn.refused || turn.retry.is_some() || turn.flight.is_some());
         if !self.turns.values().any(looks) {
             return;
         }
