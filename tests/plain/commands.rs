@@ -65,6 +65,27 @@ fn the_server_runs_what_a_file_asked_for_also_after_a_call_of_its_own_methods() 
 }
 
 #[test]
+fn what_is_too_long_to_be_shown_is_not_run() {
+    let mut scene = Scene::new(Units::Utf16, true);
+    scene.model.reply_with(&command(&format!("printf %s {} >&2", "x".repeat(4000))));
+    scene.model.reply_with(&insert("So be it."));
+    let uri = format!("file://{}/chat.org", scene.work.path().display());
+    scene.editor.open(&uri, "org", "* USER\nRun it.\n");
+    scene.editor.send(&uri);
+    scene.editor.until_ended(1);
+    scene.model.take_request_blocking();
+    let told = scene.asked().last().unwrap().clone();
+    assert!(told.starts_with("[command denied]\n") && told.contains("too long to be shown"), "{told}");
+    assert!(scene.editor.asked.is_empty(), "{:?}", scene.editor.asked);
+    assert!(
+        scene.editor.messages.iter().any(|it| it.contains("It is not run.")),
+        "{:?}",
+        scene.editor.messages
+    );
+    scene.finish();
+}
+
+#[test]
 fn all_that_is_not_yes_is_no() {
     for answer in [OnAsk::Choose("Deny"), OnAsk::Choose("Perhaps"), OnAsk::Dismiss, OnAsk::Error] {
         let failed = matches!(answer, OnAsk::Error);

@@ -17,7 +17,7 @@ const RUN: &str = "Run";
 const DENY: &str = "Deny";
 const ALWAYS: &str = "Always";
 
-/// How much of a command, or of a reason, is shown in a message.
+/// The most bytes of a command or of a reason that are shown in a message.
 const SHOWN: usize = 4000;
 
 /// From how many characters on it is said how long a command is.
@@ -31,11 +31,20 @@ impl Plain {
     pub(super) fn ask_about(&mut self, key: u64, actuation: &Actuation, now: Instant) {
         let command = actuation.action().text("cmd").unwrap_or_default().to_owned();
         let Some(turn) = self.turns.get_mut(&key) else { return };
-        turn.asked = Some(actuation.address().actuation.clone());
         let asked = actuation.address().actuation.clone();
+        turn.asked = (command.len() <= SHOWN).then(|| asked.clone());
         turn.edits.push_back(Edit::Block { command: command.clone() });
         let uri = turn.uri.clone();
         self.work(&uri, now);
+        if command.len() > SHOWN {
+            // Nobody says yes to what is not seen.
+            let why = format!(
+                "a command of {} bytes is too long to be shown here; at most {SHOWN} are asked about",
+                command.len()
+            );
+            self.say(Severity::Warning, &format!("org-agent: {why}. It is not run."));
+            return self.decide(&asked, Choice::Deny, Some(why));
+        }
         let terms = ActuateParams::to_wire(actuation);
         // The command comes last, and behind a bar: nothing in it can pass for one of the lines about it, nor for what
         // the editor writes below.
@@ -79,17 +88,17 @@ impl Plain {
                 &format!("The command is not run: this editor did not ask you ({error})."),
             );
         }
-        self.decide(actuation, choice);
+        self.decide(actuation, choice, None);
     }
 
-    fn decide(&mut self, actuation: &ActuationId, choice: Choice) {
+    fn decide(&mut self, actuation: &ActuationId, choice: Choice, message: Option<String>) {
         let decide = Decide {
             actuation: actuation.clone(),
             choice,
             command: None,
             network: false,
             unconfined: false,
-            message: None,
+            message,
         };
         let asked = actuation.clone();
         self.tell(|reply| Event::Decide(decide, reply), move |result| Done::Decided(asked, choice, result));
@@ -109,7 +118,7 @@ impl Plain {
             Err(error) => {
                 self.say(Severity::Error, &error.one_line());
                 if choice != Choice::Deny {
-                    self.decide(actuation, Choice::Deny);
+                    self.decide(actuation, Choice::Deny, None);
                 }
             }
         }
@@ -126,9 +135,8 @@ fn legible(command: &str) -> String {
             if lines > 1 { "s" } else { "" }
         ));
     }
-    let shown = visible(&shown(command));
     out.push_str("| ");
-    out.push_str(&shown.replace('\n', "\n| "));
+    out.push_str(&visible(command).replace('\n', "\n| "));
     out
 }
 
@@ -204,9 +212,9 @@ mod tests {
         }
         let pushed = legible(&format!("ls{}; rm x", " ".repeat(500)));
         assert_eq!(pushed, "508 characters in 1 line:\n| ls[500 blanks]; rm x");
-        let long = legible(&format!("{}; rm x; {}", "a\n".repeat(9000), "é".repeat(9000)));
-        assert!(long.starts_with("27009 characters in 9001 lines:\n| a\n| a\n"), "{long}");
+        let long = legible(&format!("{}; rm x; {}", "a\n".repeat(900), "é".repeat(900)));
+        assert!(long.starts_with("2709 characters in 901 lines:\n| a\n| a\n"), "{long}");
         assert!(long.lines().skip(1).all(|line| line.starts_with("| ")), "{long}");
-        assert!(long.contains("bytes are left out here") && long.ends_with("éé"), "{long}");
+        assert!(long.contains("| ; rm x; éé") && long.ends_with("éé"), "{long}");
     }
 }
