@@ -23,7 +23,7 @@ fn main() {
     fact("FEATURES", &features);
     let fixed = variable("CARGO_CFG_TARGET_FEATURE").split(',').any(|feature| feature == "crt-static");
     fact("LINKED", if fixed { "statically" } else { "dynamically" });
-    let compiler = output(&mut Command::new(variable("RUSTC")).arg("--version"));
+    let compiler = output(Command::new(variable("RUSTC")).arg("--version"));
     fact("RUSTC", compiler.as_deref().unwrap_or("unknown"));
 }
 
