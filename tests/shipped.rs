@@ -1,6 +1,8 @@
 //! What goes into a package beside the program: completions and manual pages, which name every command and option that
 //! there is, and the facts of the build.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::process::{Command, Output};

@@ -1,6 +1,8 @@
 //! What this program is made of beside its own sources: where it comes from, under which licences, and that
 //! docs/dependencies.md argues for each of it. Without network: what cargo has fetched to build this test is enough.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
