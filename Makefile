@@ -191,6 +191,27 @@ package: info ## write the Emacs package as package-install-file takes it
 	cd $(PACKAGE) && install-info org-agent.info dir
 	$(EMACS) -Q --batch -L tests/emacs -l make-package -f make-package-batch $(PACKAGE)
 
+.PHONY: dist
+dist: package ## write what is given away to target/dist: the program, a Debian package, the Emacs package, SBOM, licences, checksums
+	$(call need,python3,python3)
+	$(call need,objdump,binutils)
+	$(call need,dpkg-deb,dpkg)
+	bash packaging/dist.sh
+
+.PHONY: test-dist
+test-dist: emacs makeinfo ## make that twice in two places, compare, and check what is in it (two release builds from nothing)
+	$(call need,python3,python3)
+	$(call need,objdump,binutils)
+	$(call need,dpkg-deb,dpkg)
+	bash tests/dist/reproducible.sh
+
+# Building it takes minutes, and its advisories a network: neither is for every change. tests/supply.rs does what needs neither.
+CARGO_DENY := 0.20.2
+.PHONY: deny
+deny: ## have cargo-deny check licences, sources, versions and advisories; built at the first run
+	@$(CARGO) deny --version 2>/dev/null | grep -qx 'cargo-deny $(CARGO_DENY)' || $(CARGO) install --locked cargo-deny@$(CARGO_DENY)
+	$(CARGO) deny --locked check
+
 .PHONY: bench
 bench: ## measure; prints tables, ratios within one run (a good half hour)
 	$(CARGO) bench --locked
