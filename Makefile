@@ -94,7 +94,7 @@ SCREENS = ORG_AGENT_GRAPHICAL_EMACS="$(abspath $(EMACS_WINDOW))/emacs" \
   $(CARGO) test --locked --test screens -- --include-ignored --test-threads=1
 
 .PHONY: test-editors
-test-editors: emacs tmux xvfb $(EMACS_NEW)/emacs $(EMACS_WINDOW)/emacs ## the Emacs package in Emacs 30.1, too, and in a window
+test-editors: emacs tmux xvfb $(EMACS_NEW)/emacs $(EMACS_WINDOW)/emacs test-acp ## the Emacs package in Emacs 30.1, too, and in a window
 	$(EMACS_NEW)/emacs -Q --batch -L emacs -l tests/emacs/lint.el
 	$(EMACS_NEW)/emacs -Q --batch -L emacs -l tests/emacs/compile-natively.el
 	$(CARGO) build --locked
@@ -102,6 +102,28 @@ test-editors: emacs tmux xvfb $(EMACS_NEW)/emacs $(EMACS_WINDOW)/emacs ## the Em
 	  $(EMACS_NEW)/emacs -Q --batch -L emacs -L tests/emacs -l org-agent-tests -f ert-run-tests-batch-and-exit
 	EMACS="$(abspath $(EMACS_NEW))/emacs" $(CARGO) test --locked --test emacs --test org_emacs
 	EMACS="$(abspath $(EMACS_NEW))/emacs" $(SCREENS)
+
+# Clients of the Agent Client Protocol, kept between runs; `make clean` removes them. The last thing that is made is Python.
+ACP_CLIENTS := $(or $(CARGO_TARGET_DIR),target)/acp-clients
+$(ACP_CLIENTS)/python: tests/acp_clients/get.sh tests/acp_clients/requirements.txt $(wildcard tests/acp_clients/npm/*.json)
+	$(call need,python3,python3)
+	@python3 -c 'import ensurepip' 2>/dev/null || \
+	  { if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+	      apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv >/dev/null; \
+	    else echo "Python makes no environments. Install what it needs with: sudo apt-get install python3-venv" >&2; exit 1; fi; }
+	$(call need,npm,npm)
+	bash tests/acp_clients/get.sh $(ACP_CLIENTS)
+
+CLIENTS = ORG_AGENT_ACP_CLIENTS="$(abspath $(ACP_CLIENTS))" \
+  $(CARGO) test --locked --test acp_clients -- --include-ignored --nocapture --test-threads=1
+
+.PHONY: test-acp
+test-acp: $(ACP_CLIENTS)/python bubblewrap ## real clients of the Agent Client Protocol with the real agent
+	$(CLIENTS)
+
+.PHONY: acp-table
+acp-table: $(ACP_CLIENTS)/python bubblewrap ## write the table of docs/acp.md anew, from what the clients do
+	ORG_AGENT_TABLE=1 $(CLIENTS)
 
 .PHONY: pictures
 pictures: emacs tmux xvfb $(EMACS_WINDOW)/emacs ## take the pictures of the documentation again
