@@ -6,6 +6,7 @@
 pub mod framing;
 pub mod rpc;
 pub mod wire;
+pub mod plain;
 
 pub mod backend;
 pub mod questions;

@@ -16,6 +16,7 @@ mod guard;
 mod inline;
 mod languages;
 mod lines;
+pub mod markdown;
 mod links;
 mod report;
 mod spans;

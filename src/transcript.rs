@@ -41,7 +41,8 @@ use sha2::{Digest, Sha256};
 
 use crate::ids::hex;
 pub use names::{NO_TITLE, file_name, title};
-use read::{Heads, has_drawer};
+use read::has_drawer;
+pub(crate) use read::{Heads, Kind as Part, drawer, first_drawer};
 pub use read::{MAX_BYTES, parse, parse_all};
 
 /// The deepest level of a prompt.
@@ -115,27 +116,27 @@ pub fn write(transcript: &Transcript) -> String {
             .split(char::is_control)
             .collect::<Vec<_>>()
             .join(" ");
-        heading(root, if title.trim().is_empty() { NO_TITLE } else { title.trim() }, &mut out);
+        put_heading(root, if title.trim().is_empty() { NO_TITLE } else { title.trim() }, &mut out);
     }
-    drawer("OA_SESSION", transcript.session.as_deref(), &mut out);
+    put_drawer("OA_SESSION", transcript.session.as_deref(), &mut out);
     for said in &transcript.turns {
-        heading(level(said), read::USER, &mut out);
-        drawer("OA_EVENT", said.event.as_deref(), &mut out);
-        verbatim(&said.text, &mut out);
+        put_heading(level(said), read::USER, &mut out);
+        put_drawer("OA_EVENT", said.event.as_deref(), &mut out);
+        put_text(&said.text, &mut out);
         for reply in &said.replies {
-            heading(level(said) + 1, read::ASSISTANT, &mut out);
-            drawer("OA_ACT", reply.actuation.as_deref(), &mut out);
-            verbatim(&reply.text, &mut out);
+            put_heading(level(said) + 1, read::ASSISTANT, &mut out);
+            put_drawer("OA_ACT", reply.actuation.as_deref(), &mut out);
+            put_text(&reply.text, &mut out);
         }
     }
     let draft = transcript.draft.as_deref().map(read::input).unwrap_or_default();
     if !draft.is_empty() {
-        heading(transcript.turns.last().map_or(1, level), read::USER, &mut out);
+        put_heading(transcript.turns.last().map_or(1, level), read::USER, &mut out);
         // A drawer of its own would be read as one of ours.
         if has_drawer(draft) {
             out.push_str(":PROPERTIES:\n:END:\n");
         }
-        verbatim(draft, &mut out);
+        put_text(draft, &mut out);
     }
     out
 }
@@ -154,14 +155,16 @@ fn level(said: &Said) -> u32 {
     said.level.clamp(1, MAX_LEVEL)
 }
 
-fn heading(level: u32, title: &str, out: &mut String) {
+/// Writes a heading.
+pub(crate) fn put_heading(level: u32, title: &str, out: &mut String) {
     out.extend(std::iter::repeat_n('*', level as usize));
     out.push(' ');
     out.push_str(title);
     out.push('\n');
 }
 
-fn drawer(key: &str, value: Option<&str>, out: &mut String) {
+/// Writes a drawer with one property.
+pub(crate) fn put_drawer(key: &str, value: Option<&str>, out: &mut String) {
     out.push_str(":PROPERTIES:\n:");
     out.push_str(key);
     out.push(':');
@@ -173,8 +176,8 @@ fn drawer(key: &str, value: Option<&str>, out: &mut String) {
     out.push_str("\n:END:\n");
 }
 
-/// `text` with exactly one line break at its end.
-fn verbatim(text: &str, out: &mut String) {
+/// Writes `text` with exactly one line break at its end.
+pub(crate) fn put_text(text: &str, out: &mut String) {
     let text = text.trim_end_matches('\n');
     match text.contains('\0') {
         true => out.push_str(&text.replace('\0', "\u{fffd}")),

@@ -336,3 +336,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_text_is_printed_as_markdown() {
+    let run = |arguments: &[&str], stdin: &[u8]| {
+        let arguments = ["org", "markdown"].into_iter().chain(arguments.iter().copied());
+        let args = Cli::try_parse_from(arguments).unwrap().args;
+        let mut output = Vec::new();
+        let outcome = org::run(&args, &mut &*stdin, &mut output, &mut Vec::new());
+        (outcome, String::from_utf8(output).unwrap())
+    };
+    let (outcome, output) = run(&["--level", "2"], b"* A\n\n/it/ <b> `x`\n#+call: f()\n");
+    outcome.unwrap();
+    assert_eq!(output, "### A\n\n_it_ \\<b> `x`\n\n```\n#+call: f()\n```\n");
+    assert_eq!(run(&["-"], b"").1, "");
+    let error = run(&["/nowhere/x.org"], b"").0.unwrap_err();
+    assert_eq!(error.code, Code::BadRequest);
+    assert!(run(&[], &vec![b'x'; MAX_REPLY + 1]).0.is_err());
+    assert!(run(&[], b"\xff").0.is_err());
+    assert!(Cli::try_parse_from(["org", "markdown", "--level", "0"]).is_err());
+}

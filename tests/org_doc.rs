@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use org_agent::org::KINDS;
+use org_agent::org::markdown::markdown;
 use org_agent::org::{Change, Stream, apply, languages};
 
 const DOC: &str = include_str!("../docs/org-contract.md");
@@ -115,6 +116,20 @@ fn every_example_is_true() {
     assert_eq!(reported, kinds, "every kind of change has an example");
 }
 
+#[test]
+fn every_rendering_is_true() {
+    let tables = tables();
+    let rows = tables.iter().filter(|(head, _)| head[1] == "in Markdown").flat_map(|(_, rows)| rows);
+    let mut count = 0;
+    for row in rows {
+        let (org, expected) = (code(&row[0]), code(&row[1]));
+        assert_eq!(apply(&org, 1), (org.clone(), Vec::new()), "{org:?} went through the contract");
+        assert_eq!(markdown(&org, 1), format!("{expected}\n"), "for {org:?}");
+        count += 1;
+    }
+    assert!(count > 10, "{count} rows");
+}
+
 /// The text, one character at a time: what came out stays, and at most one line is held back.
 fn by_character(text: &str, level: usize) -> (String, Vec<Change>) {
     let mut stream = Stream::new(level);
@@ -143,7 +158,7 @@ fn every_block_and_table_is_one_of_those_that_are_tested() {
         }
     }
     for (head, _) in tables() {
-        let tested = head.iter().any(|cell| cell == "becomes");
+        let tested = head.iter().any(|cell| cell == "becomes" || cell == "in Markdown");
         assert!(tested || head[0] == "language" || head[0] == "kind", "a table of {head:?}");
     }
 }

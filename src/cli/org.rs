@@ -3,6 +3,7 @@
 //! They need no configuration, no store and no model.
 
 pub mod check;
+pub mod markdown;
 
 use std::io::{BufRead, Write};
 
@@ -12,7 +13,7 @@ use crate::error::Result;
 
 /// Work with Org text
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  org-agent org check reply.md")]
+#[command(after_help = "Examples:\n  org-agent org check reply.md\n  org-agent org markdown reply.org")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -21,6 +22,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Args),
+    Markdown(markdown::Args),
 }
 
 /// Runs the command that the arguments name.
@@ -35,5 +37,6 @@ pub fn run(
 ) -> Result<()> {
     match &args.command {
         Command::Check(args) => check::run(args, stdin, stdout, stderr),
+        Command::Markdown(args) => markdown::run(args, stdin, stdout),
     }
 }

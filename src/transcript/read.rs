@@ -236,7 +236,7 @@ fn line(text: &str, at: usize) -> usize {
 }
 
 /// Where the file's own drawer may begin: behind blank lines and comments.
-fn first_drawer(text: &str) -> usize {
+pub(crate) fn first_drawer(text: &str) -> usize {
     let mut at = 0;
     for line in text.split_inclusive('\n') {
         let words = line.trim();
@@ -250,7 +250,7 @@ fn first_drawer(text: &str) -> usize {
 
 /// What a heading is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     User,
     Assistant,
     Other,
@@ -258,15 +258,15 @@ pub(super) enum Kind {
 
 /// A heading with its drawer.
 #[derive(Debug)]
-pub(super) struct Head<'a> {
+pub(crate) struct Head<'a> {
     /// The byte at which its line begins.
-    at: usize,
-    pub(super) level: u32,
-    kind: Kind,
-    title: &'a str,
-    properties: Properties<'a>,
+    pub(crate) at: usize,
+    pub(crate) level: u32,
+    pub(crate) kind: Kind,
+    pub(crate) title: &'a str,
+    pub(crate) properties: Properties<'a>,
     /// The byte behind it and its drawer.
-    body: usize,
+    pub(crate) body: usize,
 }
 
 impl<'a> Head<'a> {
@@ -282,20 +282,20 @@ impl<'a> Head<'a> {
 
 /// Our properties of a drawer.
 #[derive(Clone, Copy, Debug, Default)]
-struct Properties<'a> {
-    session: Option<&'a str>,
-    event: Option<&'a str>,
-    act: Option<&'a str>,
+pub(crate) struct Properties<'a> {
+    pub(crate) session: Option<&'a str>,
+    pub(crate) event: Option<&'a str>,
+    pub(crate) act: Option<&'a str>,
 }
 
 /// The headings of a text.
-pub(super) struct Heads<'a> {
+pub(crate) struct Heads<'a> {
     text: &'a str,
     at: usize,
 }
 
 impl<'a> Heads<'a> {
-    pub(super) const fn new(text: &'a str) -> Self {
+    pub(crate) const fn new(text: &'a str) -> Self {
         Self { text, at: 0 }
     }
 }
@@ -335,7 +335,7 @@ impl<'a> Iterator for Heads<'a> {
 
 /// The property drawer at `at`, and where it ends. It has no line that could be a heading, so looking for one twice
 /// looks at no line twice.
-fn drawer(text: &str, at: usize) -> Option<(Properties<'_>, usize)> {
+pub(crate) fn drawer(text: &str, at: usize) -> Option<(Properties<'_>, usize)> {
     let mut found = Properties::default();
     let mut end = at;
     let mut lines = text.get(at..)?.split_inclusive('\n');

@@ -85,6 +85,18 @@ fn answer(
     written(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()), "the text")
 }
 
+/// The text of a file, or of standard input.
+pub(super) fn text_of(file: Option<&Path>, stdin: &mut dyn BufRead) -> Result<String> {
+    match file.filter(|file| *file != Path::new("-")) {
+        None => read("standard input", stdin),
+        Some(path) => {
+            let name = path.display().to_string();
+            let file = File::open(path).map_err(|error| unreadable(&name, &error))?;
+            read(&name, &mut BufReader::new(file))
+        }
+    }
+}
+
 fn read(name: &str, input: &mut dyn BufRead) -> Result<String> {
     // One byte more than allowed is enough to see that there are too many.
     let mut text = Vec::new();
