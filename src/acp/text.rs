@@ -208,7 +208,9 @@ mod tests {
 
     #[test]
     fn what_is_rendered_as_a_whole_waits_for_its_end() {
-        for text in ["#+begin_src sh\nls\n``` \n#+end_src\nx\n", "| a |\n| b | c |\n\nx\n", ": a\n: ```\n\nx\n"] {
+        for text in
+            ["#+begin_src sh\nls\n``` \n#+end_src\nx\n", "| a |\n| b | c |\n\nx\n", ": a\n: ```\n\nx\n"]
+        {
             let first = text.find('\n').map_or(0, |at| at + 1);
             assert_eq!(settled(&text[..first]), 0, "{text:?}");
             let (sent, rest) = sent(text, 1);
