@@ -56,4 +56,5 @@ pub mod kernel;
 // Layer 4: the edge.
 pub mod logging;
 pub mod lsp;
+pub mod acp;
 pub mod cli;
