@@ -202,7 +202,7 @@ fn markdown(play: &mut Play<'_>) -> Offered<()> {
     play.stage.model.reply_with(&insert(org));
     play.send(&session, QUESTION)?;
     assert_eq!(play.ends(), "end_turn");
-    let markdown = "**Jeden** *zweiten* Tag 💧, siehe [Gärten](https://example.org/gärten):\n\n```sh\necho ä\n```";
+    let markdown = "**Jeden** _zweiten_ Tag 💧, siehe [Gärten](https://example.org/gärten):\n\n```sh\necho ä\n```";
     play.shown("```sh");
     let answer = play.answers();
     assert_eq!(answer.trim_end(), markdown);
@@ -244,18 +244,21 @@ fn queued(play: &mut Play<'_>) -> Offered<()> {
 
 fn retracted(play: &mut Play<'_>) -> Offered<()> {
     let session = play.client.new_session();
-    // It names a target that there is not, after the text that was shown.
-    let wrong = r#"(:type :request :payload (:action :insert-at-end :buffer "*org-agent-chat*" :text "Gar nicht 🌵.\n\nNie.\n\nUnd so weiter.") :target :nobody)"#;
-    play.stage.model.push(Reply::complete(&wrong.replace(":payload", ":target :emacs :payload"), 5));
+    let gate = Gate::new();
+    // After the string a key has to come.
+    let whole = insert("Gar nicht 🌵.\\n\\nNie.\\n");
+    let (begin, _) = whole.split_at(whole.rfind('"').unwrap());
+    play.stage.model.push(Reply::stream().text(begin).wait(&gate).text("\" \"oops").stall());
     play.stage.model.reply_with(&insert(ANSWER));
     play.send(&session, QUESTION)?;
+    play.told();
+    play.shown("Gar nicht 🌵.");
+    gate.open();
     assert_eq!(play.ends(), "end_turn");
     play.shown(ANSWER);
     let answer = play.answers();
-    let (wrong, taken, right) = (answer.find("Gar nicht 🌵."), answer.find("rejected"), answer.find(ANSWER));
-    assert!(wrong.is_none() || (wrong < taken && taken < right), "{answer}");
-    assert!(wrong.is_some(), "nothing was shown of the first answer: {answer}");
-    play.told();
+    let (wrong, taken, right) = (answer.find("Gar nicht 🌵."), answer.find("taken back"), answer.find(ANSWER));
+    assert!(wrong < taken && taken < right, "{answer}");
     play.told();
     Ok(())
 }
@@ -411,7 +414,11 @@ fn cancel_running(play: &mut Play<'_>) -> Offered<()> {
     play.stage.model.reply_with(&command("touch da; sleep 3600; touch dort"));
     play.send(&session, QUESTION)?;
     play.told();
-    wait("the command to run", || play.stage.read("da"));
+    wait("the command to run", || {
+        // The question is answered when it is heard.
+        play.client.said();
+        play.stage.read("da")
+    });
     play.client.cancel(&session)?;
     assert_eq!(play.ends(), "cancelled");
     play.talk_on(&session)?;
