@@ -1,6 +1,9 @@
 //! A scripted client: drives the real binary over its standard input and output, with a guard against hanging on every
 //! wait. It answers nothing by itself.
 
+#![allow(dead_code, reason = "the measurements include this module and use a part of it")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -60,8 +63,13 @@ pub fn environment(model: &FakeModel) -> Vec<(&'static str, String)> {
 
 impl Client {
     pub fn start(home: &Path, env: &[(&str, String)]) -> Self {
+        Self::start_with(home, env, &[])
+    }
+
+    pub fn start_with(home: &Path, env: &[(&str, String)], arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_org-agent"))
             .arg("acp")
+            .args(arguments)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("ORG_AGENT_HOME", home)
@@ -93,6 +101,10 @@ impl Client {
         });
         let stdin = child.stdin.take();
         Self { child, stdin, lines, log, next_id: 1 }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Introduces itself with these capabilities; the answer.

@@ -196,6 +196,9 @@ fn a_skill_that_is_called_is_a_command_and_shown() {
     let calls = updates(&messages, "tool_call");
     assert_eq!(calls[0]["title"], "Skill rhyme", "{messages:?}");
     assert_eq!((&calls[0]["kind"], &calls[0]["status"]), (&json!("read"), &json!("completed")));
+    let id = client.ask("session/load", &json!({"sessionId": session, "cwd": place.cwd(), "mcpServers": []}));
+    let messages = client.answered(id);
+    assert_eq!(updates(&messages, "tool_call")[0]["title"], "Skill rhyme", "{messages:?}");
     // Another skill is told of when it is there.
     let other = place.home.path().join("skills/prose");
     fs::create_dir_all(&other).unwrap();

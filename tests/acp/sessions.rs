@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::client::{Place, chunks, said, stop_reason, updates};
+use crate::client::{Place, chunks, is_update, said, stop_reason, updates};
 use crate::fake_model::{FakeModel, Reply};
 use crate::{command, insert};
 
@@ -62,9 +62,10 @@ fn a_resumed_session_is_not_told_again() {
     client.turn(&session, "1");
     model.take_request_blocking();
     // In the middle of the next turn the server is killed.
-    model.push(Reply::stream().stall());
+    model.push(Reply::stream().text("(:type :response :payload (:text \"Two words ").stall());
     client.prompt(&session, "2");
     let request = model.take_request_blocking();
+    client.until(|message| is_update(message, "agent_message_chunk"));
     client.kill();
     request.closed_blocking();
     let mut client = place.client(&model);

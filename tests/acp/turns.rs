@@ -43,14 +43,20 @@ fn a_prompt_streams_and_ends() {
 #[test]
 fn an_org_client_gets_org() {
     let reply = "* A heading\n\nSome *bold* words.";
-    for (name, capabilities, is_org) in [
-        ("agent-shell", json!({}), true),
-        ("an editor", json!({"_meta": {"orgAgent": {"format": "org"}}}), true),
-        ("Emacs", json!({"_meta": {"orgAgent": {"format": "markdown"}}}), false),
-        ("an editor", json!({}), false),
+    let as_org = json!({"_meta": {"orgAgent": {"format": "org"}}});
+    let as_markdown = json!({"_meta": {"orgAgent": {"format": "markdown"}}});
+    for (name, capabilities, arguments, is_org) in [
+        ("agent-shell", json!({}), &[][..], true),
+        ("an editor", as_org.clone(), &[], true),
+        ("Emacs", as_markdown, &[], false),
+        ("an editor", json!({}), &[], false),
+        // What the user says counts more.
+        ("agent-shell", json!({}), &["--format", "markdown"], false),
+        ("an editor", as_org, &["--format", "markdown"], false),
+        ("an editor", json!({}), &["--format", "org"], true),
     ] {
         let (place, model) = (Place::new(), FakeModel::start());
-        let mut client = Client::start(place.home.path(), &environment(&model));
+        let mut client = Client::start_with(place.home.path(), &environment(&model), arguments);
         client.introduce(name, &capabilities);
         let session = client.session(&place.cwd());
         model.reply_with(&insert(reply));
