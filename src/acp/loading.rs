@@ -12,7 +12,7 @@ use tower_lsp_server::jsonrpc::Id;
 
 use super::options::{Models, Open, modes, options};
 use super::server::{Done, Server, Told};
-use super::{sessions, tools};
+use super::tools;
 use crate::error::Result;
 use crate::event::{Actuated, Event, Page, Query, Resume, Resumed};
 use crate::ids::SessionId;
@@ -51,13 +51,13 @@ enum Part {
 
 impl Server {
     pub(super) fn load(&mut self, id: &Id, params: LoadSessionRequest) -> Result<()> {
-        let directory = sessions::directory(&params.cwd)?;
+        let directory = self.room_in(&params.cwd)?;
         self.take_up(id, &params.session_id, directory, params.mcp_servers, Wanted::All);
         Ok(())
     }
 
     pub(super) fn resume(&mut self, id: &Id, params: ResumeSessionRequest) -> Result<()> {
-        let directory = sessions::directory(&params.cwd)?;
+        let directory = self.room_in(&params.cwd)?;
         self.take_up(id, &params.session_id, directory, params.mcp_servers, Wanted::Missing);
         Ok(())
     }
@@ -92,8 +92,11 @@ impl Server {
                 let result = resumed.and_then(|resumed| Ok((resumed, models?)));
                 match result {
                     Ok((resumed, models)) => {
-                        let open =
+                        let mut open =
                             Open::new(&loading.session, loading.directory.clone(), Models::read(&models));
+                        if let Some(before) = server.sessions.remove(&loading.session) {
+                            (open.mode, open.place) = (before.mode, before.place);
+                        }
                         server.sessions.insert(loading.session.clone(), open);
                         loading.resumed = Some(resumed);
                         match loading.wanted {
@@ -185,6 +188,8 @@ impl Server {
                     None => return,
                 }
             }
+            // Not shown when it was written either.
+            (_, Some("action")) if metadata["action"] == "log" => return,
             (_, Some("action")) if metadata["module"] == "skill" => {
                 let call = metadata["actuation"].as_str().unwrap_or_default().to_owned();
                 SessionUpdate::ToolCall(tools::skill(call, text))

@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::jobs::Report;
 use super::server::{Server, Started};
+use super::text::Format;
 use super::{lines, out};
 use crate::error::{Code, Error, Result};
 use crate::event::{Event, reply};
@@ -49,7 +50,7 @@ enum End {
     Kernel(std::result::Result<Result<()>, JoinError>),
 }
 
-/// Serves one client until it leaves.
+/// Serves one client until it leaves. It is shown text in `format`; without one, as its name or it says.
 ///
 /// # Errors
 /// `internal` if the system gives no threads; what ended the kernel, if that was not the client.
@@ -57,12 +58,13 @@ pub async fn serve(
     input: impl Read + Send + 'static,
     output: impl Write + Send + 'static,
     line: Line,
+    format: Option<Format>,
 ) -> Result<()> {
     let messages = lines::read(input)?;
     let writer = stdio::write(output)?;
     let (reports, reported) = mpsc::channel(REPORTS);
     let edge = Edge {
-        server: Server::new(line.kernel.clone(), reports),
+        server: Server::new(line.kernel.clone(), format, reports),
         kernel: line.kernel,
         running: FuturesUnordered::new(),
     };

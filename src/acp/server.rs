@@ -67,6 +67,8 @@ pub(super) type Outcome<'a> = Option<std::result::Result<&'a str, &'a str>>;
 pub struct Server {
     pub(super) kernel: Handle,
     pub(super) features: Option<Features>,
+    /// How the user wants text shown, whatever the client is.
+    wanted: Option<Format>,
     pub(super) sessions: BTreeMap<SessionId, Open>,
     /// Prompts that have no turn yet, in their order.
     pub(super) pending: BTreeMap<u64, Pending>,
@@ -88,10 +90,11 @@ pub struct Server {
 
 impl Server {
     /// For a client that said nothing yet.
-    pub(super) fn new(kernel: Handle, reports: mpsc::Sender<Report>) -> Self {
+    pub(super) fn new(kernel: Handle, wanted: Option<Format>, reports: mpsc::Sender<Report>) -> Self {
         Self {
             kernel,
             features: None,
+            wanted,
             sessions: BTreeMap::new(),
             pending: BTreeMap::new(),
             turns: BTreeMap::new(),
@@ -149,8 +152,8 @@ impl Server {
             method if method == names.session_load => read(params).and_then(|it| self.load(id, it)),
             method if method == names.session_resume => read(params).and_then(|it| self.resume(id, it)),
             method if method == names.session_list => read(params).and_then(|it| self.list(id, it)),
-            method if method == names.session_close => read(params).and_then(|it| self.close(id, it)),
-            method if method == names.session_delete => read(params).map(|it| self.delete(id, it)),
+            method if method == names.session_close => read(params).and_then(|it| self.close(id, &it)),
+            method if method == names.session_delete => read(params).map(|it| self.delete(id, &it)),
             method if method == names.session_fork => read(params).and_then(|it| self.fork(id, it)),
             method if method == names.session_set_mode => read(params).and_then(|it| self.set_mode(id, &it)),
             method if method == names.session_set_config_option => {
@@ -189,14 +192,14 @@ impl Server {
         self.kernel.send(Event::Hello { secrets: Secrets::new(), recover: false, runs: true })?;
         let capabilities = params.client_capabilities;
         let name = params.client_info.map(|info| info.name.to_lowercase()).unwrap_or_default();
-        let wanted =
-            capabilities.meta.as_ref().and_then(|meta| meta.get("orgAgent")?.get("format")?.as_str());
-        let is_org = match wanted {
-            Some(format) => format == "org",
-            None => name == "agent-shell" || name.contains("emacs"),
+        let asked = capabilities.meta.as_ref().and_then(|meta| meta.get("orgAgent")?.get("format")?.as_str());
+        let guess = match asked {
+            Some("org") => Format::Org,
+            None if name == "agent-shell" || name.contains("emacs") => Format::Org,
+            _ => Format::Markdown,
         };
         self.features = Some(Features {
-            format: if is_org { Format::Org } else { Format::Markdown },
+            format: self.wanted.unwrap_or(guess),
             terminal: capabilities.terminal,
             reads: capabilities.fs.read_text_file,
             notices: capabilities.session.is_some_and(|session| session.notices.is_some()),

@@ -16,7 +16,7 @@ use tower_lsp_server::jsonrpc::Id;
 
 use super::options::{Models, Open, modes, options};
 use super::server::{Done, Server, tell};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::event::{Event, Page, Query, SessionTask};
 use crate::ids::{ActuationId, SessionId, TurnId};
 use crate::kernel::Handle;
@@ -35,6 +35,9 @@ const LOOKED: usize = 20;
 
 /// How many commands a client is told of.
 const COMMANDS: u32 = 200;
+
+/// How many sessions may be open at once.
+const OPEN: usize = 1024;
 
 /// `_orgAgent/why`.
 #[derive(Debug, Deserialize)]
@@ -57,7 +60,7 @@ pub(super) struct Fork {
 }
 
 /// A directory as the kernel takes it.
-pub(super) fn directory(path: &Path) -> Result<String> {
+fn directory(path: &Path) -> Result<String> {
     let refuse = |why: &str| Err(Error::bad_request("cwd: not usable").because(why));
     match path.to_str() {
         None => refuse("it is not UTF-8"),
@@ -70,8 +73,16 @@ pub(super) fn directory(path: &Path) -> Result<String> {
 }
 
 impl Server {
+    /// A directory for one more session.
+    pub(super) fn room_in(&self, path: &Path) -> Result<String> {
+        if self.sessions.len() >= OPEN {
+            return Err(Error::new(Code::Overloaded, "too many sessions are open").hint("close some of them"));
+        }
+        directory(path)
+    }
+
     pub(super) fn new_session(&mut self, id: &Id, params: NewSessionRequest) -> Result<()> {
-        let directory = directory(&params.cwd)?;
+        let directory = self.room_in(&params.cwd)?;
         let new = NewSession { buffer: Some(format!("{BUFFER}{directory}")), ..NewSession::default() };
         let created = self.tell(|reply| Event::Session(SessionTask::Create(new), reply));
         let (kernel, answered) = (self.kernel.clone(), id.clone());
@@ -211,7 +222,7 @@ impl Server {
         Ok(())
     }
 
-    pub(super) fn close(&mut self, id: &Id, params: CloseSessionRequest) -> Result<()> {
+    pub(super) fn close(&mut self, id: &Id, params: &CloseSessionRequest) -> Result<()> {
         let (session, _) = self.opened(&params.session_id)?;
         self.stop_all(&session);
         let released = self.tell(|reply| Event::Release(session.clone(), reply));
@@ -229,7 +240,7 @@ impl Server {
         Ok(())
     }
 
-    pub(super) fn delete(&mut self, id: &Id, params: DeleteSessionRequest) {
+    pub(super) fn delete(&mut self, id: &Id, params: &DeleteSessionRequest) {
         let session = SessionId::from(&*params.session_id.0);
         self.stop_all(&session);
         let deleted = self.tell(|reply| Event::Session(SessionTask::Delete(session), reply));
@@ -237,7 +248,7 @@ impl Server {
     }
 
     pub(super) fn fork(&mut self, id: &Id, params: ForkSessionRequest) -> Result<()> {
-        let directory = directory(&params.cwd)?;
+        let directory = self.room_in(&params.cwd)?;
         let new = NewSession { buffer: Some(format!("{BUFFER}{directory}")), ..NewSession::default() };
         let session = SessionId::from(&*params.session_id.0);
         let task = SessionTask::Fork { session, at: None, edits: Default::default(), new };

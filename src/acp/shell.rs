@@ -161,7 +161,8 @@ impl Server {
         }
         command.job.token = decided.token.unwrap_or_default();
         if let Some(hint) = decided.hint {
-            command.live = format!("[nothing was remembered: {}]\n", tools::line(&hint));
+            let text = format!("nothing was remembered: {}", tools::line(&hint));
+            self.show(actuation, ToolCallUpdateFields::new().content(vec![text.into()]));
         }
         self.run(actuation);
     }

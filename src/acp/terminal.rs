@@ -69,7 +69,7 @@ impl Server {
         match ended {
             Ok(ended) => command.exit = Some(ended.exit_status),
             Err(_) if is_over => {
-                command.stopped = Some(format!("stopped after {} seconds", command.job.timeout))
+                command.stopped = Some(format!("stopped after {} seconds", command.job.timeout));
             }
             Err(why) => command.stopped = Some(format!("the editor does not say how it ended: {why}")),
         }

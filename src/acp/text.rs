@@ -12,7 +12,7 @@ use crate::org::markdown;
 const LEVEL: usize = 1;
 
 /// How a client shows text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// As Markdown.
     Markdown,

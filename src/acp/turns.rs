@@ -41,6 +41,15 @@ pub(super) struct Pending {
     is_stopped: bool,
 }
 
+/// Whether a turn is to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stop {
+    No,
+    Wanted,
+    /// The kernel was told.
+    Told,
+}
+
 /// A turn of a session that is open here.
 #[derive(Debug)]
 pub(super) struct Turn {
@@ -49,6 +58,7 @@ pub(super) struct Turn {
     pub(super) id: v1::SessionId,
     /// The request that waits for its end.
     request: Option<Id>,
+    stop: Stop,
     attempt: u32,
     shown: Option<Shown>,
     /// Something was said in it that stands.
@@ -127,19 +137,25 @@ impl Server {
     fn received(&mut self, key: u64, receipt: Result<Receipt>) {
         let Some(pending) = self.pending.remove(&key) else { return };
         match receipt {
-            Ok(receipt) => {
-                let Some(turn) = self.turn(&receipt.turn, &pending.session) else {
-                    return self.answer(&pending.id, &PromptResponse::new(StopReason::Cancelled));
-                };
-                turn.request = Some(pending.id);
-                if pending.is_stopped {
-                    self.report(|reply| Event::Cancel(receipt.turn, reply));
+            Ok(receipt) => match self.turn(&receipt.turn, &pending.session) {
+                Some(turn) => {
+                    turn.request = Some(pending.id);
+                    if pending.is_stopped {
+                        turn.stop = Stop::Wanted;
+                    }
                 }
-            }
+                None => {
+                    self.report(|reply| Event::Cancel(receipt.turn, reply));
+                    self.answer(&pending.id, &PromptResponse::new(StopReason::Cancelled));
+                }
+            },
             Err(_) if pending.is_stopped => {
                 self.answer(&pending.id, &PromptResponse::new(StopReason::Cancelled));
             }
             Err(error) => self.refuse(&pending.id, &error),
+        }
+        if pending.is_stopped {
+            self.cancel_stopped(&pending.session);
         }
     }
 
@@ -155,6 +171,7 @@ impl Server {
                 session: session.clone(),
                 id: open.id.clone(),
                 request: None,
+                stop: Stop::No,
                 attempt: 0,
                 shown: None,
                 has_said: false,
@@ -172,7 +189,7 @@ impl Server {
 
     /// Stops all turns of a session, and its prompts.
     pub(super) fn stop_all(&mut self, session: &SessionId) {
-        let (mut over, mut turns) = (Vec::new(), Vec::new());
+        let mut over = Vec::new();
         for (key, pending) in &mut self.pending {
             if pending.session == *session {
                 pending.is_stopped = true;
@@ -181,15 +198,28 @@ impl Server {
                 }
             }
         }
-        for (id, turn) in &self.turns {
-            if turn.session == *session {
-                turns.push(id.clone());
-            }
+        for turn in self.turns.values_mut().filter(|turn| turn.session == *session) {
+            turn.stop = turn.stop.max(Stop::Wanted);
         }
         for key in over {
             self.stop_pending(key);
         }
-        // The last first: of those that wait none begins.
+        self.cancel_stopped(session);
+    }
+
+    /// Cancels what is to be stopped in a session, once all of it has a turn: of what waits none begins meanwhile.
+    fn cancel_stopped(&mut self, session: &SessionId) {
+        if self.pending.values().any(|pending| pending.session == *session && pending.is_stopped) {
+            return;
+        }
+        let mut turns = Vec::new();
+        for (id, turn) in &mut self.turns {
+            if turn.session == *session && turn.stop == Stop::Wanted {
+                turn.stop = Stop::Told;
+                turns.push(id.clone());
+            }
+        }
+        // The last first: identifiers of turns are in the order of time.
         for turn in turns.into_iter().rev() {
             self.report(|reply| Event::Cancel(turn, reply));
         }

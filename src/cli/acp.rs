@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::{config, runtime};
 use crate::acp::serve::serve;
+use crate::acp::text::Format;
 use crate::error::{Error, Result};
 use crate::kernel::{Handle, Kernel};
 use crate::lsp::serve::Line;
@@ -28,19 +29,22 @@ pub(super) struct Args {
     /// Append the log to this file instead of standard error
     #[arg(long, value_name = "FILE")]
     log_file: Option<PathBuf>,
+    /// How text is shown; without this, as the editor says, or by its name
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<Format>,
 }
 
 /// Serves one client until it leaves.
 pub(super) fn main(args: &Args) -> Result<()> {
     crate::logging::start(args.log_file.as_deref())?;
     let runtime = runtime()?;
-    let result = runtime.block_on(run());
+    let result = runtime.block_on(run(args.format));
     // A model call may still wait for a name server on a thread that nothing can stop.
     runtime.shutdown_background();
     result
 }
 
-async fn run() -> Result<()> {
+async fn run(format: Option<Format>) -> Result<()> {
     let config = config()?;
     let (handle, queue) = Handle::new();
     let (client, outgoing) = mpsc::channel(OUTGOING);
@@ -54,5 +58,5 @@ async fn run() -> Result<()> {
     // Not through the standard library's buffer, which looks for line ends and would write every message by itself.
     let output = stdout().as_fd().try_clone_to_owned();
     let output = output.map_err(|error| Error::internal("no standard output").because(error))?;
-    serve(stdin(), File::from(output), line).await
+    serve(stdin(), File::from(output), line, format).await
 }
