@@ -24,6 +24,7 @@ pub struct Acpx {
     ready: Value,
     /// Sessions by name and number.
     sessions: Vec<(String, String)>,
+    closed: Vec<String>,
 }
 
 impl Acpx {
@@ -46,6 +47,7 @@ impl Acpx {
             result: None,
             ready: Value::Null,
             sessions: Vec::new(),
+            closed: Vec::new(),
         }
     }
 
@@ -75,7 +77,9 @@ impl Acpx {
                     self.said.push(json!({"session": params["sessionId"], "update": params["update"]}));
                 }
                 Some("session/request_permission") => {
-                    self.said.push(json!({"question": 0, "call": params["toolCall"], "options": params["options"]}));
+                    self.said.push(
+                        json!({"question": 0, "call": params["toolCall"], "options": params["options"]}),
+                    );
                 }
                 Some("terminal/create") => {
                     self.said.push(json!({"terminal": [params["command"]], "cwd": params["cwd"]}));
@@ -102,11 +106,11 @@ impl Acpx {
 
 impl Client for Acpx {
     fn ready(&mut self) -> Value {
-        // What the agent says of itself is printed with a prompt, or kept with a session.
-        let session = self.new_session();
-        let record = self.own.join("sessions").join(format!("{session}.json"));
-        let record: Value = serde_json::from_str(&std::fs::read_to_string(record).unwrap()).unwrap();
-        json!({"protocolVersion": record["protocolVersion"], "agentCapabilities": record["agentCapabilities"]})
+        // It is printed with the first prompt.
+        wait("what the agent says of itself", || {
+            self.hear();
+            Some(self.ready.clone()).filter(|ready| !ready.is_null())
+        })
     }
 
     fn new_session(&mut self) -> String {
@@ -121,8 +125,12 @@ impl Client for Acpx {
         Err(Lack("it resumes sessions where the agent can do that".to_owned()))
     }
 
-    fn resume(&mut self, _session: &str) -> Offered<()> {
-        // It does so by itself with the next prompt.
+    fn resume(&mut self, session: &str) -> Offered<()> {
+        // It does so by itself with the next prompt, unless the session was closed.
+        if self.closed.iter().any(|closed| closed == session) {
+            self.run(&["sessions", "new", "--name", &self.name(session), "--resume-session", session]);
+            self.closed.retain(|closed| closed != session);
+        }
         Ok(())
     }
 
@@ -134,6 +142,7 @@ impl Client for Acpx {
 
     fn close(&mut self, session: &str) -> Offered<()> {
         self.run(&["sessions", "close", &self.name(session)]);
+        self.closed.push(session.to_owned());
         Ok(())
     }
 
@@ -166,7 +175,11 @@ impl Client for Acpx {
         wait("the end of the turn", || {
             let is_over = self.prompt.as_mut().unwrap().is_over();
             self.hear();
-            assert!(!is_over || self.result.is_some(), "acpx ended without a word of the turn: {:?}", self.said);
+            assert!(
+                !is_over || self.result.is_some(),
+                "acpx ended without a word of the turn: {:?}",
+                self.said
+            );
             self.result.clone().filter(|_| is_over)
         })
     }
@@ -208,9 +221,7 @@ impl Client for Acpx {
                 let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
             }
         }
-        wait("the end of acpx", || {
-            keepers.iter().all(|pid| !is_alive(&pid.to_string())).then_some(())
-        });
+        wait("the end of acpx", || keepers.iter().all(|pid| !is_alive(&pid.to_string())).then_some(()));
     }
 
     fn start(&mut self) {

@@ -151,7 +151,8 @@ impl Play<'_> {
         for one in said {
             let update = &one["update"];
             if update["sessionUpdate"] == "tool_call_update" && update["toolCallId"] == call["toolCallId"] {
-                for (name, value) in update.as_object().unwrap().iter().filter(|(_, value)| !value.is_null()) {
+                for (name, value) in update.as_object().unwrap().iter().filter(|(_, value)| !value.is_null())
+                {
                     call[name] = value.clone();
                 }
             }
@@ -168,6 +169,7 @@ impl Play<'_> {
 }
 
 fn starts(play: &mut Play<'_>) -> Offered<()> {
+    play.talk()?;
     let ready = play.client.ready();
     assert_eq!(ready["protocolVersion"], 1, "{ready}");
     let can = &ready["agentCapabilities"];
@@ -182,7 +184,11 @@ fn starts(play: &mut Play<'_>) -> Offered<()> {
 fn streams(play: &mut Play<'_>) -> Offered<()> {
     let session = play.client.new_session();
     let gate = Gate::new();
-    play.stage.model.push(halting("Jeden zweiten Tag 💧.\\n\\nIm ganzen 庭:\\n", &gate, "früh am Morgen 🌱."));
+    play.stage.model.push(halting(
+        "Jeden zweiten Tag 💧.\\n\\nIm ganzen 庭:\\n",
+        &gate,
+        "früh am Morgen 🌱.",
+    ));
     play.send(&session, QUESTION)?;
     assert!(play.told().contains(QUESTION));
     play.shown("Jeden zweiten Tag 💧.");
@@ -202,7 +208,8 @@ fn markdown(play: &mut Play<'_>) -> Offered<()> {
     play.stage.model.reply_with(&insert(org));
     play.send(&session, QUESTION)?;
     assert_eq!(play.ends(), "end_turn");
-    let markdown = "**Jeden** _zweiten_ Tag 💧, siehe [Gärten](https://example.org/gärten):\n\n```sh\necho ä\n```";
+    let markdown =
+        "**Jeden** _zweiten_ Tag 💧, siehe [Gärten](https://example.org/gärten):\n\n```sh\necho ä\n```";
     play.shown("```sh");
     let answer = play.answers();
     assert_eq!(answer.trim_end(), markdown);
@@ -212,7 +219,8 @@ fn markdown(play: &mut Play<'_>) -> Offered<()> {
 
 fn long(play: &mut Play<'_>) -> Offered<()> {
     let session = play.client.new_session();
-    let lines: Vec<String> = (1..=4_000).map(|line| format!("Beet {line}: Möhren 🥕, Erbsen und 庭.")).collect();
+    let lines: Vec<String> =
+        (1..=4_000).map(|line| format!("Beet {line}: Möhren 🥕, Erbsen und 庭.")).collect();
     play.stage.model.push(Reply::complete(&insert(&lines.join("\\n")), 400));
     play.send(&session, QUESTION)?;
     assert_eq!(play.ends(), "end_turn");
@@ -257,7 +265,8 @@ fn retracted(play: &mut Play<'_>) -> Offered<()> {
     assert_eq!(play.ends(), "end_turn");
     play.shown(ANSWER);
     let answer = play.answers();
-    let (wrong, taken, right) = (answer.find("Gar nicht 🌵."), answer.find("taken back"), answer.find(ANSWER));
+    let (wrong, taken, right) =
+        (answer.find("Gar nicht 🌵."), answer.find("taken back"), answer.find(ANSWER));
     assert!(wrong < taken && taken < right, "{answer}");
     play.told();
     Ok(())
@@ -290,6 +299,12 @@ fn asked(play: &mut Play<'_>, kind: &'static str) -> Offered<String> {
     play.shown(ANSWER);
     play.told();
     let told = play.told();
+    let ends = play
+        .client
+        .said()
+        .iter()
+        .filter(|one| ["completed", "failed"].iter().any(|end| one["update"]["status"] == *end));
+    assert_eq!(ends.count(), 1, "a command ends once: {:?}", play.client.said());
     let questions = play.questions();
     assert_eq!(questions.len(), 1, "{questions:?}");
     assert!(questions[0]["call"].to_string().contains(COPY), "{questions:?}");
@@ -450,7 +465,10 @@ fn load(play: &mut Play<'_>) -> Offered<()> {
     assert_eq!((&call["status"], &call["kind"]), (&"completed".into(), &"execute".into()), "{call}");
     let order: Vec<&str> = said.iter().filter_map(|one| one["update"]["sessionUpdate"].as_str()).collect();
     let at = |kind: &str| order.iter().position(|one| *one == kind);
-    assert!(at("user_message_chunk") < at("tool_call") && at("tool_call") < at("agent_message_chunk"), "{order:?}");
+    assert!(
+        at("user_message_chunk") < at("tool_call") && at("tool_call") < at("agent_message_chunk"),
+        "{order:?}"
+    );
     let told = play.talk_on(&session)?;
     assert!(told.contains(QUESTION) && told.contains(ANSWER), "{told}");
     Ok(())

@@ -72,7 +72,8 @@ impl Script {
                 let options = one["options"].as_array().unwrap();
                 let option = options.iter().find(|option| option["kind"] == kind);
                 let option = option.unwrap_or_else(|| panic!("no option of kind {kind}: {one}"));
-                let answer = json!({"id": 0, "do": "answer", "question": question, "option": option["optionId"]});
+                let answer =
+                    json!({"id": 0, "do": "answer", "question": question, "option": option["optionId"]});
                 self.lines.say(&answer);
             }
             self.said.push(one);

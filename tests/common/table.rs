@@ -37,7 +37,8 @@ impl Table {
             .and_then(|(before, rest)| rest.split_once(END).map(|(inside, after)| (before, inside, after)));
         let (before, inside, after) =
             found.unwrap_or_else(|| panic!("{} has no {} … {END}", self.page, self.begin));
-        let cells = |line: &str| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect();
+        let cells =
+            |line: &str| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect();
         let lines = inside.lines().filter(|line| line.starts_with('|') && !line.starts_with("|-"));
         (before.to_owned(), lines.map(cells).collect(), after.to_owned())
     }
