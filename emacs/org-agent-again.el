@@ -162,7 +162,7 @@ With nil for ITEM, none.  Return the position after the prompt."
 M-x org-agent-branch goes on from your text, C-u lets it go"
   "What is said where a reply is no variant.")
 
-(defun org-agent-regenerate (&optional force)
+(org-agent--defcommand org-agent-regenerate (&optional force)
   "Have the prompt at point answered again.
 The last prompt is answered in its place: the reply that stands there
 becomes a variant, see `org-agent-next-variant'.  An earlier prompt is
@@ -264,14 +264,14 @@ M-x org-agent-regenerate asks for one"))
   (or (caar (org-agent--turn-at (point-max)))
       (user-error "This chat has not begun")))
 
-(defun org-agent-next-variant (&optional force)
+(org-agent--defcommand org-agent-next-variant (&optional force)
   "Show the next of the replies to the last prompt, and let it count.
 A reply that was edited is not replaced, unless with prefix argument
 FORCE.  \\[org-agent-previous-variant] goes the other way."
   (interactive "P" org-agent-chat-mode)
   (org-agent--flip 1 (org-agent--last-prompt) force))
 
-(defun org-agent-previous-variant (&optional force)
+(org-agent--defcommand org-agent-previous-variant (&optional force)
   "Show the reply before to the last prompt, and let it count.
 A reply that was edited is not replaced, unless with prefix argument
 FORCE."
@@ -376,7 +376,7 @@ With ANYWHERE, that of any prompt of this buffer."
                              (overlay-end overlay)))))
               (overlays-in (point-min) (point-max)))))
 
-(defun org-agent-edit-turn ()
+(org-agent--defcommand org-agent-edit-turn ()
   "Edit the prompt at point, to have it answered anew in a branch.
 \\<org-mode-map>\\[org-ctrl-c-ctrl-c] in it makes the branch, which ends with the edited
 prompt and is answered there; this chat is then as it was before.
@@ -440,7 +440,7 @@ asks again in a branch, \\<org-agent-edit-map>\\[org-agent-edit-abandon] takes i
                                 (org-agent--edit-end overlay)))))
     t))
 
-(defun org-agent-edit-abandon ()
+(org-agent--defcommand org-agent-edit-abandon ()
   "Take back what was edited in the prompt at point."
   (interactive nil org-agent-chat-mode)
   (org-agent--edit-end (or (org-agent--edit-overlay)

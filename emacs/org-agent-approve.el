@@ -147,14 +147,14 @@ STATE nil means that it waits for a decision."
   (or (org-agent--card-here)
       (user-error "No command waits for a decision here")))
 
-(defun org-agent-approve (&optional always)
+(org-agent--defcommand org-agent-approve (&optional always)
   "Run the command that waits here.
 With prefix argument ALWAYS, also let the server remember the decision."
   (interactive "P" org-agent-chat-mode org-agent-command-mode)
   (if always (org-agent-approve-always)
     (org-agent--approve (org-agent--the-card))))
 
-(defun org-agent-approve-network ()
+(org-agent--defcommand org-agent-approve-network ()
   "Run the command that waits here, and let it use the network."
   (interactive nil org-agent-chat-mode org-agent-command-mode)
   (let ((card (org-agent--the-card)))
@@ -162,7 +162,7 @@ With prefix argument ALWAYS, also let the server remember the decision."
       (user-error "Without the sandbox it can use the network anyway"))
     (org-agent--approve card "run" t)))
 
-(defun org-agent-approve-always ()
+(org-agent--defcommand org-agent-approve-always ()
   "Run the command that waits here, and let the server remember that.
 What it would remember is shown before."
   (interactive nil org-agent-chat-mode org-agent-command-mode)
@@ -174,7 +174,7 @@ What it would remember is shown before."
                                (org-agent--literal rule)))
       (org-agent--approve card "always"))))
 
-(defun org-agent-deny (&optional message)
+(org-agent--defcommand org-agent-deny (&optional message)
   "Do not run the command that waits here.
 With a prefix argument read a MESSAGE that tells the model why."
   (interactive
@@ -183,7 +183,7 @@ With a prefix argument read a MESSAGE that tells the model why."
   (org-agent--decide (org-agent--the-card) "deny" nil
                      (and (not (equal message "")) message)))
 
-(defun org-agent-deny-why (message)
+(org-agent--defcommand org-agent-deny-why (message)
   "Do not run the command that waits here, and tell the model MESSAGE.
 That may be empty."
   (interactive
@@ -192,12 +192,12 @@ That may be empty."
    org-agent-chat-mode org-agent-command-mode)
   (org-agent-deny message))
 
-(defun org-agent-edit-command ()
+(org-agent--defcommand org-agent-edit-command ()
   "Change the command that waits here, and run it if the server agrees."
   (interactive nil org-agent-chat-mode org-agent-command-mode)
   (org-agent--edit (org-agent--the-card)))
 
-(defun org-agent-more ()
+(org-agent--defcommand org-agent-more ()
   "Show the command that waits here in full, with every choice.
 If one runs here, show more of its output, or less again."
   (interactive nil org-agent-chat-mode)

@@ -34,6 +34,8 @@
 ;; The chat of a subtree is an indirect buffer of the file's, see
 ;; `org-agent-here'.  So what is done to the points, windows and folds of
 ;; a session is done in all buffers that have the same text.
+;; Commands of chats are defined by `org-agent--defcommand', so that they
+;; work in all of them, too.
 
 ;;; Code:
 
@@ -371,18 +373,42 @@ That is as in `get-buffer-window-list'."
               (org-flag-subtree t))))))
     (set-marker marker nil)))
 
-;;;; Without a session
+;;;; Commands of chats
 
 (defvar org-agent--session)
-(defvar org-agent-mode)
+
+(defvar org-agent--elsewhere-function
+  (lambda (_function)
+    (user-error "This is no chat of org-agent; see `org-agent-chat'"))
+  "A function for a command of chats in a buffer that is none.
+It is called with a function, and calls that in the chat that is meant.")
+
+(defun org-agent--do-in-chat (modes function)
+  "Call FUNCTION here, or in the chat that is meant, and return its value.
+Here it is called if the major mode is one of MODES."
+  (if (apply #'derived-mode-p modes) (funcall function)
+    (funcall org-agent--elsewhere-function function)))
+
+(defmacro org-agent--defcommand (name args doc interactive &rest body)
+  "Define NAME, with ARGS and DOC, as a command of chats with BODY.
+INTERACTIVE is a form (interactive SPEC MODE...).  In a buffer of
+another mode, SPEC and BODY are evaluated in the chat that is meant
+there: a command that is called by its name does the same as by a key."
+  (declare (doc-string 3) (indent defun)
+           (debug (&define name lambda-list stringp
+                           ("interactive" def-form &rest symbolp) def-body)))
+  (pcase-let ((`(,_ ,spec . ,modes) interactive))
+    `(defun ,name ,args
+       ,doc
+       (interactive ,(if (or (null spec) (stringp spec)) spec
+                       `(org-agent--do-in-chat ',modes (lambda () ,spec)))
+                    ,@modes)
+       (org-agent--do-in-chat ',modes (lambda () ,@body)))))
 
 (defun org-agent--check-session ()
-  "Signal an error if this buffer has no session.
-That of a subtree is in another buffer, as long as no key led there."
+  "Signal an error if this chat has no session."
   (unless org-agent--session
-    (user-error (if (bound-and-true-p org-agent-mode)
-                    "In a subtree, M-x does not do this; `org-agent-menu' does, and a key of yours"
-                  "This chat has not begun"))))
+    (user-error "This chat has not begun")))
 
 (provide 'org-agent-area)
 ;;; org-agent-area.el ends here

@@ -202,12 +202,10 @@ For that Org runs the code, and its header arguments before it asks."
       (org-agent-send)
       t)))
 
-(defun org-agent-send ()
+(org-agent--defcommand org-agent-send ()
   "Send what is written under the last heading.
 It stays there until the server has it for good."
   (interactive nil org-agent-chat-mode)
-  (unless (derived-mode-p 'org-agent-chat-mode)
-    (user-error "This is no chat of org-agent; see `org-agent-chat'"))
   (when (org-agent--copied)
     (user-error "This chat is a copy and gets a session of its own; send again in a moment"))
   (when org-agent--sending
@@ -351,23 +349,30 @@ CODE is the server's, or nil if it never answered."
 
 ;;;; Cancelling
 
-(defun org-agent-cancel ()
+(defvar org-agent--cancel-functions nil
+  "Functions for turns that are not cancelled as others are.
+They are called with a turn's identifier, and non-nil if the user can be
+asked.  The first that returns non-nil has done what there was to do.")
+
+(org-agent--defcommand org-agent-cancel ()
   "Cancel what is under way in this buffer."
   (interactive nil org-agent-chat-mode)
   (let ((turn (or (org-agent--live-turn)
                   (user-error "Nothing runs in this chat"))))
-    (org-agent--request
-     'orgAgent/cancel (list :turnId (org-agent--turn-id turn))
-     (lambda (result)
-       (unless (org-agent--true-p (plist-get result :cancelled))
-         (message "org-agent: too late to cancel")))
-     (lambda (words _code)
-       (message "org-agent: not cancelled: %s" words)))
-    ;; What runs here need not wait for the server.
-    (org-agent--stop turn)
-    (org-agent--clear-preview turn)
-    (setf (org-agent--turn-thought turn) nil)
-    (org-agent--show turn)))
+    (unless (run-hook-with-args-until-success
+             'org-agent--cancel-functions (org-agent--turn-id turn) t)
+      (org-agent--request
+       'orgAgent/cancel (list :turnId (org-agent--turn-id turn))
+       (lambda (result)
+         (unless (org-agent--true-p (plist-get result :cancelled))
+           (message "org-agent: too late to cancel")))
+       (lambda (words _code)
+         (message "org-agent: not cancelled: %s" words)))
+      ;; What runs here need not wait for the server.
+      (org-agent--stop turn)
+      (org-agent--clear-preview turn)
+      (setf (org-agent--turn-thought turn) nil)
+      (org-agent--show turn))))
 
 ;;;; What the model thinks
 
@@ -380,7 +385,7 @@ CODE is the server's, or nil if it never answered."
                      (= (overlay-start overlay) (point)))))
             (org-agent--turns-here)))
 
-(defun org-agent-toggle-thought ()
+(org-agent--defcommand org-agent-toggle-thought ()
   "Unfold or fold what the model thinks, or thought before the reply at point.
 It is no text of the buffer and not kept with it: of a chat that was
 closed, or of earlier calls, \\[org-agent-why] shows it."
@@ -487,7 +492,7 @@ The server asks for those of unfinished turns; the last ones do."
     (seq-doseq (params (plist-get result :actuations))
       (org-agent--actuate params))))
 
-(defun org-agent-retry (&optional drop)
+(org-agent--defcommand org-agent-retry (&optional drop)
   "Run again what was interrupted in this buffer when the server went away.
 With prefix argument DROP, let it go instead: no answer is wanted.  If
 nothing was, ask again what failed or was cancelled last."

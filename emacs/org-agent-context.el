@@ -359,7 +359,7 @@ With nil for TEXT, show it no more."
         (if overlay (move-overlay overlay place place)
           ;; It moves with the heading of the input when a reply comes above it.
           (set variable (setq overlay (make-overlay place place nil t t))))
-        (overlay-put overlay 'before-string text)))))
+        (org-agent--show-before overlay text)))))
 
 (defun org-agent--show-context ()
   "Show what this buffer has for its next prompt, or no more."
@@ -444,13 +444,13 @@ With nil for TEXT, show it no more."
           ((not (cdr chips)) (car chips))
           (t (cdr (assoc (completing-read prompt items nil t) items))))))
 
-(defun org-agent-remove-context (chip)
+(org-agent--defcommand org-agent-remove-context (chip)
   "Let CHIP, something shown above the input, not go with the message."
   (interactive (list (org-agent--read-chip "Do not send: "))
                org-agent-chat-mode)
   (org-agent--clear-context (list chip)))
 
-(defun org-agent-show-context (chip)
+(org-agent--defcommand org-agent-show-context (chip)
   "Show the text of CHIP, a part of the next message.
 It is shown as it would be sent now."
   (interactive (list (org-agent--read-chip "Show: ")) org-agent-chat-mode)

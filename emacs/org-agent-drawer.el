@@ -246,7 +246,7 @@ That is the beginning of the line below them."
   (or (car (last (seq-filter #'org-agent--turn-deeds (org-agent--turns-here))))
       (user-error "No command and no skill of this chat is known here")))
 
-(defun org-agent-toggle-card ()
+(org-agent--defcommand org-agent-toggle-card ()
   "Unfold or fold what the turn at point did: a command, or a skill.
 If it did more, the last is unfolded first, then each before it in its
 place, and then all are folded.  It is no text of the buffer and not
@@ -267,7 +267,7 @@ kept with it: for a reply of an earlier Emacs, the server is asked."
       (setf (org-agent--deed-open deed) (eq deed next)))
     (org-agent--deeds-show turn)))
 
-(defun org-agent-card-why ()
+(org-agent--defcommand org-agent-card-why ()
   "Show all that is behind the command that is asked about or under way.
 Without one, that is what is unfolded of what the turn at point did, or
 else the last that it did."
@@ -279,9 +279,13 @@ else the last that it did."
       (org-agent--deed-why turn (or (seq-find #'org-agent--deed-open deeds)
                                     (car (last deeds)))))))
 
-(dolist (key '("TAB" "RET"))
-  (org-agent--bind key "Unfold what the turn did" 'org-agent-toggle-card
-                   #'org-agent--deeds-here))
+(org-agent--bind "TAB" "Unfold what the turn did" 'org-agent-toggle-card
+                 #'org-agent--deeds-here)
+
+;; Where a thought's line stands at the same place, RET is its key.
+(org-agent--bind "RET" "Unfold what the turn did" 'org-agent-toggle-card
+                 (lambda () (and (org-agent--deeds-here)
+                                 (not (org-agent--thought-here)))))
 
 (org-agent--bind "C-c C-q" "Why this command" 'org-agent-card-why
                  (lambda () (or (org-agent--card-here)

@@ -121,7 +121,7 @@ small ones find the form hard.")
      "M-x org-agent-retry runs it again."))
   "What kinds of errors there are: lists (CODE WHAT TO-DO).")
 
-(defun org-agent-explain ()
+(org-agent--defcommand org-agent-explain ()
   "Explain the error at point: what it is, and what to do."
   (interactive nil org-agent-chat-mode)
   (org-agent--explain (or (org-agent--error-here)
@@ -185,7 +185,7 @@ a model may have written this."))
       (goto-char (point-min))
       (display-buffer (current-buffer)))))
 
-(defun org-agent-ask-again ()
+(org-agent--defcommand org-agent-ask-again ()
   "Put the prompt at point into the input area, to be sent once more.
 Nothing is sent before you do.  What is written there already stays."
   (interactive nil org-agent-chat-mode)

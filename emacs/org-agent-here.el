@@ -26,9 +26,8 @@
 ;;
 ;; Keys of the chat do in the user's buffer what they do in the chat, as
 ;; long as point is in the subtree and Org has nothing to do at point.
-;;
-;; Limits: with `M-x' a command of the chat is that of the current
-;; buffer; `C-u M-x org-agent-chat-here' shows the chat's own.
+;; With `M-x' they do it anywhere in the file of a chat, as long as it is
+;; clear which one is meant.
 
 ;;; Code:
 
@@ -38,19 +37,55 @@
 ;;;; Keys
 
 (defun org-agent--in-chat (chat function)
-  "Call FUNCTION in CHAT at point, and let point move along."
+  "Call FUNCTION in CHAT at point, let point move along, and return its value."
   (let ((place (point))
         (moved nil))
-    (with-current-buffer chat
-      (org-agent--widen)
-      (goto-char place)
-      (unwind-protect (funcall function)
-        (when (buffer-live-p chat)
-          (with-current-buffer chat
-            (setq moved (point))
-            (org-agent--mirror)))))
-    (when (and moved (/= moved place))
-      (goto-char moved))))
+    (prog1
+        (with-current-buffer chat
+          (org-agent--widen)
+          (goto-char place)
+          (unwind-protect (funcall function)
+            (when (buffer-live-p chat)
+              (with-current-buffer chat
+                (setq moved (point))
+                (org-agent--mirror)))))
+      (when (and moved (/= moved place))
+        (goto-char moved)))))
+
+(defun org-agent--chat-titles (chats)
+  "Return the titles of CHATS of one file, as they stand there, as a text."
+  (mapconcat (lambda (chat)
+               (with-current-buffer chat
+                 (format-message "`%s'" (or (and (org-agent--find-root)
+                                                 (org-agent--title))
+                                            (buffer-name)))))
+             (seq-sort-by (lambda (chat)
+                            (marker-position
+                             (buffer-local-value 'org-agent--root chat)))
+                          #'< chats)
+             ", "))
+
+(defun org-agent--in-file (function)
+  "Call FUNCTION in the chat that is meant in this file; return its value.
+That is the one of the subtree at point.  Under no heading of a chat it
+is the only one that is open, at its own point."
+  (let ((chats (org-agent--subtree-chats))
+        (here (org-agent--chat-here)))
+    (cond
+     (here (org-agent--in-chat here function))
+     ((and (derived-mode-p 'org-mode) (org-agent--root-here))
+      (user-error "The chat of this subtree is not open; M-x org-agent-chat-here opens it"))
+     ((not chats)
+      (user-error "This is no chat of org-agent; see `org-agent-chat'"))
+     ((cdr chats)
+      (user-error "Go to the heading of the chat that you mean: %s"
+                  (org-agent--one-line (org-agent--chat-titles chats) 300)))
+     (t
+      (with-current-buffer (car chats)
+        (unwind-protect (funcall function)
+          (org-agent--mirror)))))))
+
+(setq org-agent--elsewhere-function #'org-agent--in-file)
 
 (defun org-agent--here-command (key)
   "Return the command that KEY has in the chat at point, if it is not Org's."
@@ -67,10 +102,7 @@
 (defun org-agent-here-press ()
   "Do what the key does in the chat of the subtree at point."
   (interactive)
-  (let ((command (if (eq this-original-command 'org-agent-here-press)
-                     (org-agent--here-command (this-single-command-keys))
-                   ;; A key of the user's own, see `org-agent--take-commands'.
-                   this-original-command))
+  (let ((command (org-agent--here-command (this-single-command-keys)))
         (chat (org-agent--chat-here)))
     (if (and command chat)
         (org-agent--in-chat chat (lambda () (call-interactively command)))
@@ -94,18 +126,6 @@ They are what they are in Org wherever that has nothing for them.")
                        :filter ,(lambda (command)
                                   (and (org-agent--here-command key) command))))))))
    map))
-
-(defun org-agent--take-commands ()
-  "Let keys that the user gave to commands of chats work in subtrees as well."
-  (mapatoms
-   (lambda (symbol)
-     (when (and (string-prefix-p "org-agent-" (symbol-name symbol))
-                (commandp symbol)
-                (memq 'org-agent-chat-mode (command-modes symbol)))
-       (define-key org-agent-mode-map (vector 'remap symbol)
-         `(menu-item "org-agent" org-agent-here-press
-                     :filter ,(lambda (command)
-                                (and (org-agent--chat-here) command))))))))
 
 (defun org-agent--here-complete ()
   "Complete in the input area at point what its chat completes there."
@@ -191,7 +211,6 @@ makes one.  Everywhere else all keys are what they are in Org."
       (setq org-agent-mode nil)
       (user-error "A chat in a subtree needs an Org buffer"))
     (org-agent--take-keys org-agent-chat-mode-map [])
-    (org-agent--take-commands)
     (add-hook 'org-ctrl-c-ctrl-c-hook #'org-agent--here-ctrl-c-ctrl-c nil t)
     (add-hook 'completion-at-point-functions #'org-agent--here-complete nil t)
     (add-hook 'after-revert-hook #'org-agent--reverted nil t)

@@ -112,13 +112,13 @@ THEN is called in this buffer afterwards.  Return non-nil if it is."
 
 ;;;; Looking through them
 
-(defun org-agent-previous-input (count)
+(org-agent--defcommand org-agent-previous-input (count)
   "Put the input before the one shown into the input area.
 With prefix argument COUNT, the one that many before it."
   (interactive "p" org-agent-chat-mode)
   (org-agent--inputs-move count))
 
-(defun org-agent-next-input (count)
+(org-agent--defcommand org-agent-next-input (count)
   "Put the input after the one shown into the input area, or your draft.
 With prefix argument COUNT, the one that many after it."
   (interactive "p" org-agent-chat-mode)
@@ -154,7 +154,7 @@ becomes an input."
     ;; Compared with what stands there, whatever was done to write it.
     (setq org-agent--inputs-place (list index (org-agent--draft) draft))))
 
-(defun org-agent-search-input (text)
+(org-agent--defcommand org-agent-search-input (text)
   "Put TEXT, an earlier input, into the input area.
 Interactively, it is chosen by completion among their beginnings."
   (interactive (list (org-agent--read-input)) org-agent-chat-mode)

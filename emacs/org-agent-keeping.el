@@ -239,39 +239,13 @@ Call THEN in that."
                (org-agent--browser-go place found list show then))))
     (if-let ((place (org-agent--session-place session)))
         (funcall go place)
-      (org-agent--request
-       'orgAgent/sessions/get (list :sessionId session)
-       (lambda (item)
-         ;; This takes the session; another Emacs may have it.
-         (org-agent--request
-          'orgAgent/sessions/resume
-          (list :sessionId session :applied [] :turns [])
-          (lambda (_result)
-            (org-agent--export
-             session
-             (lambda (text)
-               (funcall go (or (org-agent--session-place session)
-                               (org-agent--browser-make item directory text))))))
-          failed))
+      (org-agent--get-record
+       session
+       (lambda (item text)
+         (funcall go (or (org-agent--session-place session)
+                         (list (org-agent--make-recorded session item directory
+                                                         text)))))
        failed))))
-
-(defun org-agent--browser-make (item directory text)
-  "Make the chat buffer of ITEM in DIRECTORY, whose transcript is TEXT.
-Return its place."
-  (let ((buffer (generate-new-buffer (org-agent--browser-name item))))
-    (with-current-buffer buffer
-      (setq default-directory directory)
-      (org-agent-chat-mode)
-      (goto-char (point-max))
-      (org-agent--fill (plist-get item :id) text))
-    (list buffer)))
-
-(defun org-agent--browser-name (item)
-  "Return the name for the chat buffer of ITEM."
-  (let ((name (org-agent--one-line (plist-get item :buffer) 200)))
-    ;; A file's or anything else's name would say what this buffer is not.
-    (if (string-match-p "\\`\\*.+\\*\\'" name) name
-      (format "*org-agent-chat %s*" (org-agent--one-line (plist-get item :title) 60)))))
 
 (defun org-agent--browser-go (place found list show then)
   "SHOW the buffer of PLACE at FOUND, an item, and call THEN there.
@@ -326,7 +300,7 @@ the words that were found."
         (plist-get item :id)
         (lambda (text)
           (org-agent--browser-go
-           (org-agent--browser-make item directory text)
+           (list (org-agent--make-recorded (plist-get item :id) item directory text))
            nil list #'pop-to-buffer-same-window nil))))
      (lambda (words _code) (message "org-agent: no copy was made: %s" words)))))
 
@@ -373,12 +347,14 @@ With prefix argument DROP, let it go instead: no answer is wanted."
        (let ((turns (append (plist-get result :live) nil)))
          (if (not turns) (message "Nothing runs in this session")
            (dolist (id turns)
-             (when-let ((turn (org-agent--turn id)))
-               (org-agent--stop turn))
-             (org-agent--request
-              'orgAgent/cancel (list :turnId id) #'ignore
-              (lambda (words _code)
-                (message "org-agent: not cancelled: %s" words)))))))
+             (unless (run-hook-with-args-until-success
+                      'org-agent--cancel-functions id nil)
+               (when-let ((turn (org-agent--turn id)))
+                 (org-agent--stop turn))
+               (org-agent--request
+                'orgAgent/cancel (list :turnId id) #'ignore
+                (lambda (words _code)
+                  (message "org-agent: not cancelled: %s" words))))))))
      (lambda (words _code) (message "org-agent: not cancelled: %s" words)))))
 
 (provide 'org-agent-keeping)

@@ -114,9 +114,31 @@ The buffer is not shown."
 
 ;;;; A buffer made of the record
 
+(defun org-agent--opening-buffer ()
+  "Return a new buffer, which gets the name of its chat later."
+  (generate-new-buffer "*org-agent-chat: opening*"))
+
+(defun org-agent--get-record (session then failed)
+  "Take SESSION, and call THEN with it as an item and with its transcript.
+If another Emacs has it, or it cannot be had, call FAILED with words and
+the server's code."
+  (org-agent--request
+   'orgAgent/sessions/get (list :sessionId session)
+   (lambda (item)
+     (org-agent--request
+      'orgAgent/sessions/resume
+      (list :sessionId session :applied [] :turns [])
+      (lambda (_result)
+        (org-agent--request
+         'orgAgent/sessions/export (list :sessionId session)
+         (lambda (result) (funcall then item (plist-get result :org)))
+         failed))
+      failed))
+   failed))
+
 (defun org-agent--ask-record (session)
   "Ask for the record of SESSION; return the buffer that gets it."
-  (let ((buffer (generate-new-buffer "*org-agent-chat: opening*"))
+  (let ((buffer (org-agent--opening-buffer))
         (directory default-directory))
     (with-current-buffer buffer
       (special-mode)
@@ -124,22 +146,10 @@ The buffer is not shown."
             org-agent--opening session)
       (let ((inhibit-read-only t))
         (insert "This chat is being opened.\n"))
-      (let ((failed (lambda (words code) (org-agent--not-opened buffer words code))))
-        (org-agent--request
-         'orgAgent/sessions/get (list :sessionId session)
-         (lambda (item)
-           ;; This takes the session; another Emacs may have it.
-           (org-agent--request
-            'orgAgent/sessions/resume
-            (list :sessionId session :applied [] :turns [])
-            (lambda (_result)
-              (org-agent--request
-               'orgAgent/sessions/export (list :sessionId session)
-               (lambda (result)
-                 (org-agent--opened buffer session item (plist-get result :org)))
-               failed))
-            failed))
-         failed)))
+      (org-agent--get-record
+       session
+       (lambda (item text) (org-agent--opened buffer session item text))
+       (lambda (words code) (org-agent--not-opened buffer words code))))
     buffer))
 
 (defun org-agent--not-opened (buffer words code)
@@ -176,25 +186,35 @@ The buffer is not shown."
           (mapc #'funcall then)
           (org-agent--show-point))))))
 
+(defun org-agent--record-name (item)
+  "Return the name for the chat buffer of ITEM."
+  (let ((name (org-agent--one-line (or (plist-get item :buffer) "") 200)))
+    ;; A file's or anything else's name would say what this buffer is not.
+    (if (string-match-p "\\`\\*.+\\*\\'" name) name
+      (format "*org-agent-chat %s*"
+              (org-agent--one-line (or (plist-get item :title) "") 60)))))
+
 (defun org-agent--write-record (session item text)
   "Let this buffer have SESSION, which is ITEM and whose transcript is TEXT."
-  (let ((inhibit-read-only t)
-        (name (plist-get item :buffer))
-        (title (plist-get item :title)))
-    (setq org-agent--opening nil)
-    (setq buffer-read-only nil)
+  (let ((inhibit-read-only t))
+    (setq org-agent--opening nil
+          buffer-read-only nil)
     (erase-buffer)
-    (rename-buffer
-     (if (and (stringp name) (string-prefix-p "*org-agent-chat" name)
-              (not (get-buffer name)))
-         (org-agent--one-line name 100)
-       (format "*org-agent-chat: %s*"
-               (org-agent--one-line (if (stringp title) title "") 60)))
-     t)
+    (rename-buffer (org-agent--record-name item) t)
     (org-agent-chat-mode)
+    (goto-char (point-max))
     (org-agent--fill session text)
     (setq buffer-undo-list nil)
     (set-buffer-modified-p nil)))
+
+(defun org-agent--make-recorded (session item directory text)
+  "Return a new chat buffer in DIRECTORY for SESSION, which is ITEM.
+Its transcript is TEXT."
+  (let ((buffer (org-agent--opening-buffer)))
+    (with-current-buffer buffer
+      (setq default-directory directory)
+      (org-agent--write-record session item text))
+    buffer))
 
 ;;;; Turns
 

@@ -133,7 +133,7 @@ BEGUN is non-nil once the turn did anything but wait.")
                   turns)
         (car (last turns)))))
 
-(defun org-agent-edit-queued (turn)
+(org-agent--defcommand org-agent-edit-queued (turn)
   "Take back TURN, a message that waits, to write it anew.
 Its text comes before what stands in the input area, and what went
 along goes along again.  Interactively, that is the message at point,
@@ -180,7 +180,7 @@ or else the one that was sent last."
     (when begun
       (message "org-agent: a model had begun to answer; what you had said stays"))))
 
-(defun org-agent-cancel-queued (turn)
+(org-agent--defcommand org-agent-cancel-queued (turn)
   "Cancel TURN, a message that waits.
 Interactively, that is the message at point, or else the one that was
 sent last.  It stays in the buffer, and no model sees it."

@@ -206,11 +206,8 @@ MESSAGE is for the record."
   "Leave the text at point, or the only one, as it is.
 What is still coming is cancelled."
   (interactive)
-  (let ((rewrite (org-agent--rewrite-here)))
-    (org-agent--rewrite-settle rewrite "denied")
-    (org-agent--rewrite-end rewrite)
-    (org-agent--rewrite-leave-diff)
-    (message "org-agent: it stays as it is")))
+  (org-agent--rewrite-reject (org-agent--rewrite-here))
+  (org-agent--rewrite-leave-diff))
 
 (defun org-agent-rewrite-again (instruction)
   "Have the text at point, or the only one, rewritten by INSTRUCTION.

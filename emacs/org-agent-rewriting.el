@@ -26,7 +26,8 @@
 ;; is not Org.  A rewrite is a turn of a session of its own, and is no
 ;; turn of `org-agent--turns': it has no chat, no heading and no reply.
 ;; So all messages about it are taken here, before others see them; a chat
-;; in which its session was opened is told of the turn's states.
+;; in which its session was opened is told of the turn's states, and says
+;; where the text is that waits.
 ;;
 ;; A turn ends when the server is told what became of its text.  So what
 ;; nobody waits for any more, as it was cancelled or asked for again, is
@@ -35,6 +36,7 @@
 ;;; Code:
 
 (require 'org-agent-chat)
+(require 'org-agent-part)
 (require 'org-agent-replacement)
 
 (defcustom org-agent-rewrite-context 20
@@ -51,6 +53,13 @@ They are data like the region, and not rewritten.  Zero: none."
 
 (defvar org-agent--rewriting (make-hash-table :test #'equal)
   "The rewrite of each turn that is not over.")
+
+(defvar org-agent--rewrites-kept nil
+  "Rewrites whose new texts wait since an earlier server.")
+
+(defvar org-agent--rewrites-unreported nil
+  "What became of texts and no server has confirmed, the last first.
+They are parameters of `orgAgent/actuated'.")
 
 (defvar org-agent--rewrites-changed nil
   "Rewrites to show again at the end of the burst.")
@@ -200,6 +209,7 @@ They are data like the region, and not rewritten.  Zero: none."
      ((not rewrite)
       (pcase method
         (:died (org-agent--rewrites-died (plist-get params :reason)))
+        (:ready (org-agent--rewrites-report))
         (:drained
          (let ((changed org-agent--rewrites-changed))
            (setq org-agent--rewrites-changed nil)
@@ -218,7 +228,9 @@ They are data like the region, and not rewritten.  Zero: none."
     ;; From the list of sessions it can be opened as a chat.
     (when (and rewrite (eq method 'orgAgent/turn)
                (org-agent--buffer (plist-get params :sessionId)))
-      (cl-call-next-method))))
+      (cl-call-next-method)
+      (when (equal turn (org-agent--rewrite-turn rewrite))
+        (org-agent--rewrite-tell rewrite)))))
 
 (defun org-agent--rewrites-look ()
   "Show each old text that was changed through another buffer with this text.
@@ -305,6 +317,7 @@ subtree's chat is written in that of the chat."
               (org-agent--rewrite-explanation rewrite)
               (and (stringp explanation) explanation)))
       (org-agent--rewrite-keys rewrite)
+      (org-agent--rewrite-tell rewrite)
       (message "org-agent: a new text waits in %s%s"
                (org-agent--rewrite-buffer rewrite)
                (if-let ((explanation (org-agent--rewrite-explanation rewrite)))
@@ -318,7 +331,7 @@ subtree's chat is written in that of the chat."
     (dolist (rewrite rewrites)
       (pcase (org-agent--rewrite-state rewrite)
         ;; A new server learns of a verified text when it is decided about.
-        ('offered nil)
+        ('offered (push rewrite org-agent--rewrites-kept))
         ('running (org-agent--rewrite-fail rewrite
                                            (or reason "the server ended")))))))
 
@@ -328,11 +341,41 @@ MESSAGE says more.  What still comes of its turn is ignored."
   (let ((actuation (org-agent--rewrite-actuation rewrite))
         (turn (org-agent--rewrite-turn rewrite)))
     (cond (actuation
-           (org-agent--report (list :actuationId actuation) status message))
+           (org-agent--rewrite-report
+            `( :actuationId ,actuation :status ,status
+               ,@(and message (list :message message)))))
           ((and turn (gethash turn org-agent--rewriting))
            (org-agent--rewrite-cancel turn)))
     (setf (org-agent--rewrite-turn rewrite) nil
-          (org-agent--rewrite-actuation rewrite) nil)))
+          (org-agent--rewrite-actuation rewrite) nil)
+    (when-let ((shown (and turn (org-agent--turn turn))))
+      (setf (org-agent--turn-card shown) nil)
+      ;; Of what waited for an earlier server, nothing comes.
+      (when (memq rewrite org-agent--rewrites-kept)
+        (org-agent--set-state shown (if (equal status "done") status "cancelled")))
+      (org-agent--show shown))
+    (setq org-agent--rewrites-kept (delq rewrite org-agent--rewrites-kept))))
+
+(defun org-agent--rewrite-report (params)
+  "Tell the server PARAMS, what became of a text, or the next one if it dies."
+  (org-agent--request 'orgAgent/actuated params nil
+                      (lambda (words code)
+                        (if code
+                            (message "org-agent: the record lacks what became \
+of a new text: %s" words)
+                          (push params org-agent--rewrites-unreported)))))
+
+(defun org-agent--rewrites-report ()
+  "Tell the server, which is a new one, what no other has confirmed."
+  (let ((unreported (nreverse org-agent--rewrites-unreported)))
+    (setq org-agent--rewrites-unreported nil)
+    (mapc #'org-agent--rewrite-report unreported)))
+
+(defun org-agent--rewrite-reject (rewrite)
+  "Leave the text of REWRITE as it is; cancel what is still coming."
+  (org-agent--rewrite-settle rewrite "denied")
+  (org-agent--rewrite-end rewrite)
+  (message "org-agent: it stays as it is"))
 
 (defun org-agent--rewrites-leave ()
   "Let go of all that is rewritten in this buffer, which is being killed."
@@ -342,6 +385,89 @@ MESSAGE says more.  What still comes of its turn is ignored."
 
 ;; A major mode must not take it out.
 (put 'org-agent--rewrites-leave 'permanent-local-hook t)
+
+;;;; In a chat of its session
+
+(defun org-agent--rewrite-of (turn)
+  "Return the rewrite whose turn is TURN, an identifier, or nil."
+  (seq-find (lambda (rewrite)
+              (and rewrite (equal turn (org-agent--rewrite-turn rewrite))))
+            (cons (gethash turn org-agent--rewriting) org-agent--rewrites-kept)))
+
+(defun org-agent--rewrite-tell (rewrite)
+  "Let a chat of the session of REWRITE, if there is one, say where its text is."
+  (when-let* ((session (and (memq (org-agent--rewrite-state rewrite)
+                                  '(running offered))
+                            (org-agent--rewrite-session rewrite)))
+              (id (org-agent--rewrite-turn rewrite))
+              (turn (and (org-agent--buffer session)
+                         (org-agent--turn id session)))
+              (buffer (org-agent--rewrite-buffer rewrite)))
+    (let* ((offered (eq (org-agent--rewrite-state rewrite) 'offered))
+           (state (cond (offered "awaitingApproval")
+                        ((equal (org-agent--rewrite-reason rewrite) "queued")
+                         "accepted")
+                        ((org-agent--live-p turn) (org-agent--turn-state turn))
+                        (t "thinking"))))
+      (unless (equal state (org-agent--turn-state turn))
+        (org-agent--set-state turn state))
+      (setf (org-agent--turn-notice turn) nil
+            (org-agent--turn-card turn)
+            (concat
+             (propertize (format-message
+                          (if offered
+                              "A rewrite in `%s': the new text waits there \
+for you to accept or reject it.  "
+                            "A rewrite in `%s' is under way.  ")
+                          (org-agent--one-line (buffer-name buffer) 60))
+                         'face 'org-agent-notice)
+             (org-agent--part "[go there]" 20
+                              "mouse-1, or M-x org-agent-rewrite-visit"
+                              #'org-agent-rewrite-visit 'link)
+             "\n"))
+      (org-agent--show turn))))
+
+(cl-defmethod org-agent--handle :extra "rewrite" :after ((_ (eql :resumed)) result)
+  "Show in the chat that RESULT is for where its rewrites wait."
+  (dolist (id (append (plist-get result :live)
+                      (seq-map (lambda (item) (plist-get item :turnId))
+                               (plist-get result :interrupted))
+                      nil))
+    (when-let ((rewrite (org-agent--rewrite-of id)))
+      (org-agent--rewrite-tell rewrite))))
+
+(defun org-agent--rewrites-here ()
+  "Return the rewrites of this chat."
+  (delq nil (mapcar (lambda (turn) (org-agent--rewrite-of (org-agent--turn-id turn)))
+                    (org-agent--turns-here))))
+
+(org-agent--defcommand org-agent-rewrite-visit ()
+  "Go to the text whose rewrite is a turn of this chat."
+  (interactive nil org-agent-chat-mode)
+  (let* ((rewrite (or (car (org-agent--rewrites-here))
+                      (user-error "No text is being rewritten by this chat")))
+         (overlay (org-agent--rewrite-overlay rewrite))
+         (place (overlay-start overlay)))
+    (pop-to-buffer (overlay-buffer overlay))
+    (unless (<= (point-min) place (point-max))
+      (widen))
+    (goto-char place)))
+
+(defun org-agent--rewrite-cancelled (turn ask)
+  "Reject the new text of TURN, an identifier, if that is a rewrite's.
+If ASK is non-nil and the text waits, the user has to agree."
+  (when-let ((rewrite (org-agent--rewrite-of turn)))
+    (if (or (not ask)
+            (not (eq (org-agent--rewrite-state rewrite) 'offered))
+            (y-or-n-p (format-message
+                       "Reject the new text that waits in `%s'? "
+                       (org-agent--one-line
+                        (buffer-name (org-agent--rewrite-buffer rewrite)) 60))))
+        (org-agent--rewrite-reject rewrite)
+      (message "org-agent: the new text still waits"))
+    t))
+
+(add-hook 'org-agent--cancel-functions #'org-agent--rewrite-cancelled)
 
 (provide 'org-agent-rewriting)
 ;;; org-agent-rewriting.el ends here

@@ -82,8 +82,8 @@ M-x org-agent-rebuild writes the chat as it was said\n"
       (let* ((place (car (org-agent--ensure-input)))
              (overlay (make-overlay place place nil t t)))
         (overlay-put overlay 'org-agent-session t)
-        (overlay-put overlay 'before-string
-                     (propertize notice 'face 'org-agent-notice))
+        (org-agent--show-before
+         overlay (propertize notice 'face 'org-agent-notice))
         (add-hook 'change-major-mode-hook #'org-agent--hide-session nil t)))))
 
 (defun org-agent--hide-session ()
@@ -235,7 +235,7 @@ something is being written in BUFFER, let it be a chat of its own."
 
 ;;;; Branches
 
-(defun org-agent-branch (&optional here)
+(org-agent--defcommand org-agent-branch (&optional here)
   "Go on from this chat in another one, which is a copy of it.
 If texts were edited here, the copy has what you made of them.  If a
 turn is under way, it ends with the prompt of that, which is answered
@@ -346,7 +346,7 @@ CODE is the server's, or nil if it never answered."
 
 ;;;; Rebuilding
 
-(defun org-agent-rebuild ()
+(org-agent--defcommand org-agent-rebuild ()
   "Write the chat above the input area as it was said.
 What you write in the input area stays.  If something was edited
 above, that is not done before it was said that it would go, and you

@@ -44,21 +44,16 @@ of columns or lines."
                  (integer :tag "Columns or lines"))
   :package-version '(org-agent . "0.1.0"))
 
-(defvar org-agent--last-chat nil
-  "The chat that the side window had last.")
-
 (defun org-agent--side-window ()
   "Return the side window of this frame that has a chat, or nil."
   (seq-find (lambda (window) (window-parameter window 'org-agent-side))
             (window-list nil 'no-minibuffer)))
 
 (defun org-agent--recent-chat ()
-  "Return the chat that was used last, or nil."
-  (if (and (buffer-live-p org-agent--last-chat)
-           (memq org-agent--last-chat (org-agent--chats)))
-      org-agent--last-chat
-    (seq-find (lambda (chat) (not (buffer-base-buffer chat)))
-              (org-agent--chats))))
+  "Return the chat that was used last, or nil.
+Those of subtrees are used where their subtrees are."
+  (seq-find (lambda (chat) (not (buffer-base-buffer chat)))
+            (org-agent--chats)))
 
 ;;;###autoload (autoload 'org-agent-chat-side "org-agent" "Show the last chat in a side window and go there, or take that away." t)
 (defun org-agent-chat-side (&optional new)
@@ -68,8 +63,8 @@ With prefix argument NEW, show a new chat there."
   (let ((window (org-agent--side-window)))
     (cond
      ((and window (not new))
-      (setq org-agent--last-chat (window-buffer window))
-      (quit-window nil window)
+      ;; A buried chat would not be the last one.
+      (quit-restore-window window)
       (when (window-live-p window)
         (delete-window window)))
      (t
@@ -77,7 +72,6 @@ With prefix argument NEW, show a new chat there."
                       (org-agent--chat-buffer new))))
         (when window
           (delete-window window))
-        (setq org-agent--last-chat chat)
         (select-window (org-agent--show-at-side chat)))))))
 
 (defun org-agent--show-at-side (chat)

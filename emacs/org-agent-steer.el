@@ -32,7 +32,7 @@
 
 (require 'org-agent-chat)
 
-(defun org-agent-steer ()
+(org-agent--defcommand org-agent-steer ()
   "Send what is written under the last heading to the turn under way.
 That ends before it asks a model again, and what you sent is heard
 next, with all that was said and done so far: before other messages

@@ -310,7 +310,7 @@ The buffer NOT is left out."
             ;; Each piece of a text asks: what is as it was is left alone.
             (unless (and (= beg (overlay-start twin)) (= end (overlay-end twin)))
               (move-overlay twin beg end))
-            (dolist (name '(before-string priority))
+            (dolist (name '(before-string line-prefix priority))
               (unless (eq (overlay-get twin name) (overlay-get overlay name))
                 (overlay-put twin name (overlay-get overlay name))))
             (push twin twins))))

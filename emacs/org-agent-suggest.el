@@ -73,11 +73,12 @@ With nil nothing is offered."
     (let* ((place (car (org-agent--ensure-input)))
            (overlay (make-overlay place place nil t t))
            (buffer (current-buffer)))
-      (overlay-put overlay 'before-string
-                   (concat (mapconcat (lambda (offer)
-                                        (org-agent--suggestion offer buffer))
-                                      org-agent-suggestions " ")
-                           "\n"))
+      (org-agent--show-before
+       overlay
+       (concat (mapconcat (lambda (offer)
+                            (org-agent--suggestion offer buffer))
+                          org-agent-suggestions " ")
+               "\n"))
       (setq org-agent--suggestions overlay)
       (add-hook 'after-change-functions #'org-agent--hide-suggestions nil t)
       (add-hook 'change-major-mode-hook #'org-agent--hide-suggestions nil t))))
@@ -117,23 +118,14 @@ With nil nothing is offered."
                        (user-error "There is no reply here")))
         (call-interactively (cdr offer)))))))
 
-(defun org-agent--suggest-check ()
-  "Signal an error if this is not the buffer of a chat.
-A suggestion writes at the end of the buffer."
-  (unless (derived-mode-p 'org-agent-chat-mode)
-    (user-error "This is no chat of org-agent; see `org-agent-chat'")))
-
-(defun org-agent-suggest (offer)
+(org-agent--defcommand org-agent-suggest (offer)
   "Do OFFER, one of `org-agent-suggestions', about the last reply.
 Interactively, choose it by its label."
   (interactive
-   (progn
-     (org-agent--suggest-check)
-     (list (assoc (completing-read "About the last reply: "
-                                   org-agent-suggestions nil t)
-                  org-agent-suggestions)))
+   (list (assoc (completing-read "About the last reply: "
+                                 org-agent-suggestions nil t)
+                org-agent-suggestions))
    org-agent-chat-mode)
-  (org-agent--suggest-check)
   (when offer (org-agent--take-suggestion offer)))
 
 (provide 'org-agent-suggest)

@@ -412,7 +412,7 @@ MESSAGE says more."
                 (setf (org-agent--turn-overlay turn)
                       (setq overlay (make-overlay place place)))
                 (overlay-put overlay 'priority 1))))
-          (overlay-put overlay 'before-string string)))
+          (org-agent--show-before overlay string)))
         (run-hook-with-args 'org-agent--shown-hook turn)))))
 
 (defun org-agent--below-p (position event)
@@ -445,14 +445,14 @@ what finds the place itself looks at the whole buffer."
     (concat
      thought
      (when previewed
-       (concat
-        (propertize (format "%s (not verified)\n" org-agent--assistant)
-                    'face 'org-agent-notice)
-        (org-agent--preview
-         turn (- room (pcase (cl-count ?\n thought)
-                        ((and lines (or 0 1)) lines)
-                        (_ (/ room 2))))
-         width)))
+       (propertize (format "%s (not verified)\n" org-agent--assistant)
+                   'face 'org-agent-notice))
+     (when previewed
+       (org-agent--preview
+        turn (- room (pcase (cl-count ?\n thought)
+                       ((and lines (or 0 1)) lines)
+                       (_ (/ room 2))))
+        width))
      (org-agent--turn-card turn)
      (org-agent--turn-results turn)
      (when-let ((reason (org-agent--turn-reason turn)))

@@ -101,13 +101,11 @@ What may be secret is not asked about: no model gets it."
       (user-error "Of `%s', %s" (org-agent--chip-name chip) problem))
     (org-agent--context-part chip text)))
 
-(defun org-agent-dry-run ()
+(org-agent--defcommand org-agent-dry-run ()
   "Show what would be sent if you sent now, and send nothing.
 That is the prompt as the model would get it, what it is estimated to
 take, and what of the session would be left out."
   (interactive nil org-agent-chat-mode)
-  (unless (derived-mode-p 'org-agent-chat-mode)
-    (user-error "This is no chat of org-agent; see `org-agent-chat'"))
   (let* ((text (org-agent--prompt))
          (chips (reverse org-agent--context))
          (context (vconcat (mapcar #'org-agent--dry-part chips))))

@@ -177,7 +177,7 @@ is made, and not shown."
   `(with-current-buffer
        (cond ((derived-mode-p 'org-agent-chat-mode) (current-buffer))
              ((org-agent--subtree-chat))
-             ((car (org-agent--chats)))
+             ((org-agent--recent-chat))
              (t (save-window-excursion (org-agent-chat) (current-buffer))))
      ,@body
      (message "%d to go with your next message in %s"

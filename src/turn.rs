@@ -46,6 +46,7 @@ use crate::verify::{Reading, Verified};
 
 pub use client::{DecideError, Refusal};
 pub use effects::{Dispatched, Effect, Effects, Gated, Issue, Keep, Lead};
+pub use rewrite::settled;
 pub use skills::{called, told};
 
 /// How often a rejected reply is asked for again.
@@ -409,19 +410,29 @@ impl Turn {
 
 fn permitted(
     actuation: &ActuationId,
-    (decision, rule): (Decision, &str),
+    decided: (Decision, &str),
     by: Decider,
     command: Option<String>,
     approved: Approved,
 ) -> Effect {
-    Effect::Record(Record::ActionPermitted {
+    Effect::Record(permission(actuation, decided, by, command, approved))
+}
+
+fn permission(
+    actuation: &ActuationId,
+    (decision, rule): (Decision, &str),
+    by: Decider,
+    command: Option<String>,
+    approved: Approved,
+) -> Record {
+    Record::ActionPermitted {
         actuation: actuation.clone(),
         decision,
         rule: rule.to_owned(),
         by,
         command,
         approved,
-    })
+    }
 }
 
 /// What a permit is about, and the token that was given out for it.

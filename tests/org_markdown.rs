@@ -1,5 +1,7 @@
 //! Org text that went through the contract, as Markdown: case by case, by property, and as another parser reads it.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+
 #[path = "support/org_text.rs"]
 mod org_text;
 

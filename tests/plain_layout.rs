@@ -1,5 +1,7 @@
 //! The chat in a file: what is found in it, and what the edits make of it.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+
 use org_agent::lsp::plain::layout::{Edit, Layout, Target, apply};
 use org_agent::lsp::plain::text::Language;
 use org_agent::org;

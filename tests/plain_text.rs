@@ -1,5 +1,7 @@
 //! An open document against a naive model of it: positions, changes and anchors, in all encodings.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+
 use org_agent::lsp::plain::text::{Anchor, Document, Encoding, Gravity, Language, MAX_BYTES};
 use proptest::prelude::*;
 use tower_lsp_server::ls_types::{Position, PositionEncodingKind, Range, TextDocumentContentChangeEvent};
@@ -144,7 +146,7 @@ fn a_line_end_may_be_made_and_broken() {
 #[test]
 fn what_is_too_large_is_not_kept() {
     let mut large = document(&"x".repeat(MAX_BYTES), Encoding::Utf16);
-    assert_eq!(large.len(), Ok(MAX_BYTES));
+    assert_eq!(large.size(), Ok(MAX_BYTES));
     let anchor = large.anchor(5, Gravity::Before);
     large.change(2, &[change(Some(range((0, 0), (0, 0))), "y")]);
     let error = large.text().unwrap_err();
@@ -264,7 +266,7 @@ proptest! {
             document.change(version, &[change(place.map(|(a, b)| Range::new(a, b)), &new)]);
             text.replace_range(start..end, &new);
             prop_assert_eq!(document.text().unwrap(), text.clone());
-            prop_assert_eq!(document.len(), Ok(text.len()));
+            prop_assert_eq!(document.size(), Ok(text.len()));
             for (id, gravity, (offset, lost)) in &known {
                 prop_assert_eq!(document.at(*id), Some(Anchor { offset: *offset, gravity: *gravity, lost: *lost }));
             }

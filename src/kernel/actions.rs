@@ -9,7 +9,7 @@ use crate::error::{Code, Error, Result};
 use crate::event::{Actuated, Decide, Decided, Output, Reply};
 use crate::ids::{self, ActuationId, TurnId};
 use crate::record::{Outcome, Record, Status};
-use crate::turn::{DecideError, Effect, Effects, Issue, Keep, Refusal, Subject};
+use crate::turn::{self, DecideError, Effect, Effects, Issue, Keep, Refusal, Subject};
 
 /// How much of one output stream is kept, in bytes; the middle goes.
 const OUTPUT: usize = 65_536;
@@ -159,13 +159,13 @@ impl Kernel {
         }
     }
 
-    /// A report about an action of an earlier server: an insert that is now in the buffer, or a command whose
-    /// outcome is known after all.
+    /// A report about an action of an earlier server: an insert that is now in the buffer, a command whose
+    /// outcome is known after all, or a new text for a region that the user has accepted or rejected since.
     fn late_report(&mut self, actuation: &ActuationId, outcome: Outcome) -> Result<()> {
         let Some(found) = self.store.find_actuation(actuation)? else {
             return Err(Error::not_found(format!("no actuation {actuation}")));
         };
-        if found.outcome.is_some_and(|outcome| outcome.status != Status::Unknown) {
+        if found.outcome.as_ref().is_some_and(|outcome| outcome.status != Status::Unknown) {
             return Ok(());
         }
         self.hold(&found.session)?;
@@ -173,7 +173,16 @@ impl Kernel {
         if let (Some(session), Some(command)) = (self.sessions.get_mut(&found.session), &found.command) {
             session.learn(command, &outcome);
         }
-        self.record(&found.session, &Record::ActionExecuted { actuation: actuation.clone(), outcome });
+        if found.replaces() {
+            // The turn was interrupted as it waited for nothing but this.
+            let (records, state, reason) = turn::settled(actuation, outcome);
+            let turn = found.turn.clone();
+            for record in records.into_iter().chain([Record::TurnEnded { turn, state, reason }]) {
+                self.record(&found.session, &record);
+            }
+        } else {
+            self.record(&found.session, &Record::ActionExecuted { actuation: actuation.clone(), outcome });
+        }
         self.actuations.insert(actuation.clone(), found.turn);
         self.settled.push_back(actuation.clone());
         Ok(())

@@ -163,10 +163,10 @@ impl Kernel {
         }
         // To see whether there is one first, so that no lock is made for what is none; then again under the lease.
         self.store.session(id)?;
-        let lease = self.store.lease(id)?.ok_or_else(|| {
-            Error::new(Code::Conflict, format!("session {id} is open in another server"))
-                .hint("close it there, or start a new session")
-        })?;
+        let lease = self
+            .store
+            .lease(id)?
+            .ok_or_else(|| self.held_elsewhere(id).hint("close it there, or start a new session"))?;
         self.store.forget(id);
         let (found, history, unfinished) = self.recorded(id)?;
         let buffer = found["buffer"].as_str().unwrap_or(CHAT_BUFFER).to_owned();
@@ -174,6 +174,16 @@ impl Kernel {
         session.read(&found, history);
         self.keep(id, session);
         self.take_over(id, &unfinished)
+    }
+
+    /// The error that another server has the session, by its title: its identifier tells the user nothing.
+    pub(super) fn held_elsewhere(&self, id: &SessionId) -> Error {
+        let found = self.store.session(id).unwrap_or_default();
+        let name = match found["title"].as_str() {
+            Some(title) if !title.is_empty() => format!("\"{title}\""),
+            _ => id.to_string(),
+        };
+        Error::new(Code::Conflict, format!("session {name} is open in another server"))
     }
 
     /// What is recorded of a session: how the store tells of it, what was said in it so far, its turns that have not ended.

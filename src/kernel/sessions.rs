@@ -220,10 +220,7 @@ impl Kernel {
     }
 
     fn fresh_lease(&mut self, id: &SessionId) -> Result<Lease> {
-        let lease = self.store.lease(id)?.ok_or_else(|| {
-            Error::new(Code::Conflict, format!("session {id} is open in another server"))
-                .hint("close it there")
-        })?;
+        let lease = self.store.lease(id)?.ok_or_else(|| self.held_elsewhere(id).hint("close it there"))?;
         // Another process may have written to it since this one last did.
         self.store.forget(id);
         Ok(lease)

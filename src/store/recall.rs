@@ -113,6 +113,14 @@ pub struct Actuation {
     pub outcome: Option<Outcome>,
 }
 
+impl Actuation {
+    /// Whether it is the new text of a rewrite.
+    #[must_use]
+    pub fn replaces(&self) -> bool {
+        self.action["payload"]["action"] == "replace-region"
+    }
+}
+
 const TURN: &str = "SELECT session, message, level, state, reason, resumes FROM turns";
 
 const TURN_AND_MESSAGE: &str =

@@ -295,7 +295,9 @@ impl Fold<'_> {
             .db
             .prepare_cached(
                 "UPDATE turns SET state = ?1, reason = ?2, updated_at = ?3
-                 WHERE id = ?4 AND session = ?5 AND state IN ('queued', 'started')",
+                 WHERE id = ?4 AND session = ?5 AND (state IN ('queued', 'started')
+                    -- What it waited for was reported to a later server.
+                    OR state = 'failed' AND reason IN ('interrupted', 'dropped'))",
             )?
             .execute(params![state, reason, self.time(), turn.0, self.id()])?;
         if changed == 0 {

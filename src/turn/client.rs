@@ -188,7 +188,7 @@ impl Turn {
             }
             Phase::Offering { actuation } => {
                 let actuation = actuation.clone();
-                self.answered(actuation, outcome, &mut effects);
+                self.answered(&actuation, outcome, &mut effects);
             }
             Phase::Asking { actuation, action } => {
                 let (actuation, shown) = (actuation.clone(), command_of(action.action()));

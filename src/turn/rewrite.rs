@@ -2,7 +2,7 @@
 //!
 //! That may take hours, like a decision about a command: nothing is timed, and nothing is held but the session.
 
-use super::{Effect, Effects, Phase, Subject, Turn, permitted};
+use super::{Effect, Effects, Phase, Subject, Turn, permission, permitted};
 use crate::action::Action;
 use crate::ids::ActuationId;
 use crate::outgoing::State;
@@ -21,6 +21,27 @@ impl Subject {
             None => Reading::new(&self.buffer, self.level as usize + 1),
         }
     }
+}
+
+/// What `outcome` of the text `actuation` of a rewrite means: what is recorded of the text, and how its turn ends.
+#[must_use]
+pub fn settled(actuation: &ActuationId, outcome: Outcome) -> ([Record; 2], EndState, Option<String>) {
+    let words = outcome.message.clone();
+    let (decision, rule, state, reason) = match outcome.status {
+        Status::Done => (Decision::Allow, "the user accepted it", EndState::Done, None),
+        Status::Denied => {
+            let why = words.unwrap_or_else(|| "the user rejected it".to_owned());
+            (Decision::Deny, "the user rejected it", EndState::Cancelled, Some(why))
+        }
+        Status::Failed | Status::Unknown => {
+            let why = words.unwrap_or_else(|| "no reason given".to_owned());
+            let why = format!("the client could not replace the region: {why}");
+            (Decision::Deny, "the client could not replace the region", EndState::Failed, Some(why))
+        }
+    };
+    let by = if state == EndState::Failed { Decider::Client } else { Decider::User };
+    let permitted = permission(actuation, (decision, rule), by, None, Approved::default());
+    ([permitted, Record::ActionExecuted { actuation: actuation.clone(), outcome }], state, reason)
 }
 
 impl Turn {
@@ -47,23 +68,9 @@ impl Turn {
     }
 
     /// The user accepted or rejected the text, or it could not be put there.
-    pub(super) fn answered(&mut self, actuation: ActuationId, outcome: Outcome, effects: &mut Effects) {
-        let words = outcome.message.clone();
-        let (decision, rule, state, reason) = match outcome.status {
-            Status::Done => (Decision::Allow, "the user accepted it", EndState::Done, None),
-            Status::Denied => {
-                let why = words.unwrap_or_else(|| "the user rejected it".to_owned());
-                (Decision::Deny, "the user rejected it", EndState::Cancelled, Some(why))
-            }
-            Status::Failed | Status::Unknown => {
-                let why = words.unwrap_or_else(|| "no reason given".to_owned());
-                let why = format!("the client could not replace the region: {why}");
-                (Decision::Deny, "the client could not replace the region", EndState::Failed, Some(why))
-            }
-        };
-        let by = if state == EndState::Failed { Decider::Client } else { Decider::User };
-        effects.push(permitted(&actuation, (decision, rule), by, None, Approved::default()));
-        effects.push(Effect::Record(Record::ActionExecuted { actuation, outcome }));
+    pub(super) fn answered(&mut self, actuation: &ActuationId, outcome: Outcome, effects: &mut Effects) {
+        let (records, state, reason) = settled(actuation, outcome);
+        effects.extend(records.into_iter().map(Effect::Record));
         self.end(state, reason, effects);
     }
 

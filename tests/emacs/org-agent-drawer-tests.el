@@ -213,6 +213,24 @@
       (should-error (org-agent-toggle-card) :type 'user-error)
       (should-error (org-agent-card-why) :type 'user-error))))
 
+;; A line of thinking may stand at the same place.
+(ert-deftest org-agent-drawer-leaves-ret-to-a-thought ()
+  (org-agent-fake-with
+    (org-agent-fake-send "question")
+    (org-agent-tests-step "turn-1" "s-1" "skill-1")
+    (org-agent-fake-tell 'orgAgent/thought :turnId "turn-1" :attempt 1 :text "Hm.")
+    (org-agent-fake-insert "turn-1" 1 "Done.")
+    (goto-char (overlay-start (org-agent--turn-deeds-overlay (org-agent--turn "turn-1"))))
+    (should (org-agent--thought-here))
+    (dolist (key '("RET" "TAB"))
+      (let ((deeds (org-agent-tests-deeds "turn-1"))
+            (thought (org-agent-fake-shown "turn-1")))
+        (org-agent-fake-keys key)
+        (should (equal (not (equal key "TAB"))
+                       (equal (org-agent-tests-deeds "turn-1") deeds)))
+        (should (equal (equal key "TAB")
+                       (equal (org-agent-fake-shown "turn-1") thought)))))))
+
 ;;;; No text
 
 (ert-deftest org-agent-drawer-is-no-text ()

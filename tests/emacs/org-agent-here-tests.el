@@ -15,6 +15,8 @@
   "* One\nmine\n* Two\nyours\n** Below\ndeep\n* Three\n"
   "What stands in the file of these tests.")
 
+(declare-function org-indent-add-properties "org-indent" (beg end &optional delay))
+
 (defvar org-agent-tests-sessions 0)
 
 (defun org-agent-tests-notes-file (name text)
@@ -396,6 +398,153 @@
     (should-not (org-agent--subtree-chats))
     (with-temp-buffer
       (should-error (org-agent-chat-here) :type 'user-error))))
+
+;;;; Indented text
+
+(ert-deftest org-agent-here-what-is-shown-is-not-indented ()
+  (org-agent-tests-in-notes "* One\n** Two\nyours\n** Three\n"
+    (require 'org-indent)
+    (org-agent-tests-at "yours")
+    (org-agent-chat-here)
+    (org-agent-tests-say "hello")
+    (org-indent-mode 1)
+    (org-indent-add-properties (point-min) (point-max))
+    (org-agent-fake-state "turn-1" 1 "streaming")
+    (org-agent-fake-delta "turn-1" 2 "Hi\nthere")
+    (dolist (buffer (list (current-buffer) (org-agent--chat-here)))
+      (with-current-buffer buffer
+        (save-restriction
+          (widen)
+          (let* ((shown (seq-filter (lambda (overlay) (overlay-get overlay 'before-string))
+                                    (overlays-in (point-min) (point-max))))
+                 (turn (seq-find (lambda (overlay)
+                                   (string-search "not verified"
+                                                  (overlay-get overlay 'before-string)))
+                                 shown))
+                 (cover (car (remq turn shown)))
+                 (place (overlay-start turn))
+                 (string (overlay-get turn 'before-string)))
+            (should (= (length shown) 2))
+            ;; What the string says of all of its lines ...
+            (dolist (property '(line-prefix wrap-prefix))
+              (should (equal (get-text-property 0 property string) ""))
+              (should-not (text-property-not-all 0 (length string) property "" string)))
+            ;; ... and what the first line of the screen is shown with there.
+            (should (equal (get-char-property place 'line-prefix) ""))
+            (should (= (overlay-start cover) place))
+            (should (> (overlay-get cover 'priority) (or (overlay-get turn 'priority) 0)))
+            ;; The heading below keeps what it had.
+            (should (< 0 (length (get-text-property place 'line-prefix))))
+            (should (equal-including-properties
+                     (overlay-get cover 'before-string)
+                     (propertize (get-text-property place 'line-prefix)
+                                 'line-prefix "")))))))
+    ;; It is gone with the next thing that is shown elsewhere.
+    (let ((chat (org-agent--chat-here)))
+      (org-agent-fake-state "turn-1" 3 "done")
+      (org-indent-mode -1)
+      (org-agent-tests-at "hello\n\\*+ USER\n")
+      (org-agent-tests-say "more")
+      (org-agent-fake-state "turn-2" 1 "streaming")
+      (org-agent-fake-delta "turn-2" 2 "Ho")
+      (should-not (buffer-local-value 'org-agent--covers chat))
+      (should (= 1 (cl-count-if (lambda (overlay) (overlay-get overlay 'before-string))
+                                (overlays-in (point-min) (point-max))))))))
+
+;;;; Commands by their names
+
+(ert-deftest org-agent-here-commands-are-those-of-the-subtree-at-point ()
+  (org-agent-tests-in-notes org-agent-tests-notes
+    (dolist (name '("One" "Three"))
+      (org-agent-tests-at name)
+      (org-agent-chat-here)
+      (org-agent-tests-say (concat "in " name)))
+    (org-agent-fake-insert "turn-1" 1 "First." nil "sub-1")
+    (org-agent-fake-state "turn-1" 2 "done")
+    (org-agent-fake-state "turn-2" 1 "streaming")
+    (org-agent-tests-at "in Three")
+    (call-interactively #'org-agent-cancel)
+    (org-agent-fake-settle)
+    (should (equal (org-agent-fake-sent 'orgAgent/cancel) '((:turnId "turn-2"))))
+    (should (eq (current-buffer) (window-buffer)))
+    (should-not (buffer-base-buffer))
+    ;; What is read and what is shown are of the subtree, too, and point moves along.
+    (org-agent-tests-at "First\.")
+    (should-error (call-interactively #'org-agent-cancel) :type 'user-error)
+    (call-interactively #'org-agent-edit-turn)
+    (should (looking-at-p "in One\n"))
+    (should (string-search "You edit this"
+                           (mapconcat (lambda (overlay)
+                                        (or (overlay-get overlay 'before-string) ""))
+                                      (overlays-at (point)) "")))
+    (call-interactively #'org-agent-edit-abandon)
+    (org-agent-tests-at "First\.\n\\*\\* USER\n")
+    (call-interactively #'org-agent-previous-input)
+    (should (looking-back "in One" nil))
+    (org-agent-add-region (point-min) (+ 5 (point-min)))
+    (should (buffer-local-value 'org-agent--context (org-agent--chat-here)))
+    (call-interactively #'org-agent-remove-context)
+    (should-not (buffer-local-value 'org-agent--context (org-agent--chat-here)))
+    (call-interactively #'org-agent-send)
+    (org-agent-fake-settle)
+    (let ((event (car (last (org-agent-fake-sent 'orgAgent/event)))))
+      (should (equal (plist-get event :sessionId) "sub-1"))
+      (should (equal (plist-get event :text) "in One")))))
+
+(ert-deftest org-agent-here-commands-take-the-only-chat-of-a-file ()
+  (org-agent-tests-in-notes org-agent-tests-notes
+    (org-agent-tests-at "yours")
+    (org-agent-chat-here)
+    (org-agent-tests-say "hello")
+    (org-agent-fake-state "turn-1" 1 "streaming")
+    (org-agent-tests-at "mine")
+    (let ((place (point)))
+      (call-interactively #'org-agent-cancel)
+      (org-agent-fake-settle)
+      (should (equal (org-agent-fake-sent 'orgAgent/cancel) '((:turnId "turn-1"))))
+      (call-interactively #'org-agent-previous-input)
+      (should (string-search "** USER\nhello\n* Three" (org-agent-tests-text)))
+      (should (= (point) place)))))
+
+(ert-deftest org-agent-here-commands-ask-which-of-several-chats ()
+  (org-agent-tests-in-notes org-agent-tests-notes
+    (dolist (name '("One" "Three"))
+      (org-agent-tests-at name)
+      (org-agent-chat-here)
+      (org-agent-tests-say (concat "in " name)))
+    (org-agent-tests-at "yours")
+    (let ((before (org-agent-tests-text))
+          (commands nil))
+      (mapatoms (lambda (symbol)
+                  (when (and (string-prefix-p "org-agent-" (symbol-name symbol))
+                             (commandp symbol)
+                             (memq 'org-agent-chat-mode (command-modes symbol))
+                             ;; What was recorded has a buffer of its own.
+                             (not (string-prefix-p "org-agent-replay-"
+                                                   (symbol-name symbol))))
+                    (push symbol commands))))
+      (should (< 25 (length commands)))
+      (dolist (command commands)
+        (ert-info ((symbol-name command))
+          (let ((words (cadr (should-error (call-interactively command)
+                                           :type 'user-error))))
+            (should (string-match-p "Go to the heading.*One.*Three" words)))))
+      (should (equal (org-agent-tests-text) before)))))
+
+(ert-deftest org-agent-here-commands-do-not-take-another-chat-for-a-closed-one ()
+  (org-agent-tests-in-notes
+      (concat org-agent-tests-notes
+              "* Old\n:PROPERTIES:\n:OA_SESSION: old\n:END:\n** USER\n")
+    (org-agent-tests-at "yours")
+    (org-agent-chat-here)
+    (org-agent-tests-at "Old")
+    (should (string-search "org-agent-chat-here"
+                           (cadr (should-error (call-interactively #'org-agent-send)
+                                               :type 'user-error))))
+    (with-temp-buffer
+      (should (string-search "org-agent-chat"
+                             (cadr (should-error (call-interactively #'org-agent-send)
+                                                 :type 'user-error)))))))
 
 (provide 'org-agent-here-tests)
 ;;; org-agent-here-tests.el ends here

@@ -102,7 +102,7 @@
       (org-agent-follow-link "away/event-1")
       (should (eq buffer (current-buffer))))
     (dotimes (_ 4) (org-agent-fake-settle))
-    (should (equal (buffer-name) "*org-agent-chat: Old chat*"))
+    (should (equal (buffer-name) "*org-agent-chat Old chat*"))
     (should (derived-mode-p 'org-agent-chat-mode))
     (should (equal org-agent--session "away"))
     (should (equal (org-agent-tests-text)
@@ -111,6 +111,33 @@
     (should (= (window-point) (point)))
     (should-not (buffer-modified-p))
     (kill-buffer)))
+
+(ert-deftest org-agent-chats-are-made-of-the-record-in-one-way ()
+  (org-agent-fake-with
+    (setq org-agent-fake-transcript
+          (org-agent-fake-said "away" '(1 "Long ago" "Reply.")))
+    (let* ((item '(:id "away" :title "Old chat" :buffer "*mine*"))
+           (make (lambda ()
+                   (org-agent--make-recorded "away" item org-agent-fake-directory
+                                             org-agent-fake-transcript)))
+           (first (funcall make)))
+      (push (cons 'orgAgent/sessions/get (lambda (_) item)) org-agent-fake-answers)
+      (should (equal (buffer-name first) "*mine*"))
+      (should-not (buffer-modified-p first))
+      (should-not (buffer-local-value 'buffer-undo-list first))
+      (let ((text (with-current-buffer first (org-agent-tests-text))))
+        (kill-buffer first)
+        ;; From a link, in the buffer that waits for the record.
+        (org-agent-follow-link "away")
+        (dotimes (_ 4) (org-agent-fake-settle))
+        (should (equal (buffer-name) "*mine*"))
+        (should (equal (org-agent-tests-text) text))
+        (should-not (buffer-modified-p)))
+      ;; A name that is taken is not taken away.
+      (let ((second (funcall make)))
+        (should (equal (buffer-name second) "*mine*<2>"))
+        (kill-buffer second))
+      (kill-buffer "*mine*"))))
 
 (ert-deftest org-agent-link-to-a-subtree-whose-file-was-closed ()
   (org-agent-tests-in-notes org-agent-tests-notes
@@ -383,6 +410,43 @@
               (org-agent-chat-side)
               (should (eq (window-buffer) chat))
               (org-agent-chat-side))))))))
+
+(ert-deftest org-agent-last-chat-is-the-same-for-all-that-asks ()
+  (org-agent-fake-with
+    (let* ((first (current-buffer))
+           (second (progn (org-agent-chat t) (current-buffer)))
+           (code (generate-new-buffer "code"))
+           (added (lambda ()
+                    (org-agent-add-region (point-min) (point-max))
+                    (seq-filter (lambda (chat)
+                                  (prog1 (buffer-local-value 'org-agent--context chat)
+                                    (with-current-buffer chat
+                                      (org-agent--clear-context))))
+                                (org-agent--chats))))
+           (captured (lambda ()
+                       (save-current-buffer (org-agent-capture-input) (current-buffer))))
+           (at-side (lambda ()
+                      (org-agent-chat-side)
+                      (prog1 (window-buffer) (org-agent-chat-side)))))
+      (unwind-protect
+          (progn
+            (with-current-buffer code (insert "code"))
+            (dolist (chat (list second first second))
+              ;; Looked at, and left again.
+              (switch-to-buffer chat)
+              (switch-to-buffer code)
+              (dotimes (_ 2)
+                (should (equal (funcall added) (list chat)))
+                (should (eq (funcall captured) chat))
+                (should (eq (funcall at-side) chat))))
+            ;; The chat of a subtree is used in its subtree.
+            (switch-to-buffer (org-agent-tests-notes-file "notes.org" org-agent-tests-notes))
+            (org-agent-chat-here t)
+            (switch-to-buffer code)
+            (should (equal (funcall added) (list second)))
+            (should (eq (funcall at-side) second)))
+        (kill-buffer code)
+        (org-agent-tests-forget-files)))))
 
 (provide 'org-agent-places-tests)
 ;;; org-agent-places-tests.el ends here

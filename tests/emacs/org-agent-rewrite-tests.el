@@ -17,6 +17,8 @@
   "Run BODY in a buffer with TEXT and a fake server; clean up behind it."
   (declare (indent 1) (debug t))
   `(let ((org-agent--rewriting (make-hash-table :test #'equal))
+         (org-agent--rewrites-kept nil)
+         (org-agent--rewrites-unreported nil)
          (org-agent--rewrites-changed nil)
          (org-agent-rewrite-history nil)
          (buffer (generate-new-buffer "main.c")))
@@ -448,6 +450,126 @@ MORE goes into the action."
       (org-agent-fake-settle)
       (should (member '("act-1" "done") (org-agent-rewrite-tests-reports))))))
 
+(ert-deftest org-agent-rewrite-is-reported-to-the-next-server-if-one-dies ()
+  (org-agent-rewrite-tests-with "one\ntwo\n"
+    (org-agent-rewrite-tests-ask 1 1 "louder")
+    (org-agent-rewrite-tests-offer 1 1 "ONE\n")
+    ;; This one dies before it has confirmed what it was told.
+    (setq org-agent-fake-mute t)
+    (org-agent-rewrite-accept)
+    (org-agent-fake-until (lambda () (org-agent-rewrite-tests-reports)) "the report")
+    (org-agent-fake-die)
+    (setq org-agent-fake-mute nil)
+    (should (equal (buffer-string) "ONE\ntwo\n"))
+    (dotimes (_ 3) (org-agent-fake-settle))
+    (should (equal (org-agent-rewrite-tests-reports)
+                   '(("act-1" "done") ("act-1" "done"))))
+    ;; And no more than once.
+    (org-agent-fake-die)
+    (dotimes (_ 3) (org-agent-fake-settle))
+    (should (= 2 (length (org-agent-rewrite-tests-reports))))))
+
+;;;; A chat of its session
+
+(defmacro org-agent-rewrite-tests-opened (&rest body)
+  "Run BODY in a chat of the session of a rewrite, in which `source' is BUFFER."
+  (declare (indent 0) (debug t))
+  `(let ((source (current-buffer)))
+     (setq org-agent-fake-transcript (org-agent-fake-said "session-1" (list 1 "louder" nil)))
+     (push (cons 'orgAgent/sessions/get
+                 (lambda (_) '(:id "session-1" :title "louder"
+                               :buffer "*org-agent-rewrite*")))
+           org-agent-fake-answers)
+     (push (cons 'orgAgent/sessions/resume
+                 (lambda (_)
+                   (list :sessionId "session-1" :actuations [] :missing []
+                         :interrupted [] :resumed [] :live ["turn-1"])))
+           org-agent-fake-answers)
+     (switch-to-buffer (org-agent--open-session "session-1"))
+     (dotimes (_ 5) (org-agent-fake-settle))
+     (should (equal (buffer-name) "*org-agent-rewrite*"))
+     (should (eq (gethash "session-1" org-agent--buffers) (current-buffer)))
+     ,@body))
+
+(defun org-agent-rewrite-tests-told ()
+  "Return what this chat shows that is no text."
+  (mapconcat (lambda (overlay) (or (overlay-get overlay 'before-string) ""))
+             (overlays-in (point-min) (point-max)) ""))
+
+(ert-deftest org-agent-rewrite-opened-as-a-chat-says-where-it-waits ()
+  (org-agent-rewrite-tests-with "one\ntwo\n"
+    (org-agent-rewrite-tests-ask 2 2 "louder")
+    (org-agent-rewrite-tests-opened
+      (should (string-search (format-message "A rewrite in `main.c' is under way")
+                             (org-agent-rewrite-tests-told)))
+      (org-agent-rewrite-tests-offer 1 1 "TWO\n")
+      (should (string-search (format-message "A rewrite in `main.c': the new text waits there")
+                             (org-agent-rewrite-tests-told)))
+      (should (string-search "asks you" mode-line-process))
+      ;; The button is the command, and goes to the text.
+      (let* ((told (org-agent-rewrite-tests-told))
+             (button (string-search "[go there]" told)))
+        (should (eq (get-text-property button 'org-agent-command told)
+                    'org-agent-rewrite-visit))
+        (call-interactively #'org-agent-rewrite-visit))
+      (should (eq (current-buffer) source))
+      (should (= (line-number-at-pos) 2))
+      (org-agent-rewrite-accept)
+      (org-agent-fake-state "turn-1" 2 "done")
+      (with-current-buffer "*org-agent-rewrite*"
+        (should (equal (org-agent-rewrite-tests-told) ""))
+        (should-not (org-agent--live-turn))))))
+
+(ert-deftest org-agent-rewrite-cancelled-in-a-chat-is-rejected ()
+  (org-agent-rewrite-tests-with "one\ntwo\n"
+    (let ((rewrite (org-agent-rewrite-tests-ask 2 2 "louder"))
+          (asked nil)
+          (answer nil))
+      (org-agent-rewrite-tests-offer 1 1 "TWO\n")
+      (cl-letf (((symbol-function 'y-or-n-p)
+                 (lambda (prompt) (push prompt asked) answer)))
+        (org-agent-rewrite-tests-opened
+          (should (string-search "waits there" (org-agent-rewrite-tests-told)))
+          (org-agent-fake-keys "C-c C-k")
+          (should (equal asked (list (format-message
+                                      "Reject the new text that waits in `main.c'? "))))
+          (should (eq (org-agent--rewrite-state rewrite) 'offered))
+          (setq answer t)
+          (should (equal (org-agent-tests-said (call-interactively #'org-agent-cancel))
+                         '("org-agent: it stays as it is")))
+          (org-agent-fake-settle)
+          (should (eq (org-agent--rewrite-state rewrite) 'over))
+          (should (equal (org-agent-rewrite-tests-reports) '(("act-1" "denied"))))
+          (should-not (org-agent-fake-sent 'orgAgent/cancel))
+          (should (equal (org-agent-rewrite-tests-told) ""))
+          (org-agent-fake-state "turn-1" 2 "cancelled")
+          (should-not (org-agent--live-turn))
+          (should (equal (with-current-buffer source (buffer-string)) "one\ntwo\n")))))))
+
+(ert-deftest org-agent-rewrite-that-waits-since-an-earlier-server-is-told ()
+  (org-agent-rewrite-tests-with "one\ntwo\n"
+    (org-agent-rewrite-tests-ask 2 2 "louder")
+    (org-agent-rewrite-tests-offer 1 1 "TWO\n")
+    (org-agent-rewrite-tests-opened
+      (setf (alist-get 'orgAgent/sessions/resume org-agent-fake-answers)
+            (lambda (_)
+              (list :sessionId "session-1" :actuations [] :missing []
+                    :interrupted [(:turnId "turn-1" :eventId "event-1")]
+                    :resumed [] :live [])))
+      (org-agent-fake-die)
+      (dotimes (_ 5) (org-agent-fake-settle))
+      (let ((told (org-agent-rewrite-tests-told)))
+        (should (string-search "the new text waits there" told))
+        (should-not (string-search "interrupted" told)))
+      (with-current-buffer source
+        (goto-char (point-max))
+        (org-agent-rewrite-accept))
+      (org-agent-fake-settle)
+      (should (equal (with-current-buffer source (buffer-string)) "one\nTWO\n"))
+      (should (equal (org-agent-rewrite-tests-reports) '(("act-1" "done"))))
+      (should (equal (org-agent-rewrite-tests-told) ""))
+      (should-not (org-agent--live-turn)))))
+
 (ert-deftest org-agent-rewrite-shows-a-long-text-in-part-and-a-strange-one-harmlessly ()
   (org-agent-rewrite-tests-with "one\n"
     (let ((rewrite (org-agent-rewrite-tests-ask 1 1 "longer"))
@@ -575,6 +697,39 @@ MORE goes into the action."
           (should (equal (buffer-string) "first\nshort;\nlast\n"))
           (org-agent-fake-until (lambda () (hash-table-empty-p org-agent--rewriting))
                                 "the end of the turns"))))))
+
+(ert-deftest org-agent-rewrite-accepted-after-the-server-was-killed-is-done ()
+  (let ((org-agent--rewriting (make-hash-table :test #'equal))
+        (org-agent--rewrites-kept nil)
+        (org-agent--rewrites-unreported nil)
+        (org-agent--rewrites-changed nil))
+    (org-agent-real-with
+        `(("replay" . ,(concat
+                        (json-serialize
+                         '(:text "(:type :response :payload (:text \"ONE\"))"))
+                        "\n{\"end\":{}}\n")))
+        '("ORG_AGENT_MODEL=replay:HOME/replay")
+      (with-temp-buffer
+        (insert "one\ntwo\n")
+        (org-agent-rewrite 1 5 "louder")
+        (let ((rewrite (car (org-agent--rewrites)))
+              (status (lambda (session)
+                        (let (found)
+                          (org-agent--request 'orgAgent/sessions/get
+                                              (list :sessionId session)
+                                              (lambda (item)
+                                                (setq found (plist-get item :status))))
+                          (org-agent-fake-until (lambda () found) "the session")))))
+          (org-agent-fake-until
+           (lambda () (eq (org-agent--rewrite-state rewrite) 'offered)) "the text")
+          (signal-process org-agent--process 'SIGKILL)
+          (org-agent-fake-until (lambda () (not org-agent--connection)) "the end")
+          (should (eq (org-agent--rewrite-state rewrite) 'offered))
+          (org-agent-rewrite-accept)
+          (should (equal (buffer-string) "ONE\ntwo\n"))
+          (org-agent-fake-settle)
+          (should (equal (funcall status (org-agent--rewrite-session rewrite))
+                         "active")))))))
 
 (provide 'org-agent-rewrite-tests)
 ;;; org-agent-rewrite-tests.el ends here

@@ -103,14 +103,6 @@ Of a method these are its qualifiers and specializers as well."
     (should-not (org-agent--chat-p))
     (should-not (org-agent--card-in-sight))))
 
-(ert-deftest org-agent-subtree-says-where-its-commands-are ()
-  (org-agent-seams-tests-in-subtree
-    (dolist (command '(org-agent-retry org-agent-regenerate org-agent-branch
-                       org-agent-edit-turn org-agent-next-variant org-agent-rebuild))
-      (should (string-search "org-agent-menu"
-                             (cadr (should-error (call-interactively command)
-                                                 :type 'user-error)))))))
-
 (ert-deftest org-agent-what-is-added-in-a-subtree-goes-to-its-chat ()
   (org-agent-seams-tests-in-subtree
     (let ((chat (org-agent--chat-here)))

@@ -74,8 +74,16 @@
                    (funcall pause process)
                    (should (eq t (process-filter process)))
                    (setq paused t))))
-        (org-agent-fake-tell 'orgAgent/delta :turnId "turn-1" :attempt 1 :seq 1 :text "half")
-        (org-agent-fake-until (lambda () paused) "the pause")))
+        ;; A delta that comes in one piece with an answer is no reason for one.
+        (let ((seq 0))
+          (org-agent-fake-until
+           (lambda ()
+             (unless paused
+               (org-agent-fake-tell 'orgAgent/delta :turnId "turn-1" :attempt 1
+                                    :seq (cl-incf seq) :text "half"))
+             (accept-process-output nil 0.02)
+             paused)
+           "the pause"))))
     (let ((text (buffer-string)))
       (org-agent-fake-die)
       (should (string-prefix-p "This turn ended: the server ended"

@@ -199,6 +199,8 @@ fn a_session_belongs_to_one_server_until_that_is_dead() {
     for method in ["orgAgent/event", "orgAgent/sessions/resume"] {
         let error = second.try_request(method, &params).unwrap_err();
         assert_eq!(error["data"]["code"], "conflict", "{error}");
+        // By the title that it was given, which is what was said first.
+        assert_eq!(error["message"], "session \"run: true\" is open in another server", "{error}");
     }
 
     first.kill();

@@ -366,3 +366,44 @@ fn a_text_that_waits_outlives_the_server_but_is_in_no_chat() {
     assert!(why.to_string().contains("\"done\""), "{why}");
     scene.finish();
 }
+
+#[test]
+fn what_became_of_a_text_can_be_told_to_the_next_server() {
+    for (outcome, state, status, reason) in [
+        (json!({"status": "done"}), "done", "active", Value::Null),
+        (json!({"status": "denied"}), "cancelled", "active", json!("the user rejected it")),
+        (
+            json!({"status": "failed", "message": "it is gone"}),
+            "failed",
+            "failed",
+            json!("the client could not replace the region: it is gone"),
+        ),
+    ] {
+        let (mut scene, home) = scene();
+        scene.model.reply_with(&response("short"));
+        let (turn, session) = rewrite(&mut scene, "Shorten it", "long");
+        let actuation = offered(&mut scene, &turn);
+        scene.model.take_request_blocking();
+
+        let Scene { model, client, .. } = scene;
+        client.kill();
+        let client = start(home.path(), &model, &["insertAtEnd", "replaceRegion", "shell"]);
+        let mut scene = Scene::of(model, client);
+        let of_session = json!({"sessionId": session});
+        let found = scene.request("orgAgent/sessions/resume", &of_session).unwrap();
+        assert_eq!((&found["interrupted"][0]["turnId"], &found["actuations"]), (&json!(turn), &json!([])));
+        let found = scene.request("orgAgent/sessions/get", &of_session).unwrap();
+        assert_eq!(found["status"], "failed");
+
+        // Told twice, it counts once.
+        scene.report(&actuation, &outcome).unwrap();
+        scene.report(&actuation, &json!({"status": "done"})).unwrap();
+        let found = scene.request("orgAgent/sessions/resume", &of_session).unwrap();
+        assert_eq!((&found["interrupted"], &found["live"]), (&json!([]), &json!([])), "{found}");
+        let found = scene.request("orgAgent/sessions/get", &of_session).unwrap();
+        assert_eq!(found["status"], status, "{outcome}");
+        let why = scene.request("orgAgent/why", &json!({"turnId": turn})).unwrap();
+        assert_eq!((&why["state"], &why["reason"]), (&json!(state), &reason), "{outcome}");
+        scene.finish();
+    }
+}

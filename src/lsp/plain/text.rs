@@ -185,7 +185,7 @@ impl Document {
     ///
     /// # Errors
     /// If the document is too large.
-    pub fn len(&self) -> Result<usize, TooLarge> {
+    pub fn size(&self) -> Result<usize, TooLarge> {
         Ok(self.rope()?.len_bytes())
     }
 

@@ -8,9 +8,6 @@ use std::ops::Range;
 use super::super::links;
 use super::longest_ticks;
 
-/// The most bytes of an address for mail.
-const MAIL: usize = 1_024;
-
 /// What a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
@@ -143,7 +140,7 @@ impl<'a> Line<'a> {
                 let part = self.open[index].1;
                 self.close_part();
                 let is_empty = self.parts.len() == part + 1;
-                if is_empty || !before.is_some_and(|c| !is_space(c)) || !self.may_follow(behind, index) {
+                if is_empty || before.is_none_or(is_space) || !self.may_follow(behind, index) {
                     return None;
                 }
                 self.open.truncate(index);
@@ -261,8 +258,13 @@ impl<'a> Line<'a> {
                 || !c.is_ascii_graphic() && c.is_ascii()
                 || "<>[]`\"|\\{}".contains(c)
         };
-        // An address for mail that has no end is none.
-        let rest = if kind == "mailto:" { &rest[..rest.floor_char_boundary(MAIL)] } else { rest };
+        // What is before the `@` ends where another address could begin.
+        if kind == "mailto:" {
+            let name = rest[kind.len()..].find(|c| c == '@' || c == ':' || ends(c))?;
+            if !rest[kind.len() + name..].starts_with('@') {
+                return None;
+            }
+        }
         let whole = rest.find(ends).unwrap_or(rest.len());
         let is_closed = rest[whole..].starts_with('>');
         let length = match angle == 1 && is_closed {
@@ -353,7 +355,7 @@ fn destination(target: &str) -> Option<String> {
                 out.push(c);
             }
             ' ' | '<' | '>' | '"' | '`' | '\\' | '|' | '{' | '}' | '^' => {
-                out.push_str(&format!("%{:02X}", u32::from(c)))
+                out.push_str(&format!("%{:02X}", u32::from(c)));
             }
             c if c.is_control() || c.is_whitespace() => {
                 c.encode_utf8(&mut [0; 4]).bytes().for_each(|b| out.push_str(&format!("%{b:02X}")));

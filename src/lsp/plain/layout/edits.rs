@@ -145,7 +145,8 @@ impl<'a> Layout<'a> {
         match self.head(prompt).and_then(|head| head.drawer) {
             Some(at) => edits.put_lines(at..at, &format!(":OA_EVENT: {id}\n")),
             None => {
-                edits.put_lines(prompt.heading.end..prompt.heading.end, &mark(self.language, "OA_EVENT", &id))
+                edits
+                    .put_lines(prompt.heading.end..prompt.heading.end, &mark(self.language, "OA_EVENT", &id));
             }
         }
         self.put_body(prompt.body.clone(), text, true, edits);
