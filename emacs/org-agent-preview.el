@@ -78,23 +78,24 @@ characters.  Of a longer one that is the beginning, a note, and the end."
          (whole (= length (+ (length head) (length tail))))
          ;; What has more characters than there is room is not looked at:
          ;; this is drawn again and again while a text grows.
-         (text (and whole (<= length most) (concat head tail))))
+         (text (and whole (<= length most)
+                    (if (string-empty-p tail) head (concat head tail)))))
     (if (and text (not (org-agent--row-end
                         text rows (org-agent--columns text width))))
         (org-agent--lines text face)
       (let* ((last-rows (/ rows 3))
              (first-rows (- rows last-rows 1))
-             (first (substring head 0 (min (length head) (* first-rows width))))
-             (end (if (or (not whole) (>= (length tail) (* last-rows width)))
-                      tail
-                    (concat head tail)))
-             (last (org-agent--tail end (* last-rows width))))
-        (setq first (substring first 0 (org-agent--row-end
-                                        first first-rows
-                                        (org-agent--columns first width)))
-              last (if (zerop last-rows) ""
-                     (org-agent--last-rows end last-rows
-                                           (org-agent--columns last width))))
+             (first (substring head 0 (org-agent--row-end
+                                       head first-rows
+                                       (org-agent--columns
+                                        head width 0 (* first-rows width)))))
+             (least (* last-rows width))
+             (end (if (or (not whole) (>= (length tail) least)) tail
+                    (concat (org-agent--tail head least) tail)))
+             (last (if (zerop last-rows) ""
+                     (org-agent--last-rows
+                      end last-rows
+                      (org-agent--columns end width (- (length end) least))))))
         (concat (org-agent--lines first face)
                 (propertize (format "[... %d characters more ...]\n"
                                     (- length (length first) (length last)))
@@ -103,19 +104,26 @@ characters.  Of a longer one that is the beginning, a note, and the end."
 
 (defun org-agent--lines (text face)
   "Return TEXT with one final newline and FACE."
-  (propertize (org-agent--line text) 'face face))
+  (let ((lines (org-agent--line text)))
+    (if (eq lines text) (propertize text 'face face)
+      ;; That is no copy of a copy.
+      (put-text-property 0 (length lines) 'face face lines)
+      lines)))
 
-(defun org-agent--columns (text width)
-  "Return how many characters of TEXT go into WIDTH columns, on average."
-  (let ((columns (string-width text)))
-    (if (> columns (length text))
-        (max 1 (/ (* width (length text)) columns))
+(defun org-agent--columns (text width &optional beg end)
+  "Return how many characters of TEXT go into WIDTH columns, on average.
+The average is that of what is between BEG and END, as far as it is there."
+  (let* ((beg (max 0 (or beg 0)))
+         (end (min (length text) (or end (length text))))
+         (columns (string-width text beg end)))
+    (if (> columns (- end beg))
+        (max 1 (/ (* width (- end beg)) columns))
       width)))
 
-(defun org-agent--row-end (text rows width)
+(defun org-agent--row-end (text rows width &optional beg)
   "Return where the first ROWS rows of TEXT end, or nil if it has no more.
-A row has WIDTH columns, taken as characters."
-  (let ((at 0))
+A row has WIDTH columns, taken as characters.  The first begins at BEG."
+  (let ((at (or beg 0)))
     (while (and at (> rows 0))
       (let* ((newline (string-search "\n" text at))
              (need (max 1 (ceiling (- (or newline (length text)) at)
@@ -128,14 +136,14 @@ A row has WIDTH columns, taken as characters."
 (defun org-agent--last-rows (text rows width)
   "Return the last ROWS rows of TEXT, each of WIDTH columns.
 A line that does not begin there is left out if there is another."
-  (let ((last (org-agent--tail text (* rows width))))
-    (while (org-agent--row-end last rows width)
-      (setq last (substring last (org-agent--row-end last 1 width))))
-    (let ((newline (string-search "\n" last)))
-      (if (and newline (< (length last) (length text))
-               (< (1+ newline) (length last)))
-          (substring last (1+ newline))
-        last))))
+  (let ((beg (max 0 (- (length text) (* rows width)))))
+    (while (org-agent--row-end text rows width beg)
+      (setq beg (org-agent--row-end text 1 width beg)))
+    (let ((newline (string-search "\n" text beg)))
+      (substring text
+                 (if (and newline (> beg 0) (< (1+ newline) (length text)))
+                     (1+ newline)
+                   beg)))))
 
 (defun org-agent--one-line (text most)
   "Return TEXT, words of others, in one line of at most MOST columns."

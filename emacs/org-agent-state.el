@@ -28,6 +28,8 @@
 ;; What is shown is made when something changes, never while Emacs draws.
 ;; Only the sign that a turn runs moves by itself: by one timer, which is
 ;; there while a window shows such a chat, and ends itself when none does.
+;; To draw only for it costs as much as to draw a piece of a reply, so
+;; while those come it moves with them.
 ;;
 ;; That commands are not confined is said before one is proposed: the
 ;; server tells when it is ready.  An older one does not; then it is said
@@ -222,9 +224,23 @@ mouse-1: what can be done"
   (unless (or org-agent--sign-timer
               (not (org-agent--moving-p (current-buffer)))
               (not (org-agent--seen-p (current-buffer))))
-    (setq org-agent--sign-timer (run-at-time 0.25 0.25 #'org-agent--sign-moves)))
+    (org-agent--sign-waits))
   (unless (org-agent--moving-p (current-buffer))
     (setq org-agent--sign "")))
+
+(defun org-agent--sign-waits ()
+  "Let the sign move after a moment, and then again and again."
+  (setq org-agent--sign-timer (run-at-time 0.25 0.25 #'org-agent--sign-moves)))
+
+(defun org-agent--sign-along (&rest _)
+  "Let the sign move with what is drawn anyway, if its time is near."
+  (when (and org-agent--sign-timer
+             (> (timer-until org-agent--sign-timer (current-time)) -0.1))
+    (cancel-timer org-agent--sign-timer)
+    (org-agent--sign-waits)
+    (org-agent--sign-moves)))
+
+(add-hook 'org-agent--shown-hook #'org-agent--sign-along)
 
 (defun org-agent--sign-moves ()
   "Show the next sign, or end if nobody would see it."

@@ -130,7 +130,10 @@ VALUE is a regular expression if REGEXP is non-nil."
 (defun org-agent--written-session ()
   "Return the session in the drawer of this buffer, or of its root, or nil."
   (if org-agent--root (org-agent--session-at org-agent--root)
-    (car (org-agent--all "OA_SESSION"))))
+    (org-agent--at-start
+      ;; Most often that is the first drawer: what is below is not looked at.
+      (when (re-search-forward "^[ \t]*:OA_SESSION: +\\(\\S-+\\)[ \t]*$" nil t)
+        (match-string-no-properties 1)))))
 
 (defun org-agent--write-session (session)
   "Write SESSION into the buffer's own drawer.  Call inside an edit."

@@ -445,14 +445,14 @@ what finds the place itself looks at the whole buffer."
     (concat
      thought
      (when previewed
-       (concat
-        (propertize (format "%s (not verified)\n" org-agent--assistant)
-                    'face 'org-agent-notice)
-        (org-agent--preview
-         turn (- room (pcase (cl-count ?\n thought)
-                        ((and lines (or 0 1)) lines)
-                        (_ (/ room 2))))
-         width)))
+       (propertize (format "%s (not verified)\n" org-agent--assistant)
+                   'face 'org-agent-notice))
+     (when previewed
+       (org-agent--preview
+        turn (- room (pcase (cl-count ?\n thought)
+                       ((and lines (or 0 1)) lines)
+                       (_ (/ room 2))))
+        width))
      (org-agent--turn-card turn)
      (org-agent--turn-results turn)
      (when-let ((reason (org-agent--turn-reason turn)))

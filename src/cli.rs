@@ -6,6 +6,7 @@
 mod acp;
 mod chat;
 pub mod check;
+mod conformance;
 mod doctor;
 pub mod grammar;
 mod jsonl;
@@ -60,6 +61,7 @@ enum Command {
     Model(model::Args),
     Why(why::Args),
     Steps(steps::Args),
+    Conformance(conformance::Args),
     Doctor(doctor::Args),
 }
 
@@ -103,6 +105,7 @@ pub fn main() -> ExitCode {
         }
         Command::Sandbox(args) => Ok(sandbox::main(args, config)),
         Command::Steps(args) => Ok(steps::main(&args)),
+        Command::Conformance(args) => conformance::run(args),
         Command::Doctor(args) => doctor::main(&args),
     };
     match result {

@@ -36,6 +36,8 @@ pub enum Event {
         /// Whether it runs commands; if not, the server does.
         runs: bool,
     },
+    /// Whether the client runs commands, as it turns out later.
+    Runs(bool),
     /// The user said something.
     Chat(ChatMessage, Reply<Receipt>),
     /// What would be sent for this is to be shown, and nothing done; as Org as well, if that is wanted.

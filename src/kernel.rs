@@ -236,6 +236,7 @@ impl Kernel {
     fn handle(&mut self, event: Event) -> Result<()> {
         match event {
             Event::Hello { secrets, recover, runs } => self.hello(secrets, recover, runs),
+            Event::Runs(runs) => self.runs_here = !runs,
             Event::Chat(message, reply) => self.chat(message, reply),
             Event::Rehearse(message, org, reply) => self.rehearse(message, org, reply),
             Event::Cancel(turn, reply) => self.cancel(&turn, reply),

@@ -57,4 +57,5 @@ pub mod kernel;
 pub mod logging;
 pub mod lsp;
 pub mod acp;
+pub mod conformance;
 pub mod cli;

@@ -112,18 +112,16 @@ def row(size, name, runs, probed, per_second, target):
     best = min(runs, key=used)
     delays = [delay for run in runs for delay in run["delays"]]
     undisturbed = [delay for run in runs for delay in run["undisturbed"]]
-    # Per run the longest time without that of collections, the most CPU time where there was none, and the longest time.
-    blocks = [[max((block[0] - block[2] for block in run["blocks"]), default=0),
-               max((block[1] for block in run["blocks"] if not block[3]), default=0),
-               max((block[0] for block in run["blocks"]), default=0)] for run in probed]
-    walls, own, all_of_it = ([value * 1e3 for value in kind] for kind in (zip(*blocks) if blocks else ((), (), ())))
+    # By CPU time; by the clock without what was waited for a CPU; that; and all of it.
+    kinds = [max((kind(*block) for run in probed for block in run["blocks"]), default=0)
+             for kind in (lambda _, cpu, *__: cpu, lambda wall, _, waited, *__: wall - waited,
+                          lambda _, __, waited, *___: waited, lambda wall, *_: wall)] if probed else []
+    collections = [end - begin for run in runs for begin, end in run["collected"]]
     return [f"{size:g} MB", name,
             f"{used(best) * 1e3:.0f} ms", f"{max(map(used, runs)) * 1e3:.0f} ms",
             f"{per_second * best['wall'] * 1e3:.0f} ms" if per_second else "",
-            f"{best['collections']} of {best['collection'] * 1e3:.0f} ms",
-            # Of each run the longest, from the best run to the worst; of the others the worst run.
-            *([f"{min(walls):.1f} to {max(walls):.1f} ms", f"{max(own):.1f} ms", f"{max(all_of_it):.0f} ms"]
-              if blocks else ["", "", ""]),
+            f"{best['collections']} of {best['collection'] * 1e3:.0f} ms", f"{max(collections, default=0) * 1e3:.0f} ms",
+            *([f"{kind * 1e3:.1f} ms" for kind in kinds] or [""] * 4),
             share(undisturbed, 0.5), share(undisturbed, 0.99), share(delays, 0.99), str(len(delays)), target]
 
 
@@ -134,8 +132,9 @@ def share(delays, part):
 
 def print_table(rows):
     """Prints ROWS under their heads."""
-    rows = [["history", "tokens", "CPU", "worst run", "of it keys", "collections", "longest block", "most CPU in one",
-             "with collections", "key, median", "key, 99 %", "with collections", "keys", "target"], *rows]
+    rows = [["history", "tokens", "CPU", "worst run", "of it keys", "collections", "longest",
+             "block, CPU", "by the clock", "wait for a CPU", "with that",
+             "key, median", "key, 99 %", "with collections", "keys", "target"], *rows]
     widths = [max(map(len, column)) for column in zip(*rows)]
     rows.insert(1, ["-" * width for width in widths])
     for cells in rows:

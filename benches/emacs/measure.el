@@ -14,9 +14,12 @@
 ;;   f8  empty the input area
 ;;
 ;; Without the probe nothing is measured but when a key's command begins,
-;; and what the whole took.  The probe is a timer that runs every
-;; millisecond: while Emacs does anything else, it is late.  That costs
-;; time itself, so blocks and CPU time are measured in different runs.
+;; when garbage was collected, and what the whole took.  The probe is a
+;; timer that runs every millisecond: while Emacs does anything else, it
+;; is late.  That costs time itself, so blocks and CPU time are measured
+;; in different runs.  With the probe no garbage is collected: what Emacs
+;; tells of a collection is how long it took by the clock, so what else
+;; was in the same block, and what it waited for a CPU, could not be told.
 
 ;;; Code:
 
@@ -46,18 +49,32 @@
   "The longer times between two runs of the probe, as `measure-used'.")
 
 (defvar measure-collected nil
-  "When garbage was collected, newest first: the beginning and the end.")
+  "When collections ended, and `gc-elapsed' before each, newest first.")
 
 (defvar measure-collection 0
   "The CPU time of one garbage collection.")
 
+(defconst measure-threshold gc-cons-threshold
+  "After how many bytes garbage is collected without the probe.")
+
 (defconst measure-pause 0.001
   "Seconds between two runs of the probe.")
 
+(defun measure-waited ()
+  "Return for how many seconds this Emacs has waited for a CPU that others had.
+Only Linux tells."
+  (if (not (file-exists-p "/proc/self/schedstat")) 0
+    (with-current-buffer (get-buffer-create " *measure*")
+      (erase-buffer)
+      (insert-file-contents-literally "/proc/self/schedstat")
+      (forward-word)
+      (/ (read (current-buffer)) 1e9))))
+
 (defun measure-used ()
-  "Return the time, the CPU time, the time of garbage collections, and their number.
-What Emacs knows of collections is time, not CPU time."
-  (list (float-time) (float-time (get-internal-run-time)) gc-elapsed gcs-done))
+  "Return the time, CPU time, what was waited, and the number of collections."
+  (let ((file-name-handler-alist nil))
+    (list (float-time) (float-time (get-internal-run-time)) (measure-waited)
+          gcs-done)))
 
 (defun measure-since (before)
   "Return what was used since BEFORE."
@@ -73,12 +90,18 @@ What Emacs knows of collections is time, not CPU time."
     (push (float-time) measure-keys)))
 
 (defun measure-collect ()
-  "Note when garbage was collected."
+  "Note that garbage was collected.
+How long that took is not in `gc-elapsed' before this has returned."
   (when measure-begun
-    (let ((now (float-time)))
-      (push (vector (- now (- gc-elapsed (nth 4 measure-begun))) now)
-            measure-collected)
-      (setf (nth 4 measure-begun) gc-elapsed))))
+    (push (cons (float-time) gc-elapsed) measure-collected)))
+
+(defun measure-collections ()
+  "Return when garbage was collected: vectors of the beginning and the end."
+  (let ((after gc-elapsed))
+    (vconcat (mapcar (pcase-lambda (`(,end . ,before))
+                       (prog1 (vector (- end (- after before)) end)
+                         (setq after before)))
+                     measure-collected))))
 
 (defun measure-probe ()
   "Note how late this is."
@@ -92,6 +115,8 @@ What Emacs knows of collections is time, not CPU time."
   "Begin to measure, if PROBE is non-nil with the probe."
   (interactive)
   ;; All runs begin alike, and the second collection has what each costs.
+  ;; After each 300 keys Emacs saves the whole buffer by itself.
+  (do-auto-save t)
   (garbage-collect)
   (let ((before (measure-used)))
     (garbage-collect)
@@ -99,8 +124,9 @@ What Emacs knows of collections is time, not CPU time."
   (setq measure-keys nil
         measure-blocks nil
         measure-collected nil
-        measure-begun (append (measure-used) (list gc-elapsed)))
+        measure-begun (measure-used))
   (when probe
+    (setq gc-cons-threshold most-positive-fixnum)
     (setq measure-last (measure-used))
     (measure-probe))
   (measure-say :begun t))
@@ -118,16 +144,17 @@ What Emacs knows of collections is time, not CPU time."
 (defun measure-end ()
   "Tell what was measured."
   (interactive)
-  (pcase-let* ((`(,wall ,cpu ,_gc ,collections) (measure-since measure-begun))
+  (pcase-let* ((`(,wall ,cpu ,_waited ,collections) (measure-since measure-begun))
                (input (org-agent--input))
                (typed (buffer-substring-no-properties (cdr input) (point-max))))
     (when measure-probe (cancel-timer measure-probe))
     (setq measure-probe nil
-          measure-begun nil)
+          measure-begun nil
+          gc-cons-threshold measure-threshold)
     (measure-say :wall wall :cpu cpu :collections collections
                  :collection measure-collection
                  :keys (vconcat (nreverse measure-keys))
-                 :collected (vconcat measure-collected)
+                 :collected (measure-collections)
                  :blocks (vconcat (mapcar #'vconcat measure-blocks))
                  :typed typed)))
 

@@ -10,10 +10,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tower_lsp_server::jsonrpc::{Error as RpcError, Result as RpcResult};
+use tower_lsp_server::jsonrpc::{Error as RpcError, Id, Request, Result as RpcResult};
 use tower_lsp_server::ls_types::{InitializeParams, InitializeResult, ServerCapabilities, ServerInfo};
 use tower_lsp_server::{LanguageServer, LspService};
 
+use super::plain::Features;
+use super::rpc::Call;
 use super::wire::convert::{self, Introduction};
 use super::wire::{self, Announcement};
 use crate::error::{Error, Result};
@@ -33,6 +35,8 @@ pub const PANIC: &str = "orgAgent/debug/panic";
 pub struct Client {
     /// What it announced; a plain editor announced nothing.
     pub announced: OnceLock<Announcement>,
+    /// What it can do, if it is a plain editor.
+    pub plain: OnceLock<Features>,
     /// Whether it asked to shut down.
     pub shut_down: AtomicBool,
 }
@@ -107,23 +111,60 @@ pub fn service(kernel: Handle, client: Arc<Client>) -> LspService<Backend> {
     service.finish().0
 }
 
+/// The call as the service takes it. Our own methods get their parameters as JSON text.
+#[must_use]
+pub fn request(call: Call) -> Option<Request> {
+    let text = || call.params.as_deref().map_or("null", |params| params.get());
+    let request = match call.method.as_str() {
+        "initialize" => Request::build("initialize")
+            .params(json!({"processId": null, "capabilities": {}, "initializationOptions": text()})),
+        "shutdown" => Request::build("shutdown"),
+        "$/cancelRequest" => {
+            #[derive(Deserialize)]
+            struct Cancel {
+                id: Id,
+            }
+            // Whoever cancels nothing gets no answer.
+            return serde_json::from_str::<Cancel>(text()).ok().map(|Cancel { id }| cancel(&id));
+        }
+        PANIC => Request::build(PANIC).params(Value::from(text())),
+        method => match wire::METHODS.iter().find(|known| **known == method) {
+            Some(known) => Request::build(*known).params(Value::from(text())),
+            None => Request::build(UNKNOWN).params(Value::from(call.method)),
+        },
+    };
+    Some(match call.id {
+        Some(id) => request.id(id).finish(),
+        None => request.finish(),
+    })
+}
+
+/// The wish that a request ends.
+#[must_use]
+pub fn cancel(id: &Id) -> Request {
+    Request::build("$/cancelRequest").params(json!({"id": id})).finish()
+}
+
 impl LanguageServer for Backend {
     async fn initialize(&self, params: InitializeParams) -> RpcResult<InitializeResult> {
         let text = params.initialization_options.as_ref().and_then(Value::as_str).unwrap_or_default();
         let introduction = Introduction::from_wire(text)?;
         let recover = introduction.announced.is_some();
         let actuators = introduction.announced.as_ref().and_then(|client| client.actuators.as_ref());
-        let runs = actuators.is_none_or(|known| known.iter().any(|name| name == "shell"));
+        // A plain editor runs nothing: what it is asked in words, the server runs.
+        let runs = recover && actuators.is_none_or(|known| known.iter().any(|name| name == "shell"));
         self.kernel.send(Event::Hello { secrets: introduction.secrets, recover, runs })?;
-        if let Some(announced) = introduction.announced {
-            // A second `initialize` never gets here.
+        let experimental = Some(json!({"orgAgent": wire::Offer::to_wire()}));
+        // A second `initialize` never gets here.
+        let capabilities = if let Some(announced) = introduction.announced {
             self.client.announced.get_or_init(|| announced);
-        }
+            ServerCapabilities { experimental, ..ServerCapabilities::default() }
+        } else {
+            let features = self.client.plain.get_or_init(|| Features::from_wire(text));
+            ServerCapabilities { experimental, ..features.offer() }
+        };
         Ok(InitializeResult {
-            capabilities: ServerCapabilities {
-                experimental: Some(json!({"orgAgent": wire::Offer::to_wire()})),
-                ..ServerCapabilities::default()
-            },
+            capabilities,
             server_info: Some(ServerInfo {
                 name: "org-agent".to_owned(),
                 version: Some(env!("CARGO_PKG_VERSION").to_owned()),

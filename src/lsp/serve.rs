@@ -19,16 +19,15 @@ use std::time::Duration;
 
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
-use serde::Deserialize;
-use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, sleep_until, timeout};
 use tower_lsp_server::LspService;
-use tower_lsp_server::jsonrpc::{Error as RpcError, Id, Request, Response};
+use tower_lsp_server::jsonrpc::{Error as RpcError, Id, Response};
 use tower_service::Service;
 
 use super::backend::{self, Backend, Client};
+use super::plain::{self, Plain};
 use super::questions::{Question, Questions};
 use super::rpc::{self, Call, Incoming};
 use super::stdio::{self, Input, Writer};
@@ -87,6 +86,7 @@ pub async fn serve(
         out: Vec::new(),
         initialized: false,
         ours: false,
+        plain: None,
         broken: false,
     };
     // Unconstrained: a spent budget would make answers that are ready look as if they were not.
@@ -107,6 +107,8 @@ struct Finished {
     initialize: bool,
     /// The request whose handler panicked.
     panicked: Option<Id>,
+    /// What the plain path waited for.
+    plain: Option<plain::Done>,
 }
 
 struct Session {
@@ -122,6 +124,8 @@ struct Session {
     initialized: bool,
     /// The client announced this protocol or uses it; a plain editor gets none of our messages.
     ours: bool,
+    /// The chat for an editor that did not announce it.
+    plain: Option<Box<Plain>>,
     /// The last input was none: what follows it may be the rest of it.
     broken: bool,
 }
@@ -142,7 +146,10 @@ impl Session {
                 tokio::task::yield_now().await;
             }
             let room = self.out.len() < ROOM;
+            self.relay();
             let deadline = self.questions.deadline();
+            let leaving = self.client.shut_down.load(Ordering::Relaxed);
+            let due = self.plain.as_ref().filter(|_| !leaving).and_then(|plain| plain.deadline());
             tokio::select! {
                 biased;
                 permit = writer.batches.reserve(), if !self.out.is_empty() => match permit {
@@ -153,6 +160,11 @@ impl Session {
                 Some(finished) = self.running.next(), if room => self.finish(finished),
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                     self.questions.expire(Instant::now());
+                }
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                    if let Some(plain) = &mut self.plain {
+                        plain.expire(Instant::now());
+                    }
                 }
                 input = next(&mut batch, &mut messages), if room => {
                     let Some(input) = input else { break End::Left };
@@ -182,6 +194,7 @@ impl Session {
             End::Kernel(Err(error)) => Err(Error::internal("the kernel broke").because(error)),
         };
         self.settle();
+        self.relay();
         if timeout(FLUSH, flush(writer, self.out)).await.is_err() {
             tracing::warn!("the client did not read the last messages");
         }
@@ -222,19 +235,36 @@ impl Session {
             return;
         }
         let initialize = call.method == "initialize";
-        self.ours |= self.initialized && wire::METHODS.contains(&call.method.as_str());
+        let working = self.initialized && !self.client.shut_down.load(Ordering::Relaxed);
+        if let Some(plain) = self.plain.as_mut().filter(|_| working) {
+            let params = call.params.as_deref().map_or("null", |params| params.get());
+            if plain.call(call.id.as_ref(), &call.method, params) {
+                return;
+            }
+        }
+        if self.initialized && !self.ours && wire::METHODS.contains(&call.method.as_str()) {
+            self.ours = true;
+            // It is asked, and runs commands, like those that announced themselves.
+            if self.plain.as_ref().is_none_or(|plain| plain.is_unused()) {
+                self.runs_commands();
+            }
+        }
         let id = call.id.clone();
-        let Some(request) = request(call) else { return };
+        let Some(request) = backend::request(call) else { return };
         let handler = self.service.call(request);
         let mut handler = Box::pin(async move {
             match AssertUnwindSafe(handler).catch_unwind().await {
-                Ok(response) => {
-                    Finished { response: response.unwrap_or_default(), initialize, panicked: None }
-                }
+                Ok(response) => Finished {
+                    response: response.unwrap_or_default(),
+                    initialize,
+                    panicked: None,
+                    plain: None,
+                },
                 Err(_) => Finished {
                     response: id.clone().map(|id| Response::from_error(id, RpcError::internal_error())),
                     initialize,
                     panicked: id,
+                    plain: None,
                 },
             }
         });
@@ -245,17 +275,33 @@ impl Session {
         }
     }
 
+    /// Takes what the plain path has to write, and what it waits for.
+    fn relay(&mut self) {
+        let Some(plain) = &mut self.plain else { return };
+        for waited in plain.take_started() {
+            self.running.push(Box::pin(async move {
+                Finished { response: None, initialize: false, panicked: None, plain: Some(waited.await) }
+            }));
+        }
+        plain.write(&mut self.out);
+    }
+
     fn finish(&mut self, finished: Finished) {
+        if let (Some(done), Some(plain)) = (finished.plain, &mut self.plain) {
+            plain.done(done);
+        }
         if let Some(response) = finished.response {
             if finished.initialize && response.is_ok() {
                 self.initialized = true;
                 self.ours = self.client.announced.get().is_some();
+                let features = self.client.plain.get();
+                self.plain = features.map(|features| Box::new(Plain::new(self.kernel.clone(), *features)));
             }
             self.respond(response);
         }
         if let Some(id) = finished.panicked {
             // The service still counts the request as running.
-            self.service.call(cancel(&id)).now_or_never();
+            self.service.call(backend::cancel(&id)).now_or_never();
         }
     }
 
@@ -272,6 +318,11 @@ impl Session {
 
     /// The client answered one of our questions.
     fn answer(&mut self, id: &Id, outcome: Result<&str, &String>) {
+        if let (Some(plain), Id::String(id)) = (&mut self.plain, id)
+            && plain.answer(id, outcome)
+        {
+            return;
+        }
         let question = match id {
             Id::String(id) => self.questions.answered(id),
             Id::Number(_) | Id::Null => None,
@@ -292,6 +343,12 @@ impl Session {
         }
     }
 
+    fn runs_commands(&self) {
+        if let Err(error) = self.kernel.send(Event::Runs(true)) {
+            tracing::warn!(%error, "the kernel could not be told who runs commands");
+        }
+    }
+
     fn received(&self, actuation: ActuationId) {
         if let Err(error) = self.kernel.send(Event::Received(actuation)) {
             tracing::warn!(%error, "the kernel could not be told of a receipt");
@@ -307,6 +364,13 @@ impl Session {
     /// Writes what the kernel sends, behind all answers that are ready.
     fn send(&mut self, message: Outgoing) {
         self.settle();
+        let alone = !self.ours;
+        let leaving = self.client.shut_down.load(Ordering::Relaxed);
+        if let Some(plain) = self.plain.as_mut().filter(|_| !leaving)
+            && plain.takes(&message, alone)
+        {
+            return;
+        }
         if !self.ours {
             tracing::debug!("a message for an editor that does not know this protocol was dropped");
             return;
@@ -418,37 +482,6 @@ async fn flush(writer: Writer, out: Vec<u8>) {
     }
     drop(writer.batches);
     writer.done.await.ok();
-}
-
-/// The call as the service takes it. Our own methods get their parameters as JSON text.
-fn request(call: Call) -> Option<Request> {
-    let text = || call.params.as_deref().map_or("null", |params| params.get());
-    let request = match call.method.as_str() {
-        "initialize" => Request::build("initialize")
-            .params(json!({"processId": null, "capabilities": {}, "initializationOptions": text()})),
-        "shutdown" => Request::build("shutdown"),
-        "$/cancelRequest" => {
-            #[derive(Deserialize)]
-            struct Cancel {
-                id: Id,
-            }
-            // Whoever cancels nothing gets no answer.
-            return serde_json::from_str::<Cancel>(text()).ok().map(|Cancel { id }| cancel(&id));
-        }
-        backend::PANIC => Request::build(backend::PANIC).params(Value::from(text())),
-        method => match wire::METHODS.iter().find(|known| **known == method) {
-            Some(known) => Request::build(*known).params(Value::from(text())),
-            None => Request::build(backend::UNKNOWN).params(Value::from(call.method)),
-        },
-    };
-    Some(match call.id {
-        Some(id) => request.id(id).finish(),
-        None => request.finish(),
-    })
-}
-
-fn cancel(id: &Id) -> Request {
-    Request::build("$/cancelRequest").params(json!({"id": id})).finish()
 }
 
 #[cfg(test)]

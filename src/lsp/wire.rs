@@ -6,6 +6,8 @@
 pub mod convert;
 mod models;
 mod resume;
+#[cfg(test)]
+mod schema;
 mod sessions;
 mod skills;
 mod steps;
@@ -119,6 +121,7 @@ pub const REPLACE_REGION: &str = "replaceRegion";
 
 /// What a client announces in `capabilities.experimental.orgAgent`. What it forgets, it can.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Announcement {
     /// The version it speaks; [`VERSION`] if absent.
@@ -135,6 +138,7 @@ pub struct Announcement {
 
 /// What the server announces in the same place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Offer {
     /// The version it speaks.
@@ -147,6 +151,7 @@ pub struct Offer {
 
 /// [`EVENT`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct EventParams {
     /// [`CHAT_MESSAGE`] or [`REWRITE`].
@@ -178,6 +183,7 @@ pub struct EventParams {
 
 /// The answer to [`EVENT`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct EventResult {
     /// The logged event.
@@ -198,6 +204,7 @@ pub struct EventResult {
 
 /// [`CANCEL`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CancelParams {
     /// Which turn.
@@ -206,6 +213,7 @@ pub struct CancelParams {
 
 /// The answer to [`CANCEL`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CancelResult {
     /// Whether the turn was still running or queued.
@@ -214,6 +222,7 @@ pub struct CancelResult {
 
 /// [`DECIDE`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct DecideParams {
     /// Which action.
@@ -234,6 +243,7 @@ pub struct DecideParams {
 
 /// What a user can choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Choice {
     /// Run it this once.
@@ -246,6 +256,7 @@ pub enum Choice {
 
 /// The answer to [`DECIDE`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct DecideResult {
     /// Whether it may run.
@@ -266,6 +277,7 @@ pub struct DecideResult {
 
 /// One step of a shell command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Step {
     /// What joins it to the step before; `null` for the first.
@@ -276,6 +288,7 @@ pub struct Step {
 
 /// [`OUTPUT`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct OutputParams {
     /// Which action.
@@ -290,6 +303,7 @@ pub struct OutputParams {
 
 /// Where a command writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Stream {
     /// Standard output.
@@ -300,6 +314,7 @@ pub enum Stream {
 
 /// [`ACTUATED`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ActuatedParams {
     /// Which action.
@@ -324,6 +339,7 @@ pub struct ActuatedParams {
 
 /// How an action ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ActuatedStatus {
     /// Carried out.
@@ -336,11 +352,13 @@ pub enum ActuatedStatus {
 
 /// The answer to [`ACTUATED`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ActuatedResult {}
 
 /// [`WHY`]: one of the two.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct WhyParams {
     /// Which turn.
@@ -353,6 +371,7 @@ pub struct WhyParams {
 
 /// [`TURN`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TurnParams {
     /// Which turn.
@@ -370,6 +389,7 @@ pub struct TurnParams {
 
 /// Where a turn stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(remote = "State", rename_all = "camelCase")]
 enum StateName {
     Accepted,
@@ -385,11 +405,13 @@ enum StateName {
 
 /// A turn's state by its name on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct TurnStateName(#[serde(with = "StateName")] pub State);
 
 /// [`DELTA`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct DeltaParams {
     /// Which turn.
@@ -404,6 +426,7 @@ pub struct DeltaParams {
 
 /// [`THOUGHT`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ThoughtParams {
     /// Which turn.
@@ -416,6 +439,7 @@ pub struct ThoughtParams {
 
 /// [`RETRACT`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RetractParams {
     /// Which turn.
@@ -430,6 +454,7 @@ pub struct RetractParams {
 
 /// [`ACTUATE`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ActuateParams {
     /// The action's identifier.
@@ -443,6 +468,7 @@ pub struct ActuateParams {
     /// The turn's message number.
     pub seq: u64,
     /// The JSON form of the action.
+    #[cfg_attr(test, schemars(with = "schema::Action"))]
     pub action: Value,
     /// Its canonical print.
     pub sexp: String,
@@ -476,6 +502,7 @@ pub struct ActuateParams {
 
 /// The client's answer to [`ACTUATE`]: receipt, not outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ActuateResult {
     /// Whether the client will see to it. `false`: never; the turn goes on as if the user had said no.
@@ -487,6 +514,7 @@ pub struct ActuateResult {
 
 /// [`ABORT`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AbortParams {
     /// Which action.

@@ -82,6 +82,7 @@ impl Approved {
 
 /// Something the user attached to a message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Attachment {
     /// Where it comes from.
     pub kind: AttachmentKind,
@@ -96,6 +97,7 @@ pub struct Attachment {
 
 /// Where an attachment comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum AttachmentKind {
     /// A part of a buffer.
@@ -257,6 +259,7 @@ pub struct Latency {
 
 /// What may be done with an action; the later is the stricter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Decision {
     /// It may be carried out.

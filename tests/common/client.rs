@@ -14,6 +14,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use org_agent::conformance::message::{Detail, Message, Side};
+use org_agent::conformance::rules::Rule;
+use org_agent::conformance::watch::Watch;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -38,6 +41,12 @@ pub struct Client {
     /// Every request of the server so far.
     pub asked: Vec<Value>,
     home: Home,
+    /// Holds the server to the rules of the protocol.
+    watch: Watch,
+    /// Whether something was sent that it did not see.
+    unseen: bool,
+    /// All that passed, if a test wants it.
+    pub record: Option<Vec<(Side, Value)>>,
 }
 
 /// `ORG_AGENT_HOME`.
@@ -128,6 +137,9 @@ impl Client {
             acknowledge: true,
             asked: Vec::new(),
             home,
+            watch: Watch::new(Detail::ALL),
+            unseen: false,
+            record: None,
         }
     }
 
@@ -171,15 +183,36 @@ impl Client {
 
     /// Sends bytes as they are.
     pub fn send_raw(&mut self, bytes: impl AsRef<[u8]>) {
+        self.unseen = true;
+        self.write(bytes.as_ref());
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
         let stdin = self.stdin.as_mut().expect("the input was closed");
-        stdin.write_all(bytes.as_ref()).and_then(|()| stdin.flush()).unwrap_or_else(|error| {
+        stdin.write_all(bytes).and_then(|()| stdin.flush()).unwrap_or_else(|error| {
             panic!("the server does not read: {error}\n{}", self.log.lock().unwrap());
         });
     }
 
     /// Sends a message as a frame.
     pub fn send(&mut self, message: &Value) {
-        self.send_raw(frame(message));
+        self.see(Side::Client, message);
+        self.write(&frame(message));
+    }
+
+    fn see(&mut self, from: Side, message: &Value) {
+        if let Some(record) = &mut self.record {
+            record.push((from, message.clone()));
+        }
+        let Ok(seen) = Message::from_rpc(from, message.clone()) else {
+            assert_eq!(from, Side::Client, "{message}");
+            return;
+        };
+        for finding in self.watch.see(&seen) {
+            // What a client does wrong in a test it does on purpose.
+            let excused = finding.side == Side::Client || (self.unseen && finding.rule == Rule::Answer);
+            assert!(excused, "the server breaks a rule: {finding:?}\n{message}\n{}", self.log());
+        }
     }
 
     /// Sends a notification.
@@ -214,6 +247,7 @@ impl Client {
 
     /// The way in, for a thread that sends while the test does something else.
     pub fn take_input(&mut self) -> ChildStdin {
+        self.unseen = true;
         self.stdin.take().expect("the input was closed")
     }
 
@@ -277,6 +311,7 @@ impl Client {
     }
 
     fn received(&mut self, message: Value) -> Value {
+        self.see(Side::Server, &message);
         if message.get("method").is_some() && message.get("id").is_some() {
             self.asked.push(message.clone());
             if self.acknowledge {

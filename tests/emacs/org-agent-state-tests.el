@@ -99,6 +99,27 @@
                      (list 'mouse-1 (list chat (or place 1) '(0 . 0) 0))))))
       (should (equal called (make-list 6 chat))))))
 
+;; Each of its own would be drawn by itself.
+(ert-deftest org-agent-state-moves-with-the-text ()
+  (org-agent-fake-with
+    (org-agent-fake-send "question")
+    (org-agent-fake-state "turn-1" 1 "streaming")
+    (let ((timer org-agent--sign-timer)
+          (sign org-agent--sign))
+      (should timer)
+      ;; It does not run by itself, however long this takes.
+      (cancel-timer timer)
+      (timer-set-time timer (time-add nil 1000) 0.25)
+      (org-agent-fake-delta "turn-1" 2 "one ")
+      (should (eq org-agent--sign-timer timer))
+      (should (equal org-agent--sign sign))
+      (timer-set-time timer (time-add nil 0.01) 0.25)
+      (org-agent-fake-delta "turn-1" 3 "two ")
+      (should-not (eq org-agent--sign-timer timer))
+      (should (memq org-agent--sign-timer timer-list))
+      (should (member (string-trim org-agent--sign) (append org-agent--signs nil)))
+      (should-not (equal org-agent--sign sign)))))
+
 (ert-deftest org-agent-state-moves-only-where-it-is-seen ()
   (org-agent-fake-with
     ;; A chat of another test was killed while it was busy.

@@ -41,6 +41,7 @@
 (require 'org-agent-state-tests)
 (require 'org-agent-connection-tests)
 (require 'org-agent-traffic-tests)
+(require 'org-agent-conformance-tests)
 (require 'org-agent-seams-tests)
 (require 'org-agent-manual-tests)
 (require 'org-agent-package-tests)

@@ -192,6 +192,16 @@ impl<'a> Layout<'a> {
             && self.heads.iter().any(|head| head.kind == Kind::Assistant && head.act == Some(actuation))
     }
 
+    /// The reply of this action with its heading, up to the next heading that is not under it.
+    #[must_use]
+    pub fn reply(&self, actuation: &str) -> Option<Range<usize>> {
+        let is_it = |head: &Head<'_>| head.kind == Kind::Assistant && head.act == Some(actuation);
+        let at = self.heads.iter().position(|head| !actuation.is_empty() && is_it(head))?;
+        let (head, rest) = self.heads[at..].split_first()?;
+        let next = rest.iter().find(|next| next.level <= head.level || next.is_marked());
+        Some(head.line.start..next.map_or(self.text.len(), |next| next.line.start))
+    }
+
     /// Whether a prompt has no text.
     #[must_use]
     pub fn is_empty(&self, prompt: &Prompt<'_>) -> bool {

@@ -4,6 +4,8 @@
 
 use std::io::{PipeReader, PipeWriter, pipe};
 
+use serde_json::{Value, json};
+
 use super::*;
 use crate::event::{Query, Receipt, Reply};
 use crate::lsp::framing::{Found, Framing};

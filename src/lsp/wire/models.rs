@@ -15,6 +15,7 @@ pub const SELECT: &str = "orgAgent/models/select";
 
 /// [`MODELS`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ModelsParams {
     /// The session whose model is marked as selected.
@@ -41,6 +42,7 @@ impl ModelsParams {
 
 /// [`SELECT`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SelectParams {
     /// Which session.

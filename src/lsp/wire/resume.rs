@@ -9,6 +9,7 @@ pub const RESUME: &str = "orgAgent/sessions/resume";
 
 /// [`RESUME`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ResumeParams {
     /// Which session.
@@ -23,6 +24,7 @@ pub struct ResumeParams {
 
 /// The answer to [`RESUME`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ResumeResult {
     /// Which session.
@@ -42,6 +44,7 @@ pub struct ResumeResult {
 
 /// A turn that was cut off.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct InterruptedTurn {
     /// Which one.
@@ -52,6 +55,7 @@ pub struct InterruptedTurn {
 
 /// A turn that runs again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ResumedTurn {
     /// The turn that was cut off.

@@ -61,6 +61,7 @@ const MAX_ORG: usize = 16 << 20;
 
 /// [`LIST`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ListParams {
     /// Only sessions of this status: `active`, `running`, `paused`, `completed`, `failed`, or `archived`.
@@ -112,6 +113,7 @@ impl ListParams {
 
 /// [`GET`], [`COMPLETE`], [`DELETE`] and [`EXPORT`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct GetParams {
     /// Which session.
@@ -138,6 +140,7 @@ impl GetParams {
 
 /// [`ACTIONS`] and [`CHECKPOINTS`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ItemsParams {
     /// Which session.
@@ -161,6 +164,7 @@ impl ItemsParams {
 
 /// [`MESSAGES`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct MessagesParams {
     /// Which session.
@@ -191,6 +195,7 @@ impl MessagesParams {
 
 /// [`CREATE`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CreateParams {
     /// Its buffer; without it, the chat buffer.
@@ -223,6 +228,7 @@ impl CreateParams {
 
 /// [`RENAME`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RenameParams {
     /// Which session.
@@ -233,6 +239,7 @@ pub struct RenameParams {
 
 /// [`ARCHIVE`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ArchiveParams {
     /// Which session.
@@ -243,6 +250,7 @@ pub struct ArchiveParams {
 
 /// [`LABEL`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct LabelParams {
     /// Which session.
@@ -256,6 +264,7 @@ pub struct LabelParams {
 
 /// [`PAUSE`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PauseParams {
     /// Which session.
@@ -266,6 +275,7 @@ pub struct PauseParams {
 
 /// [`CONTEXT`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ContextParams {
     /// Which session.
@@ -276,6 +286,7 @@ pub struct ContextParams {
 
 /// [`CHECKPOINT`] and [`RESTORE`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CheckpointParams {
     /// Which session.
@@ -286,6 +297,7 @@ pub struct CheckpointParams {
 
 /// [`READ`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ReadParams {
     /// Which session.
@@ -328,6 +340,7 @@ changes! {
 
 /// [`FORK`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ForkParams {
     /// Which session.
@@ -367,6 +380,7 @@ impl ForkParams {
 
 /// [`SEARCH`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SearchParams {
     /// Words that the messages have, all of them; `word*` for any end, `"two words"` for a phrase.
@@ -409,6 +423,7 @@ impl SearchParams {
 
 /// [`IMPORT`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ImportParams {
     /// The text, at most 16 MiB.
@@ -437,6 +452,7 @@ impl ImportParams {
 
 /// [`SESSIONS_CHANGED`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SessionsChangedParams {
     /// Which session.

@@ -29,6 +29,7 @@ const MAX_NAME: usize = 256;
 
 /// [`SKILLS`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SkillsParams {
     /// The most items.
@@ -52,6 +53,7 @@ impl SkillsParams {
 
 /// [`CAPABILITIES`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CapabilitiesParams {
     /// The most skills.
@@ -75,6 +77,7 @@ impl CapabilitiesParams {
 
 /// [`SKILL`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SkillParams {
     /// Its name, in any case.
@@ -98,6 +101,7 @@ impl SkillParams {
 
 /// [`UNTRUSTED`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct UntrustedParams {
     /// Where the project is.
@@ -118,6 +122,7 @@ impl UntrustedParams {
 
 /// [`TRUST`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TrustParams {
     /// Where the project is.
@@ -159,11 +164,13 @@ fn directory(path: String) -> Result<PathBuf> {
 
 /// [`RELOAD`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ReloadParams {}
 
 /// [`SKILLS_CHANGED`], and the answer to [`RELOAD`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ShelfParams {
     /// How many skills there are now.

@@ -9,6 +9,7 @@ pub const STEP: &str = "orgAgent/step";
 
 /// [`STEP`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct StepParams {
     /// Which turn.

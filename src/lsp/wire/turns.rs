@@ -17,6 +17,7 @@ pub const DRY_RUN: &str = "orgAgent/dryRun";
 
 /// [`DRY_RUN`]: what an [`super::EVENT`] has; its `sensor` and `clientId` mean nothing here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct DryRunParams {
     /// The session; absent: the newest of the buffer, or what would be a new one.
@@ -48,6 +49,7 @@ pub const CHOOSE: &str = "orgAgent/sessions/choose";
 
 /// [`REGENERATE`] and [`VARIANTS`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AnswersParams {
     /// Which session.
@@ -58,6 +60,7 @@ pub struct AnswersParams {
 
 /// [`CHOOSE`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ChooseParams {
     /// Which session.
