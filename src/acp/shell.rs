@@ -157,7 +157,9 @@ impl Server {
         let Some(command) = self.commands.get_mut(actuation) else { return };
         if decided.decision != Decision::Allow {
             let outcome = record::Outcome { status: Status::Denied, message: words, ..Default::default() };
-            return self.show_end(actuation, &outcome);
+            self.show_end(actuation, &outcome);
+            self.commands.remove(actuation);
+            return;
         }
         command.job.token = decided.token.unwrap_or_default();
         if let Some(hint) = decided.hint {
