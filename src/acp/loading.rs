@@ -10,7 +10,7 @@ use agent_client_protocol_schema::v1::{
 use serde_json::Value;
 use tower_lsp_server::jsonrpc::Id;
 
-use super::options::{Models, Open, modes, options};
+use super::options::{Models, Open, kept, modes, options};
 use super::server::{Done, Server, Told};
 use super::tools;
 use crate::error::Result;
@@ -83,17 +83,18 @@ impl Server {
         // It makes the session ours, or says who has it.
         let resume = Resume { session, applied: Vec::new(), turns: Vec::new(), drop: Vec::new() };
         let resumed = self.tell(|reply| Event::Resume(resume, reply));
+        let found = self.tell(|reply| Event::Read(Query::Session(loading.session.clone()), reply));
         let models = self.tell(|reply| Event::Read(Models::question(&loading.session), reply));
         // What comes of turns that were left waiting is told after what was said before them.
         self.ending += 1;
         self.later(Some(id), async move {
-            let (resumed, models) = (resumed.await, models.await);
+            let (resumed, found, models) = (resumed.await, found.await, models.await);
             Box::new(move |server: &mut Self| {
-                let result = resumed.and_then(|resumed| Ok((resumed, models?)));
+                let result = resumed.and_then(|resumed| Ok((resumed, kept(&found?), models?)));
                 match result {
-                    Ok((resumed, models)) => {
-                        let mut open =
-                            Open::new(&loading.session, loading.directory.clone(), Models::read(&models));
+                    Ok((resumed, mode, models)) => {
+                        let (directory, models) = (loading.directory.clone(), Models::read(&models));
+                        let mut open = Open::new(&loading.session, directory, mode, models);
                         if let Some(before) = server.sessions.remove(&loading.session) {
                             (open.mode, open.place) = (before.mode, before.place);
                         }

@@ -1,5 +1,7 @@
 //! What can be chosen for a session: which model answers, whether commands are asked about or none runs, and where they
-//! run. The model is the kernel's and is kept with the session; the others hold while it is open here.
+//! run. The model is the kernel's and is kept with the session, and so is the mode, among the values that clients keep with
+//! it: a client that takes up a session expects it as it was left. Where commands run is the client's matter, and holds
+//! while the session is open here.
 
 use agent_client_protocol_schema::v1::{
     self, CLIENT_METHOD_NAMES, ConfigOptionUpdate, CurrentModeUpdate, SessionConfigOption,
@@ -15,6 +17,7 @@ use super::server::{Done, Server, tell};
 use crate::error::{Error, Result};
 use crate::event::{Event, Page, Query, SessionTask};
 use crate::ids::SessionId;
+use crate::kernel::Handle;
 use crate::request::Change;
 
 /// What becomes of commands.
@@ -50,11 +53,11 @@ pub(super) struct Open {
 }
 
 impl Open {
-    pub(super) fn new(session: &SessionId, directory: String, models: Models) -> Self {
+    pub(super) fn new(session: &SessionId, directory: String, mode: Mode, models: Models) -> Self {
         Self {
             id: v1::SessionId::new(session.as_str()),
             directory,
-            mode: Mode::Ask,
+            mode,
             place: Place::Server,
             models,
             title: None,
@@ -71,6 +74,30 @@ pub(super) struct Models {
     current: Option<String>,
     /// How many tokens the current one takes, if that is known.
     pub(super) room: Option<u64>,
+}
+
+/// The value of a session that is its mode, if that is not the first.
+const KEPT: &str = "acp.mode";
+
+/// The mode that was kept with a session.
+pub(super) fn kept(session: &Value) -> Mode {
+    let name = session["context"]["values"][KEPT].as_str();
+    MODES.iter().find(|(_, id, ..)| Some(*id) == name).map_or(Mode::Ask, |(mode, ..)| *mode)
+}
+
+/// Keeps the mode with a session of which this was found.
+async fn keep(kernel: &Handle, session: &SessionId, mode: Mode, found: Result<Value>) -> Result<()> {
+    let found = found?;
+    if kept(&found) == mode {
+        return Ok(());
+    }
+    let mut values = found["context"]["values"].as_object().cloned().unwrap_or_default();
+    match mode {
+        Mode::Ask => values.remove(KEPT),
+        Mode::Talk => values.insert(KEPT.to_owned(), name(mode).into()),
+    };
+    let task = SessionTask::Change(session.clone(), Change::Context(values));
+    tell(kernel, |reply| Event::Session(task, reply)).await.map(drop)
 }
 
 impl Models {
@@ -178,42 +205,67 @@ impl Server {
 
     pub(super) fn set_mode(&mut self, id: &Id, params: &SetSessionModeRequest) -> Result<()> {
         let (session, _) = self.opened(&params.session_id)?;
-        self.choose_mode(&session, &params.mode_id.0)?;
-        self.answer(id, &SetSessionModeResponse::default());
-        let update = ConfigOptionUpdate::new(self.options_of(&session));
-        self.update(&params.session_id, SessionUpdate::ConfigOptionUpdate(update));
-        Ok(())
+        let named = params.session_id.clone();
+        self.choose_mode(id, session, &params.mode_id.0, move |server, session, id| {
+            server.answer(id, &SetSessionModeResponse::default());
+            let update = ConfigOptionUpdate::new(server.options_of(session));
+            server.update(&named, SessionUpdate::ConfigOptionUpdate(update));
+        })
     }
 
-    fn choose_mode(&mut self, session: &SessionId, name: &str) -> Result<()> {
+    /// Chooses a mode: it holds at once, and `then` is done when it is kept.
+    fn choose_mode(
+        &mut self,
+        id: &Id,
+        session: SessionId,
+        name: &str,
+        then: impl FnOnce(&mut Self, &SessionId, &Id) + 'static,
+    ) -> Result<()> {
         let found = MODES.iter().find(|(_, id, ..)| *id == name);
-        let (mode, ..) = found.ok_or_else(|| {
+        let (mode, ..) = *found.ok_or_else(|| {
             Error::bad_request(format!("there is no mode {name:?}")).hint("there are ask and talk")
         })?;
-        if let Some(open) = self.sessions.get_mut(session) {
-            open.mode = *mode;
-        }
+        let Some(open) = self.sessions.get_mut(&session) else { return Ok(()) };
+        let before = std::mem::replace(&mut open.mode, mode);
+        let found = self.tell(|reply| Event::Read(Query::Session(session.clone()), reply));
+        let (kernel, answered) = (self.kernel.clone(), id.clone());
+        self.later(Some(id), async move {
+            let result = keep(&kernel, &session, mode, found.await).await;
+            Box::new(move |server: &mut Self| match result {
+                Ok(()) => then(server, &session, &answered),
+                Err(error) => {
+                    if let Some(open) = server.sessions.get_mut(&session) {
+                        open.mode = before;
+                    }
+                    server.refuse(&answered, &error);
+                }
+            }) as Done
+        });
         Ok(())
     }
 
     pub(super) fn set_option(&mut self, id: &Id, params: &SetSessionConfigOptionRequest) -> Result<()> {
-        let (session, open) = self.opened(&params.session_id)?;
+        let (session, _) = self.opened(&params.session_id)?;
         let SessionConfigOptionValue::ValueId { value } = &params.value else {
             return Err(Error::bad_request("value: one of those that are listed"));
         };
         match &*params.config_id.0 {
             "mode" => {
-                self.choose_mode(&session, &value.0)?;
-                let update = CurrentModeUpdate::new(value.0.to_string());
-                self.update(&params.session_id, SessionUpdate::CurrentModeUpdate(update));
+                let (named, mode) = (params.session_id.clone(), value.0.to_string());
+                return self.choose_mode(id, session, &value.0, move |server, session, id| {
+                    server.update(&named, SessionUpdate::CurrentModeUpdate(CurrentModeUpdate::new(mode)));
+                    server.answer(id, &SetSessionConfigOptionResponse::new(server.options_of(session)));
+                });
             }
             "commands" => {
                 let found = PLACES.iter().find(|(_, id, ..)| **id == *value.0);
                 let (place, ..) =
                     found.ok_or_else(|| Error::bad_request(format!("there is no place {value}")))?;
-                open.place = *place;
-                if *place == Place::Terminal && !self.features.is_some_and(|features| features.terminal) {
+                if *place == Place::Terminal && !self.has_terminal() {
                     return Err(Error::bad_request("this client announced no terminals"));
+                }
+                if let Some(open) = self.sessions.get_mut(&session) {
+                    open.place = *place;
                 }
             }
             "model" => {

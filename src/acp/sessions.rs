@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tower_lsp_server::jsonrpc::Id;
 
-use super::options::{Models, Open, modes, options};
+use super::options::{Mode, Models, Open, kept, modes, options};
 use super::server::{Done, Server, tell};
 use crate::error::{Code, Error, Result};
 use crate::event::{Event, Page, Query, SessionTask};
@@ -89,8 +89,8 @@ impl Server {
         self.later(Some(id), async move {
             let made = with_models(&kernel, created.await).await;
             Box::new(move |server: &mut Self| match made {
-                Ok((session, models)) => {
-                    let open = Open::new(&session, directory, models);
+                Ok((session, mode, models)) => {
+                    let open = Open::new(&session, directory, mode, models);
                     let answer = NewSessionResponse::new(open.id.clone())
                         .modes(modes(&open))
                         .config_options(options(&open, server.has_terminal()));
@@ -257,8 +257,8 @@ impl Server {
         self.later(Some(id), async move {
             let made = with_models(&kernel, forked.await).await;
             Box::new(move |server: &mut Self| match made {
-                Ok((session, models)) => {
-                    let open = Open::new(&session, directory, models);
+                Ok((session, mode, models)) => {
+                    let open = Open::new(&session, directory, mode, models);
                     let answer = ForkSessionResponse::new(open.id.clone())
                         .modes(modes(&open))
                         .config_options(options(&open, server.has_terminal()));
@@ -320,12 +320,12 @@ impl Server {
     }
 }
 
-/// A session that was made, with the models for it.
-async fn with_models(kernel: &Handle, made: Result<Value>) -> Result<(SessionId, Models)> {
+/// A session that was made, with its mode and the models for it.
+async fn with_models(kernel: &Handle, made: Result<Value>) -> Result<(SessionId, Mode, Models)> {
     let made = made?;
     let session = SessionId::from(made["id"].as_str().unwrap_or_default());
     let list = tell(kernel, |reply| Event::Read(Models::question(&session), reply)).await?;
-    Ok((session, Models::read(&list)))
+    Ok((session, kept(&made), Models::read(&list)))
 }
 
 /// The question for a part of the sessions.
