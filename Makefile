@@ -129,13 +129,12 @@ test-editors: test-examples test-acp emacs tmux xvfb $(EMACS_NEW)/emacs $(EMACS_
 
 # Clients of the Agent Client Protocol, kept between runs; `make clean` removes them. The last thing that is made is Python.
 ACP_CLIENTS := $(or $(CARGO_TARGET_DIR),target)/acp-clients
-$(ACP_CLIENTS)/python: tests/acp_clients/get.sh tests/acp_clients/requirements.txt $(wildcard tests/acp_clients/npm/*.json)
+$(ACP_CLIENTS)/python: tests/acp_clients/get.sh tests/acp_clients/requirements.txt $(wildcard tests/acp_clients/npm/*.json) | node
 	$(call need,python3,python3)
 	@python3 -c 'import ensurepip' 2>/dev/null || \
 	  { if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
 	      apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv >/dev/null; \
 	    else echo "Python makes no environments. Install what it needs with: sudo apt-get install python3-venv" >&2; exit 1; fi; }
-	$(call need,npm,npm)
 	bash tests/acp_clients/get.sh $(ACP_CLIENTS)
 
 CLIENTS = ORG_AGENT_ACP_CLIENTS="$(abspath $(ACP_CLIENTS))" \

@@ -47,7 +47,7 @@ pub const FEATURES: [Feature; 29] = [
     feature("a session is deleted", delete),
     feature("skills are commands: `/`", slash),
     feature("another model is chosen", model),
-    feature("a mode is chosen", mode),
+    feature("a mode is chosen, and stays with the session", mode),
     feature("tokens are counted", usage),
     feature("an embedded text goes along", embedded),
     feature("a file goes along as it is in the editor, unsaved", unsaved),
@@ -535,6 +535,8 @@ fn model(play: &mut Play<'_>) -> Offered<()> {
 fn mode(play: &mut Play<'_>) -> Offered<()> {
     let session = play.client.new_session();
     play.client.set_mode(&session, "talk")?;
+    play.restart();
+    play.client.resume(&session)?;
     play.stage.write("Notizen.org", "für die Kopie\n");
     play.stage.model.reply_with(&command(COPY));
     play.stage.model.reply_with(&insert(ANSWER));
