@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::client::{Client, Lack, More, Offered, wait};
@@ -101,6 +102,13 @@ impl Acpx {
         let files = entries.flatten().filter_map(|entry| std::fs::read_to_string(entry.path()).ok());
         let locks = files.filter_map(|text| serde_json::from_str::<Value>(&text).ok());
         locks.filter_map(|lock| lock["pid"].as_i64()?.try_into().ok()).collect()
+    }
+}
+
+fn tell_to_end(pids: &[i32]) {
+    for pid in pids.iter().filter_map(|pid| Pid::from_raw(*pid)) {
+        // One that has ended already is none to be told.
+        let _ = kill_process(pid, Signal::TERM);
     }
 }
 
@@ -215,12 +223,7 @@ impl Client for Acpx {
 
     fn end(&mut self) {
         let keepers = self.keepers();
-        for pid in &keepers {
-            if let Some(pid) = rustix::process::Pid::from_raw(*pid) {
-                // One that has ended already is none to be told.
-                let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-            }
-        }
+        tell_to_end(&keepers);
         wait("the end of acpx", || keepers.iter().all(|pid| !is_alive(&pid.to_string())).then_some(()));
     }
 
@@ -231,10 +234,6 @@ impl Client for Acpx {
 
 impl Drop for Acpx {
     fn drop(&mut self) {
-        for pid in self.keepers() {
-            if let Some(pid) = rustix::process::Pid::from_raw(pid) {
-                let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-            }
-        }
+        tell_to_end(&self.keepers());
     }
 }

@@ -23,7 +23,7 @@ const fn feature(name: &'static str, play: fn(&mut Play<'_>) -> Offered<()>) -> 
 }
 
 /// The rows of the table.
-pub const FEATURES: [Feature; 29] = [
+pub const FEATURES: [Feature; 30] = [
     feature("starts, says who it is, and ends with the client", starts),
     feature("an answer streams in, with umlauts, 庭 and 🌱", streams),
     feature("Org is shown as Markdown", markdown),
@@ -42,6 +42,7 @@ pub const FEATURES: [Feature; 29] = [
     feature("cancel while a command runs", cancel_running),
     feature("a session is resumed by a new agent", resume),
     feature("a session is loaded by a new agent, with all that was said", load),
+    feature("an agent is killed while the model speaks, and the session goes on", killed),
     feature("sessions are listed", list),
     feature("a session is closed, and opened again", close),
     feature("a session is deleted", delete),
@@ -471,6 +472,21 @@ fn load(play: &mut Play<'_>) -> Offered<()> {
     );
     let told = play.talk_on(&session)?;
     assert!(told.contains(QUESTION) && told.contains(ANSWER), "{told}");
+    Ok(())
+}
+
+fn killed(play: &mut Play<'_>) -> Offered<()> {
+    let session = play.client.new_session();
+    play.stage.model.push(halting("Jeden zweiten Tag 💧.\\n\\nUnd\\n", &Gate::new(), "früh."));
+    play.send(&session, QUESTION)?;
+    let request = play.request();
+    play.shown("Jeden zweiten Tag 💧.");
+    play.stage.kill();
+    request.closed_blocking();
+    play.restart();
+    play.client.resume(&session)?;
+    let told = play.talk_on(&session)?;
+    assert!(!told.contains("Jeden zweiten Tag"), "{told}");
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::fake_model::FakeModel;
@@ -86,13 +87,26 @@ impl Stage {
 
     /// How many agents were started.
     pub fn started(&self) -> usize {
-        fs::read_to_string(self.home().join("server.pids")).unwrap_or_default().lines().count()
+        self.pids().len()
     }
 
     /// Whether an agent was started that has not ended.
     pub fn runs(&self) -> bool {
+        self.pids().iter().any(|pid| is_alive(pid))
+    }
+
+    /// Kills the agents that run: they have no time for anything.
+    pub fn kill(&self) {
+        for pid in self.pids().iter().filter(|pid| is_alive(pid)) {
+            let pid = Pid::from_raw(pid.parse().unwrap()).unwrap();
+            // It may have ended just now.
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+
+    fn pids(&self) -> Vec<String> {
         let pids = fs::read_to_string(self.home().join("server.pids")).unwrap_or_default();
-        pids.lines().any(is_alive)
+        pids.lines().map(str::to_owned).collect()
     }
 
     /// What may explain a failure: the end of what the agent and the client wrote for their users.
