@@ -52,13 +52,18 @@ impl Table {
         lines[1..].iter().map(|row| (row[0].clone(), row[at].clone())).collect()
     }
 
-    /// Writes the column of a client, and the rows and columns in the order of `features` and `clients`.
-    pub fn write(&self, client: &str, clients: &[&str], features: &[&str], cells: &[&str]) {
+    /// Writes what came of features in a client, and the rows and columns in the order of `features` and `clients`. What
+    /// was not played stays as it was.
+    pub fn write(&self, client: &str, clients: &[&str], features: &[&str], played: &[(&str, &str)]) {
         let _held = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
         let (before, old, after) = self.read();
         let known = |row: &str, name: &str| {
             let at = old.first()?.iter().position(|one| one == name)?;
             Some(old.iter().find(|one| one[0] == row)?[at].clone())
+        };
+        let new = |row: &str, name: &str| {
+            let found = played.iter().find(|(one, _)| *one == row && name == client)?;
+            Some(found.1.to_owned())
         };
         let mut table = String::from("| |");
         for name in clients {
@@ -66,10 +71,10 @@ impl Table {
         }
         table += "\n|---|";
         table += &"---|".repeat(clients.len());
-        for (row, cell) in features.iter().zip(cells) {
+        for row in features {
             table += &format!("\n| {row} |");
             for name in clients {
-                let cell = if *name == client { Some((*cell).to_owned()) } else { known(row, name) };
+                let cell = new(row, name).or_else(|| known(row, name));
                 table += &format!(" {} |", cell.as_deref().unwrap_or("?"));
             }
         }
