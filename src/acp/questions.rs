@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use agent_client_protocol_schema::v1;
 use tokio::time::Instant;
 
 use crate::ids::ActuationId;
@@ -21,6 +22,8 @@ pub(super) enum Asked {
     Permission(ActuationId),
     /// A terminal for a command.
     Terminal(ActuationId),
+    /// The same for one that is over by now, in this session: it has to be given back.
+    Late(v1::SessionId),
     /// When the command in it ended.
     Exit(ActuationId),
     /// What it wrote.
@@ -53,13 +56,16 @@ impl Questions {
         self.open.remove(&number).map(|(_, asked)| asked)
     }
 
-    /// Forgets questions about an action.
-    pub(super) fn withdraw(&mut self, actuation: &ActuationId) {
-        let about = |asked: &Asked| match asked {
-            Asked::Permission(id) | Asked::Terminal(id) | Asked::Exit(id) | Asked::Output(id) => {
-                id == actuation
+    /// Forgets questions about an action. A terminal for it may come all the same.
+    pub(super) fn withdraw(&mut self, actuation: &ActuationId, session: &v1::SessionId) {
+        for (_, asked) in self.open.values_mut() {
+            if matches!(asked, Asked::Terminal(id) if id == actuation) {
+                *asked = Asked::Late(session.clone());
             }
-            Asked::File(..) | Asked::Nothing => false,
+        }
+        let about = |asked: &Asked| match asked {
+            Asked::Permission(id) | Asked::Exit(id) | Asked::Output(id) => id == actuation,
+            Asked::Terminal(_) | Asked::Late(_) | Asked::File(..) | Asked::Nothing => false,
         };
         self.open.retain(|_, (_, asked)| !about(asked));
     }
@@ -94,8 +100,11 @@ mod tests {
         assert_eq!(questions.deadline(), Some(start + TIME));
         assert_eq!(questions.expire(start + TIME), [Asked::File(1, 0)]);
         assert_eq!(questions.answered(&file), None);
-        questions.withdraw(&"b".into());
-        assert_eq!(questions.answered(&terminal), None);
+        let (exit, _) = questions.ask(Asked::Exit("b".into()), None);
+        let session = v1::SessionId::new("s");
+        questions.withdraw(&"b".into(), &session);
+        assert_eq!(questions.answered(&exit), None);
+        assert_eq!(questions.answered(&terminal), Some(Asked::Late(session)));
         assert_eq!(questions.answered(&user), Some(Asked::Permission("a".into())));
         assert_eq!(questions.answered(&user), None);
     }

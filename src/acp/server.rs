@@ -238,6 +238,7 @@ impl Server {
         match asked {
             Asked::Permission(actuation) => self.permission(&actuation, outcome),
             Asked::Terminal(actuation) => self.terminal_made(&actuation, outcome),
+            Asked::Late(session) => self.terminal_late(session, outcome),
             Asked::Exit(actuation) => self.terminal_ended(&actuation, outcome),
             Asked::Output(actuation) => self.terminal_said(&actuation, outcome),
             Asked::File(pending, at) => self.file_read(pending, at, outcome),

@@ -225,11 +225,10 @@ impl Server {
         let has_terminal = self.commands.get(actuation).is_some_and(|command| command.terminal.is_some());
         let fields = if has_terminal { fields } else { fields.content(vec![tools::line(why).into()]) };
         self.show(actuation, fields);
-        self.questions.withdraw(actuation);
-        if let Some(terminal) =
-            self.commands.remove(actuation).and_then(|command| Some((command.session, command.terminal?)))
-        {
-            self.end_terminal(terminal.0, terminal.1, true);
+        let Some(command) = self.commands.remove(actuation) else { return };
+        self.questions.withdraw(actuation, &command.session);
+        if let Some(terminal) = command.terminal {
+            self.end_terminal(command.session, terminal, true);
         }
     }
 }

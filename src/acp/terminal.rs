@@ -61,6 +61,13 @@ impl Server {
         self.ask(CLIENT_METHOD_NAMES.terminal_wait_for_exit, &params, Asked::Exit(actuation.clone()), until);
     }
 
+    /// A terminal came for a command that is over.
+    pub(super) fn terminal_late(&mut self, session: v1::SessionId, outcome: Outcome<'_>) {
+        if let Ok(made) = answer::<CreateTerminalResponse>(outcome) {
+            self.end_terminal(session, made.terminal_id, true);
+        }
+    }
+
     pub(super) fn terminal_ended(&mut self, actuation: &ActuationId, outcome: Outcome<'_>) {
         let is_over = outcome.is_none();
         let ended = answer::<WaitForTerminalExitResponse>(outcome);

@@ -85,6 +85,21 @@ fn without_a_terminal_the_command_failed() {
 }
 
 #[test]
+fn a_terminal_that_comes_too_late_is_given_back() {
+    let (place, model) = (Place::new(), FakeModel::start());
+    let (mut client, session) = client(&place, &model);
+    model.reply_with(&command("sleep 600"));
+    let id = client.prompt(&session, "Do it");
+    let create = create(&mut client);
+    client.notify("session/cancel", &json!({"sessionId": session}));
+    assert_eq!(stop_reason(&client.answered(id)), "cancelled");
+    client.answer(&create, &json!({"terminalId": "t-1"}));
+    assert_eq!(client.asked("terminal/kill").pop().unwrap()["params"]["terminalId"], "t-1");
+    client.asked("terminal/release");
+    model.take_request_blocking();
+}
+
+#[test]
 fn what_runs_in_a_terminal_is_killed_with_its_turn() {
     let (place, model) = (Place::new(), FakeModel::start());
     let (mut client, session) = client(&place, &model);
