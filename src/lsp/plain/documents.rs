@@ -17,7 +17,7 @@ const MOST: usize = 256;
 const MOST_BYTES: usize = 128 << 20;
 
 /// How long an edit that the editor says it made may take to be seen.
-const SEEN: Duration = Duration::from_secs(3);
+pub(super) const SEEN: Duration = Duration::from_secs(3);
 
 /// A document.
 pub(super) struct Open {
