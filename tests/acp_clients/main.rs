@@ -126,6 +126,22 @@ fn all(column: &Column) {
 }
 
 #[test]
+fn the_table_has_every_client_and_feature() {
+    let features: Vec<&str> = FEATURES.iter().map(|feature| feature.name).collect();
+    for client in COLUMNS {
+        let column = TABLE.column(client);
+        let named: Vec<&str> = column.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(named, features, "{client}: make acp-table");
+        for (feature, cell) in &column {
+            assert!(
+                [table::WORKED, table::FAILED, table::LACKING].contains(&cell.as_str()),
+                "{client}: {feature}: {cell}"
+            );
+        }
+    }
+}
+
+#[test]
 #[ignore = "needs acpx: make test-acp"]
 fn acpx_of_npm() {
     all(&ACPX);
