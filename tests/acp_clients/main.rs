@@ -6,6 +6,7 @@
 //! words in their names. The clients come from `make test-acp`; `ORG_AGENT_ACP_CLIENTS` says where they are.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
+#![allow(clippy::print_stdout, reason = "what was played is told while it is")]
 
 mod acpx;
 mod client;

@@ -102,7 +102,7 @@ impl Script {
 
     /// Has something done that has to work.
     #[track_caller]
-    fn call(&mut self, what: &str, words: Value) -> Offered<Value> {
+    fn call(&mut self, what: &str, words: &Value) -> Offered<Value> {
         let number = self.begin(what, words.clone());
         let mut result = self.result(number);
         if let Some(why) = result["lack"].as_str() {
@@ -123,29 +123,29 @@ impl Client for Script {
     }
 
     fn new_session(&mut self) -> String {
-        let made = self.call("new", json!({"cwd": self.garden})).unwrap();
+        let made = self.call("new", &json!({"cwd": self.garden})).unwrap();
         made["sessionId"].as_str().unwrap().to_owned()
     }
 
     fn load(&mut self, session: &str) -> Offered<()> {
-        self.call("load", self.of(session)).map(drop)
+        self.call("load", &self.of(session)).map(drop)
     }
 
     fn resume(&mut self, session: &str) -> Offered<()> {
-        self.call("resume", self.of(session)).map(drop)
+        self.call("resume", &self.of(session)).map(drop)
     }
 
     fn list(&mut self) -> Offered<Vec<Value>> {
-        let list = self.call("list", json!({"cwd": self.garden}))?;
+        let list = self.call("list", &json!({"cwd": self.garden}))?;
         Ok(list["sessions"].as_array().unwrap().clone())
     }
 
     fn close(&mut self, session: &str) -> Offered<()> {
-        self.call("close", json!({"session": session})).map(drop)
+        self.call("close", &json!({"session": session})).map(drop)
     }
 
     fn delete(&mut self, session: &str) -> Offered<()> {
-        self.call("delete", json!({"session": session})).map(drop)
+        self.call("delete", &json!({"session": session})).map(drop)
     }
 
     fn answers(&mut self, kind: Option<&'static str>) -> Offered<()> {
@@ -167,23 +167,23 @@ impl Client for Script {
     }
 
     fn cancel(&mut self, session: &str) -> Offered<()> {
-        self.call("cancel", json!({"session": session})).map(drop)
+        self.call("cancel", &json!({"session": session})).map(drop)
     }
 
     fn set_mode(&mut self, session: &str, mode: &str) -> Offered<()> {
-        self.call("mode", json!({"session": session, "mode": mode})).map(drop)
+        self.call("mode", &json!({"session": session, "mode": mode})).map(drop)
     }
 
     fn set_option(&mut self, session: &str, option: &str, value: &str) -> Offered<()> {
-        self.call("option", json!({"session": session, "option": option, "value": value})).map(drop)
+        self.call("option", &json!({"session": session, "option": option, "value": value})).map(drop)
     }
 
     fn extension(&mut self, method: &str, params: Value) -> Offered<Value> {
-        self.call("extension", json!({"method": method, "params": params}))
+        self.call("extension", &json!({"method": method, "params": params}))
     }
 
     fn unsaved(&mut self, file: &Path, text: &str) -> Offered<()> {
-        self.call("unsaved", json!({"path": file.to_str().unwrap(), "text": text})).map(drop)
+        self.call("unsaved", &json!({"path": file.to_str().unwrap(), "text": text})).map(drop)
     }
 
     fn said(&mut self) -> &[Value] {
