@@ -181,11 +181,11 @@ the text has none either, and after the strings comes what it had."
         (org-agent--cover place prefix)))))
 
 (defun org-agent--cover-at (place)
-  "Return the overlay that keeps the prefix of the line at PLACE, or nil."
+  "Return the overlay for the prefix of the line at PLACE, or nil."
   (seq-find (lambda (cover) (eql (overlay-start cover) place)) org-agent--covers))
 
 (defun org-agent--covered-p (overlay)
-  "Return non-nil if the line where OVERLAY shows something needs nothing for that."
+  "Return non-nil if nothing is to be done for the line at OVERLAY."
   (save-restriction
     (widen)
     (let ((place (overlay-start overlay)))

@@ -54,8 +54,9 @@ fn the_server_runs_what_a_file_asked_for_also_after_a_call_of_its_own_methods() 
     scene.model.reply_with(&command("printf %s grün >&2"));
     scene.model.reply_with(&insert("So be it."));
     scene.editor.on_ask.push_back(OnAsk::Choose("Run"));
-    scene.editor.open(URI, "org", "* USER\nRun it.\n");
-    scene.editor.send(URI);
+    let uri = format!("file://{}/chat.org", scene.work.path().display());
+    scene.editor.open(&uri, "org", "* USER\nRun it.\n");
+    scene.editor.send(&uri);
     scene.editor.until_ended(1);
     scene.model.take_request_blocking();
     let told = scene.asked().last().unwrap().clone();

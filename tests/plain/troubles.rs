@@ -445,6 +445,24 @@ fn what_makes_no_sense_does_no_harm() {
 }
 
 #[test]
+fn a_file_too_many_is_said_to_be_one() {
+    let mut scene = Scene::new(Units::Utf8, true);
+    for number in 0..=256 {
+        scene.editor.open(&format!("file:///tmp/{number}.org"), "org", "* USER\nx\n");
+    }
+    let [last, first] = ["file:///tmp/256.org", "file:///tmp/0.org"];
+    scene.editor.send(last);
+    scene
+        .editor
+        .until("it is said", |editor| editor.messages.iter().any(|it| it.contains("at most 256 files")));
+    scene.editor.close(first);
+    scene.editor.close(last);
+    scene.editor.open(last, "org", "* USER\nx\n");
+    assert_eq!(scene.editor.lenses(last).len(), 1);
+    scene.finish();
+}
+
+#[test]
 fn lenses_of_a_large_file_are_few() {
     let mut scene = Scene::new(Units::Utf8, true);
     scene.editor.open(URI, "org", &"* USER\nx\n".repeat(2000));

@@ -134,7 +134,7 @@ fn legible(command: &str) -> String {
 
 /// A text with codes for what does not show or shows as something else, and blanks that could push the rest out of
 /// sight counted. Line feeds stay.
-fn visible(text: &str) -> String {
+pub(super) fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(c) = rest.chars().next() {

@@ -179,6 +179,7 @@ mod tests {
             ("file:///etc/passwd", None),
             ("elisp:(foo)", None),
             ("javascript:alert(1)", None),
+            ("https://example.org/\u{202e}gro.x", None),
             ("", None),
         ] {
             let last = text.chars().count().saturating_sub(3);
