@@ -124,7 +124,7 @@ test-examples: node bubblewrap $(EDITORS)/nvim-0.7 $(EDITORS)/nvim-0.11 examples
 	done
 
 .PHONY: test-editors
-test-editors: test-examples emacs tmux xvfb bubblewrap $(EMACS_NEW)/emacs $(EMACS_WINDOW)/emacs $(ALL_EDITORS) ## the Emacs package in Emacs 30.1, too, and in a window; other editors; the clients in examples/
+test-editors: test-examples test-acp emacs tmux xvfb bubblewrap $(EMACS_NEW)/emacs $(EMACS_WINDOW)/emacs $(ALL_EDITORS) ## the Emacs package in Emacs 30.1, too, and in a window; other editors; the clients in examples/; clients of the Agent Client Protocol
 	$(EMACS_NEW)/emacs -Q --batch -L emacs -l tests/emacs/lint.el
 	$(EMACS_NEW)/emacs -Q --batch -L emacs -l tests/emacs/compile-natively.el
 	$(CARGO) build --locked
@@ -137,6 +137,27 @@ test-editors: test-examples emacs tmux xvfb bubblewrap $(EMACS_NEW)/emacs $(EMAC
 .PHONY: editors-table
 editors-table: emacs tmux bubblewrap $(EMACS_NEW)/emacs $(ALL_EDITORS) ## write the table of docs/editors.md: what works in which editor
 	ORG_AGENT_TABLE=1 $(PLAIN_EDITORS)
+
+# Clients of the Agent Client Protocol, kept between runs; `make clean` removes them. The last thing that is made is Python.
+ACP_CLIENTS := $(or $(CARGO_TARGET_DIR),target)/acp-clients
+$(ACP_CLIENTS)/python: tests/acp_clients/get.sh tests/acp_clients/requirements.txt $(wildcard tests/acp_clients/npm/*.json) | node
+	$(call need,python3,python3)
+	@python3 -c 'import ensurepip' 2>/dev/null || \
+	  { if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+	      apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv >/dev/null; \
+	    else echo "Python makes no environments. Install what it needs with: sudo apt-get install python3-venv" >&2; exit 1; fi; }
+	bash tests/acp_clients/get.sh $(ACP_CLIENTS)
+
+CLIENTS = ORG_AGENT_ACP_CLIENTS="$(abspath $(ACP_CLIENTS))" \
+  $(CARGO) test --locked --test acp_clients -- --include-ignored --nocapture --test-threads=1
+
+.PHONY: test-acp
+test-acp: $(ACP_CLIENTS)/python bubblewrap ## real clients of the Agent Client Protocol with the real agent
+	$(CLIENTS)
+
+.PHONY: acp-table
+acp-table: $(ACP_CLIENTS)/python bubblewrap ## write the table of docs/acp.md anew, from what the clients do
+	ORG_AGENT_TABLE=1 $(CLIENTS)
 
 .PHONY: pictures
 pictures: emacs tmux xvfb $(EMACS_WINDOW)/emacs ## take the pictures of the documentation again

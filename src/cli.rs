@@ -3,6 +3,7 @@
 //! 0 is ok, 1 a negative answer, 2 wrong usage; `sandbox` and `steps` have their commands'. Errors go to
 //! standard error as what failed, why, and what to do.
 
+mod acp;
 mod chat;
 pub mod check;
 mod completions;
@@ -52,6 +53,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Args),
+    Acp(acp::Args),
     Chat(chat::Args),
     Check(check::Args),
     Org(org::Args),
@@ -84,6 +86,7 @@ pub fn main() -> ExitCode {
     };
     let result = match cli.command {
         Command::Serve(args) => serve::main(&args),
+        Command::Acp(args) => acp::main(&args).map(|()| 0),
         Command::Chat(args) => chat::main(&args),
         Command::Check(args) => {
             check::run(&args, &mut io::stdin().lock(), &mut io::stdout().lock()).map(|good| u8::from(!good))

@@ -54,6 +54,8 @@ pub enum Event {
     Refused(ActuationId, String),
     /// The client received an action.
     Received(ActuationId),
+    /// A client is done with a session: other servers may have it, unless there is work to do in it.
+    Release(SessionId, Reply<()>),
     /// Something is to be done with sessions.
     Session(SessionTask, Reply<Value>),
     /// Transcripts were written into the mirror, or could not be.

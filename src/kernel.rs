@@ -119,7 +119,7 @@ pub struct Kernel {
     /// What clients asked and has to wait for its turn, and sessions that are to be read again.
     waiting: VecDeque<order::Waiting>,
     stale: Vec<(u64, SessionId)>,
-    /// What is to be mirrored, and leases of sessions that are being deleted.
+    /// What is to be mirrored, and leases of sessions that are being deleted or let go.
     mirror: keeping::Mirror,
     leaving: Vec<(u64, SessionId, Option<Lease>)>,
     /// Why the log takes no more.
@@ -260,6 +260,7 @@ impl Kernel {
             Event::Actuated(actuated, reply) => self.actuated(actuated, reply),
             Event::Refused(actuation, message) => self.refused(&actuation, message),
             Event::Received(actuation) => self.received(&actuation),
+            Event::Release(session, reply) => self.let_go(&session, reply),
             Event::Session(task, reply) => self.session_task(task, reply),
             Event::Mirrored(written) => self.mirrored(written),
             Event::Looked(found) => self.looked(found),
@@ -286,12 +287,7 @@ impl Kernel {
             Event::Committed(result) => {
                 self.outbox.committed(result?);
                 // First: the next task may make a session anew that was deleted.
-                let outbox = &self.outbox;
-                for (_, id, lease) in self.leaving.extract_if(.., |(ticket, ..)| outbox.is_durable(*ticket)) {
-                    // Whoever makes it anew goes on where its chain ends then.
-                    self.store.forget(&id);
-                    drop(lease);
-                }
+                self.leave();
                 self.returned();
                 self.reread()?;
                 self.write_mirror();
@@ -408,6 +404,27 @@ impl Kernel {
             self.sessions.remove(id);
             self.store.forget(id);
             self.used.retain(|used| used != id);
+        }
+    }
+
+    /// Lets go of a session that nobody here works with any more, if it has nothing to do.
+    fn let_go(&mut self, id: &SessionId, reply: Reply<()>) {
+        if self.sessions.get(id).is_some_and(Session::is_idle) {
+            let lease = self.sessions.remove(id).map(Session::into_lease);
+            self.used.retain(|used| used != id);
+            self.leaving.push((self.ticket, id.clone(), lease));
+        }
+        self.answer(reply, Ok(()));
+        self.leave();
+    }
+
+    /// Gives sessions back once all that was said in them is on disk.
+    fn leave(&mut self) {
+        let outbox = &self.outbox;
+        for (_, id, lease) in self.leaving.extract_if(.., |(ticket, ..)| outbox.is_durable(*ticket)) {
+            // Whoever makes it anew goes on where its chain ends then.
+            self.store.forget(&id);
+            drop(lease);
         }
     }
 

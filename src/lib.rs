@@ -56,5 +56,6 @@ pub mod kernel;
 // Layer 4: the edge.
 pub mod logging;
 pub mod lsp;
+pub mod acp;
 pub mod conformance;
 pub mod cli;

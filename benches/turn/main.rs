@@ -10,6 +10,10 @@ mod client;
 #[path = "../../tests/common/fake_model.rs"]
 mod fake_model;
 
+#[path = "../../tests/acp/client.rs"]
+mod acp_client;
+
+mod acp;
 mod baseline;
 mod process;
 mod server;
@@ -55,6 +59,7 @@ fn main() {
     start_up(&effort, &mut table);
     turns(&effort, &mut table);
     bursts(&effort, &mut table);
+    acp::measure(&effort, &mut table);
     idle(&effort, &mut table);
     write!(out, "{table}").unwrap();
 }

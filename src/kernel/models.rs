@@ -148,7 +148,7 @@ impl Kernel {
     }
 
     /// What can be chosen: `{items: [{name, model, provider, baseUrl, dialect, local, default, found, selected, price,
-    /// problem, hint}], nextCursor}`, with what was `found` on this machine if that is wanted. Nobody is asked for it.
+    /// contextTokens, problem, hint}], nextCursor}`, with what was `found` on this machine if that is wanted. Nobody is asked for it.
     pub(super) fn offered(&mut self, session: Option<&SessionId>, page: &Page, found: bool) -> Result<Value> {
         self.reread_choice()?;
         let chosen = match session {
@@ -333,7 +333,7 @@ fn is_turned_away(verdict: &Verdict) -> bool {
 pub fn describe(offered: &Offered) -> Value {
     let mut item = json!({
         "name": offered.name, "model": null, "provider": null, "baseUrl": null, "dialect": null, "local": true,
-        "default": offered.default, "found": offered.found, "price": null, "problem": null, "hint": null,
+        "default": offered.default, "found": offered.found, "price": null, "contextTokens": null, "problem": null, "hint": null,
     });
     match &offered.choice {
         Ok(Choice::Remote(remote)) => {
@@ -343,6 +343,7 @@ pub fn describe(offered: &Offered) -> Value {
             item["baseUrl"] = remote.url("").into();
             item["dialect"] = terms.dialect.as_str().into();
             item["local"] = remote.is_local().into();
+            item["contextTokens"] = terms.context_tokens.into();
             if let Some(price) = terms.price {
                 let cached = price.cached.unwrap_or(price.input);
                 item["price"] = json!({"input": price.input, "cached": cached, "output": price.output});

@@ -43,7 +43,7 @@ pub fn read(body: &[u8]) -> Incoming {
     let bad = |id, why: &str| Incoming::Bad(id, invalid_request(why));
     match body.trim_ascii_start().first() {
         Some(b'{') => {}
-        Some(b'[') => return bad(Id::Null, "batches are not part of the language server protocol"),
+        Some(b'[') => return bad(Id::Null, "batches are not part of the protocol"),
         _ => return bad(Id::Null, "a message is a JSON object"),
     }
     let envelope: Envelope = match serde_json::from_slice(body) {

@@ -1,0 +1,191 @@
+//! Sessions: listed, loaded, resumed, let go, copied, deleted, explained, and in use elsewhere.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::client::{Place, chunks, is_update, said, stop_reason, updates};
+use crate::fake_model::{FakeModel, Reply};
+use crate::{command, insert};
+
+fn listed(answer: &Value) -> Vec<&str> {
+    let sessions = answer["sessions"].as_array().unwrap();
+    sessions.iter().map(|session| session["sessionId"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn a_session_is_listed_and_told_again_by_another_server() {
+    let (place, model) = (Place::new(), FakeModel::start());
+    let cwd = place.cwd();
+    fs::write(cwd.join("note"), "the words of the note\n").unwrap();
+    let mut client = place.client(&model);
+    let empty = client.session(&cwd);
+    let session = client.session(&cwd);
+    model.reply_with(&command("cat note"));
+    model.reply_with(&insert("I read *it*."));
+    client.turn(&session, "Read the note");
+    model.take_request_blocking();
+    model.take_request_blocking();
+    assert!(client.finish().success());
+
+    let mut client = place.client(&model);
+    let answer = client.request("session/list", &json!({"cwd": cwd}));
+    assert_eq!(listed(&answer), [session.as_str()], "{empty} is empty");
+    assert_eq!(answer["sessions"][0]["title"], "Read the note");
+    assert_eq!(answer["sessions"][0]["cwd"], json!(cwd));
+    assert_eq!(listed(&client.request("session/list", &json!({}))), [session.as_str()]);
+    assert!(listed(&client.request("session/list", &json!({"cwd": "/elsewhere"}))).is_empty());
+    client.refused("session/list", &json!({"cursor": "nonsense"}));
+
+    let id = client.ask("session/load", &json!({"sessionId": session, "cwd": cwd, "mcpServers": []}));
+    let messages = client.answered(id);
+    assert_eq!(chunks(&messages, "user_message_chunk"), ["Read the note"]);
+    assert_eq!(said(&messages), "I read **it**.");
+    let calls = updates(&messages, "tool_call");
+    assert_eq!(calls.len(), 1);
+    assert_eq!((&calls[0]["title"], &calls[0]["status"]), (&json!("cat note"), &json!("completed")));
+    assert!(calls[0]["content"].to_string().contains("the words of the note"));
+    assert_eq!(messages.last().unwrap()["result"]["modes"]["currentModeId"], "ask");
+    // It goes on with what was said.
+    model.reply_with(&insert("You are welcome."));
+    assert_eq!(said(&client.turn(&session, "Thanks")), "You are welcome.");
+    let prompt = model.take_request_blocking().messages();
+    assert!(prompt.iter().any(|(_, text)| text.contains("I read *it*.")), "{prompt:?}");
+}
+
+#[test]
+fn a_resumed_session_is_not_told_again() {
+    let (place, model) = (Place::new(), FakeModel::start());
+    let mut client = place.client(&model);
+    let session = client.session(&place.cwd());
+    model.reply_with(&insert("One."));
+    client.turn(&session, "1");
+    model.take_request_blocking();
+    // In the middle of the next turn the server is killed.
+    model.push(Reply::stream().text("(:type :response :payload (:text \"Two words ").stall());
+    client.prompt(&session, "2");
+    let request = model.take_request_blocking();
+    client.until(|message| is_update(message, "agent_message_chunk"));
+    client.kill();
+    request.closed_blocking();
+    let mut client = place.client(&model);
+    let id =
+        client.ask("session/resume", &json!({"sessionId": session, "cwd": place.cwd(), "mcpServers": []}));
+    let messages = client.answered(id);
+    assert!(chunks(&messages, "user_message_chunk").is_empty(), "{messages:?}");
+    assert!(said(&messages).contains("cut off"), "{messages:?}");
+    model.reply_with(&insert("Two."));
+    let messages = client.turn(&session, "2, again");
+    assert_eq!((said(&messages).as_str(), stop_reason(&messages)), ("Two.", "end_turn"));
+    model.take_request_blocking();
+}
+
+#[test]
+fn a_session_is_in_one_server_at_a_time() {
+    let (place, model) = (Place::new(), FakeModel::start());
+    let cwd = place.cwd();
+    let mut first = place.client(&model);
+    let session = first.session(&cwd);
+    model.reply_with(&insert("One."));
+    first.turn(&session, "1");
+    model.take_request_blocking();
+    let mut second = place.client(&model);
+    let params = json!({"sessionId": session, "cwd": cwd, "mcpServers": []});
+    for method in ["session/load", "session/resume"] {
+        let error = second.refused(method, &params);
+        let message = error["message"].as_str().unwrap();
+        assert!(
+            message.contains("is open in another server") && message.contains("close it there"),
+            "{error}"
+        );
+    }
+    first.request("session/close", &json!({"sessionId": session}));
+    let error = first.refused("session/prompt", &json!({"sessionId": session, "prompt": []}));
+    assert!(error["message"].as_str().unwrap().contains("is not open here"), "{error}");
+    let id = second.ask("session/load", &params);
+    assert_eq!(said(&second.answered(id)), "One.");
+}
+
+#[test]
+fn closing_cancels_what_goes_on() {
+    let (place, model) = (Place::new(), FakeModel::start());
+    let mut client = place.client(&model);
+    let session = client.session(&place.cwd());
+    model.push(Reply::stream().stall());
+    let prompt = client.prompt(&session, "Hello");
+    let request = model.take_request_blocking();
+    let close = client.ask("session/close", &json!({"sessionId": session}));
+    let mut messages = client.until(|message| message["id"] == prompt || message["id"] == close);
+    messages.extend(client.until(|message| message["id"] == prompt || message["id"] == close));
+    let answer = messages.iter().find(|message| message["id"] == prompt).unwrap();
+    assert_eq!(answer["result"]["stopReason"], "cancelled");
+    request.closed_blocking();
+    // It can be opened again.
+    client.request("session/resume", &json!({"sessionId": session, "cwd": place.cwd(), "mcpServers": []}));
+}
+
+#[test]
+fn a_deleted_session_is_gone() {
+    let (place, model) = (Place::new(), FakeModel::start());
+    let mut client = place.client(&model);
+    let session = client.session(&place.cwd());
+    model.reply_with(&insert("One."));
+    client.turn(&session, "1");
+    model.take_request_blocking();
+    client.request("session/delete", &json!({"sessionId": session}));
+    assert!(listed(&client.request("session/list", &json!({}))).is_empty());
+    let params = json!({"sessionId": session, "cwd": place.cwd(), "mcpServers": []});
+    assert_eq!(client.refused("session/load", &params)["code"], -32002);
+    assert_eq!(client.refused("session/delete", &json!({"sessionId": session}))["code"], -32002);
+}
+
+#[test]
+fn a_copy_goes_its_own_way() {
+    let (place, model) = (Place::new(), FakeModel::start());
+    let cwd = place.cwd();
+    let mut client = place.client(&model);
+    let session = client.session(&cwd);
+    model.reply_with(&insert("One."));
+    client.turn(&session, "1");
+    model.take_request_blocking();
+    let params = json!({"sessionId": session, "cwd": cwd, "mcpServers": []});
+    let copy = client.request("session/fork", &params)["sessionId"].as_str().unwrap().to_owned();
+    assert_ne!(copy, session);
+    model.reply_with(&insert("Two."));
+    assert_eq!(said(&client.turn(&copy, "2")), "Two.");
+    let prompt = model.take_request_blocking().messages();
+    assert!(prompt.iter().any(|(_, text)| text.contains("One.")), "{prompt:?}");
+    // The same up to a message, by the extension.
+    let id = client.ask("session/load", &json!({"sessionId": copy, "cwd": cwd, "mcpServers": []}));
+    let messages = client.answered(id);
+    let first = updates(&messages, "agent_message_chunk")[0]["messageId"].clone();
+    let params = json!({"sessionId": copy, "messageId": first, "title": "Another way"});
+    let made = client.request("_orgAgent/fork", &params);
+    assert_eq!((&made["title"], &made["forkedFrom"]), (&json!("Another way"), &json!(copy)));
+    let id =
+        client.ask("session/load", &json!({"sessionId": made["sessionId"], "cwd": cwd, "mcpServers": []}));
+    assert_eq!(said(&client.answered(id)), "One.");
+    client.refused("_orgAgent/fork", &json!({"sessionId": "none"}));
+}
+
+#[test]
+fn what_is_behind_a_turn_and_a_tool_call_can_be_asked() {
+    let (place, model) = (Place::new(), FakeModel::start());
+    let mut client = place.client(&model);
+    let session = client.session(&place.cwd());
+    model.reply_with(&command("ls"));
+    model.reply_with(&insert("Listed."));
+    let messages = client.turn(&session, "List");
+    model.take_request_blocking();
+    model.take_request_blocking();
+    let call = updates(&messages, "tool_call")[0]["toolCallId"].clone();
+    let why = client.request("_orgAgent/why", &json!({"toolCallId": call, "format": "org"}));
+    assert_eq!(why["sessionId"], json!(session));
+    assert!(why["org"].as_str().unwrap().contains("ls"));
+    let turn = why["turnId"].clone();
+    let why = client.request("_orgAgent/why", &json!({"turnId": turn}));
+    assert_eq!(why["state"], "done");
+    for params in [json!({}), json!({"turnId": "none"}), json!({"turnId": turn, "format": "html"})] {
+        client.refused("_orgAgent/why", &params);
+    }
+}
