@@ -191,13 +191,9 @@ impl Server {
         // It runs no command by itself: this edge does for it, where it can show what comes of it.
         self.kernel.send(Event::Hello { secrets: Secrets::new(), recover: false, runs: true })?;
         let capabilities = params.client_capabilities;
-        let name = params.client_info.map(|info| info.name.to_lowercase()).unwrap_or_default();
         let asked = capabilities.meta.as_ref().and_then(|meta| meta.get("orgAgent")?.get("format")?.as_str());
-        let guess = match asked {
-            Some("org") => Format::Org,
-            None if name == "agent-shell" || name.contains("emacs") => Format::Org,
-            _ => Format::Markdown,
-        };
+        // Also clients in Emacs show Markdown, if they do not say otherwise.
+        let guess = if asked == Some("org") { Format::Org } else { Format::Markdown };
         self.features = Some(Features {
             format: self.wanted.unwrap_or(guess),
             terminal: capabilities.terminal,

@@ -41,17 +41,16 @@ fn a_prompt_streams_and_ends() {
 }
 
 #[test]
-fn an_org_client_gets_org() {
+fn a_client_gets_the_format_that_it_or_the_user_asks_for() {
     let reply = "* A heading\n\nSome *bold* words.";
     let as_org = json!({"_meta": {"orgAgent": {"format": "org"}}});
     let as_markdown = json!({"_meta": {"orgAgent": {"format": "markdown"}}});
     for (name, capabilities, arguments, is_org) in [
-        ("agent-shell", json!({}), &[][..], true),
+        ("agent-shell", json!({}), &[][..], false),
         ("an editor", as_org.clone(), &[], true),
         ("Emacs", as_markdown, &[], false),
         ("an editor", json!({}), &[], false),
         // What the user says counts more.
-        ("agent-shell", json!({}), &["--format", "markdown"], false),
         ("an editor", as_org, &["--format", "markdown"], false),
         ("an editor", json!({}), &["--format", "org"], true),
     ] {
