@@ -5,6 +5,7 @@
 
 mod chat;
 pub mod check;
+mod config;
 mod conformance;
 mod doctor;
 pub mod grammar;
@@ -57,6 +58,7 @@ enum Command {
     Session(session::Args),
     Skill(skill::Args),
     Model(model::Args),
+    Config(config::Args),
     Why(why::Args),
     Steps(steps::Args),
     Conformance(conformance::Args),
@@ -97,6 +99,7 @@ pub fn main() -> ExitCode {
             config().and_then(|config| skill::run(&args, &config, &mut io::stdout().lock()))
         }
         Command::Model(args) => model::run(&args, &mut io::stdout().lock()),
+        Command::Config(args) => config::run(&args, &mut io::stdout().lock()),
         Command::Why(args) => {
             config().and_then(|config| why::run(&args, &config, &mut io::stdout().lock())).map(|()| 0)
         }
