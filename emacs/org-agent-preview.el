@@ -180,11 +180,22 @@ the text has none either, and after the strings comes what it had."
       (when (or prefix org-agent--covers)
         (org-agent--cover place prefix)))))
 
+(defun org-agent--cover-at (place)
+  "Return the overlay for the prefix of the line at PLACE, or nil."
+  (seq-find (lambda (cover) (eql (overlay-start cover) place)) org-agent--covers))
+
+(defun org-agent--covered-p (overlay)
+  "Return non-nil if nothing is to be done for the line at OVERLAY."
+  (save-restriction
+    (widen)
+    (let ((place (overlay-start overlay)))
+      (eq (null (org-agent--cover-at place))
+          (null (get-text-property place 'line-prefix))))))
+
 (defun org-agent--cover (place prefix)
   "Let the line at PLACE have PREFIX after what is shown before it.
 Elsewhere, where nothing is shown any more, leave no trace."
-  (let ((cover (seq-find (lambda (cover) (eql (overlay-start cover) place))
-                         org-agent--covers)))
+  (let ((cover (org-agent--cover-at place)))
     (dolist (other org-agent--covers)
       (unless (or (eq other cover)
                   (let ((start (overlay-start other)))

@@ -149,9 +149,14 @@ It must be in STATE, if given; else signal an error."
          (here (and (not compared) (org-agent--rewrite-in (point) (point)))))
     (cond ((and here (funcall fits here)) here)
           ((null all)
-           (user-error (if (or here (org-agent--rewrites))
-                           "The new text is not there yet"
-                         "Nothing is rewritten in this buffer")))
+           (let ((others (if here (list here) (org-agent--rewrites))))
+             (user-error
+              (cond ((not others) "Nothing is rewritten in this buffer")
+                    ((seq-every-p (lambda (rewrite)
+                                    (eq (org-agent--rewrite-state rewrite) 'failed))
+                                  others)
+                     "There is no new text: it was not rewritten")
+                    (t "The new text is not there yet")))))
           ((cdr all) (user-error "Go to one of the %d texts first" (length all)))
           (t (car all)))))
 

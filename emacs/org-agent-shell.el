@@ -33,6 +33,8 @@
 
 (require 'org-agent-server)
 
+(defvar tramp-dont-suspend-timers)
+
 ;;;; Limits
 
 (defconst org-agent--shell-keep 32768
@@ -293,6 +295,8 @@ What is masked before a model sees it is not in them.")
       ;; The group, where the machine has it; the process in any case.
       (let* ((default-directory (org-agent--job-directory job))
              (name (substring (symbol-name signal) 3))
+             ;; Else newer versions of TRAMP hold back the timer as well.
+             (tramp-dont-suspend-timers t)
              (sent (with-timeout (org-agent--shell-patience)
                      (ignore-errors
                        (process-file "/bin/sh" nil nil nil "-c"

@@ -81,7 +81,7 @@ The directory of the user's own is nil.")
     (unless (string-empty-p text)
       (let ((place (car (org-agent--ensure-input))))
         (setq org-agent--skill-overlay (make-overlay place place nil t t))
-        (overlay-put org-agent--skill-overlay 'before-string text)))))
+        (org-agent--show-before org-agent--skill-overlay text)))))
 
 (add-hook 'org-agent--input-hook #'org-agent--show-skill-problems)
 

@@ -36,6 +36,7 @@
 
 (defvar org-agent-mode)
 (declare-function org-agent-mode "org-agent-here" (&optional arg))
+(declare-function org-indent-refresh-maybe "org-indent" (beg end _))
 
 (defvar-local org-agent--twins nil
   "Overlays in other buffers that show what this chat shows.")
@@ -131,9 +132,21 @@
       (run-hooks 'clone-indirect-buffer-hook)
       (add-hook 'kill-buffer-hook #'org-agent--note-file -90 t)
       (add-hook 'kill-buffer-hook #'org-agent--remove-twins nil t)
+      (add-hook 'after-change-functions #'org-agent--indent-change nil t)
       (org-agent--widen)
       (goto-char (cdr (org-agent--ensure-input))))
     chat))
+
+(defun org-agent--indent-change (beg end length)
+  "Let `org-indent-mode' indent what changed in this chat.
+BEG, END and LENGTH say what did.  That mode is told of changes in the
+user's buffer, and not of those in an indirect one of the same text."
+  (when-let ((buffer (seq-find (lambda (buffer)
+                                 (buffer-local-value 'org-indent-mode buffer))
+                               (and (boundp 'org-indent-mode)
+                                    (cdr (org-agent--same-text))))))
+    (with-current-buffer buffer
+      (org-indent-refresh-maybe beg end length))))
 
 (defun org-agent--note-file ()
   "Note the file in which the session of this chat is, before that is closed."

@@ -6,10 +6,12 @@
 mod chat;
 pub mod check;
 mod config;
+mod completions;
 mod conformance;
 mod doctor;
 pub mod grammar;
 mod jsonl;
+mod man;
 mod model;
 pub mod org;
 mod policy;
@@ -19,6 +21,7 @@ mod session;
 mod skill;
 mod why;
 mod steps;
+mod version;
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -38,6 +41,7 @@ use crate::known;
 #[command(
     name = "org-agent",
     version,
+    long_version = version::LONG,
     propagate_version = true,
     after_help = "Example:\n  org-agent chat \"Hello\""
 )]
@@ -63,6 +67,8 @@ enum Command {
     Steps(steps::Args),
     Conformance(conformance::Args),
     Doctor(doctor::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 /// Runs the command that the arguments name.
@@ -107,6 +113,8 @@ pub fn main() -> ExitCode {
         Command::Steps(args) => Ok(steps::main(&args)),
         Command::Conformance(args) => conformance::run(args),
         Command::Doctor(args) => doctor::main(&args),
+        Command::Completions(args) => completions::run(&args, &mut io::stdout().lock()),
+        Command::Man(args) => man::run(&args, &mut io::stdout().lock()),
     };
     match result {
         Ok(status) => ExitCode::from(status),

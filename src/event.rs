@@ -179,4 +179,6 @@ pub struct Resumed {
     pub resumed: Vec<(TurnId, TurnId)>,
     /// Turns that wait or are under way.
     pub live: Vec<TurnId>,
+    /// What stands in buffers for the messages that all these turns answer, those of the inserts among them.
+    pub events: Vec<(TurnId, String)>,
 }

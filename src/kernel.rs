@@ -14,6 +14,7 @@ mod jobs;
 mod keeping;
 pub mod local;
 pub mod models;
+mod order;
 mod outbox;
 mod reads;
 mod recovery;
@@ -117,8 +118,8 @@ pub struct Kernel {
     commits: mpsc::UnboundedReceiver<Result<u64>>,
     /// Clients that come back, each waiting until what it asks about is durable up to a ticket.
     returning: VecDeque<(u64, Resume, Reply<Resumed>)>,
-    /// What is to be done with sessions, and those that are to be read again.
-    tasks: VecDeque<sessions::Waiting>,
+    /// What clients asked and has to wait for its turn, and sessions that are to be read again.
+    waiting: VecDeque<order::Waiting>,
     stale: Vec<(u64, SessionId)>,
     /// What is to be mirrored, and leases of sessions that are being deleted.
     mirror: keeping::Mirror,
@@ -179,7 +180,7 @@ impl Kernel {
             reports,
             commits,
             returning: VecDeque::new(),
-            tasks: VecDeque::new(),
+            waiting: VecDeque::new(),
             stale: Vec::new(),
             mirror: keeping::Mirror::default(),
             retention: keeping::Retention::default(),
@@ -212,8 +213,23 @@ impl Kernel {
         // What was saved before the file was watched.
         self.reconfigure();
         loop {
-            let deadline = self.deadline();
             let may_send = self.outbox.ready(&self.store);
+            let next = self.take_next();
+            if self.sound(next)? {
+                continue;
+            }
+            if !self.stopping.is_empty() && self.outbox.is_durable(self.ticket) {
+                self.outbox.close(&self.store);
+                // Nothing is before what waits any more.
+                if !self.waiting.is_empty() {
+                    continue;
+                }
+                for reply in self.stopping.drain(..) {
+                    reply.send(Ok(()));
+                }
+                return Ok(());
+            }
+            let deadline = self.deadline();
             let event = tokio::select! {
                 Some(result) = self.commits.recv() => Event::Committed(result),
                 slot = client.reserve(), if may_send => {
@@ -229,19 +245,18 @@ impl Kernel {
                 },
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => Event::Tick,
             };
-            let handled = self.handle(event).and_then(|()| self.broken.take().map_or(Ok(()), Err));
-            if let Err(error) = handled {
-                self.outbox.fail(&error);
-                return Err(error);
-            }
-            if !self.stopping.is_empty() && self.outbox.is_durable(self.ticket) {
-                self.outbox.close(&self.store);
-                for reply in self.stopping.drain(..) {
-                    reply.send(Ok(()));
-                }
-                return Ok(());
-            }
+            let taken = self.take(event);
+            self.sound(taken)?;
         }
+    }
+
+    /// `result`, unless the log takes no more; if it is over, all who wait are told so.
+    fn sound<T>(&mut self, result: Result<T>) -> Result<T> {
+        let result = result.and_then(|done| self.broken.take().map_or(Ok(done), Err));
+        if let Err(error) = &result {
+            self.outbox.fail(error);
+        }
+        result
     }
 
     fn handle(&mut self, event: Event) -> Result<()> {
@@ -297,7 +312,6 @@ impl Kernel {
                 }
                 self.returned();
                 self.reread()?;
-                self.do_tasks();
                 self.write_mirror();
                 self.release();
             }

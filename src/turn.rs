@@ -65,6 +65,8 @@ pub struct Subject {
     pub turn: TurnId,
     /// Its session.
     pub session: SessionId,
+    /// What stands in buffers for the message that it answers.
+    pub mark: String,
     /// The session's buffer, as the model may name it.
     pub buffer: String,
     /// The level of the prompt's heading.

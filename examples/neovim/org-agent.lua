@@ -548,6 +548,9 @@ handlers['orgAgent/actuate'] = function(params)
     report(params, 'failed', 'This client can only insert text')
   elseif not chat then
     say('an answer waits; :OrgAgentSessions opens its chat')
+  elseif chat.held and not turn.event then
+    -- Where it belongs is being asked.
+    table.insert(chat.held, params)
   else
     M._insert(chat, turn, params, payload.text)
   end
@@ -580,12 +583,27 @@ handlers['orgAgent/skills/changed'] = function() M._load_skills() end
 --- Asks what the chat lacks, and says which turns were cut off.
 function M._resume(chat, turns)
   if not chat.session then return end
+  chat.held = chat.held or {}
   local applied = text.replies(chat.buf)
   for id in pairs(chat.applied) do
     if not vim.tbl_contains(applied, id) then table.insert(applied, id) end
   end
+  local function put_in_held()
+    local held = chat.held or {}
+    chat.held = nil
+    for _, params in ipairs(held) do handlers['orgAgent/actuate'](params) end
+  end
   server.request('orgAgent/sessions/resume', { sessionId = chat.session, applied = applied, turns = turns or {} }, function(result)
     if not api.nvim_buf_is_loaded(chat.buf) then return end
+    -- An earlier client may have sent what they answer.
+    for _, known in ipairs(result.events or {}) do
+      local turn = turn_of(known.turnId, chat.session)
+      if turn and turn.event ~= known.mark and type(known.mark) == 'string' then
+        if turn.mark then api.nvim_buf_del_extmark(chat.buf, ns, turn.mark) end
+        turn.event, turn.mark = known.mark, nil
+        show.turn(turn)
+      end
+    end
     for _, again in ipairs(result.resumed or {}) do
       local before, turn = state.turns[again.from], turn_of(again.turnId, chat.session)
       if before then
@@ -604,13 +622,17 @@ function M._resume(chat, turns)
     chat.interrupted = {}
     for _, cut in ipairs(result.interrupted or {}) do
       local turn = turn_of(cut.turnId, chat.session)
-      turn.event, turn.state, turn.notice = cut.eventId, 'failed', 'interrupted; :OrgAgentRetry asks again'
+      turn.event, turn.state, turn.notice = turn.event or cut.eventId, 'failed', 'interrupted; :OrgAgentRetry asks again'
       table.insert(chat.interrupted, cut.turnId)
       show.turn(turn)
     end
     if #(result.missing or {}) > 0 then
       say('another editor has replies of this chat that are not here; :OrgAgentSessions opens all of it')
     end
+    put_in_held()
+  end, function(message)
+    complain(message)
+    put_in_held()
   end)
 end
 

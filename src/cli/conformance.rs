@@ -144,7 +144,7 @@ fn checked(args: &CheckArgs, stdout: &mut dyn Write) -> Result<u8> {
     let result = result.map_err(unreadable)?;
     let text = if args.json { as_json(&result)? } else { described(&name, &result) };
     super::written(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()), "the result")?;
-    Ok(u8::from(!result.faults.is_empty()))
+    Ok(u8::from(!result.faults.is_empty() || result.messages == 0))
 }
 
 fn as_json(value: &impl serde::Serialize) -> Result<String> {
@@ -167,13 +167,19 @@ fn described(name: &str, result: &Checked) -> String {
         text.push_str(&format!("… and {} more\n", result.more));
     }
     let wrong = match result.faults.len() as u64 + result.more {
+        0 if result.messages == 0 => "there is nothing to check".to_owned(),
         0 => "nothing is wrong".to_owned(),
         1 => "one thing is wrong".to_owned(),
         many => format!("{many} things are wrong"),
     };
     let Checked { messages, turns, actions, .. } = result;
     text.push_str(&format!("{name}: {messages} messages, {turns} turns, {actions} actions: {wrong}\n"));
-    if !result.untried.is_empty() {
+    if result.plain {
+        text.push_str(
+            "It is of a plain editor: the client neither announced this protocol nor used it. Only frames, answers, errors \
+             and the life cycle were looked at, not what LSP has to say.\n",
+        );
+    } else if !result.untried.is_empty() {
         text.push_str(&format!("Nothing in it was about: {}\n", result.untried.join(", ")));
     }
     text

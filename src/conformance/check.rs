@@ -38,6 +38,8 @@ pub struct Checked {
     pub turns: u64,
     /// How many actions.
     pub actions: u64,
+    /// Whether the client is a plain editor, which neither announced this protocol nor used it.
+    pub plain: bool,
     /// What is wrong, the first thousand.
     pub faults: Vec<Fault>,
     /// How many more there were.
@@ -96,6 +98,7 @@ pub fn check(input: &mut dyn BufRead) -> io::Result<Checked> {
     for finding in watch.finish() {
         checked.add(number, finding.rule, Some(finding.side), finding.what);
     }
+    checked.plain = watch.is_plain();
     (checked.turns, checked.actions) = watch.counts();
     checked.untried = Rule::ALL
         .into_iter()

@@ -132,7 +132,9 @@ impl Rule {
                 ("token", "a command that may run comes with a token, another without", "orgagentdecide")
             }
             Self::Method => ("method", "a client uses only methods that the server announced", "initialize"),
-            Self::Ack => ("ack", "a request of the server is answered at once", "orgagentactuate"),
+            Self::Ack => {
+                ("ack", "actions, and requests to stop them, are answered at once", "orgagentactuate")
+            }
             Self::Report => ("report", "every accepted action is reported", "orgagentactuated"),
             Self::Outcome => (
                 "outcome",

@@ -139,6 +139,10 @@ pub struct Watch {
     /// Requests of the client, and of the server.
     asked: Kept<Asked>,
     asked_back: Kept<Asked>,
+    /// Those of the server that are not of this protocol: a person may take their time.
+    asked_else: Kept<Asked>,
+    /// Whether a client announced or used this protocol.
+    ours: bool,
     turns: Kept<Turn>,
     actions: Kept<Action>,
     /// The hash of each message by its `clientId`.
@@ -163,6 +167,8 @@ impl Watch {
             offered: None,
             asked: Kept::default(),
             asked_back: Kept::default(),
+            asked_else: Kept::default(),
+            ours: false,
             turns: Kept::default(),
             actions: Kept::default(),
             said: Kept::default(),
@@ -178,6 +184,12 @@ impl Watch {
     #[must_use]
     pub fn judged(&self, rule: Rule, side: Side) -> u64 {
         self.judged.get(&(rule, side == Side::Client)).copied().unwrap_or_default()
+    }
+
+    /// Whether all that was seen is of plain editors, which neither announced this protocol nor used it.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.whole && !self.ours
     }
 
     /// How many turns and actions there were.
@@ -233,6 +245,7 @@ impl Watch {
         self.offered = None;
         self.asked = Kept::default();
         self.asked_back = Kept::default();
+        self.asked_else = Kept::default();
         self.turns = Kept::default();
     }
 
@@ -246,14 +259,20 @@ impl Watch {
             Side::Server => self.server_asks(method, &message.body),
         };
         let Some(id) = id else { return };
-        let open = if from == Side::Client { &self.asked } else { &self.asked_back };
-        let used = open.get(&id).is_some() || id == "null";
+        let used = match from {
+            Side::Client => self.asked.get(&id),
+            Side::Server => self.asked_back.get(&id).or_else(|| self.asked_else.get(&id)),
+        };
+        let used = used.is_some() || id == "null";
+        let open = match from {
+            Side::Client => &mut self.asked,
+            Side::Server if is_ours(method) => &mut self.asked_back,
+            Side::Server => &mut self.asked_else,
+        };
+        open.put(id.clone(), Asked { method: key(method), about, at: message.at });
         self.judge(Rule::Answer, from, !used, || {
             format!("{} has the id {}, which is in use", named(method), shorten(&id))
         });
-        let asked = Asked { method: key(method), about, at: message.at };
-        let open = if from == Side::Client { &mut self.asked } else { &mut self.asked_back };
-        open.put(id, asked);
     }
 
     fn notification(&mut self, from: Side, message: &Message) {
@@ -274,9 +293,13 @@ impl Watch {
             return;
         }
         let id = message.id.as_deref().map(key).unwrap_or_default();
-        let open = if from == Side::Client { &mut self.asked_back } else { &mut self.asked };
-        let asked = open.take(&id);
-        let forgot = open.forgot;
+        let (asked, forgot) = match from {
+            Side::Client => (
+                self.asked_back.take(&id).or_else(|| self.asked_else.take(&id)),
+                self.asked_back.forgot || self.asked_else.forgot,
+            ),
+            Side::Server => (self.asked.take(&id), self.asked.forgot),
+        };
         let known = asked.is_some() || !self.whole || forgot;
         self.judge(Rule::Answer, from, known, || {
             format!("there is an answer to {}, and no such request waits", shorten(&id))
@@ -286,7 +309,7 @@ impl Watch {
         let Some((method, at)) = asked.or_else(|| message.method.clone().map(|method| (method, None))) else {
             return;
         };
-        if from == Side::Client {
+        if from == Side::Client && is_ours(&method) {
             let late = at.zip(message.at).is_some_and(|(asked, answered)| answered - asked > ACK);
             self.judge(Rule::Ack, from, !late, || {
                 format!("{} was answered after {ACK} seconds", named(&method))
@@ -317,7 +340,7 @@ impl Watch {
     }
 
     fn shape_of_params(&mut self, from: Side, method: &str, body: &Value) {
-        if method != "initialize" && !method.starts_with("orgAgent/") {
+        if method != "initialize" && !is_ours(method) {
             return;
         }
         let mut shape = shape::params(from, method, body, self.detail.texts);
@@ -363,7 +386,7 @@ impl Watch {
             }
             return;
         }
-        let ours = method.starts_with("orgAgent/");
+        let ours = is_ours(method);
         let good = match (from, before) {
             // What the server had sent by then may come still.
             (Side::Client, Life::Over) => false,
@@ -442,6 +465,11 @@ impl Watch {
             self.judge(Rule::Report, Side::Client, reported, || what);
         }
     }
+}
+
+/// Whether a method is of this protocol, and not of the one below.
+fn is_ours(method: &str) -> bool {
+    method.starts_with("orgAgent/")
 }
 
 /// A method's name, which may be anything.

@@ -100,6 +100,7 @@ impl Kernel {
             mark: None,
         };
         let appended = self.append(&session, &record)?;
+        let event = appended.event;
         // One that is over by now needs not make way: then it is a message like any other.
         let running = self.sessions.get(&session).and_then(|session| session.running.clone());
         let steered = message.steers.filter(|steered| running.as_ref() == Some(steered));
@@ -108,7 +109,7 @@ impl Kernel {
             self.append(&session, &record)?;
         }
         let receipt = Receipt {
-            event: appended.event,
+            event: event.clone(),
             session: session.clone(),
             turn: turn.clone(),
             lamport: appended.lamport,
@@ -118,7 +119,7 @@ impl Kernel {
         let said = HistoryItem::User { text: message.text, context: message.context };
         let around = self.surroundings(message.location.as_ref());
         let level = message.level;
-        let subject = Subject { turn, session, buffer, level, said, again: false, around };
+        let subject = Subject { turn, session, mark: event.0, buffer, level, said, again: false, around };
         Ok((receipt, Some((subject, steered))))
     }
 

@@ -17,22 +17,46 @@ enum Item {
     Answer(Answer),
 }
 
+/// Behind everything that waited at some moment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    ticket: u64,
+    items: u64,
+}
+
 /// What waits to leave.
 #[derive(Default)]
 pub(super) struct Outbox {
     queue: VecDeque<(u64, Item)>,
     durable: u64,
+    /// How many items were ever queued.
+    queued: u64,
 }
 
 impl Outbox {
     /// Queues a message that may leave once `ticket` is durable.
     pub(super) fn send(&mut self, ticket: u64, message: Outgoing) {
-        self.queue.push_back((ticket, Item::Send(message)));
+        self.push(ticket, Item::Send(message));
     }
 
     /// Queues an answer.
     pub(super) fn answer(&mut self, ticket: u64, answer: impl FnOnce(Result<&Store>) + Send + 'static) {
-        self.queue.push_back((ticket, Item::Answer(Box::new(answer))));
+        self.push(ticket, Item::Answer(Box::new(answer)));
+    }
+
+    fn push(&mut self, ticket: u64, item: Item) {
+        self.queued += 1;
+        self.queue.push_back((ticket, item));
+    }
+
+    /// The place behind all that waits, and behind `ticket`.
+    pub(super) fn place(&self, ticket: u64) -> Place {
+        Place { ticket, items: self.queued }
+    }
+
+    /// Whether everything before `place` has left, and is on disk.
+    pub(super) fn is_past(&self, place: Place) -> bool {
+        self.is_durable(place.ticket) && place.items <= self.queued - self.queue.len() as u64
     }
 
     /// Everything up to `ticket` is on disk.

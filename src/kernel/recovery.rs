@@ -92,6 +92,7 @@ impl Kernel {
         Subject {
             turn,
             session: found.session.clone(),
+            mark: found.mark.clone(),
             buffer: found.buffer.clone(),
             level: found.level,
             said: HistoryItem::User { text: found.text.clone(), context: found.context.clone() },
@@ -155,24 +156,41 @@ impl Kernel {
                 actuations.push(self.again(pending)?);
             }
         }
-        let (mut interrupted, mut resumed) = (Vec::new(), Vec::new());
+        let (mut interrupted, mut resumed, mut events) = (Vec::new(), Vec::new(), Vec::new());
         for found in self.store.interrupted_turns(&resume.session)? {
             if resume.turns.contains(&found.turn) {
                 resumed.push(self.run_again(&found)?);
             } else if resume.drop.contains(&found.turn) {
                 self.append(&found.session, &Record::TurnDropped { turn: found.turn })?;
             } else {
+                events.push((found.turn.clone(), found.mark));
                 interrupted.push((found.turn, found.message));
             }
         }
-        let live = self.sessions.get(&resume.session).map(|session| session.live().cloned().collect());
+        let live: Option<Vec<TurnId>> =
+            self.sessions.get(&resume.session).map(|session| session.live().cloned().collect());
+        let live = live.unwrap_or_default();
+        for turn in &live {
+            if let Some(turn) = self.turns.get(turn).map(Turn::subject) {
+                events.push((turn.turn.clone(), turn.mark.clone()));
+            }
+        }
+        for turn in actuations.iter().map(|actuation| &actuation.address().turn) {
+            if events.iter().any(|(known, _)| known == turn) {
+                continue;
+            }
+            if let Some(found) = self.store.answering(turn)? {
+                events.push((found.turn, found.mark));
+            }
+        }
         Ok(Resumed {
             session: resume.session.clone(),
             actuations,
             missing,
             interrupted,
             resumed,
-            live: live.unwrap_or_default(),
+            live,
+            events,
         })
     }
 

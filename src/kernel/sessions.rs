@@ -18,43 +18,18 @@ use crate::transcript::{self, NO_TITLE};
 /// How much of a transcript is handed to a client in one answer, in bytes.
 pub(super) const TRANSCRIPT: usize = 16 << 20;
 
-/// A task that waits until what was said before it is on disk.
-pub(super) type Waiting = (u64, SessionTask, Reply<Value>);
-
 impl Kernel {
-    /// Takes a task; it is done when its turn comes.
+    /// Does a task whose turn has come.
     pub(super) fn session_task(&mut self, task: SessionTask, reply: Reply<Value>) {
-        self.tasks.push_back((self.ticket, task, reply));
-        self.do_tasks();
-    }
-
-    /// Does the tasks whose turn has come.
-    pub(super) fn do_tasks(&mut self) {
-        while self.tasks.front().is_some_and(|(ticket, ..)| self.outbox.is_durable(*ticket)) {
-            let Some((_, task, reply)) = self.tasks.pop_front() else { return };
-            let task = match task {
-                // Its answer precedes what comes of its turn.
-                SessionTask::Regenerate { session, message } => {
-                    self.regenerate(&session, message.as_deref(), reply);
-                    self.wait_for_that();
-                    continue;
-                }
-                task => task,
-            };
-            match self.done(task) {
-                Ok(answer) => self.outbox.answer(self.ticket, move |store| {
-                    reply.send(store.and_then(answer));
-                }),
-                Err(error) => self.answer(reply, Err(error)),
-            }
-            self.wait_for_that();
+        // Its answer precedes what comes of its turn.
+        if let SessionTask::Regenerate { session, message } = &task {
+            return self.regenerate(session, message.as_deref(), reply);
         }
-    }
-
-    /// Lets the tasks that wait wait for what was appended, too.
-    fn wait_for_that(&mut self) {
-        for (ticket, ..) in &mut self.tasks {
-            *ticket = self.ticket;
+        match self.done(task) {
+            Ok(answer) => self.outbox.answer(self.ticket, move |store| {
+                reply.send(store.and_then(answer));
+            }),
+            Err(error) => self.answer(reply, Err(error)),
         }
     }
 

@@ -78,6 +78,8 @@ pub struct Plain {
     kernel: Handle,
     features: Features,
     documents: BTreeMap<String, documents::Open>,
+    /// A document was turned away, as too much was open.
+    overfull: bool,
     /// The document that the user was in last.
     last: Option<String>,
     /// By when they began.
@@ -102,6 +104,7 @@ impl Plain {
             kernel,
             features,
             documents: BTreeMap::new(),
+            overfull: false,
             last: None,
             turns: BTreeMap::new(),
             begun: 0,

@@ -22,7 +22,7 @@ use crate::outgoing::State;
 use crate::record::{Attachment, Decision};
 
 pub use models::{MODELS, ModelsParams, SELECT, SelectParams};
-pub use resume::{InterruptedTurn, RESUME, ResumeParams, ResumeResult, ResumedTurn};
+pub use resume::{AnsweredEvent, InterruptedTurn, RESUME, ResumeParams, ResumeResult, ResumedTurn};
 pub use sessions::{
     ACTIONS, ARCHIVE, ArchiveParams, CHECKPOINT, CHECKPOINTS, COMPLETE, CONTEXT, CREATE, CheckpointParams,
     ContextParams, CreateParams, DELETE, EXPORT, FORK, ForkParams, GET, GetParams, IMPORT, ImportParams,

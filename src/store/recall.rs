@@ -64,6 +64,8 @@ pub struct UnfinishedTurn {
     pub buffer: String,
     /// The message that it answers.
     pub message: EventId,
+    /// What stands for that in buffers.
+    pub mark: String,
     /// The client's identifier of that message.
     pub client_id: String,
     /// The user's words.
@@ -320,6 +322,7 @@ impl Store {
                 started: row.get::<_, String>(5)? == "started",
                 again: row.get(6)?,
                 steers: row.get(8)?,
+                mark: String::new(),
                 client_id: String::new(),
                 text: String::new(),
                 context: Vec::new(),
@@ -329,8 +332,9 @@ impl Store {
         })?;
         rows.into_iter()
             .map(|(turn, body)| match parse(&body)? {
-                Record::MessageSent { client_id, text, context, location, .. } => {
-                    Ok(UnfinishedTurn { client_id, text, context, location, ..turn })
+                Record::MessageSent { client_id, text, context, location, mark, .. } => {
+                    let mark = mark.unwrap_or_else(|| turn.message.0.clone());
+                    Ok(UnfinishedTurn { mark, client_id, text, context, location, ..turn })
                 }
                 _ => Err(damaged(format!("turn {} answers no message", turn.turn))),
             })

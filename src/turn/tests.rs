@@ -73,6 +73,7 @@ impl Driver {
         let subject = Subject {
             turn: "t".into(),
             session: "s".into(),
+            mark: "e".into(),
             buffer: "*notes*".into(),
             level: 1,
             said: HistoryItem::User { text: text.into(), context: Vec::new() },

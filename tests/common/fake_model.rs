@@ -270,6 +270,13 @@ impl FakeModel {
         *self.otherwise.lock().unwrap() = (status, text.to_owned());
     }
 
+    /// Forgets replies that will not be asked for, and requests that nobody will look at.
+    pub fn forget(&self) {
+        self.replies.lock().unwrap().clear();
+        let mut requests = block_on(self.requests.lock());
+        while requests.try_recv().is_ok() {}
+    }
+
     /// All requests that came and were not taken yet.
     pub fn take_requests(&mut self) -> Vec<Request> {
         std::iter::from_fn(|| self.requests.get_mut().try_recv().ok()).collect()
@@ -397,10 +404,14 @@ impl Connection {
         // The clone shares this time-out; only the connection's own thread sets it.
         self.stream.set_read_timeout(Some(LOOK)).unwrap();
         thread::spawn(move || {
-            while !gone.load(Ordering::Relaxed) {
+            loop {
+                // Looked at last of all: what could not be written was not read either.
+                let ended = gone.load(Ordering::Relaxed);
                 match stream.peek(&mut [0]) {
-                    Err(error) if is_timeout(&error) => {}
-                    Ok(1..) => thread::sleep(LOOK),
+                    Err(error) if is_timeout(&error) && !ended => {}
+                    Ok(1..) if !ended => thread::sleep(LOOK),
+                    Err(error) if is_timeout(&error) => return,
+                    Ok(1..) => return,
                     Ok(0) | Err(_) => {
                         gone.store(true, Ordering::Relaxed);
                         // Not every test waits for this.

@@ -84,6 +84,7 @@ fn shell(params: &Value) -> bool {
 fn the_transcript_breaks_no_rule_and_has_something_of_each() {
     let (found, status) = checked(TRANSCRIPT.as_bytes());
     assert_eq!((status, &found["faults"]), (0, &json!([])));
+    assert_eq!(found["plain"], false);
     assert_eq!(found["untried"], json!([]), "nothing in the transcript is about these");
 }
 

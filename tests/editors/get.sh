@@ -74,6 +74,8 @@ END
     rm -rf "$directory/elpa"
     ls -d "$root"/usr/share/emacs/site-lisp/elpa-src/eglot-1.9* >/dev/null || fail "this is not eglot 1.9"
     mv "$root/usr/share/emacs/site-lisp/elpa-src" "$directory/elpa"
+    "${EMACS:-emacs}" -Q --batch --eval '(mapc (lambda (directory) (push directory load-path)) (directory-files (pop command-line-args-left) t "[a-z]"))' \
+      "$directory/elpa" -f batch-byte-compile "$directory"/elpa/*/*.el >/dev/null 2>&1 || true
     rm -r "$root" ;;
   *) fail "no editor is called $editor" ;;
 esac

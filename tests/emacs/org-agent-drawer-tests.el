@@ -14,6 +14,7 @@
 (require 'org-agent-turns-tests)
 (require 'org-agent-real)
 (require 'ox-ascii)
+(require 'org-indent)
 
 (defun org-agent-tests-deeds (turn)
   "Return what is shown of what TURN did, without how long that took, or nil."
@@ -359,6 +360,34 @@
       (should (equal (funcall seen) (list (list (point) nil)))))))
 
 ;;;; Bounds
+
+;; The mode's prefix of a heading is stars: a line that is shown above one
+;; would look like a heading of its own.
+(ert-deftest org-agent-drawer-is-not-indented ()
+  (org-agent-fake-with
+    (org-indent-mode 1)
+    (org-indent-add-properties (point-min) (point-max))
+    (org-agent-fake-send "question")
+    (org-agent-tests-step "turn-1" "s-1" "pdf")
+    (org-agent-fake-insert "turn-1" 2 "An answer.")
+    (org-agent-fake-state "turn-1" 3 "done")
+    (let* ((overlay (org-agent--turn-deeds-overlay (org-agent--turn "turn-1")))
+           (place (overlay-start overlay))
+           (prefix (get-text-property place 'line-prefix)))
+      (should (equal (org-agent-tests-deeds "turn-1") ":SKILL: pdf … read [show] [why]\n"))
+      (goto-char place)
+      (should (looking-at "\\*\\* ASSISTANT"))
+      (should (< 0 (length prefix)))
+      (should (equal (get-char-property place 'line-prefix) ""))
+      (should (equal (get-text-property 0 'line-prefix (overlay-get overlay 'before-string))
+                     ""))
+      (should (equal (substring-no-properties
+                      (overlay-get (org-agent--cover-at place) 'before-string))
+                     (substring-no-properties prefix))))
+    ;; Where nothing is shown, headings have what they had.
+    (goto-char (point-min))
+    (re-search-forward "^\\* USER")
+    (should-not (org-agent--cover-at (line-beginning-position)))))
 
 (ert-deftest org-agent-drawers-are-left-alone-by-a-stream ()
   (org-agent-fake-with

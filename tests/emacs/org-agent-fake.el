@@ -145,12 +145,15 @@
     value))
 
 (defun org-agent-fake-settle ()
-  "Wait until every message on its way was handled, in both directions."
-  (let (answered)
-    (org-agent--request 'orgAgent/models/list nil
-                        (lambda (_) (setq answered t))
-                        (lambda (&rest _) (setq answered t)))
-    (org-agent-fake-until (lambda () answered) "the line to settle")))
+  "Wait until every message on its way was handled, in both directions.
+What the client answers may be on its way when the first question of
+this is answered; it is there before the second."
+  (dotimes (_ 2)
+    (let (answered)
+      (org-agent--request 'orgAgent/models/list nil
+                          (lambda (_) (setq answered t))
+                          (lambda (&rest _) (setq answered t)))
+      (org-agent-fake-until (lambda () answered) "the line to settle"))))
 
 (defun org-agent-fake-tell (method &rest params)
   "Send the notification METHOD with PARAMS to the client."

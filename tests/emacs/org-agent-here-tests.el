@@ -401,6 +401,24 @@
 
 ;;;; Indented text
 
+(ert-deftest org-agent-here-what-comes-is-indented ()
+  (org-agent-tests-in-notes "* One\n** Two\nyours\n** Three\n"
+    (org-indent-mode 1)
+    (org-indent-add-properties (point-min) (point-max))
+    (org-agent-tests-at "yours")
+    (org-agent-chat-here)
+    (org-agent-tests-say "hello")
+    (org-agent-fake-insert "turn-1" 1 "Hi\n\n- one\n  more\n- two" nil "sub-1")
+    (let ((prefixes (lambda ()
+                      (cl-loop for place from (point-min) below (point-max)
+                               collect (list (get-text-property place 'line-prefix)
+                                             (get-text-property place 'wrap-prefix))))))
+      (should (string-search "two" (buffer-string)))
+      (let ((now (funcall prefixes)))
+        (org-indent-add-properties (point-min) (point-max))
+        (should (equal now (funcall prefixes)))
+        (should-not (seq-some #'null (mapcar #'car now)))))))
+
 (ert-deftest org-agent-here-what-is-shown-is-not-indented ()
   (org-agent-tests-in-notes "* One\n** Two\nyours\n** Three\n"
     (require 'org-indent)

@@ -430,6 +430,8 @@ MORE goes into the action."
       (should (eq (org-agent--rewrite-state rewrite) 'failed))
       (should (string-search "no such model" (org-agent-rewrite-tests-label rewrite)))
       (should-not (org-agent-rewrite-tests-shown rewrite)))
+    (should (equal (cdr (should-error (org-agent-rewrite-accept) :type 'user-error))
+                   '("There is no new text: it was not rewritten")))
     (org-agent-rewrite-reject)
     (should-not (org-agent--rewrites))
     (should (equal (buffer-string) org-agent-rewrite-tests-text))))

@@ -331,6 +331,27 @@
 
 ;; The server is asked to end, and another one is not started before it has:
 ;; it could not have the sessions of the first.
+(ert-deftest org-agent-a-turn-of-an-earlier-emacs-is-answered-in-its-place ()
+  (org-agent-fake-with
+    (org-agent-fake-send "one")
+    (org-agent-fake-send "two")
+    (org-agent-fake-state "turn-9" 1 "streaming")
+    (org-agent-fake-delta "turn-9" 2 "ei")
+    (push (cons 'orgAgent/sessions/resume
+                (lambda (_)
+                  '( :sessionId "session-1" :actuations [] :missing []
+                     :interrupted [] :resumed [] :live ["turn-9"]
+                     :events [(:turnId "turn-9" :mark "event-1")])))
+          org-agent-fake-answers)
+    (org-agent--resume)
+    (org-agent-fake-settle)
+    (should (org-agent--below-p
+             (overlay-start (org-agent--turn-overlay (org-agent--turn "turn-9")))
+             "event-1"))
+    (org-agent-fake-insert "turn-9" 3 "eins" "act-turn-1")
+    (should (equal (buffer-string)
+                   (org-agent-fake-layout '(1 "one" "eins") '(2 "two"))))))
+
 (ert-deftest org-agent-server-is-shut-down-in-order ()
   (dolist (stubborn '(nil t))
     (org-agent-fake-with

@@ -402,6 +402,31 @@ function scenarios.reopen()
   check(buffer():sub(1, #whole - #'* USER\n\n') == whole:sub(1, -1 - #'* USER\n\n'), 'the record is what the buffer was')
 end
 
+function scenarios.waited()
+  local file = work .. '/chat.org'
+  start()
+  ask('One?')
+  await_shown('Once upon a time')
+  for _, question in ipairs({ 'Two?', 'Three?' }) do ask(question) end
+  await('the marks', function() return select(2, buffer():gsub(':OA_EVENT:', '')) == 3 end)
+  keys(':write ' .. file .. '<CR>')
+  await('the file', function() return vim.fn.filereadable(file) == 1 end)
+  local first = vim.fn.jobpid(child)
+  local servers = vim.api.nvim_get_proc_children(first)
+  vim.loop.kill(first, 'sigkill')
+  vim.fn.jobwait({ child })
+  -- Its server leaves by itself, and with it goes the lock.
+  check(#servers > 0 and vim.wait(30000, function()
+    for _, pid in ipairs(servers) do if vim.loop.kill(pid, 0) == 0 then return false end end
+    return true
+  end, 20), 'the server ends')
+  -- What waited is answered in its place, by a client that did not send it.
+  start()
+  keys(':OrgAgentChat ' .. file .. '<CR>')
+  await_text('Third.')
+  check(plain() == '* USER\nOne?\n* USER\nTwo?\n** ASSISTANT\nSecond.\n* USER\nThree?\n** ASSISTANT\nThird.\n* USER\n\n', 'each has its place')
+end
+
 function scenarios.complete()
   vim.fn.writefile({ 'What is in the file.' }, work .. '/fine-notes.txt')
   start()

@@ -190,6 +190,19 @@ fn reopen() {
 
 #[test]
 #[ignore = "make test-examples"]
+fn waited() {
+    let model = FakeModel::start();
+    model.push(endless("Once upon a time"));
+    model.reply_with(&insert("Second."));
+    model.reply_with(&insert("Third."));
+    play("waited", &model, &[]);
+    for question in ["One?", "One?\n\nTwo?", "Three?"] {
+        assert_eq!(messages(&model.take_request_blocking()).last(), Some(&user(question)));
+    }
+}
+
+#[test]
+#[ignore = "make test-examples"]
 fn complete() {
     let model = FakeModel::start();
     model.reply_with(&insert("I read it."));

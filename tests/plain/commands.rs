@@ -32,7 +32,7 @@ fn a_command_is_asked_about_and_run_by_the_server() {
     let asked = &scene.editor.asked[0];
     let message = asked["message"].as_str().unwrap();
     assert!(
-        message.ends_with("\n\nprintf %s grün >&2")
+        message.ends_with("\n\n| printf %s grün >&2")
             && message.contains("\ndirectory: /")
             && message.contains("\nsandbox: "),
         "{message}"
@@ -40,10 +40,48 @@ fn a_command_is_asked_about_and_run_by_the_server() {
     assert!(message.contains("\nasked because of: "), "{message}");
     assert_eq!(asked["type"], 2);
     let titles: Vec<&Value> = asked["actions"].as_array().unwrap().iter().map(|it| &it["title"]).collect();
-    assert_eq!(titles[..2], ["Run", "Deny"]);
+    assert_eq!(titles[..2], ["Deny", "Run"]);
     let text = scene.editor.text(&uri);
     let block = text.find("#+begin_src sh\nprintf %s grün >&2\n#+end_src\n").unwrap();
     assert!(text.find("Run it.").unwrap() < block && block < text.find("** ASSISTANT").unwrap(), "{text}");
+    scene.finish();
+}
+
+#[test]
+fn the_server_runs_what_a_file_asked_for_also_after_a_call_of_its_own_methods() {
+    let mut scene = Scene::new(Units::Utf16, true);
+    scene.editor.request("orgAgent/sessions/list", &json!({})).unwrap();
+    scene.model.reply_with(&command("printf %s grün >&2"));
+    scene.model.reply_with(&insert("So be it."));
+    scene.editor.on_ask.push_back(OnAsk::Choose("Run"));
+    let uri = format!("file://{}/chat.org", scene.work.path().display());
+    scene.editor.open(&uri, "org", "* USER\nRun it.\n");
+    scene.editor.send(&uri);
+    scene.editor.until_ended(1);
+    scene.model.take_request_blocking();
+    let told = scene.asked().last().unwrap().clone();
+    assert!(told.starts_with("[command result]\nexit code: 0\n"), "{told}");
+    scene.finish();
+}
+
+#[test]
+fn what_is_too_long_to_be_shown_is_not_run() {
+    let mut scene = Scene::new(Units::Utf16, true);
+    scene.model.reply_with(&command(&format!("printf %s {} >&2", "x".repeat(4000))));
+    scene.model.reply_with(&insert("So be it."));
+    let uri = format!("file://{}/chat.org", scene.work.path().display());
+    scene.editor.open(&uri, "org", "* USER\nRun it.\n");
+    scene.editor.send(&uri);
+    scene.editor.until_ended(1);
+    scene.model.take_request_blocking();
+    let told = scene.asked().last().unwrap().clone();
+    assert!(told.starts_with("[command denied]\n") && told.contains("too long to be shown"), "{told}");
+    assert!(scene.editor.asked.is_empty(), "{:?}", scene.editor.asked);
+    assert!(
+        scene.editor.messages.iter().any(|it| it.contains("It is not run.")),
+        "{:?}",
+        scene.editor.messages
+    );
     scene.finish();
 }
 

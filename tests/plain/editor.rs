@@ -26,6 +26,8 @@ pub enum OnEdit {
     Ignore,
     /// Makes it and never says so.
     Silent,
+    /// Says that it made one for an older text, and did not: as Neovim does.
+    Pretend,
 }
 
 /// What it answers to a question with buttons.
@@ -358,11 +360,11 @@ impl Editor {
                 self.fail(id);
             }
             OnEdit::Ignore => self.edits.push((false, params)),
-            OnEdit::Apply | OnEdit::Silent => {
+            OnEdit::Apply | OnEdit::Silent | OnEdit::Pretend => {
                 let applied = self.apply(&params["edit"]);
                 self.edits.push((applied, params));
-                if self.on_edit == OnEdit::Apply {
-                    self.reply(id, &json!({"applied": applied}));
+                if self.on_edit != OnEdit::Silent {
+                    self.reply(id, &json!({"applied": applied || self.on_edit == OnEdit::Pretend}));
                 }
             }
         }

@@ -13,6 +13,7 @@ mod fake_model;
 #[allow(dead_code, reason = "another test uses more of it")]
 #[path = "../kill/rng.rs"]
 mod rng;
+mod recorded;
 mod sending;
 mod troubles;
 

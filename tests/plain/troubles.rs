@@ -69,6 +69,22 @@ fn an_edit_that_is_made_and_not_answered_for_is_seen() {
 }
 
 #[test]
+fn an_edit_that_the_editor_only_says_it_made_is_made_again() {
+    let (mut scene, gate) = sent();
+    scene.editor.on_edit = OnEdit::Pretend;
+    scene.editor.types_first = Some((URI.to_owned(), ":PROPERTIES:".to_owned(), "# typed\n".to_owned()));
+    gate.open();
+    scene.editor.until("it is put in", |editor| editor.text(URI).ends_with("Grüße.\n* USER\n"));
+    scene.model.take_request_blocking();
+    scene.editor.until_ended(1);
+    let made: Vec<bool> = scene.editor.edits.iter().map(|edit| edit.0).collect();
+    assert!(made.contains(&false), "{made:?}");
+    assert_eq!(scene.editor.text(URI).matches("Grüße.").count(), 1);
+    assert!(scene.editor.text(URI).contains("# typed\n"));
+    scene.finish();
+}
+
+#[test]
 fn a_reply_to_a_closed_document_is_put_in_when_it_is_opened() {
     for other in [false, true] {
         let (mut scene, gate) = sent();
@@ -83,6 +99,50 @@ fn a_reply_to_a_closed_document_is_put_in_when_it_is_opened() {
         assert_eq!(scene.editor.text(uri).matches("Grüße.").count(), 1);
         scene.finish();
     }
+}
+
+#[test]
+fn another_text_of_the_same_name_gets_nothing_unasked() {
+    let mut scene = Scene::new(Units::Utf16, true);
+    scene.model.reply_with(&insert("Of the other."));
+    let other = "file:///tmp/other.org";
+    scene.editor.open(other, "org", "* USER\nOther.\n");
+    scene.editor.send(other);
+    scene.editor.until_ended(1);
+    scene.model.take_request_blocking();
+    let other = scene.editor.close(other);
+    // Text of no chat, and that of another one.
+    for (ended, text) in [(1, "* Notes\nmine\n"), (2, other.as_str())] {
+        let gate = Gate::new();
+        scene.model.push(held(&gate, "Secret."));
+        scene.editor.open(URI, "org", "* USER\nGrüß mich.\n");
+        scene.editor.send(URI);
+        scene.editor.until_text(URI, "OA_EVENT");
+        scene.model.take_request_blocking();
+        scene.editor.close(URI);
+        scene.editor.messages.clear();
+        scene.editor.open(URI, "org", text);
+        gate.open();
+        scene.editor.until("it is kept", |editor| {
+            editor.messages.iter().any(|it| it.contains("nothing in this file is of its chat"))
+        });
+        scene.editor.until_ended(ended + 1);
+        assert_eq!(scene.editor.text(URI), text);
+        if ended == 1 {
+            // Whoever asks for it gets it.
+            scene.editor.command("org-agent.apply", &json!([{"uri": URI}]));
+            scene.editor.until_text(URI, "Secret.");
+        } else {
+            scene.editor.command("org-agent.apply", &json!([{"uri": URI}]));
+            scene.editor.command("org-agent.send", &json!([{"uri": URI}]));
+            scene.editor.until("it is looked at", |editor| {
+                editor.messages.iter().any(|it| it.starts_with("Nothing to send"))
+            });
+            assert_eq!(scene.editor.text(URI), text);
+        }
+        scene.editor.close(URI);
+    }
+    scene.finish();
 }
 
 #[test]
@@ -381,6 +441,34 @@ fn what_makes_no_sense_does_no_harm() {
         .until("it is said", |editor| editor.messages.iter().any(|it| it.contains("this is neither")));
     assert_eq!(scene.editor.lenses("file:///a.rs"), []);
     assert_eq!(scene.editor.edits.len(), 0);
+    scene.finish();
+}
+
+#[test]
+fn a_file_too_many_is_said_to_be_one() {
+    let mut scene = Scene::new(Units::Utf8, true);
+    for number in 0..=256 {
+        scene.editor.open(&format!("file:///tmp/{number}.org"), "org", "* USER\nx\n");
+    }
+    let [last, first] = ["file:///tmp/256.org", "file:///tmp/0.org"];
+    scene.editor.send(last);
+    scene
+        .editor
+        .until("it is said", |editor| editor.messages.iter().any(|it| it.contains("at most 256 files")));
+    scene.editor.close(first);
+    scene.editor.close(last);
+    scene.editor.open(last, "org", "* USER\nx\n");
+    assert_eq!(scene.editor.lenses(last).len(), 1);
+    scene.finish();
+}
+
+#[test]
+fn lenses_of_a_large_file_are_few() {
+    let mut scene = Scene::new(Units::Utf8, true);
+    scene.editor.open(URI, "org", &"* USER\nx\n".repeat(2000));
+    let lenses = scene.editor.lenses(URI);
+    assert_eq!(lenses.len(), 256);
+    assert_eq!(lenses[255].0, 3998);
     scene.finish();
 }
 

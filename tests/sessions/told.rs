@@ -196,6 +196,101 @@ fn requests_that_are_sent_at_once_are_done_in_their_order() {
 }
 
 #[test]
+fn an_answer_shows_what_was_asked_before_and_nothing_behind() {
+    let home = home();
+    let mut client = server(home.path());
+    let id = say(&mut client, "", "echo: one").session;
+    let mut asked = Vec::new();
+    for round in 0..100 {
+        for (method, more) in [("rename", json!({"title": format!("t{round}")})), ("get", Value::Null)] {
+            asked.push(client.ask(&format!("orgAgent/sessions/{method}"), &with(&id, &more)));
+        }
+    }
+    for (at, asked) in asked.into_iter().enumerate() {
+        let found = client.answer(asked).unwrap();
+        assert_eq!(found["title"], format!("t{}", at / 2), "{at}");
+    }
+    client.finish_unread();
+    sound(home.path());
+}
+
+#[test]
+fn what_is_said_behind_a_pause_waits() {
+    let home = home();
+    let mut client = server(home.path());
+    let id = say(&mut client, "", "echo: one").session;
+    // The second waits for the first to be on disk, and the message for both.
+    let renamed = client.ask("orgAgent/sessions/rename", &with(&id, &json!({"title": "t"})));
+    let paused = client.ask("orgAgent/sessions/pause", &with(&id, &Value::Null));
+    let said = json!({"sensor": "chat-message", "clientId": "c", "text": "echo: two", "sessionId": id});
+    let said = client.ask("orgAgent/event", &said);
+    for asked in [renamed, paused] {
+        client.answer(asked).unwrap();
+    }
+    let turn = word(&client.answer(said).unwrap()["turnId"]);
+    // If it had begun, that would come before this answer.
+    let got = client.ask("orgAgent/sessions/get", &with(&id, &Value::Null));
+    let mut states = Vec::new();
+    loop {
+        let message = client.next().unwrap();
+        if message.get("method").is_none() && message["id"] == got {
+            assert_eq!(message["result"]["status"], "paused");
+            break;
+        }
+        if message["params"]["turnId"] == *turn {
+            states.push(message["params"]["state"].clone());
+        }
+    }
+    assert_eq!(states, ["accepted"]);
+    of(&mut client, "pause", &id, &json!({"paused": false}));
+    client.turn(&turn);
+    client.finish_unread();
+    sound(home.path());
+}
+
+#[test]
+fn who_comes_back_is_told_which_message_each_turn_answers() {
+    let home = home();
+    let mut client = server(home.path());
+    let runs = send(&mut client, "", "run: true", &Value::Null);
+    let id = runs.session.clone();
+    command(&mut client, &runs.turn);
+    let waits = send(&mut client, &id, "echo: two", &Value::Null);
+    let known = |sent: &Sent| json!({"turnId": sent.turn, "mark": sent.event});
+    let found = of(&mut client, "resume", &id, &Value::Null);
+    assert_eq!(found["events"], json!([known(&runs), known(&waits)]));
+    client.kill();
+
+    // What was cut off is named with its message already; what runs again is known as what it answers.
+    let mut client = server(home.path());
+    let found = of(&mut client, "resume", &id, &json!({"turns": [runs.turn]}));
+    let again = &found["resumed"][0]["turnId"];
+    let events = found["events"].as_array().unwrap();
+    assert!(events.contains(&json!({"turnId": again, "mark": runs.event})), "{found}");
+    client.turn(&waits.turn);
+    client.kill();
+
+    // A copy's are known by the marks that its buffer has.
+    let mut client = server(home.path());
+    let copy = word(&of(&mut client, "fork", &id, &json!({"messageId": waits.event}))["id"]);
+    let found = of(&mut client, "resume", &copy, &Value::Null);
+    let answering = |found: &Value| {
+        let events = found["events"].as_array().unwrap();
+        word(&events.iter().find(|it| it["mark"] == *waits.event).unwrap()["turnId"])
+    };
+    let cut = answering(&found);
+    let interrupted = found["interrupted"].as_array().unwrap();
+    let own = interrupted.iter().find(|it| it["turnId"] == *cut).unwrap();
+    assert_ne!(own["eventId"], *waits.event);
+    let found = of(&mut client, "resume", &copy, &json!({"turns": [cut]}));
+    let again = word(&found["resumed"][0]["turnId"]);
+    assert_eq!(answering(&found), again);
+    client.turn(&again);
+    client.finish_unread();
+    sound(home.path());
+}
+
+#[test]
 fn what_comes_behind_a_deletion_or_an_import_finds_what_they_made() {
     let home = home();
     let mut client = server(home.path());

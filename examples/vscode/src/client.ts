@@ -90,6 +90,8 @@ export class Client {
   readonly turns = new Map<string, Turn>();
   private work: Promise<void> = Promise.resolve();
   private gone = false;
+  /** What is asked about sessions that this client comes back to. */
+  private readonly resuming = new Map<string, Promise<unknown>>();
 
   private constructor(
     private readonly process: ChildProcess,
@@ -209,11 +211,18 @@ export class Client {
 
   /** Says which replies a document has, and does what it lacks. `turns` are those to run again. */
   async resume(session: string, applied: string[], turns: string[]): Promise<protocol.ResumeResult> {
-    const result = await this.request(methods.resume, { sessionId: session, applied, turns });
+    const asked = this.request(methods.resume, { sessionId: session, applied, turns });
+    this.resuming.set(session, asked.catch(() => undefined));
+    const result = await asked;
+    for (const { turnId, mark } of result.events ?? []) {
+      const turn = this.turn(turnId, session);
+      turn.event = mark;
+      this.listener.changed(turn);
+    }
     for (const { from, turnId } of result.resumed) this.turn(turnId, session).event ??= this.turns.get(from)?.event;
     for (const { turnId, eventId } of result.interrupted) {
       const turn = this.turn(turnId, session);
-      Object.assign(turn, { event: eventId, state: 'failed', reason: 'interrupted' });
+      Object.assign(turn, { event: turn.event ?? eventId, state: 'failed', reason: 'interrupted' });
       this.listener.changed(turn);
     }
     for (const id of result.live) this.turn(id, session).state ??= 'accepted';
@@ -300,6 +309,8 @@ export class Client {
   }
 
   private async insert(turn: Turn, id: string, text: string): Promise<void> {
+    // What an earlier client asked for is answered where the server says.
+    if (turn.event === undefined) await this.resuming.get(turn.session);
     // A listener that fails has not put it in.
     const there = await this.listener.insert(turn, id, text).catch(() => false);
     if (there === 'later') return;

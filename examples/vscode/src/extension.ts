@@ -197,10 +197,11 @@ class Extension implements Host {
     const turn = chat.waiting();
     const question = turn?.question;
     if (turn === undefined || question === undefined || chat.client === undefined) throw new Error('no command waits here');
-    const lines = [question.command, ''];
+    const lines: string[] = [];
     const about = { Why: question.explanation, Directory: question.directory, Sandbox: question.sandbox, Rule: question.rule };
-    for (const [name, value] of Object.entries(about)) if (value) lines.push(`${name}: ${value}`);
-    if (question.always) lines.push(`Always would save: ${question.always}`);
+    for (const [name, value] of Object.entries(about)) if (value) lines.push(`${name}: ${layout.oneLine(value)}`);
+    if (question.always) lines.push(`Always would save: ${layout.oneLine(question.always)}`);
+    lines.push('', layout.legible(question.command));
     const choices = ['Deny', 'Run', ...(question.command.includes('\n') ? [] : ['Edit']), ...(question.always ? ['Always'] : [])];
     const answer = await vscode.window.showWarningMessage('Run this command?', { modal: true, detail: lines.join('\n') }, ...choices);
     if (answer === undefined) return;

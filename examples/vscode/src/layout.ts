@@ -202,3 +202,23 @@ export function apply(text: string, edits: Edit[]): string {
   const sorted = [...edits].reverse().sort((one, other) => other.offset - one.offset);
   return sorted.reduce((all, edit) => all.slice(0, edit.offset) + edit.text + all.slice(edit.offset + edit.length), text);
 }
+
+/**
+ * A command for a dialog: behind bars, so that none of its lines can pass for one of ours, with codes for what does not
+ * show or shows as something else.
+ */
+export function legible(command: string): string {
+  return command
+    .split('\n')
+    .map((line) => `| ${line.replace(HIDDEN, (c) => `\\u{${(c.codePointAt(0) ?? 0).toString(16)}}`)}`)
+    .join('\n');
+}
+
+/** Controls, format characters, what is unassigned, blanks but the plain one, and letters that show as nothing. */
+const HIDDEN =
+  /(?! )[\p{C}\p{Z}\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0]/gu;
+
+/** A text in one line. */
+export function oneLine(text: string): string {
+  return text.replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ');
+}

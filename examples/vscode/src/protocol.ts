@@ -153,6 +153,8 @@ export interface ResumeResult {
   interrupted: { turnId: string; eventId: string }[];
   resumed: { from: string; turnId: string }[];
   live: string[];
+  /** What the turns answer, by what stands for it in the document. */
+  events?: { turnId: string; mark: string }[];
 }
 
 export interface SessionItem {

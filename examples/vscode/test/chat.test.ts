@@ -278,6 +278,27 @@ test('a server that is killed is started again, and the turn goes on when asked'
   assert.equal(document.plain(), '* USER\nGo on for ever.\n** ASSISTANT\nYes.\n* USER\n');
 });
 
+test('what waited is answered in its place in another editor', async (t) => {
+  const world = await World.start(t);
+  world.model.push(beginning('Once upon a time'), 'stall');
+  world.model.push(insert('Second.'));
+  world.model.push(insert('Third.'));
+  const { chat, document } = await world.chat();
+  await world.ask(chat, document, 'One?');
+  await world.until('a preview', () => world.previews.includes('Once upon a time'));
+  await world.ask(chat, document, 'Two?');
+  await world.ask(chat, document, 'Three?');
+  await world.chats.stop();
+  const other = world.another(t);
+  const file = new StringDocument(document.now);
+  await other.chat(file);
+  await other.until('both answers', () => layout.replies(file.now).length === 2);
+  assert.equal(
+    file.plain(),
+    '* USER\nOne?\n* USER\nTwo?\n** ASSISTANT\nSecond.\n* USER\nThree?\n** ASSISTANT\nThird.\n* USER\n',
+  );
+});
+
 test('a chat from a file goes on, and is held by one editor at a time', async (t) => {
   const world = await World.start(t);
   world.model.push(insert('First.'));

@@ -64,3 +64,10 @@ test('a drawer without an end is none', () => {
   assert.equal(layout.parse(S).session, 's1');
   assert.deepEqual(layout.replies(`** ASSISTANT\n${A}x`), ['a1']);
 });
+
+test('a command shows as what it is', () => {
+  assert.equal(layout.legible('printf %s grün >&2'), '| printf %s grün >&2');
+  assert.equal(layout.legible('a\n\nDirectory: /safe'), '| a\n| \n| Directory: /safe');
+  assert.equal(layout.legible('a\r\tb\u00a0\u202e\u3164'), '| a\\u{d}\\u{9}b\\u{a0}\\u{202e}\\u{3164}');
+  assert.equal(layout.oneLine('x\nSandbox: none\u2028y'), 'x Sandbox: none y');
+});

@@ -222,6 +222,7 @@ impl Play<'_> {
             self.resumed.clear();
         }
         let mut lacking = Vec::new();
+        let mut events = Vec::new();
         if applied {
             self.scene = "resume";
             self.grades.begin("resume");
@@ -235,6 +236,7 @@ impl Play<'_> {
                 seq: 0,
                 attempt: 1,
             };
+            events.push(json!({"turnId": turn.id, "mark": identifier(&format!("event {session}"))}));
             lacking.push(scenes::insert_params(&turn, &mark, 0, scenes::LACKING));
             if !again {
                 self.parts.push_back(Part::Resume(mark));
@@ -242,7 +244,7 @@ impl Play<'_> {
         }
         Ok(
             json!({"sessionId": session, "actuations": lacking, "missing": [], "interrupted": [], "resumed": [],
-                  "live": []}),
+                  "live": [], "events": events}),
         )
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{OFFERED, Rule, Side, Target, Wants, Watch, hash, key, named, shorten};
+use super::{OFFERED, Rule, Side, Target, Wants, Watch, hash, is_ours, key, named, shorten};
 use crate::lsp::wire::{self, Announcement};
 
 /// What the Emacs package records in the place of a token.
@@ -18,6 +18,7 @@ impl Watch {
                 let ours = ours.filter(|ours| !ours.is_null());
                 let announced: Option<Announcement> =
                     ours.map(|ours| serde_json::from_value(ours.clone()).unwrap_or_default());
+                self.ours |= announced.is_some();
                 // Where texts are left out, the names of what it can do are.
                 self.wants = self.detail.texts.then(|| Wants::of(announced));
             }
@@ -68,8 +69,9 @@ impl Watch {
     }
 
     fn only_offered(&mut self, method: &str) {
+        self.ours |= is_ours(method);
         let Some(offered) = &self.offered else { return };
-        if method.starts_with("orgAgent/") {
+        if is_ours(method) {
             let good = offered.contains(method) || offered.len() >= OFFERED;
             self.judge(Rule::Method, Side::Client, good, || {
                 format!("{} is none of the methods that the server announced", named(method))

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use tower_lsp_server::jsonrpc::Id;
 use tower_lsp_server::ls_types::Range;
 
+use super::approvals;
 use super::asked::{Asked, TIME};
 use super::documents;
 use super::features;
@@ -62,6 +63,7 @@ impl Plain {
                     features::CANCEL => self.cancel(arguments.uri.as_deref(), arguments.turn_id.as_deref()),
                     features::APPLY => {
                         let uri = arguments.uri.as_deref();
+                        self.wanted_here(uri);
                         if !self.try_again(uri, arguments.actuation_id.as_deref(), now) {
                             self.say(Severity::Info, "There is no answer that waits to be put in.");
                         }
@@ -423,7 +425,9 @@ pub(super) fn may_open(url: &str) -> bool {
         |scheme: &str| url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
     url.len() <= 4096
         && ["https://", "http://", "mailto:"].iter().any(|scheme| known(scheme))
-        && !url.chars().any(|c| c.is_whitespace() || c.is_control())
+        && !url.chars().any(char::is_whitespace)
+        // What is opened is what is shown.
+        && approvals::visible(url) == url
 }
 
 /// A name for an attachment: the last part of a path.

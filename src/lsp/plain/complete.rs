@@ -4,7 +4,6 @@
 use std::fs;
 use std::io::Read;
 use std::ops::Range;
-use std::path::Path;
 
 use serde_json::{Value, json};
 use tower_lsp_server::jsonrpc::Id;
@@ -212,7 +211,12 @@ fn read_file(directory: &str, file: &str) -> Option<Attachment> {
     if file.contains('/') || file == "." || file == ".." {
         return None;
     }
-    let path = Path::new(directory).join(file);
+    // A link to a file elsewhere is none of those beside the document.
+    let directory = fs::canonicalize(directory).ok()?;
+    let path = fs::canonicalize(directory.join(file)).ok()?;
+    if path.parent() != Some(&directory) {
+        return None;
+    }
     // Opening a pipe or a device could wait for ever.
     if !fs::metadata(&path).ok()?.is_file() {
         return None;
@@ -284,7 +288,12 @@ mod tests {
         fs::create_dir(home.path().join("sub")).unwrap();
         assert_eq!(files(directory), ["a.txt", "b.txt"]);
         assert_eq!(read_file(directory, "b.txt").unwrap().text, "b");
-        for none in ["a.txt", "sub", "../b.txt", "..", "/etc/passwd", "none"] {
+        let elsewhere = tempfile::tempdir().unwrap();
+        fs::write(elsewhere.path().join("secret"), "s").unwrap();
+        std::os::unix::fs::symlink(elsewhere.path().join("secret"), home.path().join("link")).unwrap();
+        std::os::unix::fs::symlink("b.txt", home.path().join("same")).unwrap();
+        assert_eq!(read_file(directory, "same").unwrap().text, "b");
+        for none in ["link", "a.txt", "sub", "../b.txt", "..", "/etc/passwd", "none"] {
             assert!(read_file(directory, none).is_none(), "{none}");
         }
         fs::write(home.path().join("large"), "x".repeat(MAX_TEXT + 1)).unwrap();

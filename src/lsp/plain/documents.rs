@@ -17,7 +17,7 @@ const MOST: usize = 256;
 const MOST_BYTES: usize = 128 << 20;
 
 /// How long an edit that the editor says it made may take to be seen.
-const SEEN: Duration = Duration::from_secs(3);
+pub(super) const SEEN: Duration = Duration::from_secs(3);
 
 /// A document.
 pub(super) struct Open {
@@ -105,6 +105,7 @@ impl Plain {
         }
         if self.documents.len() >= MOST || self.bytes() + text.len() > MOST_BYTES {
             tracing::warn!(%uri, "too much is open: this document is not looked at");
+            self.overfull = true;
             return;
         }
         let buffer = match (path(&uri), ids::token()) {
@@ -149,6 +150,7 @@ impl Plain {
         }
         if self.bytes() > MOST_BYTES {
             tracing::warn!(%uri, "the open documents are too large: this one is not looked at any more");
+            self.overfull = true;
             self.documents.remove(&uri);
             return;
         }
@@ -203,7 +205,14 @@ impl Plain {
         match uri {
             Some(uri) if self.documents.contains_key(&uri) => Some(uri),
             _ => {
-                self.say(Severity::Warning, "No Org or Markdown file is open here: open one first.");
+                let why = match self.overfull {
+                    true => {
+                        "This file is not looked at: too much was open when it was opened (at most 256 files, and \
+                         128 MiB). Close some, and open it again."
+                    }
+                    false => "No Org or Markdown file is open here: open one first.",
+                };
+                self.say(Severity::Warning, why);
                 None
             }
         }

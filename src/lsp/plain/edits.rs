@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::asked::{Asked, TIME};
-use super::documents::Mark;
+use super::documents::{Mark, SEEN};
 use super::layout::{self, Layout, Prompt, Section};
 use super::turns::{Origin, Turn};
 use super::{Plain, Severity, wire};
@@ -49,6 +49,8 @@ enum Plan {
     MarkFirst,
     /// Nobody knows which prompt it belongs to.
     Nowhere,
+    /// The file is another chat's, or may be.
+    Foreign,
 }
 
 impl Edit {
@@ -101,6 +103,7 @@ impl Plain {
         match plan(&edit, turn, &Layout::new(&text, language), open) {
             Plan::There => self.landed(key, now),
             Plan::Nowhere => self.keep(key, "the session has too many messages since its prompt"),
+            Plan::Foreign => self.keep(key, "nothing in this file is of its chat"),
             Plan::MarkFirst if turn.tries >= TRIES => self.keep(key, "its prompt is gone"),
             Plan::MarkFirst => {
                 if let Some(turn) = self.turns.get_mut(&key) {
@@ -139,8 +142,24 @@ impl Plain {
         let Some(turn) = self.turns.get_mut(&key) else { return };
         let Some(flight) = turn.flight.take() else { return };
         let uri = turn.uri.clone();
+        let newer = self.documents.get(&uri).is_some_and(|open| open.document.version() != flight.version);
+        // Neovim says of an edit for an older version that it was applied, and makes none.
+        let doubtful = newer && flight.mark.is_some() && self.features.versions;
         let why = match outcome {
             Some(Ok(result)) => match wire::read::<wire::Applied>(result) {
+                Ok(wire::Applied { applied: true, .. }) if doubtful => {
+                    if let Some(open) = self.documents.get_mut(&uri) {
+                        open.settle(flight.mark, flight.version, now);
+                    }
+                    turn.tries += 1;
+                    if turn.tries >= TRIES {
+                        self.keep(key, "the text was changed meanwhile, and it is not seen in it");
+                    } else {
+                        // If it is seen by then, there is nothing more to be made.
+                        turn.retry = Some(now + SEEN);
+                    }
+                    return self.work(&uri, now);
+                }
                 Ok(wire::Applied { applied: true, .. }) => None,
                 Ok(wire::Applied { failure_reason, .. }) => {
                     Some(failure_reason.unwrap_or_else(|| "it gave no reason".to_owned()))
@@ -222,6 +241,14 @@ impl Plain {
         }
     }
 
+    /// The user wants what is kept for this document, else the one they were in last, whatever its text is by now.
+    pub(super) fn wanted_here(&mut self, uri: Option<&str>) {
+        let uri = uri.or(self.last.as_deref());
+        for turn in self.turns.values_mut().filter(|turn| Some(turn.uri.as_str()) == uri) {
+            turn.astray &= !turn.refused;
+        }
+    }
+
     /// Tries what was refused again, in a document or in all; whether there was something.
     pub(super) fn try_again(&mut self, uri: Option<&str>, actuation: Option<&str>, now: Instant) -> bool {
         let mut found = Vec::new();
@@ -258,12 +285,14 @@ impl Plain {
             }
             (turn.refused, turn.tries, turn.retry) = (false, 0, None);
             turn.origin = Origin::Nowhere;
+            turn.astray = true;
         }
     }
 
     /// Looks whether what was asked for, or refused, is in the file after all.
     pub(super) fn look_for_edits(&mut self, uri: &str, now: Instant) {
-        let looks = |turn: &Turn| turn.uri == uri && (turn.refused || turn.flight.is_some());
+        let looks =
+            |turn: &Turn| turn.uri == uri && (turn.refused || turn.retry.is_some() || turn.flight.is_some());
         if !self.turns.values().any(looks) {
             return;
         }
@@ -350,10 +379,19 @@ fn plan(edit: &Edit, turn: &Turn, layout: &Layout<'_>, open: &super::documents::
                 Origin::Nowhere => None,
             };
             let here = anchor.filter(|anchor| !anchor.lost);
-            let same = |prompt: &&Prompt<'_>| !turn.text.is_empty() && layout.message(prompt) == turn.text;
+            // A file that names another session is that one's.
+            let is_ours = |at: usize| layout.session(at).is_none_or(|named| named == session.as_str());
+            let same = |prompt: &&Prompt<'_>| {
+                !turn.text.is_empty() && layout.message(prompt) == turn.text && is_ours(prompt.heading.start)
+            };
             let prompt = here.and_then(|anchor| layout.open_at(anchor.offset));
+            let prompt = prompt.filter(|prompt| is_ours(prompt.heading.start));
             if let Some(prompt) = prompt.or_else(|| layout.open().find(same)) {
                 return made(layout.edit_sent(prompt, event, session.as_str(), None));
+            }
+            // After it was closed, another text may have its name.
+            if !is_ours(layout.end()) || turn.astray && layout.session(layout.end()).is_none() {
+                return Plan::Foreign;
             }
             let free = here.filter(|_| matches!(turn.origin, Origin::Free(_)) && layout.prompts().is_empty());
             let section = free.map(|anchor| layout.section_at(anchor.offset));
@@ -370,6 +408,8 @@ fn plan(edit: &Edit, turn: &Turn, layout: &Layout<'_>, open: &super::documents::
             let changes = layout.edit_reply(event, actuation.as_str(), text);
             changes.map_or(Plan::MarkFirst, |changes| made(without(&turn.replaces, changes, layout)))
         }
+        // Where its prompt is gone, nobody misses it.
+        Edit::Fresh if layout.prompt_of(event).is_none() => Plan::There,
         Edit::Fresh => made(layout.edit_fresh()),
     }
 }

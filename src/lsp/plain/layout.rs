@@ -147,6 +147,12 @@ impl<'a> Layout<'a> {
         Self { text, language, line_end, file, heads, prompts }
     }
 
+    /// The end of the text.
+    #[must_use]
+    pub const fn end(&self) -> usize {
+        self.text.len()
+    }
+
     /// The prompts in their order, sent and open.
     #[must_use]
     pub fn prompts(&self) -> &[Prompt<'a>] {

@@ -13,6 +13,9 @@ use super::{Plain, wire};
 /// The longest word that a link is looked for in.
 const WORD: usize = 8192;
 
+/// The most lenses, and the most failures that are shown, of one document: the last ones.
+const MOST: usize = 256;
+
 impl Plain {
     pub(super) fn code_actions(&mut self, id: &Id, params: wire::About) {
         let now = tokio::time::Instant::now();
@@ -79,7 +82,10 @@ impl Plain {
             Origin::Nowhere => false,
         };
         let mut lenses = Vec::new();
-        for prompt in layout.prompts() {
+        for prompt in layout.prompts().iter().rev() {
+            if lenses.len() == MOST {
+                break;
+            }
             let at = prompt.heading.start;
             let running = self.turns.values().filter(|turn| turn.uri == uri && turn.is_running());
             let mut running = running.filter(|turn| match prompt.event {
@@ -106,6 +112,7 @@ impl Plain {
                 "command": {"title": title, "command": command, "arguments": [argument]},
             }));
         }
+        lenses.reverse();
         lenses
     }
 
@@ -116,7 +123,10 @@ impl Plain {
         };
         let layout = Layout::new(&text, language);
         let mut found = Vec::new();
-        for prompt in layout.prompts() {
+        for prompt in layout.prompts().iter().rev() {
+            if found.len() == MOST {
+                break;
+            }
             let failed = prompt.event.and_then(|event| self.failed.get(event)).filter(|failed| failed.shown);
             let Some(failed) = failed else { continue };
             let line = text[prompt.heading.clone()].trim_end().len();
@@ -125,6 +135,7 @@ impl Plain {
                 json!({"range": range, "severity": 1, "source": "org-agent", "message": failed.reason}),
             );
         }
+        found.reverse();
         let Some(open) = self.documents.get_mut(uri) else { return };
         if found.is_empty() && !open.diagnosed {
             return;
@@ -168,6 +179,7 @@ mod tests {
             ("file:///etc/passwd", None),
             ("elisp:(foo)", None),
             ("javascript:alert(1)", None),
+            ("https://example.org/\u{202e}gro.x", None),
             ("", None),
         ] {
             let last = text.chars().count().saturating_sub(3);

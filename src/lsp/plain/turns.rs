@@ -45,6 +45,8 @@ pub(super) struct Turn {
     pub(super) tries: u32,
     pub(super) retry: Option<Instant>,
     pub(super) refused: bool,
+    /// Its document was closed since: what has its name now may be another.
+    pub(super) astray: bool,
     /// The replies that were put in.
     pub(super) replies: Vec<ActuationId>,
     /// Those of an earlier turn of the prompt, which go when there is another.
@@ -133,6 +135,7 @@ impl Turn {
             tries: 0,
             retry: None,
             refused: false,
+            astray: false,
             replies: Vec::new(),
             replaces: Vec::new(),
             progress: Progress::Hidden,
@@ -176,6 +179,10 @@ impl Plain {
     }
 
     pub(super) fn add(&mut self, turn: Turn) -> u64 {
+        if self.is_unused() {
+            // Also for an editor that called one of our methods before, and so was taken for a client that runs them.
+            self.send(Event::Runs(false));
+        }
         self.begun += 1;
         self.turns.insert(self.begun, turn);
         self.begun

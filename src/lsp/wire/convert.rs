@@ -14,9 +14,10 @@ use serde_json::value::RawValue;
 
 use super::{
     AbortParams, ActuateParams, ActuateResult, ActuatedParams, ActuatedResult, ActuatedStatus, Announcement,
-    CHAT_MESSAGE, CancelParams, CancelResult, Choice, DecideParams, DecideResult, DeltaParams, EventParams,
-    EventResult, InterruptedTurn, METHODS, Offer, OutputParams, REWRITE, ResumeParams, ResumeResult,
-    ResumedTurn, RetractParams, Stream, ThoughtParams, TurnParams, TurnStateName, VERSION, WhyParams,
+    AnsweredEvent, CHAT_MESSAGE, CancelParams, CancelResult, Choice, DecideParams, DecideResult, DeltaParams,
+    EventParams, EventResult, InterruptedTurn, METHODS, Offer, OutputParams, REWRITE, ResumeParams,
+    ResumeResult, ResumedTurn, RetractParams, Stream, ThoughtParams, TurnParams, TurnStateName, VERSION,
+    WhyParams,
 };
 use crate::action::MAX_REPLY;
 use crate::config::Secrets;
@@ -407,6 +408,7 @@ impl ResumeResult {
     pub fn to_wire(resumed: Resumed) -> Self {
         let interrupted = resumed.interrupted.into_iter();
         let again = resumed.resumed.into_iter();
+        let events = resumed.events.into_iter();
         Self {
             session_id: resumed.session.0,
             actuations: resumed.actuations.iter().map(ActuateParams::to_wire).collect(),
@@ -416,6 +418,7 @@ impl ResumeResult {
                 .collect(),
             resumed: again.map(|(from, turn)| ResumedTurn { from: from.0, turn_id: turn.0 }).collect(),
             live: resumed.live.into_iter().map(|turn| turn.0).collect(),
+            events: events.map(|(turn, mark)| AnsweredEvent { turn_id: turn.0, mark }).collect(),
         }
     }
 }

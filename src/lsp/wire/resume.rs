@@ -40,6 +40,20 @@ pub struct ResumeResult {
     pub resumed: Vec<ResumedTurn>,
     /// Turns that wait or are under way, in their order.
     pub live: Vec<String>,
+    /// For each turn of `actuations`, `interrupted`, `resumed` and `live` the message that it answers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<AnsweredEvent>,
+}
+
+/// Which message a turn answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct AnsweredEvent {
+    /// Which turn.
+    pub turn_id: String,
+    /// What stands for the message in buffers.
+    pub mark: String,
 }
 
 /// A turn that was cut off.
