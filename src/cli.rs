@@ -6,6 +6,7 @@
 mod acp;
 mod chat;
 pub mod check;
+mod config;
 mod completions;
 mod conformance;
 mod doctor;
@@ -63,6 +64,7 @@ enum Command {
     Session(session::Args),
     Skill(skill::Args),
     Model(model::Args),
+    Config(config::Args),
     Why(why::Args),
     Steps(steps::Args),
     Conformance(conformance::Args),
@@ -106,6 +108,7 @@ pub fn main() -> ExitCode {
             config().and_then(|config| skill::run(&args, &config, &mut io::stdout().lock()))
         }
         Command::Model(args) => model::run(&args, &mut io::stdout().lock()),
+        Command::Config(args) => config::run(&args, &mut io::stdout().lock()),
         Command::Why(args) => {
             config().and_then(|config| why::run(&args, &config, &mut io::stdout().lock())).map(|()| 0)
         }

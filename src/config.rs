@@ -7,12 +7,17 @@
 mod choice;
 mod chosen;
 mod file;
+mod inspect;
 mod local;
 mod models;
+mod options;
 mod providers;
+mod sample;
 mod secrets;
 mod sessions;
+mod shape;
 mod shell;
+mod shown;
 
 use std::fmt;
 use std::io::Read;
@@ -22,12 +27,17 @@ use secrecy::SecretString;
 
 pub use choice::{Choice, OFFLINE, Offered};
 pub use file::KeyCommand;
+pub use inspect::{MOST as MOST_PROBLEMS, Problem, Stated, find, problems, stated};
 pub use local::{LocalPorts, MAX_MODEL, base_url as local_url};
 pub use models::{Key, Patience, Price, Proxy, Remote, Spend, Terms, amount};
+pub use options::{Default, SECTIONS, SETTINGS, Section, Setting, VARIABLES, Variable};
 pub use providers::{Dialect, PROVIDERS, Provider};
+pub use sample::sample;
 pub use secrets::Secrets;
 pub use sessions::Sessions;
+pub use shape::Shape;
 pub use shell::{Element, RuleSpec, Shell};
+pub use shown::{InForce, in_force, label};
 
 use crate::error::{Error, Result};
 use choice::Variables;
@@ -53,6 +63,8 @@ pub struct Config {
     pub sessions: Sessions,
     /// Whether there is a configuration file.
     pub has_file: bool,
+    /// What stands in it.
+    text: Option<String>,
     variables: Variables,
     models: Vec<models::Table>,
     /// The model that the user said yes to, and the file that says so.
@@ -226,14 +238,14 @@ impl Config {
     /// # Errors
     /// As for [`Config::load`].
     pub fn new(paths: Paths, text: Option<&str>, env: impl Fn(&str) -> Option<String>) -> Result<Self> {
-        let File { persona, shell, sessions, mut models, spend } =
-            file::parse(text.unwrap_or_default(), &paths.config_file())?;
+        let home = said(&env, "HOME");
+        let (file, sessions) = file::parse(text.unwrap_or_default(), home.as_deref(), &paths.config_file())?;
+        let File { persona, shell, mut models, spend, .. } = file;
         for model in &mut models {
             if let Some(variable) = model.key_variable() {
                 model.key_from_env = said(&env, variable).map(SecretString::from);
             }
         }
-        let sessions = Sessions::new(&sessions, said(&env, "HOME").as_deref(), &paths.config_file())?;
         let name = |variable: &str, in_file: Option<String>, default: &str| {
             said(&env, variable)
                 .and_then(|name| one_line(&name))
@@ -252,6 +264,7 @@ impl Config {
             shell,
             sessions,
             has_file: text.is_some(),
+            text: text.map(str::to_owned),
             variables: Variables::new(|name| said(&env, name)),
             models,
             chosen: None,
@@ -278,12 +291,19 @@ fn one_line(name: &str) -> Option<String> {
 }
 
 /// The text of `path`; `None` if there is no such file.
-fn read(path: &Path) -> Result<Option<String>> {
+///
+/// # Errors
+/// It cannot be read, or is too long.
+pub fn read(path: &Path) -> Result<Option<String>> {
     let failed = |why: &dyn fmt::Display| {
         Error::bad_request(format!("cannot read {}", path.display()))
             .because(why)
             .hint("make it a readable TOML file, or remove it")
     };
+    // Reading a pipe could wait for ever.
+    if std::fs::metadata(path).is_ok_and(|data| !data.is_file()) {
+        return Err(failed(&"it is no file"));
+    }
     let file = match std::fs::File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),

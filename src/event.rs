@@ -107,6 +107,8 @@ pub enum Event {
         /// What was loaded.
         loaded: std::result::Result<Loaded, String>,
     },
+    /// `config.toml` may have changed.
+    Configured,
     /// Notes on the disk have changed.
     Skills,
     /// The skills were read again; with who asked for that.

@@ -20,6 +20,7 @@ mod reads;
 mod recovery;
 mod rehearsal;
 mod rewrite;
+mod reconfigure;
 pub mod rules;
 mod secrets;
 mod session;
@@ -73,6 +74,7 @@ const SETTLED: usize = 4096;
 /// The owner of all state.
 pub struct Kernel {
     config: Config,
+    changes: reconfigure::Changes,
     persona: Persona,
     store: Store,
     /// From the client, never written anywhere.
@@ -121,6 +123,7 @@ pub struct Kernel {
     stale: Vec<(u64, SessionId)>,
     /// What is to be mirrored, and leases of sessions that are being deleted or let go.
     mirror: keeping::Mirror,
+    retention: keeping::Retention,
     leaving: Vec<(u64, SessionId, Option<Lease>)>,
     /// Why the log takes no more.
     broken: Option<Error>,
@@ -153,6 +156,7 @@ impl Kernel {
             playing: HashMap::new(),
             projects: HashMap::new(),
             config,
+            changes: reconfigure::Changes::default(),
             tokens,
             persona,
             store,
@@ -179,6 +183,7 @@ impl Kernel {
             waiting: VecDeque::new(),
             stale: Vec::new(),
             mirror: keeping::Mirror::default(),
+            retention: keeping::Retention::default(),
             leaving: Vec::new(),
             broken: None,
             stopping: Vec::new(),
@@ -196,11 +201,17 @@ impl Kernel {
         client: mpsc::Sender<Outgoing>,
     ) -> Result<()> {
         let changed = self.internal.clone();
+        let configured = self.internal.clone();
         self.look_for_damage();
         // If the queue is full, the next turn looks all the same.
         let _watch = crate::skills::watch(&self.desk.directory(), move || {
             drop(changed.try_send(Event::Skills));
         });
+        let _file = crate::skills::watch(&self.config.paths.config_file(), move || {
+            drop(configured.try_send(Event::Configured));
+        });
+        // What was saved before the file was watched.
+        self.reconfigure();
         loop {
             let may_send = self.outbox.ready(&self.store);
             let next = self.take_next();
@@ -252,8 +263,15 @@ impl Kernel {
         match event {
             Event::Hello { secrets, recover, runs } => self.hello(secrets, recover, runs),
             Event::Runs(runs) => self.runs_here = !runs,
-            Event::Chat(message, reply) => self.chat(message, reply),
-            Event::Rehearse(message, org, reply) => self.rehearse(message, org, reply),
+            Event::Chat(message, reply) => {
+                self.reconfigure();
+                self.chat(message, reply);
+            }
+            Event::Rehearse(message, org, reply) => {
+                self.reconfigure();
+                self.rehearse(message, org, reply);
+            }
+            Event::Configured => self.reconfigure(),
             Event::Cancel(turn, reply) => self.cancel(&turn, reply),
             Event::Decide(decide, reply) => self.decide(&decide, reply),
             Event::Output(output) => self.output(&output),
@@ -432,6 +450,7 @@ impl Kernel {
         self.touch(session);
         self.calls.remove(id);
         self.purse.ended(id);
+        self.changes.ended(id);
         self.summaries.remove(id);
         self.jobs.remove(id);
         self.tokens.revoke(id);

@@ -30,8 +30,19 @@ pub enum Outgoing {
     Abort(ActuationId),
     /// Skills changed: what there is now.
     Skills(Shelved),
+    /// What the user has to know of the server itself.
+    Notice(Notice),
     /// Something was done with a session: which, and the types of the events that say what.
     Session(SessionId, Vec<&'static str>),
+}
+
+/// What the user has to know of the server itself, and of no turn.
+#[derive(Clone, Debug)]
+pub struct Notice {
+    /// Whether something is wrong.
+    pub warns: bool,
+    /// One line.
+    pub text: String,
 }
 
 /// Where a turn stands.

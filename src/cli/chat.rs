@@ -183,6 +183,7 @@ impl Chat {
                 | Outgoing::Retract(_)
                 | Outgoing::Abort(_)
                 | Outgoing::Skills(_)
+                | Outgoing::Notice(_)
                 | Outgoing::Session(..) => {}
             }
         }

@@ -431,7 +431,7 @@ pub(super) fn proxy(text: &str) -> Result<Url> {
 }
 
 /// A base URL, checked. The error does not show it: it may hold a password.
-fn base_url(text: &Sourced<String>) -> Result<Url> {
+pub(super) fn base_url(text: &Sourced<String>) -> Result<Url> {
     let wrong = |why: &str| {
         Error::new(Code::ModelUnavailable, format!("the base URL is wrong ({})", text.source))
             .because(why)

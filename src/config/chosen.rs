@@ -120,6 +120,20 @@ impl Config {
         Ok(format!("{HEAD}{text}"))
     }
 
+    /// The configuration as the file says it now, with the variables in `env`; nothing if the file says what it said.
+    ///
+    /// # Errors
+    /// As for [`Config::load`].
+    pub fn reread(&self, env: impl Fn(&str) -> Option<String>) -> Result<Option<Self>> {
+        let text = super::read(&self.paths.config_file())?;
+        if text == self.text {
+            return Ok(None);
+        }
+        let mut config = Self::new(self.paths.clone(), text.as_deref(), env)?;
+        config.refresh()?;
+        Ok(Some(config))
+    }
+
     /// Reads again what the user chose: another process may have written it. Whether it is something else now.
     ///
     /// # Errors

@@ -7,8 +7,9 @@ use std::path::Path;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::models::{self, Spend, Table};
-use super::sessions;
+use super::inspect;
+use super::models::{Spend, Table};
+use super::sessions::{self, Sessions};
 use super::shell::Shell;
 use crate::error::{Error, Result};
 
@@ -16,8 +17,7 @@ use crate::error::{Error, Result};
 const NAME: usize = 30;
 
 /// What to do about a value of another kind than it has to be.
-const EXAMPLES: &str =
-    "docs/models.md has every key of [[models]] and [spend], docs/sessions.md those of [sessions]";
+const EXAMPLES: &str = "docs/configuration.md has every setting with an example";
 
 /// The whole file.
 #[derive(Clone, Default, Deserialize)]
@@ -53,11 +53,15 @@ pub enum KeyCommand {
     Program(Vec<String>),
 }
 
-/// Reads `text`; `path` is only for the error.
-pub(super) fn parse(text: &str, path: &Path) -> Result<File> {
-    let file: File = read(text, path)?;
-    models::check(&file.models, &file.spend).map_err(|error| Error { what: wrong(path), ..error })?;
-    Ok(file)
+/// Reads `text`; `home` is what `~` stands for, `path` is only for the error.
+pub(super) fn parse(text: &str, home: Option<&str>, path: &Path) -> Result<(File, Sessions)> {
+    inspect::read(text, home).map_err(|found| {
+        let first = found.into_iter().min_by_key(|problem| problem.at.start);
+        first.map_or_else(
+            || Error::bad_request(wrong(path)),
+            |problem| problem.into_error(text, &path.display().to_string()),
+        )
+    })
 }
 
 /// Reads another file of such a form; `path` is only for the error.
@@ -82,33 +86,32 @@ fn explain(error: &toml::de::Error, text: &str, path: &Path) -> Error {
             let known: Vec<&str> = names.collect();
             ("there is no such value".to_owned(), format!("known here: {}", known.join(", ")))
         }
-        Some(key) if matches!(key, "api_key" | "key" | "secret" | "token" | "password") => (
-            format!("`{key}`: a secret may not stand in this file"),
-            "name an environment variable with api_key_env = \"OPENAI_API_KEY\", or a command that prints \
-             the key with api_key_command = [\"pass\", \"show\", \"openai\"]"
-                .to_owned(),
-        ),
-        Some(key) => {
+        Some(key) => inspect::secret(key).unwrap_or_else(|| {
             let known: Vec<&str> = names.collect();
-            let near = known.iter().map(|name| (strsim::jaro_winkler(key, name), *name));
-            let near = near.max_by(|one, other| one.0.total_cmp(&other.0));
-            let hint = match near {
-                Some((likeness, name)) if likeness > 0.75 => format!("did you mean `{name}`?"),
-                _ => format!("known here: {}", known.join(", ")),
+            let hint = match inspect::near(key, &known) {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => format!("known here: {}", known.join(", ")),
             };
-            // What is no name is not shown: it may be the secret itself.
-            let is_name =
-                key.len() <= NAME && key.chars().all(|c| c.is_ascii_alphabetic() || "_-".contains(c));
-            let named = if is_name { format!(" `{key}`") } else { " of this name".to_owned() };
+            let named = if is_name(key) { format!(" `{key}`") } else { " of this name".to_owned() };
             (format!("there is no key{named}"), hint)
-        }
+        }),
         None => (without_values(message), EXAMPLES.to_owned()),
     };
     Error::bad_request(wrong(path)).because(format!("line {line}: {why}")).hint(hint)
 }
 
+/// Whether `text` is the name of a setting, if a misspelt one. What is none is not shown: it may be a secret.
+pub(super) fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.len() <= NAME && text.chars().all(may_name)
+}
+
+/// Whether the name of a setting may have this character.
+pub(super) fn may_name(c: char) -> bool {
+    c.is_ascii_alphabetic() || c == '_' || c == '-'
+}
+
 /// `message` without the file's values: serde quotes them doubly, and what is none of several words with backticks.
-fn without_values(message: &str) -> String {
+pub(super) fn without_values(message: &str) -> String {
     let mut line = message.replace('\n', " ");
     let begins = "unknown variant `";
     if let Some(said) = line.strip_prefix(begins)

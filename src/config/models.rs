@@ -8,6 +8,7 @@ use serde::Deserialize;
 use url::Url;
 
 use super::file::KeyCommand;
+use super::inspect::Fault;
 use super::providers::{Dialect, PROVIDERS, Provider};
 use super::{Source, Sourced, choice};
 use crate::error::{Error, Result};
@@ -15,9 +16,6 @@ use crate::error::{Error, Result};
 /// The most models that a file may have, and fallbacks that a model may have.
 const MODELS: usize = 100;
 const FALLBACKS: usize = 8;
-
-/// The longest time that may be waited for a server, in seconds.
-const LONGEST: u64 = 3_600;
 
 /// One of `[[models]]`, as it stands in the file.
 #[derive(Clone, Default, Deserialize)]
@@ -230,28 +228,42 @@ impl Table {
         })
     }
 
-    /// What serde cannot say about it.
+    /// The one thing that is wrong with it, which [`Table::faults`] tells of the first.
     ///
     /// # Errors
     /// What is wrong and what to write, without any value of the table: a key may have been pasted in the wrong place.
     pub(super) fn check(&self) -> Result<()> {
-        let error = |why: &str, hint: &str| Err(Error::bad_request("").because(why).hint(hint));
+        match self.faults(0).into_iter().next() {
+            Some(Fault { why, hint, .. }) => Err(Error::bad_request("").because(why).hint(hint)),
+            None => Ok(()),
+        }
+    }
+
+    /// What its shape does not say about it, as the table of this number; without any value of the table: a key may have been
+    /// pasted in the wrong place.
+    pub(super) fn faults(&self, index: usize) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let mut wrong = |key: &'static str, why: &str, hint: &str| {
+            faults.push(Fault { table: ("models", index), key, why: why.to_owned(), hint: hint.to_owned() });
+        };
         let is_model = !self.model.trim().is_empty() && self.model.len() <= super::MAX_MODEL;
         if !is_model || self.model.contains(char::is_control) {
-            return error(
+            wrong(
+                "model",
                 "model is empty, or has more than 200 bytes or control characters",
                 "write what the server calls it: model = \"gpt-5-mini\"",
             );
         }
         if self.api_key_env.is_some() && self.api_key_command.is_some() {
-            return error("a model has both api_key_env and api_key_command", "keep one of them");
+            wrong("api_key_command", "a model has both api_key_env and api_key_command", "keep one of them");
         }
         if let Some(name) = &self.api_key_env {
             // Upper case only: this refuses nearly every key that was pasted here, before any error can name it.
             let upper = |c: char| c.is_ascii_uppercase() || c == '_';
             let rest = |c: char| upper(c) || c.is_ascii_digit();
             if !name.starts_with(upper) || !name.chars().all(rest) || name.len() > 100 {
-                return error(
+                wrong(
+                    "api_key_env",
                     "api_key_env is not a variable's name in upper case",
                     "write the name of an environment variable that holds the key, not the key itself: \
                      api_key_env = \"MY_API_KEY\"",
@@ -264,7 +276,8 @@ impl Table {
             Some(KeyCommand::Program(words)) => words.first().is_none_or(|program| program.trim().is_empty()),
         };
         if empty {
-            return error(
+            wrong(
+                "api_key_command",
                 "api_key_command is empty",
                 "write a command that prints the key: api_key_command = [\"pass\", \"show\", \"openai\"]",
             );
@@ -272,87 +285,98 @@ impl Table {
         if self.provider.is_some() && self.provider().is_none() {
             let names: Vec<&str> = PROVIDERS.iter().map(|provider| provider.name).collect();
             let hint = format!("write one of {}, or a base_url without a provider", names.join(", "));
-            return error("a model names a provider that is not known", &hint);
+            wrong("provider", "a model names a provider that is not known", &hint);
         }
         if let Some(price) = &self.price {
             let all = [Some(price.input), price.cached, Some(price.output)];
             if all.iter().flatten().any(|price| !price.is_finite() || *price < 0.0 || *price > 1e6) {
-                return error(
+                wrong(
+                    "price",
                     "a price is no price",
                     "write US dollars per million tokens: price = { input = 0.25, cached = 0.025, output = 2.0 }",
                 );
             }
         }
         if self.temperature.is_some_and(|temperature| !(0.0..=2.0).contains(&temperature)) {
-            return error("temperature is not between 0 and 2", "write a number such as temperature = 0.2");
-        }
-        for (name, value) in [("max_tokens", self.max_tokens), ("context_tokens", self.context_tokens)] {
-            if value == Some(0) {
-                let why = format!("{name} is 0");
-                return error(&why, "write how many tokens there may be, or leave it out");
-            }
+            let hint = "write a number such as temperature = 0.2";
+            wrong("temperature", "temperature is not between 0 and 2", hint);
         }
         if self.max_tokens.zip(self.context_tokens).is_some_and(|(reply, all)| reply >= all) {
-            return error(
+            wrong(
+                "max_tokens",
                 "max_tokens leaves no room for a prompt in context_tokens",
                 "write less for max_tokens",
             );
         }
-        for (name, value) in [
-            ("connect_seconds", self.connect_seconds),
-            ("first_byte_seconds", self.first_byte_seconds),
-            ("idle_seconds", self.idle_seconds),
-        ] {
-            if value.is_some_and(|value| value == 0 || value > LONGEST) {
-                let why = format!("{name} is not between 1 and {LONGEST}");
-                return error(&why, "write seconds, or leave it out");
-            }
-        }
         if self.fallback.len() > FALLBACKS {
-            return error("a model has too many fallbacks", "keep at most eight");
+            wrong("fallback", "a model has too many fallbacks", "keep at most eight");
         }
         if self.fallback.iter().enumerate().any(|(at, name)| self.fallback[..at].contains(name)) {
-            return error("a fallback is named twice", "keep each name once: it is asked once");
+            wrong("fallback", "a fallback is named twice", "keep each name once: it is asked once");
         }
-        Ok(())
+        faults
+    }
+
+    /// What is wrong with its addresses. A model that is never asked may have wrong ones, so the file is read all the same.
+    pub(super) fn addresses(&self, index: usize) -> Vec<Fault> {
+        let url = self.base_url.as_ref().map(|url| Sourced { value: url.clone(), source: Source::File });
+        let proxy = self.proxy.as_deref().map(str::trim).filter(|text| !matches!(*text, "" | "none"));
+        let all = [
+            ("base_url", url.and_then(|url| choice::base_url(&url).err())),
+            ("proxy", proxy.and_then(|proxy| choice::proxy(proxy).err())),
+        ];
+        let faults = all.into_iter().filter_map(|(key, error)| {
+            let Error { why, hint, .. } = error?;
+            Some(Fault { table: ("models", index), key, why: format!("`{key}`: {why}"), hint })
+        });
+        faults.collect()
     }
 }
 
-/// What serde cannot say about all of them together.
-///
-/// # Errors
-/// As [`Table::check`].
-pub(super) fn check(tables: &[Table], spend: &Spend) -> Result<()> {
-    let error = |why: &str, hint: &str| Err(Error::bad_request("").because(why).hint(hint));
+/// What is wrong with all of them, each by itself and together.
+pub(super) fn faults(tables: &[Table], spend: &Spend) -> Vec<Fault> {
+    let each = tables.iter().take(MODELS).enumerate().flat_map(|(at, table)| table.faults(at));
+    let mut faults: Vec<Fault> = each.collect();
+    let mut wrong = |table, key: &'static str, why: &str, hint: &str| {
+        faults.push(Fault { table, key, why: why.to_owned(), hint: hint.to_owned() });
+    };
     if tables.len() > MODELS {
-        return error("there are too many models", "keep at most a hundred");
+        wrong(("models", MODELS), "", "there are too many models", "keep at most a hundred");
     }
-    for (at, table) in tables.iter().enumerate() {
-        table.check()?;
+    for (at, table) in tables.iter().take(MODELS).enumerate() {
         if table.listed() == "offline" {
-            return error("a model is named offline", "that is the built-in responder; choose another name");
+            let hint = "that is the built-in responder; choose another name";
+            wrong(("models", at), "name", "a model is named offline", hint);
         }
         if tables[..at].iter().any(|other| other.listed() == table.listed()) {
-            return error(
+            wrong(
+                ("models", at),
+                "name",
                 "two models have the same name",
                 "give each a name of its own: name = \"work\"; without one it is the model's",
             );
         }
-        for name in &table.fallback {
+        let is_other = |name: &String| {
             let known = name == "offline" || tables.iter().any(|other| other.listed() == *name);
-            if !known || *name == table.listed() {
-                return error(
-                    "a fallback is not the name of another model",
-                    "write names of [[models]]: fallback = [\"local\"]",
-                );
-            }
+            known && *name != table.listed()
+        };
+        if !table.fallback.iter().all(is_other) {
+            wrong(
+                ("models", at),
+                "fallback",
+                "a fallback is not the name of another model",
+                "write names of [[models]]: fallback = [\"local\"]",
+            );
         }
     }
     let amount = |amount: f64| amount.is_finite() && amount >= 0.0;
-    if [spend.per_day, spend.per_session].into_iter().flatten().any(|most| !amount(most)) {
-        return error("an amount in [spend] is no amount", "write US dollars: per_day = 2.50");
+    for (key, most) in [("per_day", spend.per_day), ("per_session", spend.per_session)] {
+        if most.is_some_and(|most| !amount(most)) {
+            let hint = format!("write US dollars: {key} = 2.50");
+            wrong(("spend", 0), key, "an amount in [spend] is no amount", &hint);
+        }
     }
-    Ok(())
+    faults
 }
 
 /// Where a model is asked, and what for.

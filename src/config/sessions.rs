@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::error::{Error, Result};
+use super::inspect::Fault;
 
 /// The shortest time that may be set: a typing error must not empty the history.
 const LEAST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -38,59 +38,44 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// What `file` says; `home` is what `~` stands for, `path` the file for people.
-    ///
-    /// # Errors
-    /// `bad_request`: a time, a size or a directory that can be none.
-    pub(super) fn new(file: &File, home: Option<&str>, path: &Path) -> Result<Self> {
-        let wrong = |why: &str, hint: &str| {
-            Err(Error::bad_request(format!("{} is wrong", path.display())).because(why).hint(hint))
+    /// What `file` says, and what of it is wrong; `home` is what `~` stands for.
+    pub(super) fn new(file: &File, home: Option<&str>) -> (Self, Vec<Fault>) {
+        let mut faults = Vec::new();
+        let mut wrong = |key, why: &str, hint: &str| {
+            faults.push(Fault { table: ("sessions", 0), key, why: why.to_owned(), hint: hint.to_owned() });
+            None
         };
         let keep = match file.keep.as_deref().map(str::trim) {
             None | Some("forever") => None,
             Some(text) => match humantime::parse_duration(text) {
                 Ok(time) if time >= LEAST => Some(time),
-                Ok(_) => {
-                    return wrong(
-                        "sessions.keep is less than a day",
-                        "write a longer time: keep = \"90 days\"",
-                    );
-                }
-                Err(_) => {
-                    return wrong(
-                        "sessions.keep is no time",
-                        "write keep = \"90 days\" or keep = \"forever\"",
-                    );
-                }
+                Ok(_) => wrong(
+                    "keep",
+                    "sessions.keep is less than a day",
+                    "write a longer time: keep = \"90 days\"",
+                ),
+                Err(_) => wrong(
+                    "keep",
+                    "sessions.keep is no time",
+                    "write keep = \"90 days\" or keep = \"forever\"",
+                ),
             },
         };
-        if file.max_mib == Some(0) {
-            return wrong(
-                "sessions.max_mib is 0",
-                "write how many MiB are kept, or leave it out to keep all",
-            );
+        let mirror =
+            file.mirror.as_deref().map(str::trim).map(|text| match (text.strip_prefix("~/"), home) {
+                (Some(rest), Some(home)) => Path::new(home).join(rest),
+                _ => PathBuf::from(text),
+            });
+        if mirror.as_ref().is_some_and(|path| !path.is_absolute()) {
+            let hint = "write mirror = \"~/org/chats\"";
+            wrong("mirror", "sessions.mirror is no absolute directory", hint);
         }
-        let mirror = match file.mirror.as_deref().map(str::trim) {
-            None => None,
-            Some(text) => {
-                let expanded = match (text.strip_prefix("~/"), home) {
-                    (Some(rest), Some(home)) => Path::new(home).join(rest),
-                    _ => PathBuf::from(text),
-                };
-                if !expanded.is_absolute() {
-                    return wrong(
-                        "sessions.mirror is no absolute directory",
-                        "write mirror = \"~/org/chats\"",
-                    );
-                }
-                Some(expanded)
-            }
-        };
-        Ok(Self {
+        let sessions = Self {
             keep,
             max_bytes: file.max_mib.map(|mib| mib.saturating_mul(1 << 20)),
             mirror,
             leaves_out: file.summarise == Some(false),
-        })
+        };
+        (sessions, faults)
     }
 }

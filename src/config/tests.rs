@@ -4,6 +4,7 @@ use super::*;
 
 mod local;
 mod models;
+mod table;
 
 const SECRET: &str = "sk-Secret0123456789";
 
@@ -67,12 +68,12 @@ fn a_wrong_file_is_explained_without_its_values() {
     let cases = [
         ("\n[persona]\nusr = 'x'", vec!["/c/config.toml", "line 3", "`usr`", "did you mean `user`?"]),
         ("[[model]]\n", vec!["line 1", "`model`", "did you mean `models`?"]),
-        ("zzzzzzzzzz = 1", vec!["known here: persona, shell, sessions, models"]),
+        ("zzzzzzzzzz = 1", vec!["known here: persona, models, spend, sessions, shell"]),
         ("[persona\n", vec!["line 1"]),
-        ("[[models]]\nname = 'x'", vec!["line 1", "missing field `model`"]),
+        ("[[models]]\nname = 'x'", vec!["line 1", "[[models]] has no `model`"]),
         (&format!("{model}api_key = '{SECRET}'"), vec!["line 3", "api_key_env", "api_key_command"]),
         (&format!("{model}api_key_env = '{SECRET}'"), vec!["api_key_env", "not the key itself"]),
-        (&format!("models = '{SECRET}'"), vec!["line 1", "invalid type"]),
+        (&format!("models = '{SECRET}'"), vec!["line 1", "`models` is a text"]),
         (&format!("{model}api_key_command = ''"), vec!["api_key_command is empty"]),
         (&format!("{model}api_key_command = []"), vec!["api_key_command is empty"]),
         (&format!("{model}api_key_command = 'x'\napi_key_env = 'X'"), vec!["keep one of them"]),
@@ -203,8 +204,8 @@ fn what_is_kept_of_sessions() {
     for (text, why) in [
         ("keep = \"90 minutes\"", "less than a day"),
         ("keep = \"long\"", "no time"),
-        ("keep = 90", "invalid type"),
-        ("max_mib = 0", "is 0"),
+        ("keep = 90", "`keep` is a whole number"),
+        ("max_mib = 0", "out of range"),
         ("max_mib = -1", "line 2"),
         ("mirror = \"chats\"", "no absolute directory"),
         ("mirrors = \"/x\"", "no key `mirrors`"),

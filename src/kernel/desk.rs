@@ -75,6 +75,16 @@ impl Desk {
         })
     }
 
+    /// The skills as notes that see `env` make them; the user's first. Those of projects are read when they are needed.
+    pub(super) fn reopen(&self, env: Arc<dyn Environment>) -> Vec<Shelved> {
+        self.with(|shelves| {
+            shelves.own = Library::open(&shelves.paths, Arc::clone(&env));
+            shelves.env = env;
+            shelves.projects.clear();
+            vec![Shelved { project: None, shelf: shelves.own.shelf() }]
+        })
+    }
+
     /// The skills as they are on disk now: the user's, and those for a session in `directory`, which are the same if there
     /// are none of a project.
     pub(super) fn newest(&self, directory: Option<&Path>) -> (Shelved, Shelved) {

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use tokio::task::spawn_blocking;
+use tokio::task::{AbortHandle, spawn_blocking};
 use tokio::time::sleep;
 
 use super::Kernel;
@@ -30,6 +30,15 @@ pub(super) struct Mirror {
     /// Files that the user changed: told once.
     edited: HashSet<SessionId>,
     busy: bool,
+}
+
+/// When it is looked which sessions are kept no longer.
+#[derive(Debug, Default)]
+pub(super) struct Retention {
+    /// Whether that is this server's business at all.
+    is_ours: bool,
+    /// What comes for it next.
+    next: Option<AbortHandle>,
 }
 
 impl Kernel {
@@ -115,6 +124,7 @@ impl Kernel {
 
     /// Deletes sessions that are kept no longer, a few at a time, and looks again later.
     pub(super) fn retain(&mut self) {
+        self.retention.is_ours = true;
         let rules = &self.config.sessions;
         if rules.keep.is_none() && rules.max_bytes.is_none() {
             return;
@@ -134,12 +144,26 @@ impl Kernel {
                 Err(error) => tracing::error!(%error, session = %id, "a session could not be deleted"),
             }
         }
-        let (events, pause) = (self.internal.clone(), if gone == AT_ONCE { SOON } else { OFTEN });
-        tokio::spawn(async move {
+        self.retain_in(if gone == AT_ONCE { SOON } else { OFTEN });
+    }
+
+    /// What is kept is said otherwise now: the next look is an hour away, in case it was not meant.
+    pub(super) fn retain_later(&mut self) {
+        if self.retention.is_ours {
+            self.retain_in(OFTEN);
+        }
+    }
+
+    fn retain_in(&mut self, pause: Duration) {
+        let events = self.internal.clone();
+        let task = tokio::spawn(async move {
             sleep(pause).await;
             // If the kernel is gone, the next one looks.
             drop(events.send(Event::Retain).await);
         });
+        if let Some(before) = self.retention.next.replace(task.abort_handle()) {
+            before.abort();
+        }
     }
 
     /// Deletes a session unless somebody works with it.

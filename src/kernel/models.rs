@@ -141,10 +141,11 @@ impl Kernel {
             Some(name) => name.to_owned(),
             None => {
                 let session = turn.subject().session.clone();
-                self.models_for(Some(&session)).ok()?.into_iter().next()?
+                let names = self.as_begun(id, |kernel| kernel.models_for(Some(&session)));
+                names.ok()?.into_iter().next()?
             }
         };
-        self.model(&name).ok()
+        self.as_begun(id, |kernel| kernel.model(&name)).ok()
     }
 
     /// What can be chosen: `{items: [{name, model, provider, baseUrl, dialect, local, default, found, selected, price,
@@ -187,7 +188,7 @@ impl Kernel {
         let (attempt, session) = (turn.attempt(), turn.subject().session.clone());
         let mut name = turn.model().map(str::to_owned);
         if name.is_none() {
-            match self.models_for(Some(&session)) {
+            match self.as_begun(id, |kernel| kernel.models_for(Some(&session))) {
                 Ok(names) => {
                     name = names.first().cloned();
                     if let Some(turn) = self.turns.get_mut(id) {
@@ -197,7 +198,8 @@ impl Kernel {
                 Err(error) => return self.advance(id, |turn| turn.fail(&error.one_line())),
             }
         }
-        let model = match self.model(&name.unwrap_or_default()) {
+        let name = name.unwrap_or_default();
+        let model = match self.as_begun(id, |kernel| kernel.model(&name)) {
             Ok(model) => model,
             Err(error) => {
                 let failure = Failure::new(Trouble::Configuration, error.one_line());
@@ -273,7 +275,7 @@ impl Kernel {
                     dollars(next),
                 );
                 let hint = format!(
-                    "raise {key} in [spend] of config.toml and restart, or choose a model without a price"
+                    "raise {key} in [spend] of config.toml, or choose a model without a price"
                 );
                 Failure::new(Trouble::Spent, message).hint(hint)
             })

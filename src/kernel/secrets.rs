@@ -124,6 +124,10 @@ impl Kernel {
     pub(super) fn known_keys(&self) -> Vec<SecretString> {
         let mut known = self.config.known_keys(&self.secrets);
         known.extend(self.models.values().flat_map(|model| model.keys()));
+        for (config, models) in self.changes.all() {
+            known.extend(config.known_keys(&self.secrets));
+            known.extend(models.values().flat_map(|model| model.keys()));
+        }
         known
     }
 

@@ -370,13 +370,14 @@ impl Kernel {
     pub(super) fn prompt_of(&mut self, id: &TurnId, repair: Option<&str>) -> Option<Vec<Message>> {
         let catalogue = self.shelf_of(id).catalogue();
         let room = self.room_of(id);
+        let persona = self.changes.kept(id).map_or(&self.persona, |kept| &kept.persona);
         let turn = self.turns.get_mut(id)?;
         let session = self.sessions.get_mut(&turn.subject().session)?;
         let (context, imported) = (session.context.clone(), session.imported());
         let history = session.history();
         let lead = turn.lead();
         let opening =
-            lead.and_then(|lead| lead.system.clone()).unwrap_or_else(|| prompt::introduction(&self.persona));
+            lead.and_then(|lead| lead.system.clone()).unwrap_or_else(|| prompt::introduction(persona));
         let said = lead.map(|lead| lead.prompt.as_str());
         let messages = prompt::build(&Parts {
             opening: &opening,

@@ -181,7 +181,9 @@ impl Plain {
             Outgoing::Thought(thought) => (&thought.turn, None),
             Outgoing::Retract(retract) => (&retract.turn, None),
             Outgoing::Step(step) => (&step.turn, None),
-            Outgoing::Abort(_) | Outgoing::Skills(_) | Outgoing::Session(..) => return false,
+            Outgoing::Abort(_) | Outgoing::Skills(_) | Outgoing::Notice(_) | Outgoing::Session(..) => {
+                return false;
+            }
         };
         let known = self.key(turn).is_some();
         let adopted = !known && alone && session.is_some_and(|session| self.adopt(turn, session));

@@ -366,6 +366,12 @@ impl Session {
         self.settle();
         let alone = !self.ours;
         let leaving = self.client.shut_down.load(Ordering::Relaxed);
+        if let Outgoing::Notice(notice) = &message {
+            // Every editor has a place for it.
+            let (method, params) = wire::convert::shown(notice);
+            rpc::write_call(&mut self.out, None, method, &params);
+            return;
+        }
         if let Some(plain) = self.plain.as_mut().filter(|_| !leaving)
             && plain.takes(&message, alone)
         {
@@ -403,6 +409,8 @@ impl Session {
                 let params = wire::ShelfParams::to_wire(project.as_deref(), &shelf);
                 rpc::write_call(out, None, wire::SKILLS_CHANGED, &params);
             }
+            // It was shown above.
+            Outgoing::Notice(_) => {}
             Outgoing::Session(session, changes) => {
                 let params = wire::SessionsChangedParams::to_wire(&session, &changes);
                 rpc::write_call(out, None, wire::SESSIONS_CHANGED, &params);

@@ -32,13 +32,13 @@ impl std::fmt::Debug for Watch {
 }
 
 /// Calls `notify`, on a thread of its own, some 50 ms after something about the notes in `directory` changed, whether
-/// it exists by now or not. `None`, which is logged, if the system does not tell.
+/// it exists by now or not. It may be a file, too. `None`, which is logged, if the system does not tell.
 #[must_use]
 pub fn watch(directory: &Path, notify: impl Fn() + Send + 'static) -> Option<Watch> {
     match start(directory, notify) {
         Ok(watch) => Some(watch),
         Err(error) => {
-            tracing::warn!(%error, directory = %directory.display(), "skills are not watched; each turn looks for changes");
+            tracing::warn!(%error, directory = %directory.display(), "changes there are not told by the system; each message looks for them");
             None
         }
     }
@@ -60,13 +60,13 @@ fn start(directory: &Path, notify: impl Fn() + Send + 'static) -> notify::Result
     let places = Arc::new(Mutex::new(places));
     let theirs = Arc::downgrade(&places);
     thread::Builder::new()
-        .name("skills".to_owned())
+        .name("watch".to_owned())
         .spawn(move || {
             while wait(&woken) {
                 // Watched first, told then: what happens between is told again.
                 let Some(places) = theirs.upgrade() else { return };
                 if let Err(error) = places.lock().unwrap_or_else(PoisonError::into_inner).arm() {
-                    tracing::warn!(%error, "some skills are not watched; each turn looks for changes");
+                    tracing::warn!(%error, "some changes are not told by the system; each message looks for them");
                 }
                 drop(places);
                 notify();

@@ -186,7 +186,9 @@ impl Driver {
                 };
                 return format!("step: {}, {who}, {how}", step.name);
             }
-            Outgoing::Skills(_) | Outgoing::Session(..) => unreachable!("no turn sends this"),
+            Outgoing::Skills(_) | Outgoing::Notice(_) | Outgoing::Session(..) => {
+                unreachable!("no turn sends this")
+            }
         };
         self.seqs.push(seq);
         line

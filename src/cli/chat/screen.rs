@@ -132,6 +132,7 @@ impl Screen {
                     Err(why) => self.note(&format!("{who} no skill {}: {why}", step.name))?,
                 }
             }
+            Outgoing::Notice(notice) => self.note(&notice.text)?,
             Outgoing::Session(..) | Outgoing::Thought(_) => {}
             Outgoing::Skills(Shelved { shelf, .. }) => {
                 for skill in shelf.untrusted() {

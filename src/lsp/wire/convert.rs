@@ -24,7 +24,7 @@ use crate::config::Secrets;
 use crate::error::{Error, Result};
 use crate::event::{self, Actuated, ChatMessage, Decide, Decided, Output, Query, Receipt, Resume, Resumed};
 use crate::ids::{ActuationId, SessionId, TurnId};
-use crate::outgoing::{Delta, Outgoing, Retract, Thought, TurnState};
+use crate::outgoing::{Delta, Notice, Outgoing, Retract, Thought, TurnState};
 use crate::record::{Location, Outcome, Status};
 use crate::request::MAX_LEVEL;
 use crate::skill::Shelved;
@@ -423,6 +423,13 @@ impl ResumeResult {
     }
 }
 
+/// A notice as what every editor shows: a warning, or a piece of news.
+#[must_use]
+pub fn shown(notice: &Notice) -> (&'static str, Value) {
+    let severity = if notice.warns { 2 } else { 3 };
+    ("window/showMessage", serde_json::json!({"type": severity, "message": notice.text}))
+}
+
 /// A message to the client as its method and its parameters.
 ///
 /// # Errors
@@ -449,6 +456,7 @@ pub fn outgoing(message: &Outgoing) -> serde_json::Result<(&'static str, Value)>
             let params = super::SessionsChangedParams::to_wire(&session, &changes);
             (super::SESSIONS_CHANGED, serde_json::to_value(params)?)
         }
+        Outgoing::Notice(notice) => shown(&notice),
         Outgoing::Abort(actuation) => (super::ABORT, serde_json::to_value(AbortParams::to_wire(actuation))?),
     })
 }
