@@ -261,6 +261,7 @@ impl Server {
             Outgoing::Actuate(actuation) => self.actuate(&actuation),
             Outgoing::Abort(actuation) => self.abort(&actuation),
             Outgoing::Skills(_) => self.skills_changed(),
+            Outgoing::Notice(notice) => self.noticed(&notice),
             Outgoing::Session(session, changes) => self.session_changed(&session, &changes),
         }
     }

@@ -20,6 +20,7 @@ use crate::error::{Code, Error, Result};
 use crate::event::{Event, Page, Query, SessionTask};
 use crate::ids::{ActuationId, SessionId, TurnId};
 use crate::kernel::Handle;
+use crate::outgoing;
 use crate::record::DELETED;
 use crate::request::{NewSession, Sessions};
 
@@ -120,6 +121,20 @@ impl Server {
             SessionUpdate::AgentMessageChunk(ContentChunk::new(text.into()))
         };
         self.update(&id, update);
+    }
+
+    /// Shows what the server has to say about itself in every open session, to a client that has a place for it beside
+    /// the text.
+    pub(super) fn noticed(&mut self, notice: &outgoing::Notice) {
+        if !self.features.is_some_and(|features| features.notices) {
+            return;
+        }
+        let severity = if notice.warns { NoticeSeverity::Warning } else { NoticeSeverity::Info };
+        let open: Vec<_> = self.sessions.values().map(|open| open.id.clone()).collect();
+        for id in open {
+            let text = notice.text.clone();
+            self.update(&id, SessionUpdate::Notice(Notice::new(severity.clone(), text)));
+        }
     }
 
     /// Asks which skills there are, and tells the client if it knows others.
