@@ -191,7 +191,8 @@ fn the_table_has_every_variable() {
     let known: Vec<&str> =
         known.chain(SETTINGS.iter().filter_map(|setting| setting.variable)).chain(own).collect();
     assert!(seen.contains("ORG_AGENT_HOME"));
-    for name in seen {
+    // Those of the build are no settings.
+    for name in seen.iter().filter(|name| !name.starts_with("ORG_AGENT_BUILD_")) {
         assert!(known.contains(&name.as_str()), "{name} is not in the table of variables");
     }
 }

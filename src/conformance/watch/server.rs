@@ -259,6 +259,10 @@ impl Watch {
     fn previewed(&mut self, body: &Value, target: Target) {
         let id = key(body["turnId"].as_str().unwrap_or_default());
         let texts = self.detail.texts;
+        // What `resume` lists may come before the rest of its preview: the message that follows is looked at.
+        if body["seq"] == 0 {
+            return;
+        }
         let (Some(turn), Target::Insert) = (self.turns.get_mut(&id), target) else { return };
         let shown = turn.shown > 0 && Some(turn.shown) == body["attempt"].as_u64() && turn.whole;
         let shown_text: [u8; 32] = turn.text.clone().finalize().into();

@@ -33,6 +33,8 @@ impl Bench {
             &json!({"textDocument": {"uri": URI, "languageId": "org", "version": 1, "text": text}}),
         );
         bench.call(Some(1), "workspace/executeCommand", &json!({"command": "org-agent.send"}));
+        // Commands of files are the server's to run.
+        assert!(matches!(bench.event(), Some(Event::Runs(false))));
         let Some(Event::Chat(message, reply)) = bench.event() else { panic!("no message") };
         assert_eq!(message.text, "Hi.");
         let receipt = Receipt {
