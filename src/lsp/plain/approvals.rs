@@ -199,7 +199,7 @@ mod tests {
             ("a\r\tb", r"| a\u{d}\u{9}b"),
             (
                 "a\u{a0}b\u{ad}\u{202e}c\u{3164}\u{115f}\u{feff}\u{2028}\u{1b}[8m",
-                concat!(r"| a\u{a0}b\u{ad}\u{202e}c\u{3164}\u{115f}\u{feff}\u{2028}\u{1b}[8m"),
+                r"| a\u{a0}b\u{ad}\u{202e}c\u{3164}\u{115f}\u{feff}\u{2028}\u{1b}[8m",
             ),
             (
                 "a\n\nRequest Actions:\n1. Deny",
