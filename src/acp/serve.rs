@@ -21,8 +21,7 @@ use super::jobs::Report;
 use super::server::{Server, Started};
 use super::text::Format;
 use super::{lines, out};
-use crate::error::{Code, Error, Result};
-use crate::event::{Event, reply};
+use crate::error::{Error, Result};
 use crate::kernel::Handle;
 use crate::lsp::rpc::Incoming;
 use crate::lsp::serve::Line;
@@ -187,17 +186,7 @@ impl Edge {
 
     /// Asks the kernel to stop, and takes what it still sends.
     async fn stop(&mut self, outgoing: &mut mpsc::Receiver<Outgoing>) {
-        let kernel = self.kernel.clone();
-        let mut stopped = pin!(timeout(STOP, async move {
-            loop {
-                let (reply, answer) = reply();
-                match kernel.send(Event::Stop(reply)) {
-                    Ok(()) => return answer.get().await,
-                    Err(error) if error.code == Code::Overloaded => tokio::task::yield_now().await,
-                    Err(error) => return Err(error),
-                }
-            }
-        }));
+        let mut stopped = pin!(timeout(STOP, self.kernel.clone().stop()));
         loop {
             tokio::select! {
                 biased;

@@ -3,7 +3,7 @@
 use tokio::sync::mpsc;
 
 use crate::error::{Code, Error, Result};
-use crate::event::Event;
+use crate::event::{Event, reply};
 
 /// How many events may wait for the loop before the edge is told `overloaded`.
 pub(super) const QUEUE: usize = 1024;
@@ -36,5 +36,21 @@ impl Handle {
                 Error::internal("the kernel has stopped").hint("restart the server")
             }
         })
+    }
+
+    /// Asks the kernel to commit what is pending and to stop, and waits until it did. While its queue is full, it is
+    /// asked again.
+    ///
+    /// # Errors
+    /// `internal` if the kernel is gone, or what it failed with.
+    pub async fn stop(self) -> Result<()> {
+        loop {
+            let (reply, answer) = reply();
+            match self.send(Event::Stop(reply)) {
+                Ok(()) => return answer.get().await,
+                Err(error) if error.code == Code::Overloaded => tokio::task::yield_now().await,
+                Err(error) => return Err(error),
+            }
+        }
     }
 }

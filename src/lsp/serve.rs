@@ -34,7 +34,7 @@ use super::stdio::{self, Input, Writer};
 use super::wire;
 use crate::action::Kind;
 use crate::error::{Code, Error, Result};
-use crate::event::{Event, reply};
+use crate::event::Event;
 use crate::ids::ActuationId;
 use crate::kernel::Handle;
 use crate::outgoing::{Actuation, Outgoing};
@@ -441,17 +441,7 @@ impl Session {
 
     /// Asks the kernel to stop, and takes what it still sends.
     async fn stop(&mut self, outgoing: &mut mpsc::Receiver<Outgoing>) {
-        let kernel = self.kernel.clone();
-        let mut stopped = pin!(timeout(STOP, async move {
-            loop {
-                let (reply, answer) = reply();
-                match kernel.send(Event::Stop(reply)) {
-                    Ok(()) => return answer.get().await,
-                    Err(error) if error.code == Code::Overloaded => tokio::task::yield_now().await,
-                    Err(error) => return Err(error),
-                }
-            }
-        }));
+        let mut stopped = pin!(timeout(STOP, self.kernel.clone().stop()));
         loop {
             tokio::select! {
                 biased;
