@@ -7,6 +7,7 @@ set -euo pipefail
 version=$1 program=$2 emacs_package=$3 licences=$4 out=$5
 cd "$(dirname "$0")/.."
 umask 022
+export LC_ALL=C
 : "${SOURCE_DATE_EPOCH:?}"
 architecture=$(dpkg --print-architecture)
 work=$(mktemp -d)
@@ -40,7 +41,19 @@ fi
 mkdir -p "$hooks"/{compat,install,remove}
 echo 0 > "$hooks/compat/$name"
 for step in install remove; do
-  printf '#!/bin/sh\nset -e\nexec /usr/lib/dh-elpa/helper/%s "$1" %s %s\n' "$step" "$name" "$version" > "$hooks/$step/$name"
+  {
+    echo '#!/bin/sh'
+    echo 'set -e'
+    if [ "$step" = install ]; then
+      # The program is for other editors, too: an Emacs that cannot have the Emacs package is no reason not to install it.
+      needs=$(sed -n 's/^;; Package-Requires:.*(emacs "\([0-9.]*\)").*/\1/p' "$elisp/$name.el")
+      echo "if ! \"\$1\" -Q --batch --eval '(kill-emacs (if (version< emacs-version \"${needs:?}\") 1 0))'; then"
+      echo "  echo \"$name: its Emacs package needs Emacs $needs, and is not installed for \$1\" >&2"
+      echo '  exit 0'
+      echo 'fi'
+    fi
+    echo "exec /usr/lib/dh-elpa/helper/$step \"\$1\" $name $version"
+  } > "$hooks/$step/$name"
   chmod 755 "$hooks/$step/$name"
 done
 
@@ -50,7 +63,18 @@ cp CHANGELOG.md "$doc/changelog"
 cp "$licences" "$doc/licences.txt"
 find "$root/usr/share/man" "$root/usr/share/info" "$doc" -type f ! -name copyright -exec gzip -9 -n {} +
 
-glibc=$(objdump -T "$program" | grep -o 'GLIBC_[0-9.]*' | sort -V | tail -n 1)
+# What the program is linked with. A static one needs nothing.
+depends=(emacsen-common dh-elpa-helper)
+headers=$(objdump -p "$program")
+while read -r library; do
+  case $library in
+    libc.so.* | libm.so.* | ld-linux*)
+      glibc=$(objdump -T "$program" | grep -o 'GLIBC_[0-9.]*' | sort -V | tail -n 1)
+      depends+=("libc6 (>= ${glibc#GLIBC_})") ;;
+    libgcc_s.so.1) depends+=(libgcc-s1) ;;
+    *) echo "packaging/debian.sh: no package is known for $library, which $program needs" >&2; exit 1 ;;
+  esac
+done < <(awk '$1 == "NEEDED" { print $2 }' <<< "$headers")
 mkdir -p "$root/DEBIAN"
 cat > "$root/DEBIAN/control" <<CONTROL
 Package: $name
@@ -58,7 +82,7 @@ Version: $version
 Architecture: $architecture
 Maintainer: The org-agent authors
 Installed-Size: $(find "$root/usr" -type f -printf '%s\n' | awk '{ kilobytes += int(($1 + 1023) / 1024) } END { print kilobytes }')
-Depends: libc6 (>= ${glibc#GLIBC_}), libgcc-s1, emacsen-common, dh-elpa-helper
+Depends: $(printf '%s\n' "${depends[@]}" | sort -u | paste -sd, | sed 's/,/, /g')
 Recommends: bubblewrap
 Suggests: emacs (>= 1:28.1)
 Enhances: emacs
