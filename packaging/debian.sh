@@ -35,8 +35,12 @@ elisp=$root/$source/$name-$version
 [ -s "$elisp/$name-autoloads.el" ] || { echo "packaging/debian.sh: no autoloads were written" >&2; exit 1; }
 if [ -f "$elisp/$name.info" ]; then
   mkdir -p "$root/usr/share/info"
-  mv "$elisp/$name.info" "$root/usr/share/info/"
-  rm -f "$elisp/dir"
+  # Its pictures lie beside it, and are called after it, as all manuals share that directory.
+  sed "s|\[image src=\"pictures/|[image src=\"$name-|" "$elisp/$name.info" > "$root/usr/share/info/$name.info"
+  grep -ao "image src=\"$name-[^\"]*" "$root/usr/share/info/$name.info" | sed "s/.*\"$name-//" | while read -r picture; do
+    cp "docs/pictures/$picture" "$root/usr/share/info/$name-$picture"
+  done
+  rm -f "$elisp/$name.info" "$elisp/dir"
 fi
 mkdir -p "$hooks"/{compat,install,remove}
 echo 0 > "$hooks/compat/$name"
@@ -61,7 +65,7 @@ mkdir -p "$doc"
 { cat packaging/copyright; tail -n +3 LICENSE-MIT | sed 's/^$/./; s/^/ /'; } > "$doc/copyright"
 cp CHANGELOG.md "$doc/changelog"
 cp "$licences" "$doc/licences.txt"
-find "$root/usr/share/man" "$root/usr/share/info" "$doc" -type f ! -name copyright -exec gzip -9 -n {} +
+find "$root/usr/share/man" "$root/usr/share/info" "$doc" -type f ! -name copyright ! -name '*.png' -exec gzip -9 -n {} +
 
 # What the program is linked with. A static one needs nothing.
 depends=(emacsen-common dh-elpa-helper)
@@ -75,6 +79,18 @@ while read -r library; do
     *) echo "packaging/debian.sh: no package is known for $library, which $program needs" >&2; exit 1 ;;
   esac
 done < <(awk '$1 == "NEEDED" { print $2 }' <<< "$headers")
+mkdir -p "$root/usr/share/lintian/overrides"
+{
+  echo '# It is not made by the Debian project: its authors have no common address.'
+  echo "$name: malformed-contact *"
+  echo "# Its changelog is the project's, which says more."
+  echo "$name: syntax-error-in-debian-changelog *"
+  if ! grep -q NEEDED <<< "$headers"; then
+    echo '# One program for every distribution: docs/packages.md of the sources says why.'
+    echo "$name: statically-linked-binary *"
+  fi
+} > "$root/usr/share/lintian/overrides/$name"
+
 mkdir -p "$root/DEBIAN"
 cat > "$root/DEBIAN/control" <<CONTROL
 Package: $name
