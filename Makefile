@@ -217,6 +217,7 @@ dist: package ## write what is given away to target/dist: the program, a Debian 
 	$(call need,python3,python3)
 	$(call need,objdump,binutils)
 	$(call need,dpkg-deb,dpkg)
+	$(call need,musl-gcc,musl-tools)
 	bash packaging/dist.sh
 
 .PHONY: test-dist
@@ -224,6 +225,7 @@ test-dist: emacs makeinfo ## make that twice in two places, compare, and check w
 	$(call need,python3,python3)
 	$(call need,objdump,binutils)
 	$(call need,dpkg-deb,dpkg)
+	$(call need,musl-gcc,musl-tools)
 	bash tests/dist/reproducible.sh
 
 # Building it takes minutes, and its advisories a network: neither is for every change. tests/supply.rs does what needs neither.
@@ -232,6 +234,14 @@ CARGO_DENY := 0.20.2
 deny: ## have cargo-deny check licences, sources, versions and advisories; built at the first run
 	@$(CARGO) deny --version 2>/dev/null | grep -qx 'cargo-deny $(CARGO_DENY)' || $(CARGO) install --locked cargo-deny@$(CARGO_DENY)
 	$(CARGO) deny --locked check
+
+# The oldest compiler that will do, as Cargo.toml says.
+OLDEST := $(shell sed -n 's/^rust-version = "\(.*\)"$$/\1.0/p' Cargo.toml)
+.PHONY: msrv
+msrv: ## compile everything with the oldest Rust that is to do, and run the tests of the library with it
+	@rustup toolchain list 2>/dev/null | grep -q '^$(OLDEST)-' || rustup toolchain install $(OLDEST) --profile minimal --no-self-update
+	rustup run $(OLDEST) cargo check --locked --all-targets --target-dir $(or $(CARGO_TARGET_DIR),target)/oldest
+	rustup run $(OLDEST) cargo test --locked --lib --target-dir $(or $(CARGO_TARGET_DIR),target)/oldest
 
 .PHONY: bench
 bench: ## measure; prints tables, ratios within one run (a good half hour)
