@@ -164,6 +164,12 @@ pictures: emacs tmux xvfb $(EMACS_WINDOW)/emacs ## take the pictures of the docu
 	mkdir -p docs/pictures
 	ORG_AGENT_PICTURES="$$PWD/docs/pictures" $(SCREENS)
 
+# FROM is the repository that is cloned: a path or a URL, else the last commit here.
+.PHONY: newcomer
+newcomer: ## play a newcomer, timed: clone, build, first reply, first skill, a chat in Neovim; writes docs/newcomer.md (a release build from nothing)
+	$(call need,python3,python3)
+	python3 -B tests/newcomer/run.py "$(or $(FROM),.)" --write docs/newcomer.md
+
 .PHONY: lint
 lint: emacs ## formatting, clippy, byte-compilation, checkdoc, package-lint
 	@[ -d /usr/share/emacs/site-lisp/elpa-src ] && ls -d /usr/share/emacs/site-lisp/elpa-src/package-lint-* >/dev/null 2>&1 || \
