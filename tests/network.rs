@@ -1,5 +1,6 @@
 //! Who is connected to, as docs/privacy.md says it: nobody at the start and with the built-in responder, and which commands
-//! do connect. A filter in the kernel kills a process at its first socket, so what ends as it should has made none.
+//! do connect. A filter in the kernel kills a process at its first socket to a network, so what ends as it
+//! should has made none.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
@@ -29,11 +30,13 @@ const OFFLINE: (&str, &str) = ("ORG_AGENT_MODEL", "offline");
 /// What the process ends by that makes a socket.
 const SIGSYS: i32 = 31;
 
-/// Does `work` in a thread all of whose children are killed at their first socket: of whatever kind, but those by which
-/// a sandbox sets up a network of its own (netlink).
+/// Does `work` in a thread all of whose children are killed at their first socket that leads anywhere: of every kind but
+/// Unix, by which the C library asks the machine's own name service for a home directory, and netlink, by which a sandbox
+/// sets up a network of its own.
 fn without_sockets<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    let netlink = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, 16).unwrap();
-    let rules = [(libc::SYS_socket, vec![SeccompRule::new(vec![netlink]).unwrap()])];
+    let other = |family| SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, family).unwrap();
+    let (unix, netlink) = (other(1), other(16));
+    let rules = [(libc::SYS_socket, vec![SeccompRule::new(vec![unix, netlink]).unwrap()])];
     let arch = TargetArch::try_from(std::env::consts::ARCH).unwrap();
     let filter =
         SeccompFilter::new(rules.into(), SeccompAction::Allow, SeccompAction::KillProcess, arch).unwrap();
@@ -51,16 +54,18 @@ fn without_sockets<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 
 /// Runs a command of the program without sockets.
 fn run(home: &Path, env: &[(&str, &str)], arguments: &[&str], input: &str) -> Output {
-    let given = home.join("input");
+    let (own, work) = (home.join("own"), home.join("work"));
+    fs::create_dir_all(&work).unwrap();
+    let given = work.join("input");
     fs::write(&given, input).unwrap();
     without_sockets(|| {
         Command::new(env!("CARGO_BIN_EXE_org-agent"))
             .args(arguments)
-            .current_dir(home)
+            .current_dir(&work)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", home)
-            .env("ORG_AGENT_HOME", home)
+            .env("ORG_AGENT_HOME", &own)
             .envs(env.iter().copied())
             .stdin(Stdio::from(fs::File::open(&given).unwrap()))
             .output()
@@ -68,6 +73,7 @@ fn run(home: &Path, env: &[(&str, &str)], arguments: &[&str], input: &str) -> Ou
     })
 }
 
+/// Whether it was killed at a socket.
 fn wanted_one(status: ExitStatus) -> bool {
     status.signal() == Some(SIGSYS)
 }
@@ -187,13 +193,19 @@ fn of_the_commands_only_two_make_a_socket() {
     }
     // Every command is among them.
     let first = |line: &&str| line.split(' ').next().unwrap().to_owned();
-    let known: BTreeSet<String> =
-        QUIET.iter().map(|(line, ..)| *line).chain(ASKING.iter().chain(ELSEWHERE).copied()).map(|line| first(&line)).collect();
+    let known: BTreeSet<String> = QUIET
+        .iter()
+        .map(|(line, ..)| *line)
+        .chain(ASKING.iter().chain(ELSEWHERE).copied())
+        .map(|line| first(&line))
+        .collect();
     let help = run(home, &[], &["--help"], "");
     let help = String::from_utf8(help.stdout).unwrap();
     let list = help.split_once("\nCommands:\n").unwrap().1.lines().take_while(|line| !line.is_empty());
-    let there: BTreeSet<String> =
-        list.map(|line| line.split_whitespace().next().unwrap().to_owned()).filter(|name| name != "help").collect();
+    let there: BTreeSet<String> = list
+        .map(|line| line.split_whitespace().next().unwrap().to_owned())
+        .filter(|name| name != "help")
+        .collect();
     let new: Vec<_> = there.difference(&known).collect();
     assert!(there.len() > 10 && new.is_empty(), "does it connect to anybody? {new:?}");
 }

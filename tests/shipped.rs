@@ -149,7 +149,7 @@ fn calls(text: &str) -> Vec<Vec<&str>> {
             continue;
         }
         let rest = &text[at + name.len()..];
-        let end = rest.find(|c: char| "\n`|;&<>()".contains(c)).unwrap_or(rest.len());
+        let end = rest.find(|c: char| "\n\"`|;&<>()".contains(c)).unwrap_or(rest.len());
         found.push(rest[..end].split_whitespace().take_while(|word| *word != "--").collect());
     }
     found
@@ -163,15 +163,19 @@ fn documents_name_commands_and_options_that_exist() {
     let mut below: BTreeMap<Vec<String>, Vec<String>> = BTreeMap::new();
     let mut known: BTreeMap<Vec<String>, BTreeSet<String>> = BTreeMap::new();
     let mut checked = 0;
-    for page in pages.iter().filter(|page| page.extension().is_some_and(|ending| ending == "md" || ending == "org")) {
+    for page in
+        pages.iter().filter(|page| page.extension().is_some_and(|ending| ending == "md" || ending == "org"))
+    {
         let text = fs::read_to_string(page).unwrap();
         for words in calls(&text) {
             let mut path: Vec<String> = Vec::new();
             let mut words = words.into_iter().peekable();
-            while let Some(word) = words.peek().map(|word| word.trim_matches(|c: char| ".,:\"='*".contains(c))) {
-                let there = below.entry(path.clone()).or_insert_with(|| {
-                    commands(&path.iter().map(String::as_str).collect::<Vec<_>>())
-                });
+            while let Some(word) =
+                words.peek().map(|word| word.trim_matches(|c: char| ".,:\"='*".contains(c)))
+            {
+                let there = below
+                    .entry(path.clone())
+                    .or_insert_with(|| commands(&path.iter().map(String::as_str).collect::<Vec<_>>()));
                 if !there.iter().any(|name| name == word) {
                     break;
                 }
@@ -184,9 +188,9 @@ fn documents_name_commands_and_options_that_exist() {
             for word in words.filter_map(|word| word.strip_prefix("--")) {
                 let name: String =
                     word.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
-                let there = known.entry(path.clone()).or_insert_with(|| {
-                    options(&path.iter().map(String::as_str).collect::<Vec<_>>())
-                });
+                let there = known
+                    .entry(path.clone())
+                    .or_insert_with(|| options(&path.iter().map(String::as_str).collect::<Vec<_>>()));
                 assert!(there.contains(&name), "{}: org-agent {} --{name}", page.display(), path.join(" "));
                 checked += 1;
             }
