@@ -1,12 +1,14 @@
 //! Who is connected to, as docs/privacy.md says it: nobody at the start and with the built-in responder, and which commands
 //! do connect. A filter in the kernel kills a process at its first socket to a network, so what ends as it
-//! should has made none.
+//! should has made none. And what a request to a model's server holds.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
 #[path = "common/client.rs"]
 mod client;
+#[path = "common/fake_model.rs"]
+mod fake_model;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,6 +18,7 @@ use std::process::{Command, ExitStatus, Output, Stdio};
 use std::thread;
 
 use client::Client;
+use fake_model::FakeModel;
 use rustix::process::{Resource, Rlimit};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
@@ -122,6 +125,54 @@ fn a_configured_model_is_connected_to_and_not_before_a_message() {
         client.ended()
     });
     assert!(wanted_one(status), "{status}");
+}
+
+#[test]
+fn a_request_has_what_was_said_and_no_word_on_who_and_where() {
+    let home = tempfile::tempdir().unwrap();
+    let diary = home.path().join("Mias diary");
+    fs::create_dir(&diary).unwrap();
+    let model = FakeModel::start();
+    model.reply_with(r#"(:type :response :payload (:text "Good morning."))"#);
+    let env = [
+        ("ORG_AGENT_MODEL", "m"),
+        ("OPENAI_BASE_URL", &model.base_url()),
+        ("HOME", home.path().to_str().unwrap()),
+        ("USER", "mia-the-user"),
+        ("LOGNAME", "mia-the-user"),
+        ("HOSTNAME", "mias-machine"),
+        PORTS,
+    ];
+    let mut client = Client::new(&env);
+    let file = diary.join("spring.org");
+    let turn = client.request(
+        "orgAgent/event",
+        &json!({
+            "sensor": "chat-message", "clientId": "only-the-server-knows", "buffer": file, "text": "Hello there",
+            "directory": diary, "context": [{"kind": "region", "name": "main.c", "text": "int x;"}],
+        }),
+    );
+    let messages = client.turn(turn["turnId"].as_str().unwrap());
+    assert_eq!(messages.last().unwrap()["params"]["state"], "done");
+    client.finish_unread();
+
+    let request = model.take_request_blocking();
+    let names: Vec<&str> = request.headers.iter().map(|(name, _)| name.as_str()).collect();
+    let usual = ["accept", "content-length", "content-type", "host", "user-agent"];
+    assert!(names.iter().all(|name| usual.contains(name)), "{names:?}");
+    assert_eq!(request.header("user-agent"), Some(concat!("org-agent/", env!("CARGO_PKG_VERSION"))));
+    let keys: Vec<&String> = request.body.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["model", "messages", "stream", "stream_options"]);
+    let body = request.body.to_string();
+    for said in ["Hello there", "main.c", "int x;"] {
+        assert!(body.contains(said), "{said}: {body}");
+    }
+    let ids = ["turnId", "sessionId", "eventId"].map(|name| turn[name].as_str().unwrap().to_owned());
+    let unsaid =
+        ["diary", "spring", "mia-the-user", "mias-machine", "only-the-server-knows"].map(str::to_owned);
+    for unsaid in unsaid.iter().chain(&ids).chain([&home.path().display().to_string()]) {
+        assert!(!body.contains(unsaid.as_str()), "{unsaid}: {body}");
+    }
 }
 
 /// A first line of each command, what it ends with, and what it is given. The built-in responder answers.
