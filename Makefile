@@ -235,6 +235,22 @@ test-dist: emacs makeinfo ## make that twice in two places, compare, and check w
 	$(call need,musl-gcc,musl-tools)
 	bash tests/dist/reproducible.sh
 
+# ORG_AGENT_PROGRAM can name a program that is built already; SUITE is the release of Debian, MIRROR where it comes from.
+.PHONY: debian-parts
+debian-parts: $(if $(ORG_AGENT_PROGRAM),package,dist)
+	$(call need,python3,python3)
+	$(call need,objdump,binutils)
+	$(call need,debootstrap,debootstrap)
+	$(call need,unshare,util-linux)
+
+.PHONY: test-debian
+test-debian: debian-parts ## install, use, upgrade and remove the Debian package on a fresh Debian; as root (five minutes, and a download at the first run)
+	python3 -B tests/dist/debian.py
+
+.PHONY: debian-table
+debian-table: debian-parts ## write the table of docs/packages.md anew: what that takes
+	python3 -B tests/dist/debian.py --table
+
 # Building it takes minutes, and its advisories a network: neither is for every change. tests/supply.rs does what needs neither.
 CARGO_DENY := 0.20.2
 .PHONY: deny

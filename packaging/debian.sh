@@ -99,7 +99,7 @@ Architecture: $architecture
 Maintainer: The org-agent authors
 Installed-Size: $(find "$root/usr" -type f -printf '%s\n' | awk '{ kilobytes += int(($1 + 1023) / 1024) } END { print kilobytes }')
 Depends: $(printf '%s\n' "${depends[@]}" | sort -u | paste -sd, | sed 's/,/, /g')
-Recommends: bubblewrap
+Recommends: bubblewrap, ca-certificates
 Suggests: emacs (>= 1:28.1)
 Enhances: emacs
 Section: editors

@@ -17,6 +17,8 @@ HERE = Path(__file__).resolve().parent
 # What is in every new root: what people have who installed Debian, but for what debootstrap gives anyway.
 STANDARD = "man-db,bash-completion"
 GUARD = 600
+# Namespaces that end with this process, and with them what is in them. debootstrap mounts, too.
+NAMESPACES = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child"]
 
 # Runs in the new namespaces: $1 is the root, $2 where packages are kept.
 SETUP = r"""
@@ -57,7 +59,7 @@ def base(cache, suite, mirror):
     if not archive.exists():
         made = cache / f"{suite}.new"
         shutil.rmtree(made, ignore_errors=True)
-        call("debootstrap", "--variant=minbase", f"--include={STANDARD}", suite, made, *([mirror] if mirror else []))
+        call(*NAMESPACES, "--mount-proc", "debootstrap", "--variant=minbase", f"--include={STANDARD}", suite, made, *([mirror] if mirror else []))
         (cache / "packages" / suite / "partial").mkdir(parents=True, exist_ok=True)
         for package in (made / "var/cache/apt/archives").glob("*.deb"):
             package.rename(cache / "packages" / suite / package.name)
@@ -80,10 +82,8 @@ class Root:
         call("tar", "-xpf", archive, "--numeric-owner", "-C", directory)
         for name in ("resolv.conf", "hosts"):
             shutil.copyfile(f"/etc/{name}", directory / "etc" / name)
-        # Who is killed takes all with him: this process the holder, the holder what is in the namespaces.
         self.holder = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child",
-             "sh", "-c", SETUP, "sh", directory, packages],
+            [*NAMESPACES, "sh", "-c", SETUP, "sh", directory, packages],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
         if self.holder.stdout.readline() != "ready\n":
             self.close()
