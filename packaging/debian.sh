@@ -86,8 +86,8 @@ mkdir -p "$root/usr/share/lintian/overrides"
   echo "# Its changelog is the project's, which says more."
   echo "$name: syntax-error-in-debian-changelog *"
   if ! grep -q NEEDED <<< "$headers"; then
-    echo '# One program for every distribution: docs/packages.md of the sources says why.'
-    echo "$name: statically-linked-binary *"
+    echo '# That is a program that is linked statically: one for every distribution.'
+    echo "$name: shared-library-lacks-prerequisites *"
   fi
 } > "$root/usr/share/lintian/overrides/$name"
 
