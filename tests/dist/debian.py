@@ -237,7 +237,7 @@ def again(root, old, new, version):
 def with_emacs(directory, archive, kept, made):
     """Everything, with an Emacs that was there before."""
     version, old, new_version, new = made
-    with step("a fresh Debian with Emacs (`emacs-nox`), unpacked"):
+    with step("a fresh Debian with Emacs (`emacs-nox`), unpacked", held=False):
         root = Root(directory, archive, kept)
     try:
         old, new = put(root, old, new)
@@ -276,19 +276,22 @@ def without_emacs(directory, archive, kept, made):
     try:
         package, = put(root, package)
         root.fetch(f"emacs-nox lintian {package}")
-        with step("on another fresh Debian, install the package alone (`--no-install-recommends`), chat in the shell"):
+        with step("install the package alone on another fresh Debian (`--no-install-recommends`), chat in the shell"):
             root.run(f"apt-get install -y --no-install-recommends {package}")
             holds("built-in responder" in root.run("org-agent chat Hello", root.USER), "no reply in the shell")
             look(root, version)
         with step("install Emacs (`emacs-nox`) afterwards, which compiles the package, too", held=False):
             root.install("emacs-nox", quickly=True)
-        with step("chat in that"):
+        with step("chat in an Emacs that was installed afterwards, in batch"):
             compiled(root, version)
             chat_in_batch(root)
         with step("install lintian", held=False):
             root.install("lintian", quickly=True)
         with step("have lintian check the package"):
-            print(root.run(f"lintian --fail-on error,warning --show-overrides {package}", root.USER))
+            # 2 says that it found something; older ones count what is overridden, too.
+            found = root.run(f"lintian --show-overrides {package} || [ $? = 2 ]", root.USER)
+            print(found)
+            holds("malformed-contact" in found and not re.search("^[EW]:", found, re.M), "lintian found what is above")
     finally:
         root.close()
 
@@ -297,7 +300,7 @@ def table(suite, made):
     """Returns the table of what was measured."""
     size = made[1].stat().st_size / 1e6
     rows = [f"Debian `{suite}`, a package of {size:.1f} MB:", "", "| step | seconds | under a minute |", "|---|---:|---|"]
-    rows += [f"| {what} | {seconds:.1f} | {('yes' if seconds < MINUTE else '**no**') if held else '–'} |" for what, seconds, held in steps]
+    rows += [f"| {what} | {seconds:.1f} | {'yes' if seconds < MINUTE else '**no**'} |" for what, seconds, held in steps if held]
     return "\n".join(rows)
 
 
