@@ -114,7 +114,8 @@ def compiled(root, version):
             holds(f"{name}c" in names, f"{name} is not compiled in {place}")
     log = root.run(f"zcat {place}/Install.log.gz")
     holds(not re.search("warning|error", log, re.I), f"compiling says:\n{log}")
-    found = root.run(f"{EMACS} --eval '(progn (princ (commandp (quote org-agent-chat))) (princ (locate-library \"org-agent\")))'", root.USER)
+    form = '(progn (princ (commandp (quote org-agent-chat))) (princ (locate-library "org-agent")))'
+    found = root.run(f"{EMACS} --eval '{form}'", root.USER)
     holds(found.strip().endswith(f"t{place}/org-agent.elc"), f"Emacs finds: {found}")
 
 
@@ -212,7 +213,8 @@ def purge(root, before):
     """Removes everything, and compares with what was there BEFORE; returns what the user keeps."""
     root.run("apt-get purge -y --autoremove org-agent")
     after = root.listing()
-    differences = [f"{name}: {before.get(name)} -> {after.get(name)}" for name in sorted({*before, *after}) if before.get(name) != after.get(name)]
+    differences = [f"{name}: {before.get(name)} -> {after.get(name)}"
+                   for name in sorted({*before, *after}) if before.get(name) != after.get(name)]
     holds(not differences, "left, gone or changed:\n" + "\n".join(differences))
     holds("org-agent" not in root.run("dpkg-query -W"), "dpkg still knows it")
     messages = root.run("emacs --batch --funcall package-activate-all --eval '(princ (fboundp (quote org-agent-chat)))' 2>&1", root.USER)

@@ -59,7 +59,8 @@ def base(cache, suite, mirror):
     if not archive.exists():
         made = cache / f"{suite}.new"
         shutil.rmtree(made, ignore_errors=True)
-        call(*NAMESPACES, "--mount-proc", "debootstrap", "--variant=minbase", f"--include={STANDARD}", suite, made, *([mirror] if mirror else []))
+        call(*NAMESPACES, "--mount-proc", "debootstrap", "--variant=minbase", f"--include={STANDARD}", suite, made,
+             *([mirror] if mirror else []))
         (cache / "packages" / suite / "partial").mkdir(parents=True, exist_ok=True)
         for package in (made / "var/cache/apt/archives").glob("*.deb"):
             package.rename(cache / "packages" / suite / package.name)
