@@ -114,6 +114,12 @@
      ("G" "Go to what is busy" org-agent-go-to-busy)
      ("D" "Doctor" org-agent-doctor)
      ("X" "Restart the server" org-agent-restart)
+     ("C" "Configuration" org-agent-config)
+     ("F" "Edit the configuration" org-agent-config-edit)
+     ("I i" "Install a server" org-agent-install-server)
+     ("I k" "Cancel that" org-agent-install-cancel)
+     ("I b" "Back to the one before" org-agent-restore-server)
+     ("I r" "Remove it" org-agent-remove-server)
      ("T" "Record traffic" org-agent-record-traffic)
      ("P" "Replay traffic" org-agent-replay-traffic)))
   "What can be done: groups (NAME WHERE ENTRY...).
