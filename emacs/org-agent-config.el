@@ -157,7 +157,7 @@ A button leads to the line of config.toml that says it."
   "Write this buffer anew, as STATUS, OUTPUT and ERRORS say."
   (erase-buffer)
   (let ((shown (and (eq status 0) (org-agent--config-read output))))
-    (if (not shown)
+    (if (not (org-agent--config-right-p shown))
         (insert (propertize "Nothing can be shown:" 'face 'error) "\n"
                 (org-agent--harmless (if (string-blank-p errors)
                                          (org-agent--run-words status "")
@@ -172,6 +172,15 @@ A button leads to the line of config.toml that says it."
                 "\n")
         (org-agent--config-table file (plist-get shown :settings)))))
   (goto-char (point-min)))
+
+(defun org-agent--config-right-p (shown)
+  "Return non-nil if SHOWN has the shape of what `config show' says."
+  (let ((list (lambda (value) (and (listp value) (proper-list-p value)))))
+    (and (funcall list shown)
+         (stringp (plist-get shown :file))
+         (funcall list (plist-get shown :answers))
+         (funcall list (plist-get shown :settings))
+         (seq-every-p list (plist-get shown :settings)))))
 
 (defun org-agent--config-word (value)
   "Return VALUE, which should be a text, as one that can be shown in a line."
@@ -222,7 +231,7 @@ A button leads to the line of config.toml that says it."
         (insert "\n")))))
 
 (defun org-agent--config-button (label file line)
-  "Insert a button with LABEL that opens FILE at LINE, or at no line if that is nil."
+  "Insert a button with LABEL that opens FILE, at LINE unless that is nil."
   (insert-text-button (org-agent--config-word label) 'follow-link t
                       'action (lambda (_button)
                                 (org-agent--config-open file line))))
@@ -299,9 +308,9 @@ What is wrong is shown at its line, by Flymake."
     (flymake-mode 1)
     (flymake-start))
    (t
+    (flymake-mode -1)
     (remove-hook 'after-save-hook #'org-agent--config-saved t)
-    (remove-hook 'flymake-diagnostic-functions #'org-agent--config-flymake t)
-    (flymake-start))))
+    (remove-hook 'flymake-diagnostic-functions #'org-agent--config-flymake t))))
 
 (defvar-local org-agent--config-saving nil
   "Non-nil if what is found is to be told in the echo area, too.")

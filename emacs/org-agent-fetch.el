@@ -200,7 +200,7 @@ says how much is there, and one that ends it."
                (add-hook 'after-change-functions #'changed nil t))))
          (changed (&rest _)
            (cond
-            ((< (+ limit 100000) (buffer-size))
+            ((< (+ limit 20000) (buffer-size))
              (funcall finish (org-agent--fetch-too-large limit)))
             ;; A little that is packed can be a lot when it is unpacked.
             ((save-excursion

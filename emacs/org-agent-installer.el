@@ -53,7 +53,7 @@ Build it from source with `cargo build --release', and set `org-agent-program'"
             system-configuration))))
 
 (defun org-agent--installer-names (string predicate action)
-  "Complete STRING, a file name, for PREDICATE and ACTION; an address is left alone."
+  "Complete STRING, a file name and no address, for PREDICATE and ACTION."
   (if (org-agent--fetch-address-p string)
       (complete-with-action action nil string predicate)
     (completion-file-name-table string predicate action)))
