@@ -44,13 +44,13 @@
 ;;;; What the program says
 
 (defun org-agent--config-ask (args then)
-  "Let the program say what it says to `config' ARGS, and call THEN with it.
+  "Ask the program for `config' ARGS, and call THEN with its answer.
 THEN gets the status, what it said, and what it complained of.
 Return a function that ends it."
   (org-agent--run `(,(org-agent--executable) "config" ,@args) then))
 
 (defun org-agent--config-read (text)
-  "Return what the JSON in TEXT says, or nil if it is none."
+  "Return the value of the JSON in TEXT, or nil if it is none."
   (ignore-errors
     (let ((json-object-type 'plist) (json-array-type 'list)
           (json-false nil) (json-null nil))
@@ -60,7 +60,7 @@ Return a function that ends it."
         (json-read-from-string text)))))
 
 (defun org-agent--config-findings (text)
-  "Return what TEXT, the words of `config check', says: a list (FILE . FOUND).
+  "Return the findings of TEXT, the words of `config check': (FILE . FOUND).
 FILE is nil if it is not said.  FOUND has lists (LINE COLUMN WARNING WORDS)
 in the order of TEXT; LINE and COLUMN are from 1."
   (let* ((lines (split-string text "\n" t))
@@ -174,7 +174,7 @@ A button leads to the line of config.toml that says it."
   (goto-char (point-min)))
 
 (defun org-agent--config-right-p (shown)
-  "Return non-nil if SHOWN has the shape of what `config show' says."
+  "Return non-nil if SHOWN has the shape of the words of `config show'."
   (let ((list (lambda (value) (and (listp value) (proper-list-p value)))))
     (and (funcall list shown)
          (stringp (plist-get shown :file))
@@ -187,7 +187,7 @@ A button leads to the line of config.toml that says it."
   (if (stringp value) (org-agent--one-line value 300) "?"))
 
 (defun org-agent--config-answers (answers)
-  "Return in words which model ANSWERS says."
+  "Return in words which model is in ANSWERS."
   (string-join
    (delq nil (mapcar (lambda (pair)
                        (let ((word (plist-get answers (car pair))))

@@ -28,16 +28,18 @@
 ;; https only.  An address with a user's name or a password in it is
 ;; refused: others could see it in the list of processes.
 ;;
-;; The fetching is done by curl if there is one: it does everything in a
-;; process of its own.  Without, it is done by Emacs's own `url-retrieve',
-;; which keeps the file in memory until it is whole, and may ask about a
-;; certificate that it does not trust.  The user's configuration of curl
-;; is not read, as it could turn off what is checked here; proxies are
-;; those of the environment.
+;; The fetching is done by curl if there is one, else by a second Emacs in
+;; the background, which has `url-retrieve'.  Not by this one: it would have
+;; to keep the file in memory, and could not do without blocking while it
+;; connects, as the other way to connect, with TLS, now and then never ends
+;; in Emacs 28.  Nobody is asked about a certificate, then: one that is not
+;; vouched for is refused.  The user's configuration of curl is not read, as
+;; it could turn off what is checked here; proxies are those of the
+;; environment.
 ;;
 ;; The bound on the size is kept three times: by what the server announces,
-;; by a look at the file several times a second, and, for processes, by the
-;; system (`ulimit'), for when Emacs is too busy to look.
+;; by a look at the file several times a second, and by the system (`ulimit'),
+;; for when Emacs is too busy to look.
 
 ;;; Code:
 
@@ -45,6 +47,7 @@
 (require 'subr-x)
 (require 'org-agent-run)
 
+(defvar url-asynchronous)
 (defvar url-http-end-of-headers)
 (defvar url-http-response-status)
 (defvar url-max-redirections)
@@ -63,7 +66,7 @@
   "A regexp for a host with its port.")
 
 (defun org-agent--fetch-address-p (text)
-  "Return non-nil if TEXT looks like an address, right or wrong."
+  "Return non-nil if TEXT is written like an address, right or wrong."
   (string-match-p "\\`[[:alpha:]][-+.[:alnum:]]+://" text))
 
 (defun org-agent--fetch-refusal (address)
@@ -91,7 +94,7 @@ how many are there.  THEN is called once, later, with nil or with words
 that say why it is not there.  Return a function that ends the fetching
 without calling THEN.  What is in FILE then is for the caller to delete."
   (let ((size 0) (since (float-time)) (over nil)
-        stop timer there)
+        stop timer)
     (cl-labels ((end ()
                   (setq over t)
                   (when timer (cancel-timer timer))
@@ -101,7 +104,7 @@ without calling THEN.  What is in FILE then is for the caller to delete."
                     (end)
                     (run-at-time 0 nil then words)))
                 (look ()
-                  (let ((now (funcall there)))
+                  (let ((now (org-agent--fetch-size file)))
                     (cond
                      ((< limit now)
                       (finish (org-agent--fetch-too-large limit)))
@@ -111,15 +114,9 @@ without calling THEN.  What is in FILE then is for the caller to delete."
                      ((< org-agent--fetch-patience (- (float-time) since))
                       (finish (format "nothing came for %s s"
                                       org-agent--fetch-patience)))))))
-      (setq there (lambda () (org-agent--fetch-size file))
-            timer (run-at-time 0.2 0.2 #'look))
-      (if (and (org-agent--fetch-address-p source)
-               (not (executable-find "curl")))
-          (let ((state (org-agent--fetch-by-url source file limit #'finish)))
-            (setq there (car state) stop (cdr state)))
-        (setq stop
-              (org-agent--fetch-by-process source file limit
-                                           (lambda (words) (look) (finish words)))))
+      (setq timer (run-at-time 0.2 0.2 #'look)
+            stop (org-agent--fetch-by-process
+                  source file limit (lambda (words) (look) (finish words))))
       #'end)))
 
 (defun org-agent--fetch-size (file)
@@ -140,9 +137,11 @@ Call FINISH with nil or words.  Return a function that ends it."
    ;; It fails where less is permitted, which is a bound as well.
    `("sh" "-c" "ulimit -f \"$1\" 2>/dev/null; shift; exec \"$@\"" "sh"
      ,(number-to-string (+ 2 (/ limit 512)))
-     ,@(if (org-agent--fetch-address-p source)
-           (org-agent--fetch-curl source file limit)
-         (list "cp" "--" source file)))
+     ,@(cond ((not (org-agent--fetch-address-p source))
+              (list "cp" "--" source file))
+             ((executable-find "curl")
+              (org-agent--fetch-curl source file limit))
+             (t (org-agent--fetch-emacs source file limit))))
    (lambda (status _output errors)
      (funcall finish
               (pcase status
@@ -152,8 +151,9 @@ Call FINISH with nil or words.  Return a function that ends it."
                      (org-agent--run-words status errors)))
                 (47 "it leads on from address to address")
                 (63 (org-agent--fetch-too-large limit))
-                (_ (replace-regexp-in-string "\\`curl: ([0-9]+) " ""
-                                             (org-agent--run-words status errors))))))
+                ((guard (string-match "^curl: ([0-9]+) \\(.*\\)" errors))
+                 (match-string 1 errors))
+                (_ (org-agent--run-words status errors)))))
    :seconds nil
    :environment '("LC_ALL=C")))
 
@@ -167,79 +167,92 @@ Call FINISH with nil or words.  Return a function that ends it."
         "--connect-timeout" "30"
         "--output" file "--url" address))
 
-;;;; By Emacs
+;;;; By a second Emacs
 
-(defun org-agent--fetch-by-url (address file limit finish)
-  "Fetch ADDRESS into FILE by `url-retrieve', with at most LIMIT bytes.
-Call FINISH with nil or words.  Return a pair of functions: one that
-says how much is there, and one that ends it."
+(defun org-agent--fetch-emacs (address file limit)
+  "Return the command that fetches ADDRESS into FILE, with at most LIMIT bytes."
+  (list (expand-file-name invocation-name invocation-directory)
+        "-Q" "--batch"
+        "-L" (file-name-directory (locate-library "org-agent-fetch"))
+        "-l" "org-agent-fetch" "-f" "org-agent--fetch-batch"
+        address file (number-to-string limit)))
+
+(defvar org-agent--fetch-came nil
+  "In the second Emacs, what came: a list of the status of `url-retrieve'.")
+
+(defun org-agent--fetch-batch ()
+  "Fetch as the command line has it: an address into a file, and how much.
+The exit status is one of those of curl, or 2 with words why not."
+  (let ((address (pop command-line-args-left))
+        (file (pop command-line-args-left))
+        (limit (string-to-number (pop command-line-args-left)))
+        (left org-agent--fetch-redirects)
+        next)
+    (condition-case problem
+        (while (setq next (org-agent--fetch-once address file limit))
+          (when (or (not (string-prefix-p "https:" next))
+                    (org-agent--fetch-refusal next))
+            (kill-emacs 1))
+          (when (< (cl-decf left) 0)
+            (kill-emacs 47))
+          (setq address next))
+      (error
+       (princ (concat "\n" (error-message-string problem) "\n") #'external-debugging-output)
+       (kill-emacs 2)))))
+
+(defun org-agent--fetch-once (address file limit)
+  "Fetch ADDRESS into FILE, and return nil, or the address that it leads on to.
+This ends Emacs if there are more than LIMIT bytes."
   (require 'url)
-  (let ((left org-agent--fetch-redirects)
-        buffer)
-    (cl-labels
-        ((stop ()
-           (when (buffer-live-p buffer)
-             (let ((process (get-buffer-process buffer)))
-               (when process
-                 (set-process-filter process #'ignore)
-                 (set-process-sentinel process #'ignore)
-                 (delete-process process)))
-             ;; This may be called while it is written to.
-             (run-at-time 0 nil #'kill-buffer buffer)))
-         (get (address)
-           (let ((url-mime-encoding-string nil))
-             (setq buffer (ignore-errors
-                            (url-retrieve address #'came (list address) t t))))
-           (if (not (buffer-live-p buffer))
-               (funcall finish "there is no connection")
-             (with-current-buffer buffer
-               ;; It is here that it is decided where it leads, and nobody
-               ;; is asked for a password.
-               (setq-local url-max-redirections 0
-                           url-registered-auth-schemes nil)
-               (add-hook 'after-change-functions #'changed nil t))))
-         (changed (&rest _)
-           (cond
-            ((< (+ limit 20000) (buffer-size))
-             (funcall finish (org-agent--fetch-too-large limit)))
-            ;; A little that is packed can be a lot when it is unpacked.
-            ((save-excursion
-               (save-match-data
-                 (let ((case-fold-search t))
-                   (goto-char (point-min))
-                   (re-search-forward "^content-encoding:"
-                                      (min (point-max) 20000) t))))
-             (funcall finish "the server sends it in a packed form"))))
-         (came (status address)
-           (let ((problem (plist-get status :error)))
-             (pcase problem
-               (`(error http-redirect-limit ,next)
-                (stop)
-                (lead-on (url-expand-file-name next address)))
-               ('nil
-                (if (eql url-http-response-status 200)
-                    (let ((coding-system-for-write 'no-conversion))
-                      (write-region (min (point-max) (1+ url-http-end-of-headers))
-                                    (point-max) file nil 'silent)
-                      (funcall finish (and (< limit (org-agent--fetch-size file))
-                                           (org-agent--fetch-too-large limit))))
-                  (funcall finish (format "the server answered %s"
-                                          url-http-response-status))))
-               (_ (funcall finish (format "%s" (string-join
-                                                (mapcar (lambda (part) (format "%s" part))
-                                                        (cdr problem))
-                                                " ")))))))
-         (lead-on (next)
-           (cond
-            ((or (not (string-prefix-p "https:" next))
-                 (org-agent--fetch-refusal next))
-             (funcall finish "it leads on to an address that is not https"))
-            ((< (cl-decf left) 0)
-             (funcall finish "it leads on from address to address"))
-            (t (get next)))))
-      (get address)
-      (cons (lambda () (if (buffer-live-p buffer) (buffer-size buffer) 0))
-            #'stop))))
+  (setq org-agent--fetch-came nil)
+  (let* ((url-asynchronous nil)
+         (url-mime-encoding-string nil)
+         (buffer (url-retrieve address (lambda (status)
+                                         (setq org-agent--fetch-came (list status)))
+                               nil t t)))
+    (unless buffer
+      (error "There is no answer"))
+    (with-current-buffer buffer
+      ;; Where it leads is decided here, and nobody has a password.
+      (setq-local url-max-redirections 0
+                  url-registered-auth-schemes nil)
+      (add-hook 'after-change-functions
+                (lambda (&rest _) (org-agent--fetch-watch limit)) nil t)
+      (let ((coding-system-for-write 'no-conversion)
+            (written (point-min)))
+        (write-region "" nil file nil 'silent)
+        (while (not org-agent--fetch-came)
+          (accept-process-output nil 0.2)
+          ;; So that it can be seen from outside that something comes.
+          (when (< written (point-max))
+            (write-region written (point-max) file t 'silent)
+            (setq written (point-max))))
+        (pcase (plist-get (car org-agent--fetch-came) :error)
+          (`(error http-redirect-limit ,next)
+           (url-expand-file-name next address))
+          ('nil
+           (unless (eql url-http-response-status 200)
+             (error "The server answered %s" url-http-response-status))
+           (write-region (min (point-max) (1+ url-http-end-of-headers))
+                         (point-max) file nil 'silent)
+           nil)
+          (problem
+           (error "%s" (mapconcat (lambda (part) (format "%s" part))
+                                  (cdr problem) " "))))))))
+
+(defun org-agent--fetch-watch (limit)
+  "End Emacs if this buffer gets more than LIMIT bytes, or something packed.
+A little that is packed can be a lot when it is unpacked."
+  (cond
+   ((< (+ limit 20000) (buffer-size))
+    (kill-emacs 63))
+   ((save-excursion
+      (save-match-data
+        (let ((case-fold-search t))
+          (goto-char (point-min))
+          (re-search-forward "^content-encoding:" (min (point-max) 20000) t))))
+    (princ "\nThe server sends it in a packed form\n" #'external-debugging-output)
+    (kill-emacs 2))))
 
 (provide 'org-agent-fetch)
 ;;; org-agent-fetch.el ends here

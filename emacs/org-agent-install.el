@@ -91,7 +91,7 @@ and `failed'."
         (current-buffer))))
 
 (defun org-agent--install-button (label command)
-  "Insert a button with LABEL that calls COMMAND."
+  "Insert a button with LABEL for COMMAND."
   (insert-text-button label 'follow-link t
                       'action (lambda (_button) (call-interactively command)))
   (insert "   "))
@@ -192,8 +192,8 @@ interrupted by a new start; nothing that was said is lost.\n\n")
   (org-agent--install-show))
 
 (defun org-agent--install-then (it function)
-  "Return a function that goes on with IT by FUNCTION, unless IT was given up.
-What goes wrong in it ends the installation, in words."
+  "Return a function to go on with IT by FUNCTION, unless IT was given up.
+An error in it ends the installation, in words."
   (lambda (&rest args)
     (when (and (eq it org-agent--install) (org-agent--install-under-way-p it))
       (condition-case problem
@@ -208,7 +208,7 @@ What goes wrong in it ends the installation, in words."
   (message "org-agent: not installed: %s" (org-agent--one-line words 500)))
 
 (defun org-agent--install-clean (it)
-  "End what runs for IT, and delete what there is of it."
+  "End the processes of IT, and delete what there is of it."
   (when (org-agent--install-stop it)
     (funcall (org-agent--install-stop it)))
   (when (org-agent--install-file it)
@@ -379,7 +379,7 @@ A program that runs stays until the next time."
         (ignore-errors (delete-file file))))))
 
 (defun org-agent--install-programs ()
-  "Return the programs that were installed, whatever the record says."
+  "Return the programs that were installed, those of no record, too."
   (and (file-directory-p org-agent-server-directory)
        (directory-files (expand-file-name org-agent-server-directory) t
                         "\\`org-agent-[0-9a-f]\\{16\\}\\'")))

@@ -202,7 +202,7 @@ said afterwards."
     (unless files
       (user-error "No server was installed in %s" org-agent-server-directory))
     (when (yes-or-no-p
-           (format "Remove the server from %s%s?  Sessions, configuration, skills and chats stay "
+           (format "Sessions, configuration, skills and chats stay.  Remove the server from %s%s? "
                    (abbreviate-file-name org-agent-server-directory)
                    (if (member (car org-agent--spawned) files) ", and end it" "")))
       (if program
@@ -247,11 +247,11 @@ PLACES is what `config show' said, or nil."
     (concat
      "What stays is yours:\n\n"
      (format "sessions        %s\n" (if (stringp data) (org-agent--harmless data)
-                                      "~/.local/share/org-agent, or as  \
-or  says"))
+                                      "~/.local/share/org-agent, or as $ORG_AGENT_HOME \
+or $XDG_DATA_HOME says"))
      (format "configuration   %s\n" (if config (org-agent--harmless config)
-                                      "~/.config/org-agent, or as  \
-or  says"))
+                                      "~/.config/org-agent, or as $ORG_AGENT_HOME \
+or $XDG_CONFIG_HOME says"))
      (format "skills          %s\n" (if config (org-agent--harmless
                                                (concat config "skills/"))
                                       "skills/ in that"))

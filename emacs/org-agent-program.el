@@ -63,7 +63,7 @@ For example \"~/.local/lib/org-agent/\"."
   :package-version '(org-agent . "0.1.0"))
 
 (defun org-agent--installed-record ()
-  "Return the file that says what is installed."
+  "Return the file with the record of what is installed."
   (expand-file-name "installed.eld" org-agent-server-directory))
 
 (defun org-agent--installed-entries ()
