@@ -52,7 +52,9 @@
 (defvar url-http-response-status)
 (defvar url-max-redirections)
 (defvar url-mime-encoding-string)
+(defvar url-proxy-services)
 (defvar url-registered-auth-schemes)
+(declare-function url-do-setup "url" ())
 (declare-function url-expand-file-name "url-expand" (url &optional default))
 
 (defconst org-agent--fetch-redirects 5
@@ -159,13 +161,16 @@ Call FINISH with nil or words.  Return a function that ends it."
 
 (defun org-agent--fetch-curl (address file limit)
   "Return the command that fetches ADDRESS into FILE, with at most LIMIT bytes."
-  (list "curl" "--disable" "--silent" "--show-error" "--fail" "--globoff"
-        "--location" "--max-redirs" (number-to-string org-agent--fetch-redirects)
-        "--proto" (if (string-prefix-p "https:" address) "=https" "=http,https")
-        "--proto-redir" "=https"
-        "--max-filesize" (number-to-string limit)
-        "--connect-timeout" "30"
-        "--output" file "--url" address))
+  `("curl" "--disable" "--silent" "--show-error" "--fail" "--globoff"
+    "--location" "--max-redirs" ,(number-to-string org-agent--fetch-redirects)
+    "--proto" ,(if (string-prefix-p "https:" address) "=https" "=http,https")
+    "--proto-redir" "=https"
+    ;; What is to stay on this machine does.
+    ,@(and (string-prefix-p "http:" address)
+           (list "--noproxy" "localhost,127.0.0.1,::1"))
+    "--max-filesize" ,(number-to-string limit)
+    "--connect-timeout" "30"
+    "--output" ,file "--url" ,address))
 
 ;;;; By a second Emacs
 
@@ -204,8 +209,11 @@ The exit status is one of those of curl, or 2 with words why not."
   "Fetch ADDRESS into FILE, and return nil, or the address that it leads on to.
 This ends Emacs if there are more than LIMIT bytes."
   (require 'url)
+  ;; This reads the proxies of the environment.
+  (url-do-setup)
   (setq org-agent--fetch-came nil)
   (let* ((url-asynchronous nil)
+         (url-proxy-services (if (string-prefix-p "http:" address) nil url-proxy-services))
          (url-mime-encoding-string nil)
          (buffer (url-retrieve address (lambda (status)
                                          (setq org-agent--fetch-came (list status)))

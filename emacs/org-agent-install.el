@@ -114,7 +114,7 @@ and `failed'."
   (pcase-dolist (`(,what . ,text)
                  `(("from" . ,(org-agent--install-source it))
                    ("into" . ,(abbreviate-file-name
-                               (expand-file-name org-agent-server-directory)))
+                               (org-agent--server-directory)))
                    ("SHA-256" . ,(or (org-agent--install-sum it) "not known yet"))
                    ("says who" . ,(or (org-agent--install-sum-from it) "you"))))
     (insert (format "%-9s %s\n" what (org-agent--harmless text))))
@@ -224,21 +224,25 @@ An error in it ends the installation, in words."
 
 (defun org-agent--install-tidy ()
   "Delete the directory for the server if there is nothing in it."
-  (when (and (file-directory-p org-agent-server-directory)
-             (directory-empty-p org-agent-server-directory))
-    (ignore-errors (delete-directory org-agent-server-directory))))
+  (let ((directory (org-agent--server-directory)))
+    (when (and (file-directory-p directory) (directory-empty-p directory))
+      (ignore-errors (delete-directory directory)))))
+
+(defun org-agent--install-new-file ()
+  "Make a file in the directory for the server, and return it."
+  (make-temp-file (expand-file-name "org-agent-download-" (org-agent--server-directory))))
 
 (defun org-agent--install-begin (it)
   "Make a place for IT, and begin with its checksum or with itself."
   (org-agent--install-tidy)
   (with-file-modes #o700
-    (make-directory org-agent-server-directory t)
-    (unless (zerop (logand #o022 (file-modes org-agent-server-directory)))
+    (make-directory (org-agent--server-directory) t)
+    (unless (zerop (logand #o022 (file-modes (org-agent--server-directory))))
       (error "%s can be changed by others; chmod go-w it, or set \
 `org-agent-server-directory'"
              org-agent-server-directory))
     (setf (org-agent--install-file it)
-          (make-temp-file (expand-file-name "download-" org-agent-server-directory))))
+          (org-agent--install-new-file)))
   (add-hook 'kill-emacs-hook #'org-agent--install-abandon)
   (if (org-agent--install-sum it)
       (org-agent--install-fetch it)
@@ -368,7 +372,7 @@ directory from which programs may run; else build it from source, and set \
 (defun org-agent--install-record (entries)
   "Write that ENTRIES are what is installed, and delete what is none of them.
 A program that runs stays until the next time."
-  (let ((new (make-temp-file (expand-file-name "download-" org-agent-server-directory)))
+  (let ((new (org-agent--install-new-file))
         (print-length nil) (print-level nil))
     (write-region (concat (prin1-to-string entries) "\n") nil new nil 'silent)
     (rename-file new (org-agent--installed-record) t))
@@ -380,8 +384,8 @@ A program that runs stays until the next time."
 
 (defun org-agent--install-programs ()
   "Return the programs that were installed, those of no record, too."
-  (and (file-directory-p org-agent-server-directory)
-       (directory-files (expand-file-name org-agent-server-directory) t
+  (and (file-directory-p (org-agent--server-directory))
+       (directory-files (org-agent--server-directory) t
                         "\\`org-agent-[0-9a-f]\\{16\\}\\'")))
 
 (provide 'org-agent-install)

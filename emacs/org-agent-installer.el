@@ -63,6 +63,7 @@ Build it from source with `cargo build --release', and set `org-agent-program'"
   (when-let ((words (org-agent--installer-elsewhere)))
     (user-error "%s" words))
   (when (org-agent--install-under-way-p org-agent--install)
+    (org-agent--install-show)
     (display-buffer (org-agent--install-buffer))
     (user-error "One is being installed; M-x org-agent-install-cancel gives it up")))
 
@@ -183,9 +184,9 @@ Say it again to go forward."
   "Return all files that these commands made and that are there."
   (append (org-agent--install-programs)
           (seq-filter #'file-exists-p (list (org-agent--installed-record)))
-          (and (file-directory-p org-agent-server-directory)
-               (directory-files (expand-file-name org-agent-server-directory) t
-                                "\\`download-"))))
+          (and (file-directory-p (org-agent--server-directory))
+               (directory-files (org-agent--server-directory) t
+                                "\\`org-agent-download-[[:alnum:]]\\{6\\}\\'"))))
 
 ;;;###autoload (autoload 'org-agent-remove-server "org-agent" "Remove the server that `org-agent-install-server' installed." t)
 (defun org-agent-remove-server ()
@@ -216,6 +217,8 @@ said afterwards."
 (defun org-agent--installer-remove (places)
   "Remove what was installed, and say what stays.
 PLACES is what `config show' said, or nil."
+  (when (org-agent--install-under-way-p org-agent--install)
+    (user-error "Nothing is removed while one is being installed"))
   (let ((files (org-agent--installer-files))
         (left nil))
     (when (member (car org-agent--spawned) files)
@@ -256,9 +259,8 @@ or $XDG_CONFIG_HOME says"))
                                                (concat config "skills/"))
                                       "skills/ in that"))
      "chats           the Org files in which you saved them\n"
-     (if (file-directory-p org-agent-server-directory)
-         (format "what else is in %s\n" (org-agent--harmless
-                                         (expand-file-name org-agent-server-directory)))
+     (if (file-directory-p (org-agent--server-directory))
+         (format "what else is in %s\n" (org-agent--harmless (org-agent--server-directory)))
        "")
      "\nThe Emacs package stays, too; it uses another server if there is one.\n")))
 

@@ -62,9 +62,14 @@ For example \"~/.local/lib/org-agent/\"."
   :group 'org-agent
   :package-version '(org-agent . "0.1.0"))
 
+(defun org-agent--server-directory ()
+  "Return `org-agent-server-directory' as seen from the home directory."
+  (file-name-as-directory
+   (expand-file-name org-agent-server-directory (expand-file-name "~/"))))
+
 (defun org-agent--installed-record ()
   "Return the file with the record of what is installed."
-  (expand-file-name "installed.eld" org-agent-server-directory))
+  (expand-file-name "org-agent-installed.eld" (org-agent--server-directory)))
 
 (defun org-agent--installed-entries ()
   "Return what is installed: property lists, the one in use first."
@@ -82,7 +87,7 @@ For example \"~/.local/lib/org-agent/\"."
 (defun org-agent--installed-file (entry)
   "Return the program of ENTRY, one of `org-agent--installed-entries'."
   (expand-file-name (concat "org-agent-" (substring (plist-get entry :sha256) 0 16))
-                    org-agent-server-directory))
+                    (org-agent--server-directory)))
 
 (defun org-agent--installed ()
   "Return the program that is installed, or nil."

@@ -45,12 +45,13 @@ Return a function that ends it without calling THEN."
   (let ((default-directory (expand-file-name "~/"))
         (process-environment (append environment process-environment))
         (texts (list "" "")) (open 2) (over nil)
-        process errors timer finish)
+        process errors buffer timer finish)
     (cl-flet* ((stop ()
                  (setq over t)
                  (when timer (cancel-timer timer))
                  (dolist (one (list process errors))
-                   (when (processp one) (delete-process one))))
+                   (when (processp one) (delete-process one)))
+                 (when buffer (kill-buffer buffer)))
                (finish (status)
                  (unless over
                    (stop)
@@ -66,8 +67,11 @@ Return a function that ends it without calling THEN."
                    (finish (org-agent--run-status process)))))
       (setq finish #'finish)
       (condition-case problem
-          (setq errors (make-pipe-process
+          ;; A pipe has a buffer, whether it is used or not.
+          (setq buffer (generate-new-buffer " *org-agent run*")
+                errors (make-pipe-process
                         :name "org-agent-run-errors" :noquery t :coding 'utf-8-unix
+                        :buffer buffer
                         :filter (lambda (_process text) (take 1 text))
                         :sentinel (lambda (one _change) (closed one)))
                 process (make-process

@@ -179,7 +179,7 @@ ROUTES are conses of a path and the text there, or `hang', or a list
         (should (equal program (org-agent--executable)))
         (should (equal #o700 (file-modes program)))
         (should (equal #o700 (file-modes org-agent-server-directory)))
-        (should (equal (list "installed.eld" (file-name-nondirectory program))
+        (should (equal (list (file-name-nondirectory program) "org-agent-installed.eld")
                        (org-agent-install-tests-there))))
       (let ((entry (car (org-agent--installed-entries))))
         (should (equal (list sum "9.8.7" file)
@@ -311,9 +311,13 @@ ROUTES are conses of a path and the text there, or `hang', or a list
                       :type 'user-error)))))
 
 (ert-deftest org-agent-install-follows-only-to-https ()
+  "And what is of this machine goes by no proxy."
   (org-agent-install-tests-both
     (org-agent-install-tests-with
-      (let ((sum (make-string 64 ?a)))
+      (let ((sum (make-string 64 ?a))
+            (process-environment (append '("http_proxy=http://127.0.0.1:9/" "no_proxy"
+                                           "HTTP_PROXY=http://127.0.0.1:9/" "NO_PROXY")
+                                         process-environment)))
         (org-agent-install-tests-http
             '(("/http" . (redirect "http://127.0.0.1:%d/there"))
               ("/relative" . (redirect "/there"))
@@ -419,14 +423,20 @@ ROUTES are conses of a path and the text there, or `hang', or a list
           (org-agent-install-server (funcall address "/hang") (make-string 64 ?a))
           (org-agent-fake-until (lambda () org-agent-install-tests-asked))
           (should (memq #'org-agent--install-abandon kill-emacs-hook))
+          ;; One at a time; the one that is there is shown again.
+          (kill-buffer "*org-agent install*")
           (should-error (org-agent-install-server (funcall address "/hang")) :type 'user-error)
+          (should (string-search "It is being fetched" (org-agent-install-tests-shown)))
           (should-error (org-agent-remove-server) :type 'user-error)
           (org-agent-install-cancel)
           (org-agent-install-tests-failed "you cancelled it")
           (org-agent-fake-until
            (lambda () (not (seq-remove (lambda (process)
                                          (string-prefix-p "http" (process-name process)))
-                                       (seq-difference (process-list) before))))))))))
+                                       (seq-difference (process-list) before)))))
+          (should-not (seq-some (lambda (buffer)
+                                  (string-search "org-agent run" (buffer-name buffer)))
+                                (buffer-list))))))))
 
 (ert-deftest org-agent-install-leaves-nothing-when-emacs-ends ()
   (org-agent-install-tests-with
@@ -525,6 +535,11 @@ ROUTES are conses of a path and the text there, or `hang', or a list
                            (lambda () (org-agent-install-server "/one"))))
           (should (string-search words (error-message-string
                                         (should-error (funcall ask) :type 'user-error)))))))
+    ;; From a remote buffer, a plain name is one of this machine, too.
+    (let ((default-directory "/ssh:example.org:/")
+          (org-agent-server-directory "no-such-directory/"))
+      (should (equal (expand-file-name "~/no-such-directory/") (org-agent--server-directory)))
+      (should-not (org-agent--installed)))
     (let ((org-agent-server-directory "/ssh:example.org:/server/"))
       (should-error (org-agent-install-server "/one") :type 'user-error)
       (should-not (org-agent--installed))
@@ -564,22 +579,25 @@ ROUTES are conses of a path and the text there, or `hang', or a list
       (should (= 3 (length (org-agent-install-tests-there))))
       ;; What is not known to be one's own stays, and its directory with it.
       (org-agent-install-tests-file org-agent-server-directory "org-agent-mine" "")
-      (org-agent-install-tests-file org-agent-server-directory "download-left" "")
+      (org-agent-install-tests-file org-agent-server-directory "org-agent-download-mine.zip" "")
+      (org-agent-install-tests-file org-agent-server-directory "org-agent-download-aB3xYz" "")
       (cl-letf (((symbol-function 'yes-or-no-p)
                  (lambda (prompt)
                    (should (string-search "Sessions, configuration, skills and chats stay"
                                           prompt))
                    answer)))
         (org-agent-remove-server)
-        (should (= 5 (length (org-agent-install-tests-there))))
+        (should (= 6 (length (org-agent-install-tests-there))))
         (setq answer t)
         (org-agent-remove-server)
         (org-agent-fake-until (lambda () (not (org-agent--installed))))
-        (should (equal '("org-agent-mine") (org-agent-install-tests-there)))
+        (should (equal '("org-agent-download-mine.zip" "org-agent-mine")
+                       (org-agent-install-tests-there)))
         (should (string-search "The server is removed" (org-agent-install-tests-shown)))
         (dolist (words '("what else is in" "~/.local/share/org-agent, or as $ORG_AGENT_HOME or"))
           (should (string-search words (org-agent-install-tests-shown))))
-        (delete-file (expand-file-name "org-agent-mine" org-agent-server-directory))
+        (dolist (name (org-agent-install-tests-there))
+          (delete-file (expand-file-name name org-agent-server-directory)))
         (funcall install "1.0.0")
         (org-agent-remove-server)
         (org-agent-fake-until (lambda () (not (file-exists-p org-agent-server-directory))))))))
@@ -593,7 +611,7 @@ ROUTES are conses of a path and the text there, or `hang', or a list
                      ("(t (:sha256))" 0)
                      (,(format "((:sha256 %S) (:sha256 \"x\"))" (make-string 64 ?a)) 1)
                      (,(make-string 30000 ?\() 0)))
-      (org-agent-install-tests-file org-agent-server-directory "installed.eld" text)
+      (org-agent-install-tests-file org-agent-server-directory "org-agent-installed.eld" text)
       (should (= count (length (org-agent--installed-entries))))
       (should-not (org-agent--installed)))))
 
