@@ -52,9 +52,8 @@
 (defvar url-http-response-status)
 (defvar url-max-redirections)
 (defvar url-mime-encoding-string)
-(defvar url-proxy-services)
+(defvar url-proxy-locator)
 (defvar url-registered-auth-schemes)
-(declare-function url-do-setup "url" ())
 (declare-function url-expand-file-name "url-expand" (url &optional default))
 
 (defconst org-agent--fetch-redirects 5
@@ -209,11 +208,12 @@ The exit status is one of those of curl, or 2 with words why not."
   "Fetch ADDRESS into FILE, and return nil, or the address that it leads on to.
 This ends Emacs if there are more than LIMIT bytes."
   (require 'url)
-  ;; This reads the proxies of the environment.
-  (url-do-setup)
   (setq org-agent--fetch-came nil)
   (let* ((url-asynchronous nil)
-         (url-proxy-services (if (string-prefix-p "http:" address) nil url-proxy-services))
+         ;; What is to stay on this machine does.
+         (url-proxy-locator (if (string-prefix-p "http:" address)
+                                (lambda (&rest _) "DIRECT")
+                              url-proxy-locator))
          (url-mime-encoding-string nil)
          (buffer (url-retrieve address (lambda (status)
                                          (setq org-agent--fetch-came (list status)))
