@@ -64,9 +64,12 @@ fn main() {
     write!(out, "{table}").unwrap();
 }
 
-/// A directory on the disk of the build, which is a real one more often than the temporary directory is.
+/// A home on the disk of the build, which is a real one more often than the temporary directory is. Nothing is summarised: it would
+/// be a second call of the model in the middle of what is measured.
 fn directory() -> TempDir {
-    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
+    let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    std::fs::write(home.path().join("config.toml"), "[sessions]\nsummarise = false\n").unwrap();
+    home
 }
 
 /// From the start of the process to the answer to `initialize`.

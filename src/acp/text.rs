@@ -6,10 +6,13 @@
 
 use std::borrow::Cow;
 
-use crate::org::markdown;
+use crate::org::markdown::{self, Growing};
 
 /// The level of the heading that replies stand under.
 const LEVEL: usize = 1;
+
+/// The longest line that is shown before it is complete: each piece means to render it anew.
+const LONGEST: usize = 8192;
 
 /// How a client shows text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -61,10 +64,13 @@ pub enum Rest {
 #[derive(Debug)]
 pub struct Shown {
     format: Format,
-    text: String,
+    /// What is not rendered yet: what begins with the first line that may still be shown otherwise.
+    open: String,
+    lines: Lines,
+    growing: Growing,
     sent: String,
-    /// What was looked at by the last time.
-    settled: usize,
+    /// How much of the end of `sent` comes from `open`.
+    ahead: usize,
     /// What was sent did not stay.
     is_stuck: bool,
 }
@@ -72,8 +78,16 @@ pub struct Shown {
 impl Shown {
     /// Nothing yet.
     #[must_use]
-    pub const fn new(format: Format) -> Self {
-        Self { format, text: String::new(), sent: String::new(), settled: 0, is_stuck: false }
+    pub fn new(format: Format) -> Self {
+        Self {
+            format,
+            open: String::new(),
+            lines: Lines::default(),
+            growing: Growing::new(LEVEL),
+            sent: String::new(),
+            ahead: 0,
+            is_stuck: false,
+        }
     }
 
     /// Whether nothing of it was sent.
@@ -84,22 +98,43 @@ impl Shown {
 
     /// Takes the next piece; what can be sent now.
     pub fn push(&mut self, piece: &str) -> Option<String> {
-        self.text.push_str(piece);
-        let end = match self.format {
-            Format::Org => self.text.trim_end_matches('\n').len(),
-            Format::Markdown => settled(&self.text),
-        };
-        if self.is_stuck || end <= self.settled {
+        if self.is_stuck {
             return None;
         }
-        self.settled = end;
-        let shown = self.format.whole(&self.text[..end]);
-        let Some(more) = shown.strip_prefix(self.sent.as_str()).map(str::to_owned) else {
+        self.open.push_str(piece);
+        match self.format {
+            Format::Org => {
+                let end = self.open.trim_end_matches('\n').len();
+                let rest = self.open.split_off(end);
+                let more = std::mem::replace(&mut self.open, rest);
+                self.sent.push_str(&more);
+                Some(more).filter(|more| !more.is_empty())
+            }
+            Format::Markdown => self.render(),
+        }
+    }
+
+    /// Renders what can not change any more.
+    fn render(&mut self) -> Option<String> {
+        let settled = self.lines.settle(&self.open);
+        if settled == 0 && self.open.len() > LONGEST {
+            return None;
+        }
+        let mut shown = if settled > 0 { self.growing.lines(&self.open[..settled]) } else { String::new() };
+        self.open.drain(..settled);
+        self.lines.forget(settled);
+        let rest = if self.lines.is_held() { 0 } else { sure(&self.open) };
+        let (stays, next) = (shown.len(), self.growing.with(&self.open[..rest]));
+        shown.push_str(&next);
+        let ahead = &self.sent[self.sent.len() - self.ahead..];
+        let Some(more) = shown.strip_prefix(ahead) else {
             tracing::debug!("a preview is held back: what was sent of it is shown otherwise now");
             self.is_stuck = true;
             return None;
         };
+        let more = more.to_owned();
         self.sent.push_str(&more);
+        self.ahead = shown.len() - stays;
         Some(more).filter(|more| !more.is_empty())
     }
 
@@ -114,32 +149,52 @@ impl Shown {
     }
 }
 
-/// How much of `text` is rendered the same, whatever follows it.
-fn settled(text: &str) -> usize {
-    let whole = text.rfind('\n').map_or(0, |at| at + 1);
-    let (mut from, mut open, mut held) = (0, None, None);
-    for line in text[..whole].split_inclusive('\n') {
-        let words = line.trim_matches([' ', '\t', '\r', '\n']);
-        let words = bare(words);
-        match open {
-            Some(kind) => {
-                if block(words, "#+end_").is_some_and(|end| end.eq_ignore_ascii_case(kind)) {
-                    (open, held) = (None, None);
+/// How far lines are complete, and rendered the same whatever follows them.
+#[derive(Debug, Default)]
+struct Lines {
+    /// What was looked at.
+    seen: usize,
+    /// The name of the block that is open.
+    block: Option<String>,
+    /// Where that begins which is rendered as a whole, and is not complete.
+    held: Option<usize>,
+}
+
+impl Lines {
+    /// Looks at the lines of `text` that are complete now; how much of it is settled.
+    fn settle(&mut self, text: &str) -> usize {
+        let whole = self.seen + text[self.seen..].rfind('\n').map_or(0, |at| at + 1);
+        for line in text[self.seen..whole].split_inclusive('\n') {
+            let words = bare(line.trim_matches([' ', '\t', '\r', '\n']));
+            match &self.block {
+                Some(kind) => {
+                    if block(words, "#+end_").is_some_and(|end| end.eq_ignore_ascii_case(kind)) {
+                        (self.block, self.held) = (None, None);
+                    }
                 }
+                None => match block(words, "#+begin_") {
+                    Some(kind) => {
+                        self.held = self.held.or(Some(self.seen));
+                        self.block = Some(kind.to_owned());
+                    }
+                    // Rows of a table are made as wide as the widest; what is verbatim is fenced as a whole.
+                    None if words.starts_with(['|', ':']) => self.held = self.held.or(Some(self.seen)),
+                    None => self.held = None,
+                },
             }
-            None if block(words, "#+begin_").is_some() => {
-                held = held.or(Some(from));
-                open = block(words, "#+begin_");
-            }
-            // Rows of a table are made as wide as the widest; what is verbatim is fenced as a whole.
-            None if words.starts_with(['|', ':']) => held = held.or(Some(from)),
-            None => held = None,
+            self.seen += line.len();
         }
-        from += line.len();
+        self.held.unwrap_or(whole)
     }
-    match held {
-        Some(held) => held,
-        None => whole + sure(&text[whole..]),
+
+    /// The first `settled` bytes of the text are gone.
+    fn forget(&mut self, settled: usize) {
+        self.seen -= settled;
+        self.held = self.held.map(|at| at - settled);
+    }
+
+    const fn is_held(&self) -> bool {
+        self.held.is_some()
     }
 }
 
@@ -212,7 +267,7 @@ mod tests {
             ["#+begin_src sh\nls\n``` \n#+end_src\nx\n", "| a |\n| b | c |\n\nx\n", ": a\n: ```\n\nx\n"]
         {
             let first = text.find('\n').map_or(0, |at| at + 1);
-            assert_eq!(settled(&text[..first]), 0, "{text:?}");
+            assert_eq!(Lines::default().settle(&text[..first]), 0, "{text:?}");
             let (sent, rest) = sent(text, 1);
             assert!(!sent.is_empty(), "{text:?}");
             assert!(matches!(rest, Rest::More(_)), "{text:?}: {sent:?} {rest:?}");

@@ -7,6 +7,7 @@
 //! A text that did not go through the contract is rendered as well, and as harmless. What only Org would act on is then
 //! text.
 
+mod growing;
 mod inline;
 mod read;
 
@@ -14,6 +15,7 @@ use std::borrow::Cow;
 
 use super::blocks::Kind;
 use super::languages;
+pub use growing::Growing;
 use inline::Place;
 use read::{Item, begin_of, caption, end_of, fixed, heading, is_rule, without_comma};
 
@@ -32,14 +34,8 @@ const WIDEST: usize = 40;
 /// Markdown has no level left, a heading is a bold line.
 #[must_use]
 pub fn markdown(text: &str, level: usize) -> String {
-    // To Markdown, all of them end a line.
-    let lines: Vec<&str> =
-        text.split_terminator('\n').flat_map(|line| line.trim_end_matches('\r').split('\r')).collect();
     let mut writer = Writer::new(level, text.len());
-    let mut at = 0;
-    while at < lines.len() {
-        at += writer.line(&lines[at..]);
-    }
+    writer.lines(text);
     writer.finish()
 }
 
@@ -58,7 +54,7 @@ fn longest_ticks(code: &str) -> usize {
 }
 
 /// What contains lines.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Container {
     /// An item of a list: where its bullet stands in Org, and as many blanks as its own prefix has here.
     Item {
@@ -84,6 +80,7 @@ enum Last {
     Other,
 }
 
+#[derive(Clone, Debug)]
 struct Writer {
     out: String,
     level: usize,
@@ -123,6 +120,16 @@ impl Writer {
             self.out.push('\n');
         }
         self.out
+    }
+
+    fn lines(&mut self, text: &str) {
+        // To Markdown, all of them end a line.
+        let lines: Vec<&str> =
+            text.split_terminator('\n').flat_map(|line| line.trim_end_matches('\r').split('\r')).collect();
+        let mut at = 0;
+        while at < lines.len() {
+            at += self.line(&lines[at..]);
+        }
     }
 
     /// Writes the first of `lines`, and what belongs to it of the others; how many that are.
