@@ -270,6 +270,9 @@ out and explained, and is made when you save it."
 (defun org-agent--config-open (file line)
   "Open FILE, a config.toml, at LINE unless that is nil, and check it when saved."
   (pop-to-buffer (find-file-noselect file))
+  ;; Emacs itself fails in many ways in a directory that is not there.
+  (unless (file-directory-p default-directory)
+    (setq default-directory (expand-file-name "~/")))
   (when line
     (widen)
     (goto-char (point-min))
@@ -288,6 +291,8 @@ out and explained, and is made when you save it."
          (if (not (eq status 0))
              (message "org-agent: there is no sample: %s"
                       (org-agent--run-words status errors))
+           ;; Emacs takes it for read-only if not even a part of its path is there.
+           (read-only-mode -1)
            (insert output)
            (goto-char (point-min))
            (message "There was no %s; it is made when you save it"
@@ -317,6 +322,7 @@ What is wrong is shown at its line, by Flymake."
 
 (defun org-agent--config-saved ()
   "Check this file, which was saved."
+  (setq default-directory (file-name-directory buffer-file-name))
   (setq org-agent--config-saving t)
   (flymake-start))
 

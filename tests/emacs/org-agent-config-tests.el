@@ -181,6 +181,25 @@ Go to the buffer that is selected then."
       (should (file-exists-p file))
       (should-not (org-agent-config-tests-found)))))
 
+(ert-deftest org-agent-config-edit-begins-where-no-directory-is ()
+  (org-agent-config-tests-with nil
+    (let* ((directory (expand-file-name "a/b/" home))
+           (file (expand-file-name "config.toml" directory))
+           (process-environment (cons (concat "ORG_AGENT_HOME=" (directory-file-name directory))
+                                      process-environment)))
+      (org-agent-config-edit)
+      (org-agent-fake-until (lambda () (find-buffer-visiting file)))
+      (with-current-buffer (find-buffer-visiting file)
+        (org-agent-fake-until (lambda () (< 100 (buffer-size))))
+        (should-not (file-exists-p directory))
+        (should (file-directory-p default-directory))
+        (cl-letf (((symbol-function 'y-or-n-p) #'always))
+          (save-buffer))
+        (should (file-exists-p file))
+        (should (equal default-directory directory))
+        (org-agent-fake-until (lambda () (not org-agent--config-saving)))
+        (kill-buffer)))))
+
 (ert-deftest org-agent-config-edit-checks-what-is-saved ()
   (org-agent-config-tests-with "[persona]\nuser = \"Ada\"\n"
     (org-agent-config-edit)
