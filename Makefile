@@ -10,6 +10,7 @@ SHELL := bash
 CARGO ?= cargo
 EMACS ?= emacs
 MINUTES ?= 1
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 ELISP := $(wildcard emacs/*.el)
 
 # $(call need,COMMAND,PACKAGE): the command is there, or is installed, or the user is told how to get it.
@@ -45,15 +46,15 @@ tmux:
 chat: emacs ## build, and chat in Emacs; without a terminal, run one turn and print the buffer
 	$(CARGO) build --release --locked
 	@if [ -t 0 ] && [ -t 1 ]; then \
-	  ORG_AGENT_PROGRAM="$$PWD/target/release/org-agent" $(EMACS) -Q -L emacs -l org-agent -f org-agent-chat; \
+	  ORG_AGENT_PROGRAM="$(TARGET)/release/org-agent" $(EMACS) -Q -L emacs -l org-agent -f org-agent-chat; \
 	else \
-	  ORG_AGENT_PROGRAM="$$PWD/target/release/org-agent" $(EMACS) -Q --batch -L emacs -L tests/emacs -l demo; \
+	  ORG_AGENT_PROGRAM="$(TARGET)/release/org-agent" $(EMACS) -Q --batch -L emacs -L tests/emacs -l demo; \
 	fi
 
 .PHONY: test
 test: emacs bubblewrap makeinfo tmux ## run every test that belongs to a change (about ten minutes)
 	$(CARGO) test --locked
-	ORG_AGENT_PROGRAM="$$PWD/target/debug/org-agent" \
+	ORG_AGENT_PROGRAM="$(TARGET)/debug/org-agent" \
 	  $(EMACS) -Q --batch -L emacs -L tests/emacs -l org-agent-tests -f ert-run-tests-batch-and-exit
 
 .PHONY: test-long
@@ -128,7 +129,7 @@ test-editors: test-examples test-acp emacs tmux xvfb bubblewrap $(EMACS_NEW)/ema
 	$(EMACS_NEW)/emacs -Q --batch -L emacs -l tests/emacs/lint.el
 	$(EMACS_NEW)/emacs -Q --batch -L emacs -l tests/emacs/compile-natively.el
 	$(CARGO) build --locked
-	ORG_AGENT_PROGRAM="$$PWD/target/debug/org-agent" \
+	ORG_AGENT_PROGRAM="$(TARGET)/debug/org-agent" \
 	  $(EMACS_NEW)/emacs -Q --batch -L emacs -L tests/emacs -l org-agent-tests -f ert-run-tests-batch-and-exit
 	EMACS="$(abspath $(EMACS_NEW))/emacs" $(CARGO) test --locked --test emacs --test org_emacs
 	EMACS="$(abspath $(EMACS_NEW))/emacs" $(SCREENS)
@@ -163,6 +164,12 @@ acp-table: $(ACP_CLIENTS)/python bubblewrap ## write the table of docs/acp.md an
 pictures: emacs tmux xvfb $(EMACS_WINDOW)/emacs ## take the pictures of the documentation again
 	mkdir -p docs/pictures
 	ORG_AGENT_PICTURES="$$PWD/docs/pictures" $(SCREENS)
+
+# FROM is the repository that is cloned: a path or a URL, else the last commit here.
+.PHONY: newcomer
+newcomer: ## play a newcomer, timed: clone, build, first reply, first skill, a chat in Neovim; writes docs/newcomer.md (a release build from nothing)
+	$(call need,python3,python3)
+	python3 -B tests/newcomer/run.py "$(or $(FROM),.)" --write docs/newcomer.md
 
 .PHONY: lint
 lint: emacs ## formatting, clippy, byte-compilation, checkdoc, package-lint
@@ -217,6 +224,7 @@ dist: package ## write what is given away to target/dist: the program, a Debian 
 	$(call need,python3,python3)
 	$(call need,objdump,binutils)
 	$(call need,dpkg-deb,dpkg)
+	$(call need,musl-gcc,musl-tools)
 	bash packaging/dist.sh
 
 .PHONY: test-dist
@@ -224,6 +232,7 @@ test-dist: emacs makeinfo ## make that twice in two places, compare, and check w
 	$(call need,python3,python3)
 	$(call need,objdump,binutils)
 	$(call need,dpkg-deb,dpkg)
+	$(call need,musl-gcc,musl-tools)
 	bash tests/dist/reproducible.sh
 
 # Building it takes minutes, and its advisories a network: neither is for every change. tests/supply.rs does what needs neither.
@@ -232,6 +241,14 @@ CARGO_DENY := 0.20.2
 deny: ## have cargo-deny check licences, sources, versions and advisories; built at the first run
 	@$(CARGO) deny --version 2>/dev/null | grep -qx 'cargo-deny $(CARGO_DENY)' || $(CARGO) install --locked cargo-deny@$(CARGO_DENY)
 	$(CARGO) deny --locked check
+
+# The oldest compiler that will do, as Cargo.toml says.
+OLDEST := $(shell sed -n 's/^rust-version = "\(.*\)"$$/\1.0/p' Cargo.toml)
+.PHONY: msrv
+msrv: ## compile everything with the oldest Rust that is to do, and run the tests of the library with it
+	@rustup toolchain list 2>/dev/null | grep -q '^$(OLDEST)-' || rustup toolchain install $(OLDEST) --profile minimal --no-self-update
+	rustup run $(OLDEST) cargo check --locked --all-targets --target-dir $(or $(CARGO_TARGET_DIR),target)/oldest
+	rustup run $(OLDEST) cargo test --locked --lib --target-dir $(or $(CARGO_TARGET_DIR),target)/oldest
 
 .PHONY: bench
 bench: ## measure; prints tables, ratios within one run (a good half hour)

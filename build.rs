@@ -21,8 +21,6 @@ fn main() {
     features.sort();
     let features = if features.is_empty() { "none".to_owned() } else { features.join(" ") };
     fact("FEATURES", &features);
-    let fixed = variable("CARGO_CFG_TARGET_FEATURE").split(',').any(|feature| feature == "crt-static");
-    fact("LINKED", if fixed { "statically" } else { "dynamically" });
     let compiler = output(Command::new(variable("RUSTC")).arg("--version"));
     fact("RUSTC", compiler.as_deref().unwrap_or("unknown"));
 }

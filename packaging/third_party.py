@@ -3,7 +3,7 @@
     python3 packaging/third_party.py sbom      CycloneDX 1.5, as JSON
     python3 packaging/third_party.py notices   the texts of the licences
 
-Both are made from `cargo metadata --locked` for this machine, without what only tests and build scripts need. The same Cargo.lock
+Both are made from `cargo metadata --locked` for the program of `make dist`, without what only tests and build scripts need. The same Cargo.lock
 gives the same bytes; SOURCE_DATE_EPOCH is the only time in them.
 """
 
@@ -11,6 +11,7 @@ import datetime
 import hashlib
 import json
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -23,8 +24,8 @@ LICENCE_FILE = re.compile(r"^(un)?licen[cs]e|^copying|^copyright|^notice", re.IG
 
 def metadata():
     cargo = os.environ.get("CARGO", "cargo")
-    host = re.search(r"^host: (.*)$", subprocess.check_output(["rustc", "-vV"], text=True), re.MULTILINE).group(1)
-    command = [cargo, "metadata", "--locked", "--format-version", "1", "--filter-platform", host]
+    target = f"{platform.machine()}-unknown-linux-musl"
+    command = [cargo, "metadata", "--locked", "--format-version", "1", "--filter-platform", target]
     return json.loads(subprocess.check_output(command, cwd=ROOT))
 
 

@@ -1,7 +1,7 @@
 //! How many tokens a text is to a model: counted with the model's own vocabulary where that is public and free, estimated
 //! elsewhere.
 //!
-//! Pure, apart from the vocabularies, which are part of the program (2.8 MB, compressed) and unpacked when the first text
+//! Pure, apart from the vocabularies, which are part of the program (2.3 MB, compressed) and unpacked when the first text
 //! is counted: 35 to 120 ms and 17 to 24 MB for each, once in a process. Then the first 100 KB of prose take 5 to 30 ms,
 //! more 2 ms. What a thread counts with is another 1.2 MB.
 //!
@@ -41,8 +41,6 @@ enum Vocabulary {
     Qwen2,
     /// Apache 2.0; `tekken.json` of Mistral Nemo, from mistral-common.
     Tekken,
-    /// MIT since DeepSeek-R1, which is made from V3; `tokenizer.json` of DeepSeek-V3.
-    DeepSeek,
 }
 
 impl Vocabulary {
@@ -53,7 +51,6 @@ impl Vocabulary {
             Self::Cl100k => "cl100k_base",
             Self::Qwen2 => "qwen2",
             Self::Tekken => "mistral_v3",
-            Self::DeepSeek => "deepseek_v3",
         }
     }
 }
@@ -90,18 +87,10 @@ const MODELS: &[(&str, How)] = &[
     ("gpt-4-*", How::Own(Vocabulary::Cl100k)),
     ("gpt-3.5*", How::Own(Vocabulary::Cl100k)),
     ("gpt-35-turbo*", How::Own(Vocabulary::Cl100k)),
-    // DeepSeek: the model cards of R1 and its distillates; `chat` and `reasoner` are whichever is newest. A tag of Ollama's
-    // `deepseek-r1` other than 671b is a distillate, some of Qwen and some of Llama.
+    // DeepSeek's own are estimated: the library has the file of DeepSeek-V3, and passes it on under that model's licence, which
+    // wants its restrictions of use passed on with it. These are its distillates of other models.
     ("deepseek-r1*distill-llama*", How::Near(Vocabulary::Cl100k)),
     ("deepseek-r1*qwen*", How::Near(Vocabulary::Qwen2)),
-    ("deepseek-r1:671b*", How::Own(Vocabulary::DeepSeek)),
-    ("deepseek-r1:free", How::Own(Vocabulary::DeepSeek)),
-    ("deepseek-r1:*", How::Estimate),
-    ("deepseek-r1*", How::Near(Vocabulary::DeepSeek)),
-    ("deepseek-v3*", How::Own(Vocabulary::DeepSeek)),
-    ("deepseek-v4*", How::Near(Vocabulary::DeepSeek)),
-    ("deepseek-chat*", How::Near(Vocabulary::DeepSeek)),
-    ("deepseek-reasoner*", How::Near(Vocabulary::DeepSeek)),
     // Qwen: one vocabulary from Qwen2 to Qwen3, another since 3.5; those of `qwen-plus` and the like are not told.
     ("qwen3.*", How::Estimate),
     ("qwen3-max*", How::Near(Vocabulary::Qwen2)),

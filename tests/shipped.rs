@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "these are tests")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::{Command, Output};
 
@@ -138,4 +138,63 @@ fn the_version_says_what_was_built() {
     assert!(fact("compiler").starts_with("rustc "), "{facts}");
     // Where it was built is nobody's business, and would make no two builds the same.
     assert!(!facts.contains(env!("CARGO_MANIFEST_DIR")), "{facts}");
+}
+
+/// The words behind each `org-agent` in a text, as far as they belong to the command.
+fn calls(text: &str) -> Vec<Vec<&str>> {
+    let mut found = Vec::new();
+    for (at, name) in text.match_indices("org-agent ") {
+        let before = text[..at].chars().next_back();
+        if before.is_some_and(|c| c.is_alphanumeric() || "/_-".contains(c)) {
+            continue;
+        }
+        let rest = &text[at + name.len()..];
+        let end = rest.find(|c: char| "\n\"`|;&<>()".contains(c)).unwrap_or(rest.len());
+        found.push(rest[..end].split_whitespace().take_while(|word| *word != "--").collect());
+    }
+    found
+}
+
+#[test]
+fn documents_name_commands_and_options_that_exist() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages = vec![root.join("README.md"), root.join("CONTRIBUTING.md")];
+    pages.extend(fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path()));
+    let mut below: BTreeMap<Vec<String>, Vec<String>> = BTreeMap::new();
+    let mut known: BTreeMap<Vec<String>, BTreeSet<String>> = BTreeMap::new();
+    let mut checked = 0;
+    for page in
+        pages.iter().filter(|page| page.extension().is_some_and(|ending| ending == "md" || ending == "org"))
+    {
+        let text = fs::read_to_string(page).unwrap();
+        for words in calls(&text) {
+            let mut path: Vec<String> = Vec::new();
+            let mut words = words.into_iter().peekable();
+            while let Some(word) =
+                words.peek().map(|word| word.trim_matches(|c: char| ".,:\"='*".contains(c)))
+            {
+                let there = below
+                    .entry(path.clone())
+                    .or_insert_with(|| commands(&path.iter().map(String::as_str).collect::<Vec<_>>()));
+                if !there.iter().any(|name| name == word) {
+                    break;
+                }
+                path.push(word.to_owned());
+                words.next();
+            }
+            if path.is_empty() {
+                continue;
+            }
+            for word in words.filter_map(|word| word.strip_prefix("--")) {
+                let name: String =
+                    word.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+                let there = known
+                    .entry(path.clone())
+                    .or_insert_with(|| options(&path.iter().map(String::as_str).collect::<Vec<_>>()));
+                assert!(there.contains(&name), "{}: org-agent {} --{name}", page.display(), path.join(" "));
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 20, "{checked}");
 }

@@ -216,3 +216,34 @@ fn what_is_there_in_two_versions_is_known() {
     let new: Vec<_> = twice.difference(&known).collect();
     assert!(new.is_empty(), "in two versions, and not in docs/dependencies.md: {new:?}");
 }
+
+/// What `tiktoken` says of the vocabularies that are built in: only such as can be passed on as our own licences say, and
+/// packaging/notices.txt names each.
+#[test]
+fn vocabularies_are_free_and_named() {
+    let packages = packages();
+    let Some(tiktoken) = packages.values().find(|package| package["name"] == "tiktoken") else { return };
+    let directory = Path::new(tiktoken["manifest_path"].as_str().unwrap()).parent().unwrap();
+    let said = fs::read_to_string(directory.join("LICENSE-3RD-PARTY")).unwrap();
+    let notices = file("packaging/notices.txt");
+    let list = own()["dependencies"].as_array().unwrap().iter();
+    let features = list.filter(|dependency| dependency["name"] == "tiktoken").flat_map(|dependency| {
+        assert_eq!(dependency["uses_default_features"], false, "by default it has all there are");
+        dependency["features"].as_array().unwrap()
+    });
+    let mut seen = 0;
+    for name in features.filter_map(|feature| feature.as_str().unwrap().strip_prefix("vocab-")) {
+        let section = said
+            .split("\n## ")
+            .find(|section| {
+                let head = section.lines().next().unwrap();
+                head.split(['(', ')', ',', ' ']).any(|word| word == name)
+            })
+            .unwrap_or_else(|| panic!("no word on the licence of {name}"));
+        let licence = section.lines().find_map(|line| line.strip_prefix("- License: ")).unwrap();
+        assert!(["MIT", "Apache 2.0"].contains(&licence), "{name}: {licence}");
+        assert!(notices.contains(name), "packaging/notices.txt does not name {name}");
+        seen += 1;
+    }
+    assert!(seen > 0);
+}

@@ -133,3 +133,45 @@ fn documents_link_to_files_that_exist() {
         }
     }
 }
+
+#[test]
+fn the_readme_leads_to_every_page() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let (_, list) = readme.split_once("\n## Read on\n").expect("README.md has a part \"Read on\"");
+    let list = list.split("\n## ").next().unwrap();
+    let mut pages = vec![PathBuf::from("CHANGELOG.md"), PathBuf::from("CONTRIBUTING.md")];
+    for entry in fs::read_dir(root().join("docs")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|ending| ending == "md" || ending == "org") {
+            pages.push(path.strip_prefix(root()).unwrap().to_owned());
+        }
+    }
+    assert!(pages.len() > 10, "{pages:?}");
+    for page in pages {
+        let link = format!("]({})", page.display());
+        assert!(list.contains(&link), "README.md does not lead to {}", page.display());
+    }
+}
+
+#[test]
+fn every_test_and_fuzz_target_is_in_the_page_on_verification() {
+    let page = fs::read_to_string(root().join("docs/verification.md")).unwrap();
+    let mut names = Vec::new();
+    for entry in fs::read_dir(root().join("tests")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.join("main.rs").exists() {
+            names.push(format!("`tests/{name}/"));
+        } else if name.ends_with(".rs") {
+            names.push(format!("`tests/{name}`"));
+        }
+    }
+    for entry in fs::read_dir(root().join("fuzz/fuzz_targets")).unwrap() {
+        let path = entry.unwrap().path();
+        names.push(format!("`{}`", path.file_stem().unwrap().to_string_lossy()));
+    }
+    assert!(names.len() > 30, "{names:?}");
+    for name in names {
+        assert!(page.contains(&name), "docs/verification.md does not name {name}");
+    }
+}

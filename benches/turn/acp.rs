@@ -40,18 +40,21 @@ impl Server {
         Self { client, model, session, start, ready }
     }
 
-    /// A turn whose reply is `reply`, once `gate` opens: until its first text, and until it is over.
+    /// A turn whose reply is `reply`, once `gate` opens: until its first text, and the CPU until it is over.
     fn turn(&mut self, reply: Reply, gate: &Gate) -> (Duration, Duration) {
         self.model.push(reply);
         let id = self.client.prompt(&self.session, "How are you?");
         drop(self.model.take_request_blocking());
         thread::sleep(CALM);
+        let before = process::work(self.client.pid());
         let begun = Instant::now();
         gate.open();
         self.client.until(|message| is_update(message, "agent_message_chunk"));
         let first = begun.elapsed();
         self.client.answered(id);
-        (first, begun.elapsed())
+        // Threads are counted when they leave the processor.
+        thread::sleep(CALM);
+        (first, process::work(self.client.pid()).since(&before).cpu)
     }
 
     fn short(&mut self) -> (Duration, Duration) {
@@ -112,11 +115,7 @@ fn tokens(effort: &Effort, table: &mut Table) {
         for run in 0..=effort.bursts {
             for (way, at_once) in [true, false].into_iter().enumerate() {
                 let gate = Gate::new();
-                let before = process::work(server.client.pid());
-                server.turn(burst(at_once, &gate), &gate);
-                // Threads are counted when they leave the processor.
-                thread::sleep(CALM);
-                let spent = process::work(server.client.pid()).since(&before).cpu;
+                let (_, spent) = server.turn(burst(at_once, &gate), &gate);
                 let reference = baseline::read_burst(at_once);
                 if run > 0 {
                     cpu[way].time(spent / TOKENS as u32);
@@ -128,7 +127,7 @@ fn tokens(effort: &Effort, table: &mut Table) {
     }
     for (way, name) in ["in one write", "one write each"].into_iter().enumerate() {
         table
-            .row(&format!("ACP: CPU per token, a whole turn of 5,000 tokens {name}"), Unit::Time, &cpu[way])
+            .row(&format!("ACP: CPU per token, 5,000 tokens {name}"), Unit::Time, &cpu[way])
             .target("< 5 µs")
             .peers("codex 26 µs, goose 40 µs")
             .against("bare loop", &bare[way]);

@@ -1,4 +1,17 @@
-//! `org-agent --version`: what this program is, and what it was built from. `build.rs` finds it out.
+//! `org-agent --version`: what this program is, and what it was built from. `build.rs` finds out what the compiler does not say.
+
+#[cfg(target_feature = "crt-static")]
+macro_rules! linked {
+    () => {
+        "statically"
+    };
+}
+#[cfg(not(target_feature = "crt-static"))]
+macro_rules! linked {
+    () => {
+        "dynamically"
+    };
+}
 
 /// The version with the facts of the build: what to put into a bug report.
 pub(super) const LONG: &str = concat!(
@@ -8,7 +21,7 @@ pub(super) const LONG: &str = concat!(
     "\ntarget: ",
     env!("ORG_AGENT_BUILD_TARGET"),
     ", linked ",
-    env!("ORG_AGENT_BUILD_LINKED"),
+    linked!(),
     "\nprofile: ",
     env!("ORG_AGENT_BUILD_PROFILE"),
     "\nfeatures: ",
