@@ -338,9 +338,8 @@ or not all of it, and it was not run" sum))
 (defun org-agent--install-tried (it status output errors)
   "Put IT in its place if STATUS, OUTPUT and ERRORS are those of a server."
   (unless (eq status 0)
-    (error "It does not run here: %s.  It needs a Linux with glibc 2.34, and a \
-directory from which programs may run; else build it from source, and set \
-`org-agent-program'"
+    (error "It does not run here: %s.  It needs Linux on x86-64, and a directory from \
+which programs may run; else build it from source, and set `org-agent-program'"
            (org-agent--run-words status errors)))
   (unless (string-match "\\`org-agent \\([0-9]+\\.[0-9]+\\.[0-9]+[-+.[:alnum:]]*\\)$" output)
     (error "It is no server of org-agent: asked for its version, it said `%s'"
