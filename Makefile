@@ -51,10 +51,13 @@ chat: emacs ## build, and chat in Emacs; without a terminal, run one turn and pr
 	  ORG_AGENT_PROGRAM="$(TARGET)/release/org-agent" $(EMACS) -Q --batch -L emacs -L tests/emacs -l demo; \
 	fi
 
+# An Emacs in a terminal does not die of a server that went away while it was written to; in batch mode it would.
+ERT = trap '' PIPE; ORG_AGENT_PROGRAM="$(TARGET)/debug/org-agent"
+
 .PHONY: test
 test: emacs bubblewrap makeinfo tmux ## run every test that belongs to a change (about ten minutes)
 	$(CARGO) test --locked
-	ORG_AGENT_PROGRAM="$(TARGET)/debug/org-agent" \
+	$(ERT) \
 	  $(EMACS) -Q --batch -L emacs -L tests/emacs -l org-agent-tests -f ert-run-tests-batch-and-exit
 
 .PHONY: test-long
@@ -129,7 +132,7 @@ test-editors: test-examples test-acp emacs tmux xvfb bubblewrap $(EMACS_NEW)/ema
 	$(EMACS_NEW)/emacs -Q --batch -L emacs -l tests/emacs/lint.el
 	$(EMACS_NEW)/emacs -Q --batch -L emacs -l tests/emacs/compile-natively.el
 	$(CARGO) build --locked
-	ORG_AGENT_PROGRAM="$(TARGET)/debug/org-agent" \
+	$(ERT) \
 	  $(EMACS_NEW)/emacs -Q --batch -L emacs -L tests/emacs -l org-agent-tests -f ert-run-tests-batch-and-exit
 	EMACS="$(abspath $(EMACS_NEW))/emacs" $(CARGO) test --locked --test emacs --test org_emacs
 	EMACS="$(abspath $(EMACS_NEW))/emacs" $(SCREENS)
