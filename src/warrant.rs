@@ -97,7 +97,8 @@ pub struct Warrant {
     pub cwd: Place,
     /// Whether it may use the network.
     pub network: bool,
-    /// Whether it may not write its directory either.
+    /// Whether it may not write its directory either. Programs that wrote no such thing had no such limit.
+    #[serde(default)]
     pub read_only: bool,
     /// Whether it is confined. What runs unasked always is.
     pub confined: bool,
