@@ -51,10 +51,13 @@ chat: emacs ## build, and chat in Emacs; without a terminal, run one turn and pr
 	  ORG_AGENT_PROGRAM="$(TARGET)/release/org-agent" $(EMACS) -Q --batch -L emacs -L tests/emacs -l demo; \
 	fi
 
+# An Emacs in a terminal does not die of a server that went away while it was written to; in batch mode it would.
+ERT = trap '' PIPE; ORG_AGENT_PROGRAM="$(TARGET)/debug/org-agent"
+
 .PHONY: test
 test: emacs bubblewrap makeinfo tmux ## run every test that belongs to a change (about ten minutes)
 	$(CARGO) test --locked
-	ORG_AGENT_PROGRAM="$(TARGET)/debug/org-agent" \
+	$(ERT) \
 	  $(EMACS) -Q --batch -L emacs -L tests/emacs -l org-agent-tests -f ert-run-tests-batch-and-exit
 
 .PHONY: test-long
@@ -129,7 +132,7 @@ test-editors: test-examples test-acp emacs tmux xvfb bubblewrap $(EMACS_NEW)/ema
 	$(EMACS_NEW)/emacs -Q --batch -L emacs -l tests/emacs/lint.el
 	$(EMACS_NEW)/emacs -Q --batch -L emacs -l tests/emacs/compile-natively.el
 	$(CARGO) build --locked
-	ORG_AGENT_PROGRAM="$(TARGET)/debug/org-agent" \
+	$(ERT) \
 	  $(EMACS_NEW)/emacs -Q --batch -L emacs -L tests/emacs -l org-agent-tests -f ert-run-tests-batch-and-exit
 	EMACS="$(abspath $(EMACS_NEW))/emacs" $(CARGO) test --locked --test emacs --test org_emacs
 	EMACS="$(abspath $(EMACS_NEW))/emacs" $(SCREENS)
@@ -234,6 +237,22 @@ test-dist: emacs makeinfo ## make that twice in two places, compare, and check w
 	$(call need,dpkg-deb,dpkg)
 	$(call need,musl-gcc,musl-tools)
 	bash tests/dist/reproducible.sh
+
+# ORG_AGENT_PROGRAM can name a program that is built already; SUITE is the release of Debian, MIRROR where it comes from.
+.PHONY: debian-parts
+debian-parts: $(if $(ORG_AGENT_PROGRAM),package,dist)
+	$(call need,python3,python3)
+	$(call need,objdump,binutils)
+	$(call need,debootstrap,debootstrap)
+	$(call need,unshare,util-linux)
+
+.PHONY: test-debian
+test-debian: debian-parts ## install, use, upgrade and remove the Debian package on a fresh Debian; as root (five minutes, and a download at the first run)
+	python3 -B tests/dist/debian.py
+
+.PHONY: debian-table
+debian-table: debian-parts ## write the table of docs/packages.md anew: what that takes
+	python3 -B tests/dist/debian.py --table
 
 # Building it takes minutes, and its advisories a network: neither is for every change. tests/supply.rs does what needs neither.
 CARGO_DENY := 0.20.2

@@ -80,6 +80,8 @@
     (pcase-dolist (`(,label . ,command)
                    `(("Look again" . revert-buffer)
                      ("Restart the server" . org-agent-restart)
+                     ("Install a server" . org-agent-install-server)
+                     ("Configuration" . org-agent-config)
                      ("Choose another program" . ,(lambda ()
                                                     (interactive)
                                                     (customize-option 'org-agent-program)))
@@ -108,8 +110,7 @@ It looks like those of the program."
               (list "ok" "program" file)
             (list "BAD" "program"
                   (concat "there is none; looked at\n" (string-join places "\n"))
-                  "install org-agent, build it with `cargo build --release', \
-or set `org-agent-program'")))))
+                  org-agent--program-hint)))))
 
 (defun org-agent--doctor-server ()
   "Return what is to be said of the server, in a list of lines."
@@ -131,7 +132,8 @@ or set `org-agent-program'")))))
                 (list "BAD" "version"
                       (concat "the server is older than this package: it lacks\n"
                               (string-join lacks "\n"))
-                      "update org-agent, or set `org-agent-program'"))
+                      "M-x org-agent-install-server, update it otherwise, \
+or set `org-agent-program'"))
            (and org-agent--last-words
                 (list "note" "last death" org-agent--last-words
                       "M-x org-agent-record-traffic for a report"))))))

@@ -109,11 +109,18 @@
      ("S c" "Check" org-agent-skill-check)
      ("S t" "Test" org-agent-skill-test)
      ("S y" "Trust a project's" org-agent-skill-trust))
+    ("Server" always
+     ("X" "Restart it" org-agent-restart)
+     ("C" "Show the configuration" org-agent-config)
+     ("F" "Edit the configuration" org-agent-config-edit)
+     ("I i" "Install one" org-agent-install-server)
+     ("I k" "Give that up" org-agent-install-cancel)
+     ("I b" "Back to the one before" org-agent-restore-server)
+     ("I r" "Remove what is installed" org-agent-remove-server))
     ("Help" always
      ("w" "Why this text" org-agent-why)
      ("G" "Go to what is busy" org-agent-go-to-busy)
      ("D" "Doctor" org-agent-doctor)
-     ("X" "Restart the server" org-agent-restart)
      ("T" "Record traffic" org-agent-record-traffic)
      ("P" "Replay traffic" org-agent-replay-traffic)))
   "What can be done: groups (NAME WHERE ENTRY...).

@@ -162,7 +162,7 @@ What it had accepted is not lost; what was running is interrupted."
      (and lacks "server too old")
      (and lacks
           (format "It does not have %s.  What needs these does not work: \
-update org-agent, or set `org-agent-program'."
+M-x org-agent-install-server, update it otherwise, or set `org-agent-program'."
                   (string-join lacks ", "))))
     (when lacks
       (message "org-agent: the server%s is older than this package: it lacks %s"

@@ -52,6 +52,9 @@
 
 ;;;; State
 
+(defconst org-agent--version "0.1.0"
+  "The version of this package.")
+
 (defvar org-agent--connection nil
   "The connection to the server, or nil.")
 
@@ -340,7 +343,7 @@ the server's messages.  Nothing is waited for."
     (org-agent--send
      'initialize
      `( :processId ,(emacs-pid)
-        :clientInfo (:name "org-agent.el" :version "0.1.0")
+        :clientInfo (:name "org-agent.el" :version ,org-agent--version)
         :rootUri nil
         :capabilities
         (:experimental

@@ -99,6 +99,11 @@
 ;;   org-agent-notify   telling the desktop that a chat is done
 ;;   org-agent-revive   starting the server again when it died
 ;;   org-agent-doctor   what is configured, and what to do
+;;   org-agent-run      running a program for its answer
+;;   org-agent-config   what is configured, and changing it
+;;   org-agent-fetch    fetching one file
+;;   org-agent-install  installing the server, step by step
+;;   org-agent-installer  installing, going back, removing
 ;;   org-agent-traffic  recording what passes, for bug reports
 ;;   org-agent-replay   showing what was recorded
 ;;   org-agent-menu     menus and keys
@@ -130,6 +135,7 @@
 (require 'org-agent-notify)
 (require 'org-agent-revive)
 (require 'org-agent-doctor)
+(require 'org-agent-installer)
 (require 'org-agent-replay)
 (require 'org-agent-menu)
 (require 'org-agent-skills)

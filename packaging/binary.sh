@@ -25,6 +25,8 @@ for pair in "$cargo=/cargo" "$root=/org-agent" "$target=/target"; do
   rust+=("--remap-path-prefix=$pair")
   c+=("-ffile-prefix-map=$pair")
 done
+# Where the program lies in memory is decided when it starts; short notes for that save a megabyte.
+rust+=("-Clink-arg=-Wl,-z,pack-relative-relocs")
 # Into a directory of its triple, so that other builds keep what they have.
 separated=$(printf '%s\x1f' "${rust[@]}")
 unset RUSTFLAGS

@@ -7,6 +7,7 @@ set -euo pipefail
 version=$1 program=$2 emacs_package=$3 licences=$4 out=$5
 cd "$(dirname "$0")/.."
 umask 022
+export LC_ALL=C
 : "${SOURCE_DATE_EPOCH:?}"
 architecture=$(dpkg --print-architecture)
 work=$(mktemp -d)
@@ -34,13 +35,29 @@ elisp=$root/$source/$name-$version
 [ -s "$elisp/$name-autoloads.el" ] || { echo "packaging/debian.sh: no autoloads were written" >&2; exit 1; }
 if [ -f "$elisp/$name.info" ]; then
   mkdir -p "$root/usr/share/info"
-  mv "$elisp/$name.info" "$root/usr/share/info/"
-  rm -f "$elisp/dir"
+  # Its pictures lie beside it, and are called after it, as all manuals share that directory.
+  sed "s|\[image src=\"pictures/|[image src=\"$name-|" "$elisp/$name.info" > "$root/usr/share/info/$name.info"
+  grep -ao "image src=\"$name-[^\"]*" "$root/usr/share/info/$name.info" | sed "s/.*\"$name-//" | while read -r picture; do
+    cp "docs/pictures/$picture" "$root/usr/share/info/$name-$picture"
+  done
+  rm -f "$elisp/$name.info" "$elisp/dir"
 fi
 mkdir -p "$hooks"/{compat,install,remove}
 echo 0 > "$hooks/compat/$name"
 for step in install remove; do
-  printf '#!/bin/sh\nset -e\nexec /usr/lib/dh-elpa/helper/%s "$1" %s %s\n' "$step" "$name" "$version" > "$hooks/$step/$name"
+  {
+    echo '#!/bin/sh'
+    echo 'set -e'
+    if [ "$step" = install ]; then
+      # The program is for other editors, too: an Emacs that cannot have the Emacs package is no reason not to install it.
+      needs=$(sed -n 's/^;; Package-Requires:.*(emacs "\([0-9.]*\)").*/\1/p' "$elisp/$name.el")
+      echo "if ! \"\$1\" -Q --batch --eval '(kill-emacs (if (version< emacs-version \"${needs:?}\") 1 0))'; then"
+      echo "  echo \"$name: its Emacs package needs Emacs $needs, and is not installed for \$1\" >&2"
+      echo '  exit 0'
+      echo 'fi'
+    fi
+    echo "exec /usr/lib/dh-elpa/helper/$step \"\$1\" $name $version"
+  } > "$hooks/$step/$name"
   chmod 755 "$hooks/$step/$name"
 done
 
@@ -48,9 +65,32 @@ mkdir -p "$doc"
 { cat packaging/copyright; tail -n +3 LICENSE-MIT | sed 's/^$/./; s/^/ /'; } > "$doc/copyright"
 cp CHANGELOG.md "$doc/changelog"
 cp "$licences" "$doc/licences.txt"
-find "$root/usr/share/man" "$root/usr/share/info" "$doc" -type f ! -name copyright -exec gzip -9 -n {} +
+find "$root/usr/share/man" "$root/usr/share/info" "$doc" -type f ! -name copyright ! -name '*.png' -exec gzip -9 -n {} +
 
-glibc=$(objdump -T "$program" | grep -o 'GLIBC_[0-9.]*' | sort -V | tail -n 1)
+# What the program is linked with. A static one needs nothing.
+depends=(emacsen-common dh-elpa-helper)
+headers=$(objdump -p "$program")
+while read -r library; do
+  case $library in
+    libc.so.* | libm.so.* | ld-linux*)
+      glibc=$(objdump -T "$program" | grep -o 'GLIBC_[0-9.]*' | sort -V | tail -n 1)
+      depends+=("libc6 (>= ${glibc#GLIBC_})") ;;
+    libgcc_s.so.1) depends+=(libgcc-s1) ;;
+    *) echo "packaging/debian.sh: no package is known for $library, which $program needs" >&2; exit 1 ;;
+  esac
+done < <(awk '$1 == "NEEDED" { print $2 }' <<< "$headers")
+mkdir -p "$root/usr/share/lintian/overrides"
+{
+  echo '# It is not made by the Debian project: its authors have no common address.'
+  echo "$name: malformed-contact *"
+  echo "# Its changelog is the project's, which says more."
+  echo "$name: syntax-error-in-debian-changelog *"
+  if ! grep -q NEEDED <<< "$headers"; then
+    echo '# That is a program that is linked statically: one for every distribution.'
+    echo "$name: shared-library-lacks-prerequisites *"
+  fi
+} > "$root/usr/share/lintian/overrides/$name"
+
 mkdir -p "$root/DEBIAN"
 cat > "$root/DEBIAN/control" <<CONTROL
 Package: $name
@@ -58,8 +98,8 @@ Version: $version
 Architecture: $architecture
 Maintainer: The org-agent authors
 Installed-Size: $(find "$root/usr" -type f -printf '%s\n' | awk '{ kilobytes += int(($1 + 1023) / 1024) } END { print kilobytes }')
-Depends: libc6 (>= ${glibc#GLIBC_}), libgcc-s1, emacsen-common, dh-elpa-helper
-Recommends: bubblewrap
+Depends: $(printf '%s\n' "${depends[@]}" | sort -u | paste -sd, | sed 's/,/, /g')
+Recommends: bubblewrap, ca-certificates
 Suggests: emacs (>= 1:28.1)
 Enhances: emacs
 Section: editors

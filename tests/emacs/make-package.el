@@ -40,7 +40,7 @@
   "Return the text of org-agent-pkg.el."
   (let ((about (make-package-description)))
     (concat
-     ";; Written by make-package.el  -*- no-byte-compile: t -*-\n"
+     ";; Written by make-package.el  -*- lexical-binding: t; no-byte-compile: t -*-\n"
      (prin1-to-string
       `(define-package ,(symbol-name (package-desc-name about))
          ,(package-version-join (package-desc-version about))

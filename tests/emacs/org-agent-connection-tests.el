@@ -294,7 +294,8 @@ What is done to its names without asking it is done."
         (search-forward "BAD")
         (should (eq (get-text-property (1- (point)) 'face) 'error))
         (should (string-search "/nowhere/org-agent" (buffer-string)))
-        (should (string-search "-> install org-agent" (buffer-string)))
+        (should (string-search "-> Install org-agent with M-x org-agent-install-server"
+                               (buffer-string)))
         ;; It looks again with g, and knows then.
         (should (eq (key-binding "g") 'revert-buffer))
         (let ((org-agent-program "true"))

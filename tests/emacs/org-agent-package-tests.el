@@ -54,7 +54,8 @@
     (with-temp-buffer
       (insert-file-contents (expand-file-name "Cargo.toml" make-package-root))
       (re-search-forward "^version = \"\\([^\"]+\\)\"")
-      (should (equal (match-string 1) version)))))
+      (should (equal (match-string 1) version)))
+    (should (equal org-agent--version version))))
 
 (ert-deftest org-agent-package-recipes-have-the-address-of-the-repository ()
   (let ((address

@@ -43,6 +43,8 @@
 (require 'org-agent-traffic-tests)
 (require 'org-agent-conformance-tests)
 (require 'org-agent-seams-tests)
+(require 'org-agent-config-tests)
+(require 'org-agent-install-tests)
 (require 'org-agent-manual-tests)
 (require 'org-agent-package-tests)
 
