@@ -12,7 +12,7 @@ use tower_lsp_server::jsonrpc::Id;
 
 use super::options::{Found, Models, Open, modes, options};
 use super::server::{Done, Ending, Server, Told};
-use super::sessions::{closing, skills};
+use super::sessions::{closing, commands, skills};
 use super::tools;
 use crate::error::{Code, Error, Result};
 use crate::event::{Actuated, Event, Page, Query, Resume, Resumed};
@@ -42,6 +42,8 @@ struct Loading {
     resumed: Option<Resumed>,
     /// What was proposed in it, by identifier.
     actions: BTreeMap<String, Value>,
+    /// What can be called in it.
+    commands: Vec<v1::AvailableCommand>,
     _ending: Ending,
 }
 
@@ -89,6 +91,7 @@ impl Server {
             wanted,
             resumed: None,
             actions: BTreeMap::new(),
+            commands: Vec::new(),
             // What comes of turns that were left waiting is told after what was said before them.
             _ending: self.hold(),
         };
@@ -113,6 +116,7 @@ impl Server {
                         }
                         server.sessions.insert(loading.session.clone(), open);
                         loading.resumed = Some(resumed);
+                        loading.commands = commands(&found.skills);
                         match loading.wanted {
                             Wanted::All => server.ask_actions(loading, None),
                             Wanted::Missing => server.loaded(loading),
@@ -247,7 +251,7 @@ impl Server {
             }
         }
         self.ignored(&loading.session, &loading.servers);
-        self.tell_commands(&loading.session);
+        self.commands_are(&loading.session, loading.commands);
     }
 
     /// Tells the kernel that a text was shown.

@@ -461,7 +461,7 @@ pub(super) fn time(session: &Value) -> Option<String> {
 }
 
 /// The skills that a user can call.
-fn commands(list: &Value) -> Vec<AvailableCommand> {
+pub(super) fn commands(list: &Value) -> Vec<AvailableCommand> {
     let items = list["items"].as_array().into_iter().flatten();
     let named = items.filter_map(|item| {
         let name = item["name"].as_str()?;

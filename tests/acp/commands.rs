@@ -203,8 +203,11 @@ fn a_skill_that_is_called_is_a_command_and_shown() {
     let other = place.home.path().join("skills/prose");
     fs::create_dir_all(&other).unwrap();
     fs::write(other.join("SKILL.md"), text.replace("rhyme", "prose")).unwrap();
-    let messages = client.until(|message| crate::client::is_update(message, "available_commands_update"));
-    assert!(messages.last().unwrap().to_string().contains("prose"));
+    // What the client was told when it loaded the session may come first.
+    client.until(|message| {
+        crate::client::is_update(message, "available_commands_update")
+            && message.to_string().contains("prose")
+    });
 }
 
 #[test]
