@@ -5,6 +5,7 @@
 
 mod context;
 mod data;
+mod voice;
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::verify::{Reading, Verified};
 
 pub use context::{Facts, says};
 pub use data::event;
+pub use voice::voice;
 
 /// How long all triggers of one event may take together, and all gates of one action. Who comes after that has little
 /// time, which is enough for any that only looks: nobody fails for what others used up.

@@ -390,6 +390,7 @@ impl Kernel {
     fn start_next(&mut self, session: &SessionId) {
         let next = self.sessions.get_mut(session).and_then(Session::next);
         if let Some(turn) = next {
+            self.keep_to_limit(session);
             self.advance(&turn, Turn::start);
         }
     }

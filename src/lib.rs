@@ -23,6 +23,7 @@ pub mod verify;
 pub mod shell;
 pub mod lisp;
 pub mod skill;
+pub mod chosen;
 pub mod policy;
 pub mod request;
 pub mod redact;

@@ -4,6 +4,7 @@
 //! action without having been verified and permitted.
 
 use crate::action::Action;
+use crate::chosen::Limit;
 use crate::config::RuleSpec;
 use crate::ids::{ActuationId, SessionId, TurnId};
 use crate::policy::Permit;
@@ -225,6 +226,12 @@ impl Actuation {
     #[must_use]
     pub fn unconfined(&self) -> Option<&str> {
         self.permit.unconfined()
+    }
+
+    /// What a command may do at most.
+    #[must_use]
+    pub fn limit(&self) -> Limit {
+        self.permit.limit()
     }
 
     /// Where it belongs.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::action::{Action, Kind};
+use crate::chosen::Limit;
 use crate::config::RuleSpec;
 use crate::record::{Decision, Location};
 use crate::shell::{self, Place, Rule, Step};
@@ -24,6 +25,7 @@ pub struct Permit {
     rule: String,
     steps: Option<Vec<Step>>,
     unconfined: Option<String>,
+    limit: Limit,
 }
 
 impl Permit {
@@ -73,6 +75,12 @@ impl Permit {
         self.unconfined.as_deref()
     }
 
+    /// What a command may do at most.
+    #[must_use]
+    pub fn limit(&self) -> Limit {
+        self.limit
+    }
+
     /// The narrowest rules that would allow this command another time: one for each of its programs. Where it cannot
     /// be confined there are none, for it would be asked all the same.
     #[must_use]
@@ -107,6 +115,8 @@ pub struct Surroundings {
     pub host: Option<String>,
     /// The client does not run commands: this server does.
     pub runs_here: bool,
+    /// What the commands of the session may do at most.
+    pub limit: Limit,
 }
 
 impl Surroundings {
@@ -182,7 +192,8 @@ pub fn judge(action: Verified<Action>, around: Option<&Surroundings>, foreign: O
             (decision, missing.unwrap_or(rule), steps)
         }
     };
-    Permit { action, decision, rule, steps, unconfined }
+    let limit = around.map(|around| around.limit).unwrap_or_default();
+    Permit { action, decision, rule, steps, unconfined, limit }
 }
 
 /// Judges a permitted command once more, at the moment when it would run: `text` in the directory `cwd`. What was
@@ -228,6 +239,12 @@ fn command(
     let ask = |why: String| (Decision::Ask, why, verdict.steps.clone());
     if let Some(host) = around.filter(|around| around.runs_here).and_then(|around| around.host.as_deref()) {
         let rule = format!("built-in: the directory is on {host}, where this editor runs no commands");
+        return (Decision::Deny, rule, verdict.steps);
+    }
+    if let Some(why) = unconfined
+        && around.is_some_and(|around| around.limit.confines())
+    {
+        let rule = format!("built-in: this session lets nothing run without a sandbox, and {why}");
         return (Decision::Deny, rule, verdict.steps);
     }
     if verdict.decision != Decision::Allow {

@@ -23,6 +23,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
+use crate::chosen::Limit;
 use crate::error::{Error, Result};
 
 /// The exit status of `org-agent sandbox` when it did not run the command, since it could not confine it.
@@ -35,6 +36,8 @@ pub struct Spec {
     pub workspace: PathBuf,
     /// Further directories that it may write.
     pub write: Vec<PathBuf>,
+    /// Whether it may write none of them.
+    pub read_only: bool,
     /// Whether it may use the network.
     pub allow_net: bool,
     /// The mechanism to use; without it, the better one that works.
@@ -205,6 +208,9 @@ fn arguments(spec: &Spec) -> Vec<OsString> {
     for dir in &spec.write {
         arguments.extend(["--write".into(), dir.clone().into_os_string()]);
     }
+    if spec.read_only {
+        arguments.push("--read-only".into());
+    }
     if spec.allow_net {
         arguments.push("--allow-net".into());
     }
@@ -311,10 +317,16 @@ fn choose(spec: &Spec, roots: &[PathBuf], warn: &mut (dyn FnMut(&str) + Send)) -
 const PERMITS: &str =
     "It may write only in the session's directory and reach no network, and secrets are hidden from it.";
 
-/// What the sandbox permits to a command, or that there is none if `unconfined` says why, for people.
+/// The same where it may write nothing.
+const PERMITS_TO_READ: &str =
+    "It may write nothing but temporary files and reach no network, and secrets are hidden from it.";
+
+/// What the sandbox permits to a command of a session with this `limit`, or that there is none if `unconfined` says why,
+/// for people.
 #[must_use]
-pub fn terms(unconfined: Option<&str>) -> String {
+pub fn terms(unconfined: Option<&str>, limit: Limit) -> String {
     match unconfined {
+        None if limit == Limit::ReadOnly => PERMITS_TO_READ.to_owned(),
         None => PERMITS.to_owned(),
         Some(why) => format!("None, and it can do all that you can: {why}."),
     }

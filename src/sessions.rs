@@ -7,11 +7,12 @@ mod import;
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 pub use import::{Imported, import};
 
 use crate::action::CHAT_BUFFER;
+use crate::chosen;
 use crate::error::{Code, Error, Result};
 use crate::ids::{EventId, SessionId, TurnId};
 use crate::record::Record;
@@ -85,14 +86,20 @@ pub fn changed(store: &Store, session: &SessionId, change: &Change) -> Result<Ve
         Change::Pause(paused) => vec![Record::SessionPaused { paused: *paused }],
         Change::Complete if found["status"] == "completed" => Vec::new(),
         Change::Complete => vec![Record::SessionCompleted {}],
-        Change::Context(values) => {
+        Change::Context { merge, .. } => {
+            let before = found["context"]["values"].as_object().cloned().unwrap_or_default();
+            let values = merged(change, &before);
+            if *merge && values == before {
+                return Ok(Vec::new());
+            }
+            chosen::check(&values)?;
             if Value::Object(values.clone()).to_string().len() > CONTEXT {
                 return Err(Error::bad_request(format!("values: more than {CONTEXT} bytes")));
             }
             if values.values().any(|value| is_deeper(value, DEPTH - 1)) {
                 return Err(Error::bad_request(format!("values: more than {DEPTH} levels deep")));
             }
-            vec![Record::SessionContext { values: values.clone() }]
+            vec![Record::SessionContext { values }]
         }
         Change::Checkpoint(name) => {
             vec![Record::SessionCheckpointed { name: line("name", name, NAME)? }]
@@ -108,6 +115,22 @@ pub fn changed(store: &Store, session: &SessionId, change: &Change) -> Result<Ve
             vec![Record::MessageRead { message }]
         }
     })
+}
+
+/// What clients keep with a session that kept `before`, after `change`.
+fn merged(change: &Change, before: &Map<String, Value>) -> Map<String, Value> {
+    let Change::Context { values, merge } = change else { return before.clone() };
+    if !merge {
+        return values.clone();
+    }
+    let mut all = before.clone();
+    for (key, value) in values {
+        match value {
+            Value::Null => drop(all.shift_remove(key)),
+            value => drop(all.insert(key.clone(), value.clone())),
+        }
+    }
+    all
 }
 
 /// Only answers to the last message can be chosen: what was said later was said upon the one that it has.

@@ -22,6 +22,7 @@ use serde::Serialize;
 
 use crate::lisp::{Function, Program};
 
+pub use catalogue::PERSONA;
 pub(crate) use catalogue::is_hidden;
 pub use content::Content;
 pub use standing::{Manifest, Standing, Untrusted};

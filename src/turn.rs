@@ -36,6 +36,7 @@ use preview::Preview;
 use sha2::{Digest, Sha256};
 
 use crate::action::Action;
+use crate::chosen::Limit;
 use crate::ids::{ActuationId, SessionId, TurnId, hex};
 use crate::outgoing::{Delta, Outgoing, Retract, State, TurnState};
 use crate::policy::{Permit, Surroundings};
@@ -199,6 +200,15 @@ impl Turn {
     /// Notes what of the prompt is neither the user's words nor ours. What was shown once stays known.
     pub fn prompted(&mut self, foreign: Option<String>) {
         self.foreign = foreign.or(self.foreign.take());
+    }
+
+    /// Bounds what its commands may do from when it begins; whether that is less than it was. Once it has begun it gets
+    /// less, but never more: what the user was shown holds.
+    pub fn limit(&mut self, limit: Limit) -> bool {
+        let own = &mut self.subject.around.limit;
+        let before = *own;
+        *own = if matches!(self.phase, Phase::Queued) { limit } else { before.max(limit) };
+        *own > before
     }
 
     /// Notes which models may be asked, in this order.

@@ -97,6 +97,9 @@ pub struct Warrant {
     pub cwd: Place,
     /// Whether it may use the network.
     pub network: bool,
+    /// Whether it may not write its directory either. Programs that wrote no such thing had no such limit.
+    #[serde(default)]
+    pub read_only: bool,
     /// Whether it is confined. What runs unasked always is.
     pub confined: bool,
     /// All of its environment, but `TMPDIR` in the sandbox.
@@ -157,6 +160,7 @@ impl Warrant {
             let spec = Spec {
                 workspace: self.directory.path().to_owned(),
                 write: Vec::new(),
+                read_only: self.read_only,
                 allow_net: self.network,
                 mechanism: None,
                 program,
@@ -372,6 +376,7 @@ mod tests {
             directory: Place::of(&directory.canonicalize().unwrap()).unwrap(),
             cwd: Place::of(&directory.canonicalize().unwrap()).unwrap(),
             network: false,
+            read_only: false,
             confined: true,
             environment: vec![("PATH".into(), "/bin".into())],
         }

@@ -10,10 +10,11 @@ use agent_client_protocol_schema::v1::{
 use serde_json::Value;
 use tower_lsp_server::jsonrpc::Id;
 
-use super::options::{Models, Open, kept, modes, options};
-use super::server::{Done, Server, Told};
+use super::options::{Found, Models, Open, modes, options};
+use super::server::{Done, Ending, Server, Told};
+use super::sessions::{closing, commands, skills};
 use super::tools;
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 use crate::event::{Actuated, Event, Page, Query, Resume, Resumed};
 use crate::ids::SessionId;
 use crate::outgoing::Actuation;
@@ -41,6 +42,9 @@ struct Loading {
     resumed: Option<Resumed>,
     /// What was proposed in it, by identifier.
     actions: BTreeMap<String, Value>,
+    /// What can be called in it.
+    commands: Vec<v1::AvailableCommand>,
+    _ending: Ending,
 }
 
 /// What was asked for.
@@ -52,14 +56,12 @@ enum Part {
 impl Server {
     pub(super) fn load(&mut self, id: &Id, params: LoadSessionRequest) -> Result<()> {
         let directory = self.room_in(&params.cwd)?;
-        self.take_up(id, &params.session_id, directory, params.mcp_servers, Wanted::All);
-        Ok(())
+        self.take_up(id, &params.session_id, directory, params.mcp_servers, Wanted::All)
     }
 
     pub(super) fn resume(&mut self, id: &Id, params: ResumeSessionRequest) -> Result<()> {
         let directory = self.room_in(&params.cwd)?;
-        self.take_up(id, &params.session_id, directory, params.mcp_servers, Wanted::Missing);
-        Ok(())
+        self.take_up(id, &params.session_id, directory, params.mcp_servers, Wanted::Missing)
     }
 
     fn take_up(
@@ -69,8 +71,18 @@ impl Server {
         directory: String,
         servers: Vec<McpServer>,
         wanted: Wanted,
-    ) {
+    ) -> Result<()> {
         let session = SessionId::from(&*session.0);
+        if self.sessions.get(&session).is_some_and(|open| open.leaves) {
+            return Err(closing(&session));
+        }
+        // What comes of it is on its way, and would be told twice.
+        if self.pending.values().any(|pending| pending.session == session)
+            || self.turns.values().any(|turn| turn.session == session)
+        {
+            return Err(Error::new(Code::Conflict, format!("a prompt of session {session} is under way"))
+                .hint("wait for its answer, or cancel it"));
+        }
         let mut loading = Loading {
             id: id.clone(),
             session: session.clone(),
@@ -79,39 +91,42 @@ impl Server {
             wanted,
             resumed: None,
             actions: BTreeMap::new(),
+            commands: Vec::new(),
+            // What comes of turns that were left waiting is told after what was said before them.
+            _ending: self.hold(),
         };
         // It makes the session ours, or says who has it.
         let resume = Resume { session, applied: Vec::new(), turns: Vec::new(), drop: Vec::new() };
         let resumed = self.tell(|reply| Event::Resume(resume, reply));
-        let found = self.tell(|reply| Event::Read(Query::Session(loading.session.clone()), reply));
+        let session = self.tell(|reply| Event::Read(Query::Session(loading.session.clone()), reply));
         let models = self.tell(|reply| Event::Read(Models::question(&loading.session), reply));
-        // What comes of turns that were left waiting is told after what was said before them.
-        self.ending += 1;
+        let skills = self.tell(|reply| Event::Read(skills(&loading.directory), reply));
         self.later(Some(id), async move {
-            let (resumed, found, models) = (resumed.await, found.await, models.await);
+            let (resumed, session, models) = (resumed.await, session.await, models.await);
+            let skills = skills.await;
             Box::new(move |server: &mut Self| {
-                let result = resumed.and_then(|resumed| Ok((resumed, kept(&found?), models?)));
-                match result {
-                    Ok((resumed, mode, models)) => {
-                        let (directory, models) = (loading.directory.clone(), Models::read(&models));
-                        let mut open = Open::new(&loading.session, directory, mode, models);
+                let found = resumed.and_then(|resumed| {
+                    Ok((resumed, Found { session: session?, models: models?, skills: skills? }))
+                });
+                match found {
+                    Ok((resumed, found)) => {
+                        let mut open = Open::new(&loading.session, loading.directory.clone(), &found);
                         if let Some(before) = server.sessions.remove(&loading.session) {
-                            (open.mode, open.place) = (before.mode, before.place);
+                            (open.mode, open.place, open.leaves) = (before.mode, before.place, before.leaves);
                         }
                         server.sessions.insert(loading.session.clone(), open);
                         loading.resumed = Some(resumed);
+                        loading.commands = commands(&found.skills);
                         match loading.wanted {
                             Wanted::All => server.ask_actions(loading, None),
                             Wanted::Missing => server.loaded(loading),
                         }
                     }
-                    Err(error) => {
-                        server.ending -= 1;
-                        server.refuse(&loading.id, &error);
-                    }
+                    Err(error) => server.refuse(&loading.id, &error),
                 }
             }) as Done
         });
+        Ok(())
     }
 
     fn ask_actions(&mut self, loading: Loading, cursor: Option<String>) {
@@ -164,7 +179,6 @@ impl Server {
                 }
             }
             Part::Actions(Err(error)) | Part::Messages(Err(error)) => {
-                self.ending -= 1;
                 self.refuse(&loading.id, &error);
             }
         }
@@ -205,10 +219,11 @@ impl Server {
 
     /// All is told: the session is open.
     fn loaded(&mut self, mut loading: Loading) {
-        self.ending -= 1;
         let resumed = loading.resumed.take();
         let has_terminal = self.has_terminal();
-        let Some(open) = self.sessions.get(&loading.session) else { return };
+        let Some(open) = self.sessions.get(&loading.session).filter(|open| !open.leaves) else {
+            return self.refuse(&loading.id, &closing(&loading.session));
+        };
         let (id, format) = (open.id.clone(), self.format());
         let (modes, options) = (modes(open), options(open, has_terminal));
         for actuation in resumed.iter().flat_map(|resumed| &resumed.actuations) {
@@ -236,7 +251,7 @@ impl Server {
             }
         }
         self.ignored(&loading.session, &loading.servers);
-        self.tell_commands(&loading.session);
+        self.commands_are(&loading.session, loading.commands);
     }
 
     /// Tells the kernel that a text was shown.

@@ -1,7 +1,7 @@
-//! What can be chosen for a session: which model answers, whether commands are asked about or none runs, and where they
-//! run. The model is the kernel's and is kept with the session, and so is the mode, among the values that clients keep with
-//! it: a client that takes up a session expects it as it was left. Where commands run is the client's matter, and holds
-//! while the session is open here.
+//! What can be chosen for a session: which model answers, as whom, whether commands are asked about or none runs, what they
+//! may do at most, and where they run. The model is the kernel's and is kept with the session, and so are mode, persona
+//! and sandbox, among the values that clients keep with it: a client that takes up a session expects it as it was left.
+//! Where commands run is the client's matter, and holds while the session is open here.
 
 use agent_client_protocol_schema::v1::{
     self, CLIENT_METHOD_NAMES, ConfigOptionUpdate, CurrentModeUpdate, SessionConfigOption,
@@ -9,16 +9,17 @@ use agent_client_protocol_schema::v1::{
     SessionModeState, SessionNotification, SessionUpdate, SetSessionConfigOptionRequest,
     SetSessionConfigOptionResponse, SetSessionModeRequest, SetSessionModeResponse,
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tower_lsp_server::jsonrpc::Id;
 
 use super::out;
 use super::server::{Done, Server, tell};
+use crate::chosen::{self, Limit};
 use crate::error::{Error, Result};
 use crate::event::{Event, Page, Query, SessionTask};
 use crate::ids::SessionId;
-use crate::kernel::Handle;
 use crate::request::Change;
+use crate::skill::PERSONA;
 
 /// What becomes of commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,25 +46,69 @@ pub(super) struct Open {
     pub(super) id: v1::SessionId,
     pub(super) directory: String,
     pub(super) mode: Mode,
+    pub(super) limit: Limit,
+    /// As whom the assistant speaks, and all that it could speak as: each by its name, with more about it.
+    pub(super) persona: String,
+    pub(super) personas: Vec<(String, String)>,
     pub(super) place: Place,
     pub(super) models: Models,
     pub(super) title: Option<String>,
     /// The commands that the client knows, as they were sent.
     pub(super) commands: Option<Vec<v1::AvailableCommand>>,
+    /// It is being closed or deleted.
+    pub(super) leaves: bool,
 }
 
 impl Open {
-    pub(super) fn new(session: &SessionId, directory: String, mode: Mode, models: Models) -> Self {
-        Self {
+    /// One of which this is recorded.
+    pub(super) fn new(session: &SessionId, directory: String, found: &Found) -> Self {
+        let mut open = Self {
             id: v1::SessionId::new(session.as_str()),
             directory,
-            mode,
+            mode: kept(&found.session),
+            limit: Limit::default(),
+            persona: String::new(),
+            personas: personas(&found.skills),
             place: Place::Server,
-            models,
+            models: Models::read(&found.models),
             title: None,
             commands: None,
-        }
+            leaves: false,
+        };
+        open.obey(&found.session);
+        open
     }
+
+    /// Takes what is kept with the session and the kernel obeys.
+    fn obey(&mut self, session: &Value) {
+        let none = Map::new();
+        let values = session["context"]["values"].as_object().unwrap_or(&none);
+        self.limit = Limit::of(values);
+        self.persona = chosen::persona(values).unwrap_or(USUAL).to_owned();
+    }
+}
+
+/// What the kernel says about a session and what there is for it, each as its answer.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) session: Value,
+    pub(super) models: Value,
+    pub(super) skills: Value,
+}
+
+/// The persona that speaks if none was chosen.
+const USUAL: &str = "identity";
+
+/// The skills as which the assistant can speak, the usual one first.
+pub(super) fn personas(skills: &Value) -> Vec<(String, String)> {
+    let is_persona = |item: &&Value| {
+        item["capabilities"].as_array().is_some_and(|all| all.iter().any(|one| one == PERSONA))
+    };
+    let items = skills["items"].as_array().into_iter().flatten().filter(is_persona);
+    let text = |item: &Value, key: &str| item[key].as_str().unwrap_or_default().to_owned();
+    let mut all: Vec<_> = items.map(|item| (text(item, "name"), text(item, "description"))).collect();
+    all.sort_by(|(one, _), (other, _)| (one != USUAL, one).cmp(&(other != USUAL, other)));
+    all
 }
 
 /// The models that can be chosen.
@@ -83,21 +128,6 @@ const KEPT: &str = "acp.mode";
 pub(super) fn kept(session: &Value) -> Mode {
     let name = session["context"]["values"][KEPT].as_str();
     MODES.iter().find(|(_, id, ..)| Some(*id) == name).map_or(Mode::Ask, |(mode, ..)| *mode)
-}
-
-/// Keeps the mode with a session of which this was found.
-async fn keep(kernel: &Handle, session: &SessionId, mode: Mode, found: Result<Value>) -> Result<()> {
-    let found = found?;
-    if kept(&found) == mode {
-        return Ok(());
-    }
-    let mut values = found["context"]["values"].as_object().cloned().unwrap_or_default();
-    match mode {
-        Mode::Ask => values.remove(KEPT),
-        Mode::Talk => values.insert(KEPT.to_owned(), name(mode).into()),
-    };
-    let task = SessionTask::Change(session.clone(), Change::Context(values));
-    tell(kernel, |reply| Event::Session(task, reply)).await.map(drop)
 }
 
 impl Models {
@@ -133,6 +163,16 @@ impl Models {
 const MODES: [(Mode, &str, &str, &str); 2] = [
     (Mode::Ask, "ask", "Ask", "Commands run as the policy says: most are asked about first"),
     (Mode::Talk, "talk", "Talk only", "No command runs, and the model is told so"),
+];
+
+const LIMITS: [(Limit, &str, &str); 3] = [
+    (
+        Limit::Configured,
+        "As configured",
+        "Commands may write the session's directory, and more if you say so elsewhere",
+    ),
+    (Limit::NoNetwork, "Always confined", "None gets the network or runs without the sandbox"),
+    (Limit::ReadOnly, "Read only", "The same, and none writes in the session's directory"),
 ];
 
 const PLACES: [(Place, &str, &str, &str); 2] = [
@@ -179,6 +219,24 @@ pub(super) fn options(open: &Open, terminal: bool) -> Vec<SessionConfigOption> {
                 .category(SessionConfigOptionCategory::Model),
         );
     }
+    // What was chosen stands there, also if there is no such skill any more.
+    let mut personas = open.personas.clone();
+    if !personas.iter().any(|(name, _)| *name == open.persona) {
+        personas.push((open.persona.clone(), "Not there: the usual one speaks instead".to_owned()));
+    }
+    let personas: Vec<_> = personas
+        .into_iter()
+        .map(|(name, about)| SessionConfigSelectOption::new(name.clone(), name).description(about))
+        .collect();
+    options.push(
+        SessionConfigOption::select("persona", "Persona", open.persona.clone(), personas)
+            .category(SessionConfigOptionCategory::Other("_persona".to_owned())),
+    );
+    let limits: Vec<_> = LIMITS.map(|(limit, name, about)| choice(limit.as_str(), name, about)).into();
+    options.push(
+        SessionConfigOption::select("sandbox", "Sandbox", open.limit.as_str(), limits)
+            .category(SessionConfigOptionCategory::Other("_sandbox".to_owned())),
+    );
     if terminal {
         let places: Vec<_> = PLACES.map(|(_, id, name, about)| choice(id, name, about)).into();
         let place = PLACES.iter().find(|(own, ..)| *own == open.place).map_or("", |(_, name, ..)| name);
@@ -196,7 +254,7 @@ impl Server {
     /// A session that is open here.
     pub(super) fn opened(&mut self, id: &v1::SessionId) -> Result<(SessionId, &mut Open)> {
         let session = SessionId::from(&*id.0);
-        match self.sessions.get_mut(&session) {
+        match self.sessions.get_mut(&session).filter(|open| !open.leaves) {
             Some(open) => Ok((session, open)),
             None => Err(Error::not_found(format!("session {id} is not open here"))
                 .hint("session/load or session/resume opens it")),
@@ -227,25 +285,54 @@ impl Server {
         })?;
         let Some(open) = self.sessions.get_mut(&session) else { return Ok(()) };
         let before = std::mem::replace(&mut open.mode, mode);
-        let found = self.tell(|reply| Event::Read(Query::Session(session.clone()), reply));
-        let (kernel, answered) = (self.kernel.clone(), id.clone());
-        self.later(Some(id), async move {
-            let result = keep(&kernel, &session, mode, found.await).await;
-            Box::new(move |server: &mut Self| match result {
-                Ok(()) => then(server, &session, &answered),
-                Err(error) => {
-                    if let Some(open) = server.sessions.get_mut(&session) {
-                        open.mode = before;
-                    }
-                    server.refuse(&answered, &error);
+        let value = (mode != Mode::Ask).then_some(name);
+        self.keep(id, session, KEPT, value, move |server, session, id, result| match result {
+            Ok(_) => then(server, session, id),
+            Err(error) => {
+                if let Some(open) = server.sessions.get_mut(session) {
+                    open.mode = before;
                 }
-            }) as Done
+                server.refuse(id, &error);
+            }
         });
         Ok(())
     }
 
+    /// Keeps a value with a session, or none, and does `then` with what the kernel says.
+    fn keep(
+        &mut self,
+        id: &Id,
+        session: SessionId,
+        key: &str,
+        value: Option<&str>,
+        then: impl FnOnce(&mut Self, &SessionId, &Id, Result<Value>) + 'static,
+    ) {
+        let values = Map::from_iter([(key.to_owned(), value.into())]);
+        // The kernel merges: two choices at once do not undo each other.
+        let change = Change::Context { values, merge: true };
+        let changed = self.tell(|reply| Event::Session(SessionTask::Change(session.clone(), change), reply));
+        let answered = id.clone();
+        self.later(Some(id), async move {
+            let result = changed.await;
+            Box::new(move |server: &mut Self| then(server, &session, &answered, result)) as Done
+        });
+    }
+
+    /// Chooses what the kernel obeys: it holds once the kernel has it.
+    fn choose(&mut self, id: &Id, session: SessionId, key: &str, value: Option<&str>) {
+        self.keep(id, session, key, value, |server, session, id, result| match result {
+            Ok(found) => {
+                if let Some(open) = server.sessions.get_mut(session) {
+                    open.obey(&found);
+                }
+                server.answer(id, &SetSessionConfigOptionResponse::new(server.options_of(session)));
+            }
+            Err(error) => server.refuse(id, &error),
+        });
+    }
+
     pub(super) fn set_option(&mut self, id: &Id, params: &SetSessionConfigOptionRequest) -> Result<()> {
-        let (session, _) = self.opened(&params.session_id)?;
+        let (session, open) = self.opened(&params.session_id)?;
         let SessionConfigOptionValue::ValueId { value } = &params.value else {
             return Err(Error::bad_request("value: one of those that are listed"));
         };
@@ -267,6 +354,22 @@ impl Server {
                 if let Some(open) = self.sessions.get_mut(&session) {
                     open.place = *place;
                 }
+            }
+            "persona" => {
+                if *value.0 != *USUAL && !open.personas.iter().any(|(name, _)| **name == *value.0) {
+                    return Err(Error::bad_request(format!("there is no persona {value}"))
+                        .hint("a skill is one that has the capability :persona"));
+                }
+                self.choose(id, session, chosen::PERSONA, Some(&*value.0).filter(|name| *name != USUAL));
+                return Ok(());
+            }
+            "sandbox" => {
+                let limit = Limit::ALL.into_iter().find(|limit| *limit.as_str() == *value.0);
+                let limit =
+                    limit.ok_or_else(|| Error::bad_request(format!("there is no sandbox {value}")))?;
+                let value = (limit != Limit::default()).then_some(limit.as_str());
+                self.choose(id, session, chosen::SANDBOX, value);
+                return Ok(());
             }
             "model" => {
                 self.select(id, session, value.0.to_string());

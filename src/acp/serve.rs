@@ -109,7 +109,7 @@ impl Edge {
                     self.server.expire(Instant::now());
                 }
                 Some(report) = reported.recv(), if room => self.server.reported(report),
-                input = next(&mut batch, &mut messages), if room => {
+                input = stdio::next(&mut batch, &mut messages), if room => {
                     let Some(input) = input else { break End::Left };
                     self.input(input);
                     // A client that never stops sending must not keep its own turns from it.
@@ -138,7 +138,7 @@ impl Edge {
         if timeout(STOP, self.server.stop_commands()).await.is_err() {
             tracing::error!("a command did not stop in time");
         }
-        if timeout(FLUSH, flush(writer, self.server.out)).await.is_err() {
+        if timeout(FLUSH, writer.flush(self.server.out)).await.is_err() {
             tracing::warn!("the client did not read the last messages");
         }
         result
@@ -204,24 +204,4 @@ impl Edge {
             }
         }
     }
-}
-
-/// The next message. Takes a new batch when the last is used up.
-async fn next(
-    batch: &mut VecDeque<Incoming>,
-    messages: &mut mpsc::Receiver<Vec<Incoming>>,
-) -> Option<Incoming> {
-    while batch.is_empty() {
-        *batch = messages.recv().await?.into();
-    }
-    batch.pop_front()
-}
-
-async fn flush(writer: Writer, out: Vec<u8>) {
-    // If the client reads no more, there is nobody to tell.
-    if !out.is_empty() && writer.batches.send(out).await.is_err() {
-        return;
-    }
-    drop(writer.batches);
-    writer.done.await.ok();
 }

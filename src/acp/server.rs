@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::rc::Rc;
 
 use agent_client_protocol_schema::ProtocolVersion;
 use agent_client_protocol_schema::v1::{
@@ -27,6 +28,7 @@ use tower_lsp_server::jsonrpc::Id;
 use super::jobs::Report;
 use super::options::Open;
 use super::questions::{Asked, Questions};
+use super::sessions::Leaving;
 use super::shell::Command;
 use super::text::Format;
 use super::turns::{Pending, Turn};
@@ -63,6 +65,11 @@ pub(super) type Told<T> = Pin<Box<dyn Future<Output = Result<T>>>>;
 /// What the client answered: the result, or the message of an error; nothing: not in time.
 pub(super) type Outcome<'a> = Option<std::result::Result<&'a str, &'a str>>;
 
+/// Something is being told as a whole, the end of a turn or what was said in a session: what comes after waits for as
+/// long as there is more of these than the server's own. It goes with the work that has it, however that ends.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ending(Rc<()>);
+
 /// The edge, for one client.
 pub struct Server {
     pub(super) kernel: Handle,
@@ -70,6 +77,8 @@ pub struct Server {
     /// How the user wants text shown, whatever the client is.
     wanted: Option<Format>,
     pub(super) sessions: BTreeMap<SessionId, Open>,
+    /// Sessions that are let go or deleted once all that went on in them is over.
+    pub(super) leaving: Vec<Leaving>,
     /// Prompts that have no turn yet, in their order.
     pub(super) pending: BTreeMap<u64, Pending>,
     pub(super) turns: BTreeMap<TurnId, Turn>,
@@ -78,8 +87,7 @@ pub struct Server {
     /// Where commands report to that run here.
     pub(super) reports: mpsc::Sender<Report>,
     pub(super) jobs: JoinSet<()>,
-    /// What is being told as a whole, the end of a turn or what was said in a session: what comes after waits.
-    pub(super) ending: usize,
+    ending: Ending,
     held: VecDeque<Outgoing>,
     /// What is not with the writer yet.
     pub out: Vec<u8>,
@@ -96,13 +104,14 @@ impl Server {
             features: None,
             wanted,
             sessions: BTreeMap::new(),
+            leaving: Vec::new(),
             pending: BTreeMap::new(),
             turns: BTreeMap::new(),
             commands: BTreeMap::new(),
             questions: Questions::default(),
             reports,
             jobs: JoinSet::new(),
-            ending: 0,
+            ending: Ending::default(),
             held: VecDeque::new(),
             out: Vec::new(),
             started: Vec::new(),
@@ -126,7 +135,7 @@ impl Server {
     pub fn done(&mut self, done: Done) {
         self.waiting -= 1;
         done(self);
-        while self.ending == 0
+        while !self.holds()
             && let Some(message) = self.held.pop_front()
         {
             self.handle(message);
@@ -153,7 +162,7 @@ impl Server {
             method if method == names.session_resume => read(params).and_then(|it| self.resume(id, it)),
             method if method == names.session_list => read(params).and_then(|it| self.list(id, it)),
             method if method == names.session_close => read(params).and_then(|it| self.close(id, &it)),
-            method if method == names.session_delete => read(params).map(|it| self.delete(id, &it)),
+            method if method == names.session_delete => read(params).and_then(|it| self.delete(id, &it)),
             method if method == names.session_fork => read(params).and_then(|it| self.fork(id, it)),
             method if method == names.session_set_mode => read(params).and_then(|it| self.set_mode(id, &it)),
             method if method == names.session_set_config_option => {
@@ -244,11 +253,20 @@ impl Server {
 
     /// Takes what the kernel sends. It has to be taken: answers may stand behind it.
     pub fn take(&mut self, message: Outgoing) {
-        if self.ending == 0 && self.held.is_empty() {
+        if !self.holds() && self.held.is_empty() {
             self.handle(message);
         } else {
             self.held.push_back(message);
         }
+    }
+
+    /// Holds back what the kernel sends until what this answers is gone.
+    pub(super) fn hold(&self) -> Ending {
+        self.ending.clone()
+    }
+
+    fn holds(&self) -> bool {
+        Rc::strong_count(&self.ending.0) > 1
     }
 
     fn handle(&mut self, message: Outgoing) {
@@ -411,3 +429,6 @@ pub(super) fn read<T: DeserializeOwned>(params: &str) -> Result<T> {
 pub(super) fn meta(key: &str, value: Value) -> v1::Meta {
     v1::Meta::from_iter([(key.to_owned(), value)])
 }
+
+#[cfg(test)]
+mod tests;

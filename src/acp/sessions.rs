@@ -7,15 +7,16 @@ use agent_client_protocol_schema::v1::{
     self, AvailableCommand, AvailableCommandInput, AvailableCommandsUpdate, CloseSessionRequest,
     CloseSessionResponse, ContentChunk, DeleteSessionRequest, DeleteSessionResponse, ForkSessionRequest,
     ForkSessionResponse, ListSessionsRequest, ListSessionsResponse, McpServer, NewSessionRequest,
-    NewSessionResponse, Notice, NoticeSeverity, SessionInfo, SessionInfoUpdate, SessionUpdate,
-    UnstructuredCommandInput,
+    NewSessionResponse, Notice, NoticeSeverity, SessionConfigOption, SessionInfo, SessionInfoUpdate,
+    SessionModeState, SessionUpdate, UnstructuredCommandInput,
 };
+use futures::FutureExt;
 use serde::Deserialize;
 use serde_json::Value;
 use tower_lsp_server::jsonrpc::Id;
 
-use super::options::{Mode, Models, Open, kept, modes, options};
-use super::server::{Done, Server, tell};
+use super::options::{Found, Models, Open, modes, options, personas};
+use super::server::{Done, Server, Told, tell};
 use crate::error::{Code, Error, Result};
 use crate::event::{Event, Page, Query, SessionTask};
 use crate::ids::{ActuationId, SessionId, TurnId};
@@ -34,11 +35,20 @@ const DIRECTORY: usize = 1_000;
 const LISTED: usize = 50;
 const LOOKED: usize = 20;
 
-/// How many commands a client is told of.
-const COMMANDS: u32 = 200;
+/// How many skills are looked at, and how many commands a client is told of.
+const SKILLS: u32 = 500;
+const COMMANDS: usize = 200;
 
 /// How many sessions may be open at once.
 const OPEN: usize = 1024;
+
+/// A session that is to be let go or deleted, and the request that asked for it.
+#[derive(Debug)]
+pub(super) struct Leaving {
+    id: Id,
+    session: SessionId,
+    deletes: bool,
+}
 
 /// `_orgAgent/why`.
 #[derive(Debug, Deserialize)]
@@ -85,25 +95,37 @@ impl Server {
     pub(super) fn new_session(&mut self, id: &Id, params: NewSessionRequest) -> Result<()> {
         let directory = self.room_in(&params.cwd)?;
         let new = NewSession { buffer: Some(format!("{BUFFER}{directory}")), ..NewSession::default() };
-        let created = self.tell(|reply| Event::Session(SessionTask::Create(new), reply));
+        let made = self.tell(|reply| Event::Session(SessionTask::Create(new), reply));
+        self.open_made(id, made, directory, params.mcp_servers, |id, modes, options| {
+            NewSessionResponse::new(id).modes(modes).config_options(options)
+        });
+        Ok(())
+    }
+
+    /// Opens a session that is being made, and answers with it.
+    fn open_made<A: serde::Serialize>(
+        &mut self,
+        id: &Id,
+        made: Told<Value>,
+        directory: String,
+        servers: Vec<McpServer>,
+        answer: impl FnOnce(v1::SessionId, SessionModeState, Vec<SessionConfigOption>) -> A + 'static,
+    ) {
         let (kernel, answered) = (self.kernel.clone(), id.clone());
         self.later(Some(id), async move {
-            let made = with_models(&kernel, created.await).await;
+            let made = with_all(&kernel, made.await, &directory).await;
             Box::new(move |server: &mut Self| match made {
-                Ok((session, mode, models)) => {
-                    let open = Open::new(&session, directory, mode, models);
-                    let answer = NewSessionResponse::new(open.id.clone())
-                        .modes(modes(&open))
-                        .config_options(options(&open, server.has_terminal()));
-                    server.answer(&answered, &answer);
+                Ok((session, found)) => {
+                    let open = Open::new(&session, directory, &found);
+                    let options = options(&open, server.has_terminal());
+                    server.answer(&answered, &answer(open.id.clone(), modes(&open), options));
                     server.sessions.insert(session.clone(), open);
-                    server.ignored(&session, &params.mcp_servers);
-                    server.tell_commands(&session);
+                    server.ignored(&session, &servers);
+                    server.commands_are(&session, commands(&found.skills));
                 }
                 Err(error) => server.refuse(&answered, &error),
             }) as Done
         });
-        Ok(())
     }
 
     pub(super) fn has_terminal(&self) -> bool {
@@ -140,20 +162,29 @@ impl Server {
     /// Asks which skills there are, and tells the client if it knows others.
     pub(super) fn tell_commands(&mut self, session: &SessionId) {
         let Some(open) = self.sessions.get(session) else { return };
-        let page = Page { limit: Some(COMMANDS), cursor: None };
-        let query = Query::Skills(page, Some(open.directory.clone().into()));
-        let listed = self.tell(|reply| Event::Read(query, reply));
+        let listed = self.tell(|reply| Event::Read(skills(&open.directory), reply));
         let session = session.clone();
         self.later(None, async move {
             let list = listed.await;
             Box::new(move |server: &mut Self| match list {
-                Ok(list) => server.commands_are(&session, commands(&list)),
+                Ok(list) => {
+                    server.commands_are(&session, commands(&list));
+                    server.personas_are(&session, personas(&list));
+                }
                 Err(error) => tracing::warn!(%error, "the skills could not be listed"),
             }) as Done
         });
     }
 
-    fn commands_are(&mut self, session: &SessionId, commands: Vec<AvailableCommand>) {
+    fn personas_are(&mut self, session: &SessionId, personas: Vec<(String, String)>) {
+        let Some(open) = self.sessions.get_mut(session) else { return };
+        if open.personas != personas {
+            open.personas = personas;
+            self.tell_options(session);
+        }
+    }
+
+    pub(super) fn commands_are(&mut self, session: &SessionId, commands: Vec<AvailableCommand>) {
         let Some(open) = self.sessions.get_mut(session) else { return };
         if open.commands.as_ref() == Some(&commands) {
             return;
@@ -238,28 +269,74 @@ impl Server {
     }
 
     pub(super) fn close(&mut self, id: &Id, params: &CloseSessionRequest) -> Result<()> {
-        let (session, _) = self.opened(&params.session_id)?;
+        let (session, open) = self.opened(&params.session_id)?;
+        open.leaves = true;
+        self.leaving.push(Leaving { id: id.clone(), session: session.clone(), deletes: false });
         self.stop_all(&session);
-        let released = self.tell(|reply| Event::Release(session.clone(), reply));
-        let answered = id.clone();
-        self.later(Some(id), async move {
-            let released = released.await;
-            Box::new(move |server: &mut Self| match released {
-                Ok(()) => {
-                    server.answer(&answered, &CloseSessionResponse::default());
-                    server.sessions.remove(&session);
-                }
-                Err(error) => server.refuse(&answered, &error),
-            }) as Done
-        });
+        self.leave(&session);
         Ok(())
     }
 
-    pub(super) fn delete(&mut self, id: &Id, params: &DeleteSessionRequest) {
+    pub(super) fn delete(&mut self, id: &Id, params: &DeleteSessionRequest) -> Result<()> {
         let session = SessionId::from(&*params.session_id.0);
+        if let Some(open) = self.sessions.get_mut(&session)
+            && std::mem::replace(&mut open.leaves, true)
+        {
+            return Err(closing(&session));
+        }
+        self.leaving.push(Leaving { id: id.clone(), session: session.clone(), deletes: true });
         self.stop_all(&session);
-        let deleted = self.tell(|reply| Event::Session(SessionTask::Delete(session), reply));
-        self.answer_later(id, deleted, |_| DeleteSessionResponse::default());
+        self.leave(&session);
+        Ok(())
+    }
+
+    /// Lets a session go, or deletes it, if that is wanted and nothing goes on in it any more: until then the kernel would
+    /// keep it.
+    pub(super) fn leave(&mut self, session: &SessionId) {
+        if self.leaving.is_empty()
+            || self.pending.values().any(|pending| pending.session == *session)
+            || self.turns.values().any(|turn| turn.session == *session)
+        {
+            return;
+        }
+        let ready: Vec<Leaving> = self.leaving.extract_if(.., |one| one.session == *session).collect();
+        for Leaving { id, session, deletes } in ready {
+            if deletes {
+                let deleted = self
+                    .tell(|reply| Event::Session(SessionTask::Delete(session.clone()), reply))
+                    .map(|deleted| deleted.map(drop));
+                self.left(&id, session, deleted, DeleteSessionResponse::default());
+            } else {
+                let released = self.tell(|reply| Event::Release(session.clone(), reply));
+                self.left(&id, session, released, CloseSessionResponse::default());
+            }
+        }
+    }
+
+    /// Answers that a session is gone from here, once it is.
+    fn left(
+        &mut self,
+        id: &Id,
+        session: SessionId,
+        told: impl Future<Output = Result<()>> + 'static,
+        answer: impl serde::Serialize + 'static,
+    ) {
+        let answered = id.clone();
+        self.later(Some(id), async move {
+            let result = told.await;
+            Box::new(move |server: &mut Self| match result {
+                Ok(()) => {
+                    server.answer(&answered, &answer);
+                    server.sessions.remove(&session);
+                }
+                Err(error) => {
+                    if let Some(open) = server.sessions.get_mut(&session) {
+                        open.leaves = false;
+                    }
+                    server.refuse(&answered, &error);
+                }
+            }) as Done
+        });
     }
 
     pub(super) fn fork(&mut self, id: &Id, params: ForkSessionRequest) -> Result<()> {
@@ -268,22 +345,8 @@ impl Server {
         let session = SessionId::from(&*params.session_id.0);
         let task = SessionTask::Fork { session, at: None, edits: Default::default(), new };
         let forked = self.tell(|reply| Event::Session(task, reply));
-        let (kernel, answered) = (self.kernel.clone(), id.clone());
-        self.later(Some(id), async move {
-            let made = with_models(&kernel, forked.await).await;
-            Box::new(move |server: &mut Self| match made {
-                Ok((session, mode, models)) => {
-                    let open = Open::new(&session, directory, mode, models);
-                    let answer = ForkSessionResponse::new(open.id.clone())
-                        .modes(modes(&open))
-                        .config_options(options(&open, server.has_terminal()));
-                    server.answer(&answered, &answer);
-                    server.sessions.insert(session.clone(), open);
-                    server.ignored(&session, &params.mcp_servers);
-                    server.tell_commands(&session);
-                }
-                Err(error) => server.refuse(&answered, &error),
-            }) as Done
+        self.open_made(id, forked, directory, params.mcp_servers, |id, modes, options| {
+            ForkSessionResponse::new(id).modes(modes).config_options(options)
         });
         Ok(())
     }
@@ -321,7 +384,7 @@ impl Server {
     fn answer_later<T: 'static, A: serde::Serialize>(
         &mut self,
         id: &Id,
-        told: super::server::Told<T>,
+        told: Told<T>,
         shape: impl FnOnce(T) -> A + 'static,
     ) {
         let answered = id.clone();
@@ -335,12 +398,25 @@ impl Server {
     }
 }
 
-/// A session that was made, with its mode and the models for it.
-async fn with_models(kernel: &Handle, made: Result<Value>) -> Result<(SessionId, Mode, Models)> {
+/// The error that a session is on its way out.
+pub(super) fn closing(session: &SessionId) -> Error {
+    Error::new(Code::Conflict, format!("session {session} is being closed"))
+        .hint("wait for the answer to that")
+}
+
+/// The question for the skills that there are in a directory.
+pub(super) fn skills(directory: &str) -> Query {
+    Query::Skills(Page { limit: Some(SKILLS), cursor: None }, Some(directory.into()))
+}
+
+/// A session that was made, with all that there is for it.
+async fn with_all(kernel: &Handle, made: Result<Value>, directory: &str) -> Result<(SessionId, Found)> {
     let made = made?;
     let session = SessionId::from(made["id"].as_str().unwrap_or_default());
-    let list = tell(kernel, |reply| Event::Read(Models::question(&session), reply)).await?;
-    Ok((session, kept(&made), Models::read(&list)))
+    let models = tell(kernel, |reply| Event::Read(Models::question(&session), reply));
+    let skills = tell(kernel, |reply| Event::Read(skills(directory), reply));
+    let (models, skills) = (models.await?, skills.await?);
+    Ok((session, Found { session: made, models, skills }))
 }
 
 /// The question for a part of the sessions.
@@ -385,7 +461,7 @@ pub(super) fn time(session: &Value) -> Option<String> {
 }
 
 /// The skills that a user can call.
-fn commands(list: &Value) -> Vec<AvailableCommand> {
+pub(super) fn commands(list: &Value) -> Vec<AvailableCommand> {
     let items = list["items"].as_array().into_iter().flatten();
     let named = items.filter_map(|item| {
         let name = item["name"].as_str()?;
@@ -397,7 +473,7 @@ fn commands(list: &Value) -> Vec<AvailableCommand> {
         let input = AvailableCommandInput::Unstructured(UnstructuredCommandInput::new("what to do with it"));
         called.then(|| AvailableCommand::new(name, about).input(input))
     });
-    named.collect()
+    named.take(COMMANDS).collect()
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::options::{Mode, Place};
 use super::questions::Asked;
 use super::server::{Done, Outcome, Server};
 use super::tools;
-use crate::error::Result;
+use crate::error::{Code, Result};
 use crate::event::{Actuated, Choice, Decide, Decided, Event};
 use crate::ids::{ActuationId, TurnId};
 use crate::outgoing::Actuation;
@@ -25,6 +25,9 @@ const RUN: &str = "run";
 const ALWAYS: &str = "always";
 const DENY: &str = "deny";
 const CANCEL: &str = "cancel";
+
+/// Why a command of a session that is not, or no longer, open here does not run.
+pub(super) const CLOSED: &str = "the session is not open in the editor";
 
 /// How much of a rule stands in the name of an option.
 const RULE: usize = 200;
@@ -52,11 +55,17 @@ pub(super) struct Command {
 
 impl Server {
     /// A command for a turn: it is shown, and runs, is asked about, or does neither.
-    pub(super) fn command(&mut self, actuation: &Actuation, mode: Mode) {
+    pub(super) fn command(&mut self, actuation: &Actuation) {
         let address = actuation.address();
         let Some(turn) = self.turns.get(&address.turn) else { return };
         let (id, session) = (address.actuation.clone(), turn.id.clone());
-        let place = self.sessions.get(&turn.session).map_or(Place::Server, |open| open.place);
+        let open = self.sessions.get(&turn.session).filter(|open| !open.leaves);
+        let no = match open.map(|open| open.mode) {
+            Some(Mode::Ask) => None,
+            Some(Mode::Talk) => Some("the user chose that no command runs"),
+            None => Some(CLOSED),
+        };
+        let place = open.map_or(Place::Server, |open| open.place);
         let call = tools::command(actuation);
         self.update(&session, SessionUpdate::ToolCall(call.clone()));
         let token = actuation.token().unwrap_or_default().to_owned();
@@ -74,8 +83,8 @@ impl Server {
             due: None,
         };
         self.commands.insert(id.clone(), command);
-        if mode == Mode::Talk {
-            return self.decide(&id, Choice::Deny, Some("the user chose that no command runs".to_owned()));
+        if let Some(why) = no {
+            return self.decide(&id, Choice::Deny, Some(why.to_owned()));
         }
         if actuation.decision() == Decision::Allow {
             return self.run(&id);
@@ -144,15 +153,25 @@ impl Server {
         let actuation = actuation.clone();
         self.later(None, async move {
             let decided = decided.await;
-            Box::new(move |server: &mut Self| server.decided(&actuation, message, decided)) as Done
+            Box::new(move |server: &mut Self| server.decided(&actuation, choice, message, decided)) as Done
         });
     }
 
-    fn decided(&mut self, actuation: &ActuationId, words: Option<String>, decided: Result<Decided>) {
+    fn decided(
+        &mut self,
+        actuation: &ActuationId,
+        choice: Choice,
+        words: Option<String>,
+        decided: Result<Decided>,
+    ) {
         let decided = match decided {
             Ok(decided) => decided,
             // The turn is over, or it was decided elsewhere.
-            Err(error) => return self.drop_command(actuation, &error.one_line()),
+            Err(error) if matches!(error.code, Code::Conflict | Code::NotFound) || choice == Choice::Deny => {
+                return self.drop_command(actuation, &error.one_line());
+            }
+            // It waits still, and what can not be permitted is denied.
+            Err(error) => return self.decide(actuation, Choice::Deny, Some(error.one_line())),
         };
         let Some(command) = self.commands.get_mut(actuation) else { return };
         if decided.decision != Decision::Allow {

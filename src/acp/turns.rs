@@ -8,10 +8,10 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tower_lsp_server::jsonrpc::Id;
 
-use super::options::Mode;
 use super::prompt::{self, Said};
 use super::questions::{Asked, TIME};
 use super::server::{Done, Server};
+use super::shell::CLOSED;
 use super::text::{Rest, Shown};
 use super::tools;
 use crate::action::Kind;
@@ -157,6 +157,7 @@ impl Server {
         if pending.is_stopped {
             self.cancel_stopped(&pending.session);
         }
+        self.leave(&pending.session);
     }
 
     /// A turn, if its session is open here.
@@ -318,18 +319,14 @@ impl Server {
         let Some(turn) = self.turn(&address.turn, &address.session) else {
             // Of a session that is not open here: texts wait for whoever opens it, commands are not run.
             if actuation.action().kind() == Kind::Shell {
-                self.send(Event::Refused(id, "the session is not open in the editor".to_owned()));
+                self.send(Event::Refused(id, CLOSED.to_owned()));
             }
             return;
         };
         turn.attempt = address.attempt;
         match actuation.action().kind() {
             Kind::Insert | Kind::Response => self.text(actuation),
-            Kind::Shell => {
-                let session = turn.session.clone();
-                let mode = self.sessions.get(&session).map_or(Mode::Talk, |open| open.mode);
-                self.command(actuation, mode);
-            }
+            Kind::Shell => self.command(actuation),
             Kind::Replace | Kind::Skill | Kind::Log => {
                 self.send(Event::Refused(id, "this client does not do that".to_owned()));
             }
@@ -373,7 +370,9 @@ impl Server {
             _ => StopReason::EndTurn,
         };
         let Some(turn) = self.turns.remove(&state.turn) else { return };
+        let session = turn.session.clone();
         self.look_back(turn, stop);
+        self.leave(&session);
     }
 
     /// Answers a prompt, with what it took. What comes next waits for that.
@@ -382,12 +381,11 @@ impl Server {
         let page = Page { limit: Some(1), cursor: None };
         let last = Query::LastMessages(turn.session.clone(), page);
         let last = self.tell(|reply| Event::Read(last, reply));
-        self.ending += 1;
-        let request = turn.request.clone();
+        let (request, ending) = (turn.request.clone(), self.hold());
         self.later(request.as_ref(), async move {
             let (found, last) = (found.await.unwrap_or_default(), last.await.unwrap_or_default());
             Box::new(move |server: &mut Self| {
-                server.ending -= 1;
+                let _until_told = ending;
                 let metadata = &last["items"][0]["metadata"];
                 server.titled(&turn.session, &found);
                 server.tell_usage(&turn, &found, metadata);

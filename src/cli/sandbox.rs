@@ -40,6 +40,9 @@ pub(super) struct Args {
     /// A further directory that it may write; may be given again
     #[arg(long, value_name = "DIR")]
     write: Vec<PathBuf>,
+    /// Let it write nothing but its own temporary files
+    #[arg(long, conflicts_with = "write")]
+    read_only: bool,
     /// Let it use the network; Unix sockets stay closed
     #[arg(long)]
     allow_net: bool,
@@ -47,7 +50,7 @@ pub(super) struct Args {
     #[arg(long, value_enum)]
     mechanism: Option<Mechanism>,
     /// Run what this token of the server is good for
-    #[arg(long, conflicts_with_all = ["dir", "write", "allow_net", "mechanism", "command"])]
+    #[arg(long, conflicts_with_all = ["dir", "write", "read_only", "allow_net", "mechanism", "command"])]
     token: Option<String>,
     /// The command and its arguments
     #[arg(last = true, required_unless_present = "token", value_name = "CMD")]
@@ -109,6 +112,7 @@ fn run(args: Args) -> Result<u8> {
     let spec = Spec {
         workspace: args.dir,
         write: args.write,
+        read_only: args.read_only,
         allow_net: args.allow_net,
         mechanism: args.mechanism,
         program: command.next().unwrap_or_default(),

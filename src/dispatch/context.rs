@@ -6,7 +6,10 @@ use super::World;
 use crate::action::{GRAMMAR, Kind};
 use crate::lisp::{Datum, Environment, Limits, Mode, Outcome, Shared};
 use crate::policy::Surroundings;
-use crate::skill::Shelf;
+use crate::skill::{Shelf, Skill};
+
+/// The skill that says who speaks, if none was chosen.
+pub(super) const IDENTITY: &str = "identity";
 
 /// The most tools that a template is told of.
 const MAX_TOOLS: usize = 500;
@@ -36,7 +39,12 @@ impl Facts {
 /// What a function of the identity skill says without arguments, if that is a name.
 #[must_use]
 pub fn says(shelf: &Shelf, env: &Arc<dyn Environment>, name: &str) -> Option<String> {
-    let program = &shelf.get("identity")?.program;
+    said(shelf.get(IDENTITY)?, env, name)
+}
+
+/// The same of any skill.
+pub(super) fn said(skill: &Skill, env: &Arc<dyn Environment>, name: &str) -> Option<String> {
+    let program = &skill.program;
     let limits = Limits::of(Mode::Trigger);
     let mut call = program.call(program.function(name)?, Vec::new(), Mode::Trigger, Arc::clone(env), limits);
     match call.run() {

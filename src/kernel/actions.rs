@@ -99,6 +99,9 @@ impl Kernel {
             Ok((decided, effects)) => Ok((id, decided, effects)),
             Err(DecideError::NotNow) => Err(over()),
             Err(DecideError::NotKept(error)) => Err(error),
+            Err(DecideError::Limited) => Err(Error::bad_request("the sandbox of this session allows that to no command")
+                .because("it was made stricter than the configuration")
+                .hint("let it run confined and without the network, say no, or choose another sandbox for the session")),
             Err(DecideError::Denied(rule)) => Err(Error::bad_request("the edited command is denied")
                 .because(rule)
                 .hint("edit it again, or say no")),

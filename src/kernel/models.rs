@@ -17,7 +17,7 @@ use crate::event::Page;
 use crate::ids::{SessionId, TurnId};
 use crate::model::{self, Ask, Failure, Model, Trouble};
 use crate::prompt::Room;
-use crate::record::{Cost, Counted, MessageRef, Record, Speakers, Usage, Verdict};
+use crate::record::{Cost, Counted, MessageRef, Record, Usage, Verdict};
 use crate::tokens::Counter;
 
 /// A day, in milliseconds.
@@ -227,10 +227,7 @@ impl Kernel {
                 tokens,
                 by: counter.map_or("estimate", |counter| counter.name()).to_owned(),
             }),
-            persona: Some(Speakers {
-                user: self.persona.user.clone(),
-                assistant: self.persona.assistant.clone(),
-            }),
+            persona: Some(self.speakers(id)),
         };
         self.record(&session, &record);
         let asked = Asked { session, prompt: tokens, price, room, counts: model.terms().is_some() };

@@ -10,6 +10,7 @@ use super::Kernel;
 use super::models::dollars;
 use super::skills::{Setting, cast_for, today};
 use crate::action::CHAT_BUFFER;
+use crate::chosen;
 use crate::config::Price;
 use crate::context::Context;
 use crate::dispatch::{self, Made, World};
@@ -65,6 +66,7 @@ impl Kernel {
             directory: around.directory.clone(),
             around,
             persona: self.persona.clone(),
+            chosen: chosen::persona(&stage.context.values).map(str::to_owned),
         };
         // What a prompt of this length would be refused for is asked once that is known.
         let whose = stage.session.clone().unwrap_or_else(|| SessionId(String::new()));
@@ -231,7 +233,7 @@ impl Stage {
         }
         let catalogue = shelved.shelf.catalogue();
         let (said, system) = lead.map_or((None, None), |(said, system)| (Some(said), system));
-        let opening = system.unwrap_or_else(|| self.introduction.clone());
+        let opening = system.or_else(|| world.opening()).unwrap_or_else(|| self.introduction.clone());
         let parts = self.parts(&opening, said.as_deref(), &catalogue);
         let (messages, shown) =
             if sends { (prompt::build(&parts), prompt::shown(&parts)) } else { Default::default() };

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Kernel;
+use crate::chosen::Limit;
 use crate::config::{Config, Element, RuleSpec, Shell};
 use crate::error::{Error, Result};
 use crate::policy::Surroundings;
@@ -108,6 +109,7 @@ fn at(rules: &Arc<Vec<Rule>>, named: Option<PathBuf>, host: Option<String>) -> S
         confined: sandbox::confined,
         host,
         runs_here: false,
+        limit: Limit::default(),
     }
 }
 

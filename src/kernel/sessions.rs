@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::Kernel;
 use super::session::{HELD, Session};
 use crate::action::CHAT_BUFFER;
+use crate::chosen::Limit;
 use crate::error::{Code, Error, Result};
 use crate::event::Reply;
 use crate::ids::{SessionId, TurnId};
@@ -140,11 +141,26 @@ impl Kernel {
             }
             Change::Rename(_) => session.untitled = false,
             Change::Model { name, .. } => session.model.clone_from(name),
-            Change::Context(values) => session.context.values = values.clone(),
+            Change::Context { .. } => {
+                if let Some(Record::SessionContext { values }) = records.last() {
+                    session.context.values = values.clone();
+                }
+                self.keep_to_limit(id);
+            }
             Change::Restore(_) | Change::Choose(_) => self.counts_anew(id),
             _ => {}
         }
         Ok(())
+    }
+
+    /// Has the turn that runs in a session, or begins, keep to what commands may do there now.
+    pub(super) fn keep_to_limit(&mut self, id: &SessionId) {
+        let Some(session) = self.sessions.get(id) else { return };
+        let limit = Limit::of(&session.context.values);
+        let Some(turn) = session.running.clone() else { return };
+        if self.turns.get_mut(&turn).is_some_and(|turn| turn.limit(limit)) {
+            self.tokens.void(&turn, "the sandbox of the session has become stricter since");
+        }
     }
 
     /// Reads sessions of which something is on disk now that this server does not know: they were taken back to a

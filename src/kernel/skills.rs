@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::Kernel;
 use super::desk::Desk;
+use crate::chosen;
 use crate::config::Config;
 use crate::dispatch::{self, Cast, Facts, Made, Making, World};
 use crate::error::Error;
@@ -18,7 +19,7 @@ use crate::model::{Ask, Wanted};
 use crate::outgoing::Outgoing;
 use crate::policy::Surroundings;
 use crate::prompt::{self, HistoryItem, Message, Parts, Persona, Role};
-use crate::record::Record;
+use crate::record::{Record, Speakers};
 use crate::skill::{Loaded, Shelf, Shelved};
 use crate::store::envelope::sha256;
 use crate::turn::{Dispatched, Gated, Lead};
@@ -61,17 +62,30 @@ pub(super) struct Setting {
     pub(super) directory: Option<PathBuf>,
     pub(super) around: Surroundings,
     pub(super) persona: Persona,
+    /// As whom the assistant is to speak, if the user chose that for the session.
+    pub(super) chosen: Option<String>,
 }
 
 /// Asks the triggers which skills a message is for, and begins its prompt; with the skills of the user as they are now.
 pub(super) fn cast_for(desk: &Desk, setting: Setting) -> (Shelved, Found) {
-    let Setting { event, env, directory, around, persona } = setting;
+    let Setting { event, env, directory, around, persona, chosen } = setting;
     let (own, shelved) = desk.newest(directory.as_deref());
+    let voice = chosen.as_deref().map(|chosen| dispatch::voice(&shelved.shelf, &env, chosen));
+    let note = match (&voice, &chosen) {
+        (Some(Ok(Some(_))), Some(chosen)) => Some(format!("the persona {chosen} speaks")),
+        (Some(Err(why)), _) => Some(format!("{why}, so the usual one speaks")),
+        _ => None,
+    };
+    let env = voice.and_then(Result::ok).flatten().unwrap_or(env);
     let facts = Facts { around: Some(around), ..Facts::of(&shelved.shelf, &env) };
     let (user, assistant) = (facts.user.or(Some(persona.user)), facts.assistant.or(Some(persona.assistant)));
     let world = World::new(event, env).with(Facts { user, assistant, ..facts });
     let cast = Cast::new(&shelved.shelf, &world);
-    let made = cast.lead().map(|skill| (skill.name.clone(), Making::begin(skill, &world)));
+    let made = cast.lead().map(|skill| {
+        let (made, mut notes) = Making::begin(skill, &world);
+        notes.extend(note);
+        (skill.name.clone(), (made, notes))
+    });
     (own, (Arc::new(cast), world, shelved, made))
 }
 
@@ -179,6 +193,7 @@ impl Kernel {
         let Some(turn) = self.turns.get_mut(id) else { return };
         let Some(session) = self.sessions.get_mut(&turn.subject().session) else { return };
         let imported = session.imported();
+        let chosen = chosen::persona(&session.context.values).map(str::to_owned);
         let history = session.history();
         // Whatever comes of the skills: what the model may be shown, they are shown.
         turn.prompted(history.iter().rev().find_map(HistoryItem::foreign).or(imported));
@@ -191,7 +206,7 @@ impl Kernel {
         let (desk, env) = (self.desk.clone(), self.variables.clone());
         let (events, turn) = (self.internal.clone(), id.clone());
         tokio::spawn(async move {
-            let setting = Setting { event, env, directory, around, persona };
+            let setting = Setting { event, env, directory, around, persona, chosen };
             let work = move |desk: &Desk| cast_for(desk, setting);
             let (own, cast) = desk.work(work).await.unzip();
             let shelved = cast.as_ref().map(|(_, _, shelved, _)| shelved.clone());
@@ -361,6 +376,16 @@ impl Kernel {
         self.advance(id, |turn| turn.activated(loaded, shown, now));
     }
 
+    /// Who speaks in a turn.
+    pub(super) fn speakers(&self, id: &TurnId) -> Speakers {
+        let chosen = self.playing.get(id).map(|playing| playing.world.names());
+        let [user, assistant] = chosen.unwrap_or_default();
+        Speakers {
+            user: user.unwrap_or_else(|| self.persona.user.clone()),
+            assistant: assistant.unwrap_or_else(|| self.persona.assistant.clone()),
+        }
+    }
+
     /// Forgets the skills of a turn.
     pub(super) fn strike(&mut self, id: &TurnId) {
         self.playing.remove(id);
@@ -371,13 +396,14 @@ impl Kernel {
         let catalogue = self.shelf_of(id).catalogue();
         let room = self.room_of(id);
         let persona = self.changes.kept(id).map_or(&self.persona, |kept| &kept.persona);
+        let chosen = self.playing.get(id).and_then(|playing| playing.world.opening());
         let turn = self.turns.get_mut(id)?;
         let session = self.sessions.get_mut(&turn.subject().session)?;
         let (context, imported) = (session.context.clone(), session.imported());
         let history = session.history();
         let lead = turn.lead();
-        let opening =
-            lead.and_then(|lead| lead.system.clone()).unwrap_or_else(|| prompt::introduction(persona));
+        let opening = lead.and_then(|lead| lead.system.clone()).or(chosen);
+        let opening = opening.unwrap_or_else(|| prompt::introduction(persona));
         let said = lead.map(|lead| lead.prompt.as_str());
         let messages = prompt::build(&Parts {
             opening: &opening,

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use crate::chosen::Limit;
 use crate::error::{Error, Result};
 use crate::ids::TurnId;
 use crate::policy::Surroundings;
@@ -42,7 +43,9 @@ impl Tokens {
             unasked: issue.unasked,
             directory: Place::of(&around.base)?,
             cwd: Place::of(&issue.place)?,
-            network: issue.network,
+            // Whatever was said about it: not more than the session allows.
+            network: issue.network && !around.limit.confines(),
+            read_only: around.limit == Limit::ReadOnly,
             confined: issue.confined,
             environment: Warrant::environment(),
         };

@@ -18,6 +18,7 @@ use super::plain::Features;
 use super::rpc::Call;
 use super::wire::convert::{self, Introduction};
 use super::wire::{self, Announcement};
+use crate::chosen::Limit;
 use crate::error::{Error, Result};
 use crate::event::{Event, Query, Reply, SessionTask, reply};
 use crate::kernel::Handle;
@@ -356,7 +357,8 @@ impl Backend {
         // To find out takes a try, once.
         let confined = tokio::task::spawn_blocking(sandbox::confined).await;
         let confined = confined.unwrap_or_else(|error| Err(format!("it could not be tried: {error}")));
-        answer["sandbox"] = sandbox::terms(confined.as_ref().err().map(String::as_str)).into();
+        answer["sandbox"] =
+            sandbox::terms(confined.as_ref().err().map(String::as_str), Limit::default()).into();
         answer["confined"] = confined.is_ok().into();
         Ok(answer)
     }

@@ -166,7 +166,7 @@ impl Session {
                         plain.expire(Instant::now());
                     }
                 }
-                input = next(&mut batch, &mut messages), if room => {
+                input = stdio::next(&mut batch, &mut messages), if room => {
                     let Some(input) = input else { break End::Left };
                     if self.input(input) {
                         break End::Left;
@@ -195,7 +195,7 @@ impl Session {
         };
         self.settle();
         self.relay();
-        if timeout(FLUSH, flush(writer, self.out)).await.is_err() {
+        if timeout(FLUSH, writer.flush(self.out)).await.is_err() {
             tracing::warn!("the client did not read the last messages");
         }
         status
@@ -463,23 +463,6 @@ impl Session {
             }
         }
     }
-}
-
-/// The next message. Takes a new batch when the last is used up.
-async fn next(batch: &mut VecDeque<Input>, messages: &mut mpsc::Receiver<Vec<Input>>) -> Option<Input> {
-    while batch.is_empty() {
-        *batch = messages.recv().await?.into();
-    }
-    batch.pop_front()
-}
-
-async fn flush(writer: Writer, out: Vec<u8>) {
-    // If the client reads no more, there is nobody to tell.
-    if !out.is_empty() && writer.batches.send(out).await.is_err() {
-        return;
-    }
-    drop(writer.batches);
-    writer.done.await.ok();
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The two threads at the ends of the line. One reads and parses, one owns the output and writes; both are
 //! plain threads, so that a read or a write that never returns cannot keep the process from ending.
 
+use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
 use std::thread;
 
@@ -75,6 +76,26 @@ pub struct Writer {
     pub batches: mpsc::Sender<Vec<u8>>,
     /// Answers once everything is written, after `batches` was dropped.
     pub done: oneshot::Receiver<()>,
+}
+
+impl Writer {
+    /// Writes what is left, and waits until all is written.
+    pub async fn flush(self, out: Vec<u8>) {
+        // If the client reads no more, there is nobody to tell.
+        if !out.is_empty() && self.batches.send(out).await.is_err() {
+            return;
+        }
+        drop(self.batches);
+        self.done.await.ok();
+    }
+}
+
+/// The next message. Takes a new batch when the last is used up.
+pub async fn next<T>(batch: &mut VecDeque<T>, messages: &mut mpsc::Receiver<Vec<T>>) -> Option<T> {
+    while batch.is_empty() {
+        *batch = messages.recv().await?.into();
+    }
+    batch.pop_front()
 }
 
 /// Writes batches, each with one call and one flush.

@@ -75,8 +75,13 @@ pub enum Change {
     Pause(bool),
     /// The user is done with it.
     Complete,
-    /// What clients keep with it, all of it.
-    Context(Map<String, Value>),
+    /// What clients keep with it.
+    Context {
+        /// All of it; if it is merged, what becomes another, and null what goes.
+        values: Map<String, Value>,
+        /// Whether what is not named stays.
+        merge: bool,
+    },
     /// A state to come back to, by its name.
     Checkpoint(String),
     /// Back to the state of this name.

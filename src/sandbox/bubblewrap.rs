@@ -111,13 +111,14 @@ pub fn arguments(
         add(&[word("--ro-bind-try"), resolver.as_os_str(), resolver.as_os_str()]);
     }
     add(&[word("--ro-bind"), program.as_os_str(), word(SELF)]);
+    let bind = if plan.read_only { "--ro-bind" } else { "--bind" };
     for root in &plan.roots {
-        add(&[word("--bind"), root.as_os_str(), root.as_os_str()]);
+        add(&[word(bind), root.as_os_str(), root.as_os_str()]);
     }
     // What is mounted cannot be renamed: so each directory on the way to an exception is mounted as well,
     // lest it be moved aside with the exception in it, and another made in its place.
     let mut ways = BTreeSet::new();
-    for guard in plan.guards.iter().filter(|guard| guard.path.exists()) {
+    for guard in plan.guards.iter().filter(|guard| !plan.read_only && guard.path.exists()) {
         if let Some(root) = plan.root_of(&guard.path) {
             ways.extend(guard.path.ancestors().skip(1).take_while(|way| *way != root));
         }
@@ -166,9 +167,15 @@ pub fn inherited(file: OwnedFd) -> rustix::io::Result<OwnedFd> {
 fn shown(plan: &Plan, guard: &Guard) -> bool {
     let within = plan.writable(&guard.path);
     let private = ["/tmp", "/run", "/dev", "/proc"].iter().any(|dir| guard.path.starts_with(dir));
-    guard.path.exists()
-        && !guard.path.is_symlink()
-        && (within || (guard.access == Access::Hidden && !private))
+    let needed = match guard.access {
+        Access::Fixed => within && !plan.read_only,
+        Access::Hidden => within || !private,
+    };
+    // Looked at once: another sandbox, whose workspace it is in, may be making or removing it.
+    let Ok(found) = fs::symlink_metadata(&guard.path) else { return false };
+    // Our own placeholders are locked, and stay. Another's are empty: there is nothing to hide, and they may be gone at
+    // any time, when nothing could be mounted there.
+    needed && !found.is_symlink() && ((within && !plan.read_only) || !looks_made(&guard.path, &found))
 }
 
 /// What was made only so that something can be mounted on it, locked while in use and removed afterwards.
@@ -184,6 +191,10 @@ impl Placeholders {
     /// # Errors
     /// Something could not be made.
     pub fn make(plan: &mut Plan) -> Result<Self> {
+        // Where nothing can be made there is nothing to keep from being made.
+        if plan.read_only {
+            return Ok(Self::default());
+        }
         if let Some(link) = plan.links.first() {
             return Err(Error::internal(format!("{} cannot be protected", link.display()))
                 .because("it is a symbolic link, which the command could replace")
@@ -258,9 +269,65 @@ impl Placeholders {
 
 /// Whether what is at `path` looks as [`Placeholders`] makes it: empty, and with its mode.
 fn is_placeholder(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok_and(|found| match found.mode() & 0o170_777 {
+    fs::symlink_metadata(path).is_ok_and(|found| looks_made(path, &found))
+}
+
+/// The same of what was `found` at `path`. What is gone by now was empty.
+fn looks_made(path: &Path, found: &fs::Metadata) -> bool {
+    match found.mode() & 0o170_777 {
         0o100_400 => found.len() == 0,
-        0o040_500 => fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none()),
+        0o040_500 => fs::read_dir(path).map_or_else(
+            |error| error.kind() == std::io::ErrorKind::NotFound,
+            |mut entries| entries.next().is_none(),
+        ),
         _ => false,
-    })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "these are tests")]
+
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn nothing_is_mounted_where_another_sandbox_has_a_placeholder() {
+        // Not in /tmp, which is hidden as a whole.
+        let home = tempfile::tempdir_in("/var/tmp").unwrap();
+        let at = |name: &str| home.path().join(name);
+        let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        for (directory, bits) in [("ws", 0o700), (".ssh", 0o500), (".gnupg", 0o700), (".librewolf", 0o500)] {
+            fs::create_dir(at(directory)).unwrap();
+            if directory == ".ssh" {
+                fs::write(at(".ssh/id"), "planted-secret").unwrap();
+            }
+            mode(&at(directory), bits);
+        }
+        for (file, text, bits) in
+            [(".netrc", "", 0o400), (".pgpass", "planted-secret", 0o400), (".npmrc", "", 0o600)]
+        {
+            fs::write(at(file), text).unwrap();
+            mode(&at(file), bits);
+        }
+        let names = [".ssh", ".gnupg", ".librewolf", ".mozilla", ".netrc", ".pgpass", ".npmrc"];
+        let guard = |name: &&str| Guard { path: at(name), access: Access::Hidden, absent_name: false };
+        let mut plan = Plan {
+            workspace: at("ws"),
+            roots: vec![at("ws")],
+            read_only: false,
+            guards: names.iter().map(guard).collect(),
+            links: Vec::new(),
+        };
+        let hidden = |plan: &Plan| -> Vec<PathBuf> {
+            plan.guards.iter().filter(|guard| shown(plan, guard)).map(|guard| guard.path.clone()).collect()
+        };
+        assert_eq!(hidden(&plan), [".ssh", ".gnupg", ".pgpass", ".npmrc"].map(at));
+        // In the workspace it is this one's own, and locked.
+        plan.roots = vec![home.path().to_owned()];
+        assert_eq!(hidden(&plan).len(), names.len() - 1, "all but what is not there");
+        plan.read_only = true;
+        assert_eq!(hidden(&plan).len(), names.len() - 3);
+    }
 }

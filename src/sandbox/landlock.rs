@@ -104,7 +104,9 @@ pub fn restrict(plan: &Plan, tmp: &Path, allow_net: bool) -> Result<()> {
     }
     for root in &plan.roots {
         rules.permit_but(root, reading(), &hidden)?;
-        rules.permit_but(root, writing(), &guarded)?;
+        if !plan.read_only {
+            rules.permit_but(root, writing(), &guarded)?;
+        }
     }
     rules.permit(tmp, reading() | writing())?;
     rules.permit_terminals()?;

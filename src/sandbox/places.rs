@@ -208,6 +208,8 @@ pub struct Plan {
     pub workspace: PathBuf,
     /// What may be written: directories, none within another.
     pub roots: Vec<PathBuf>,
+    /// None of them may be written after all.
+    pub read_only: bool,
     /// The exceptions, in order of their paths; a hidden one before a fixed one at the same path.
     pub guards: Vec<Guard>,
     /// Symbolic links within `roots` on the way to an exception: whoever replaces one gets around it.
@@ -300,7 +302,8 @@ impl Plan {
                     .hint("choose another directory with --dir or --write"));
             }
         }
-        Ok(Self { workspace, roots, guards, links: links.into_iter().collect() })
+        let (read_only, links) = (spec.read_only, links.into_iter().collect());
+        Ok(Self { workspace, roots, read_only, guards, links })
     }
 
     /// Whether `path` is within what may be written, exceptions aside.
@@ -438,6 +441,7 @@ mod tests {
         let spec = Spec {
             workspace: workspace.to_owned(),
             write: Vec::new(),
+            read_only: false,
             allow_net: false,
             mechanism: None,
             program: "true".into(),

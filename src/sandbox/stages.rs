@@ -125,7 +125,8 @@ async fn kept(
                 false => environment::clean(std::env::vars_os(), "/tmp"),
             };
             command.env_clear().envs(seen);
-            let within = Spec { workspace: plan.workspace.clone(), write: plan.roots, ..spec.clone() };
+            let write = if spec.read_only { Vec::new() } else { plan.roots };
+            let within = Spec { workspace: plan.workspace.clone(), write, ..spec.clone() };
             command.arg("--").arg(bubblewrap::SELF).args(super::arguments(&within));
             command
         }

@@ -31,6 +31,8 @@ pub enum DecideError {
     Rejected(Rejection),
     /// It must not run, by this rule.
     Denied(String),
+    /// The session does not allow that much to any command.
+    Limited,
     /// What the token would let run could not be written down.
     NotKept(Error),
 }
@@ -122,6 +124,9 @@ impl Turn {
             return Err(DecideError::Denied(permit.rule().to_owned()));
         }
         let around = &self.subject.around;
+        if around.limit.confines() && (decide.network || decide.unconfined) {
+            return Err(DecideError::Limited);
+        }
         let elsewhere = around.host.is_some();
         let unconfined = decide.unconfined && !elsewhere && !around.runs_here;
         let issue = self.issue(&actuation, &permit, &token, decide.network);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
+use crate::chosen::Limit;
 use crate::config::RuleSpec;
 use crate::error::Error;
 use crate::record::{Outcome, Status};
@@ -88,6 +89,7 @@ impl Driver {
                 missing: false,
                 confined: || Ok(()),
                 runs_here: false,
+                limit: Limit::default(),
             },
         };
         Self { turn: Turn::new(subject), now: Duration::from_secs(1), seqs: Vec::new(), stubborn: false }

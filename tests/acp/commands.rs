@@ -203,6 +203,41 @@ fn a_skill_that_is_called_is_a_command_and_shown() {
     let other = place.home.path().join("skills/prose");
     fs::create_dir_all(&other).unwrap();
     fs::write(other.join("SKILL.md"), text.replace("rhyme", "prose")).unwrap();
-    let messages = client.until(|message| crate::client::is_update(message, "available_commands_update"));
-    assert!(messages.last().unwrap().to_string().contains("prose"));
+    // What the client was told when it loaded the session may come first.
+    client.until(|message| {
+        crate::client::is_update(message, "available_commands_update")
+            && message.to_string().contains("prose")
+    });
+}
+
+#[test]
+fn a_command_that_is_asked_about_ends_with_its_session() {
+    for method in ["session/close", "session/delete"] {
+        let (place, model) = (Place::new(), FakeModel::start());
+        let (mut client, session, id, question) = proposed(&place, &model, "touch never");
+        let over = client.ask(method, &json!({"sessionId": session}));
+        let mut messages = client.answered(id);
+        assert_eq!(stop_reason(&messages), "cancelled", "{method}");
+        assert_eq!(ending(&messages)["status"], "failed", "{method}: {messages:?}");
+        messages.extend(client.answered(over));
+        let answer = messages.last().unwrap();
+        assert!(answer["error"].is_null(), "{method}: {answer}");
+        // An answer that comes late runs nothing.
+        client.choose(&question, "run");
+        let call = &question["params"]["toolCall"]["toolCallId"];
+        if method == "session/close" {
+            let why = client.request("_orgAgent/why", &json!({"toolCallId": call, "format": "org"}));
+            let org = why["org"].as_str().unwrap();
+            assert!(org.contains("cancelled before it ran"), "{org}");
+            assert_eq!(why["state"], "cancelled", "{why}");
+            // Nothing is left of it: another server can have it.
+            let mut other = place.client(&model);
+            let params = json!({"sessionId": session, "cwd": place.cwd(), "mcpServers": []});
+            other.request("session/load", &params);
+        } else {
+            client.refused("_orgAgent/why", &json!({"toolCallId": call}));
+        }
+        assert!(client.finish().success());
+        assert!(!place.cwd().join("never").exists());
+    }
 }

@@ -81,3 +81,91 @@ fn the_server_ends_with_its_client_in_the_middle_of_a_turn() {
     assert!(client.finish().success());
     request.closed_blocking();
 }
+
+#[test]
+fn nonsense_of_a_client_is_answered_and_the_rest_is_served() {
+    let (place, model) = (Place::new(), FakeModel::start());
+    let mut client = Client::start(place.home.path(), &environment(&model));
+    for params in [json!({}), json!([]), json!(null), json!(7), json!({"protocolVersion": "one"})] {
+        let id = client.ask("initialize", &params);
+        let answer = client.answered(id).pop().unwrap();
+        assert!(answer["result"].is_null(), "{params}: {answer}");
+    }
+    client.initialize(&json!({"terminal": "yes", "fs": 7, "session": [], "_meta": null}));
+    let session = client.session(&place.cwd());
+    let named = json!({"sessionId": session});
+    for (method, params) in [
+        ("session/prompt", json!({"sessionId": session, "prompt": []})),
+        ("session/prompt", json!({"sessionId": session, "prompt": "Hello"})),
+        ("session/prompt", json!({"sessionId": session, "prompt": [{"type": "text"}]})),
+        ("session/prompt", json!({"sessionId": [session], "prompt": []})),
+        ("session/prompt", named.clone()),
+        ("session/set_mode", named.clone()),
+        ("session/set_config_option", json!({"sessionId": session, "configId": "mode", "value": true})),
+        ("session/set_config_option", json!({"sessionId": session, "configId": "mode", "value": null})),
+        ("session/close", json!({"sessionId": ""})),
+        ("session/close", json!({"sessionId": "\u{0}"})),
+        ("session/delete", json!({"sessionId": "../x"})),
+        ("session/load", json!({"sessionId": "x".repeat(100_000), "cwd": place.cwd(), "mcpServers": []})),
+        ("session/load", json!({"sessionId": session, "cwd": place.cwd(), "mcpServers": 7})),
+        ("session/fork", json!({"sessionId": "nobody", "cwd": place.cwd(), "mcpServers": []})),
+        ("session/list", json!({"cwd": 7})),
+        ("_orgAgent/fork", json!({"sessionId": session, "messageId": "nothing"})),
+        ("_orgAgent/fork", json!({"sessionId": session, "messageId": 7})),
+        ("_orgAgent/why", json!({"turnId": {"a": 1}})),
+        ("_orgAgent/why", json!({"turnId": "x", "toolCallId": "y"})),
+    ] {
+        let error = client.refused(method, &params);
+        assert!(!error["message"].as_str().unwrap().is_empty(), "{method}: {error}");
+    }
+    // Answers to nothing that was asked, and cancellations of nothing that runs.
+    for id in [json!("oa-0"), json!("oa-18446744073709551616"), json!("oa--1"), json!(1), json!(null)] {
+        client.answer(&json!({"id": id}), &json!({"outcome": {"outcome": "selected", "optionId": "run"}}));
+    }
+    for params in [json!({"requestId": 77}), json!({"requestId": "x"}), json!({"requestId": {}}), json!({})] {
+        client.notify("$/cancel_request", &params);
+    }
+    client.notify("session/cancel", &json!({"sessionId": "nobody"}));
+    client.notify("session/cancel", &json!({"sessionId": session}));
+    client.notify("session/cancel", &json!([]));
+    // One identifier for two requests: both are answered.
+    for text in ["1", "2"] {
+        model.reply_with(&insert(text));
+        let prompt = json!([{"type": "text", "text": text}]);
+        client.send(&json!({"jsonrpc": "2.0", "id": "same", "method": "session/prompt",
+            "params": {"sessionId": session, "prompt": prompt}}));
+    }
+    let first = client.until(|message| message["id"] == "same");
+    let second = client.until(|message| message["id"] == "same");
+    assert_eq!((said(&first), said(&second)), ("1".to_owned(), "2".to_owned()));
+    model.take_request_blocking();
+    model.take_request_blocking();
+    assert!(client.finish().success());
+}
+
+#[test]
+fn two_sessions_are_cancelled_each_by_itself() {
+    let (place, model) = (Place::new(), FakeModel::start());
+    let mut client = place.client(&model);
+    let (one, two) = (client.session(&place.cwd()), client.session(&place.cwd()));
+    model.push(Reply::stream().stall());
+    let first = client.prompt(&one, "1");
+    let request = model.take_request_blocking();
+    let gate = Gate::new();
+    let (head, tail) = ("(:type :response :payload (:text \"It ", "stays.\"))");
+    model.push(Reply::stream().text(head).wait(&gate).text(tail).finish("stop"));
+    let second = client.prompt(&two, "2");
+    model.take_request_blocking();
+    // Said often, and to both: what was not meant goes on.
+    for _ in 0..50 {
+        client.notify("session/cancel", &json!({"sessionId": one}));
+        client.notify("$/cancel_request", &json!({"requestId": first}));
+    }
+    let mut messages = client.answered(first);
+    assert_eq!(messages.last().unwrap()["result"]["stopReason"], "cancelled");
+    request.closed_blocking();
+    gate.open();
+    messages.extend(client.answered(second));
+    assert_eq!(messages.last().unwrap()["result"]["stopReason"], "end_turn");
+    assert_eq!(said(&messages), "It stays.");
+}

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::client::{Place, chunks, is_update, said, stop_reason, updates};
-use crate::fake_model::{FakeModel, Reply};
+use crate::fake_model::{FakeModel, Gate, Reply};
 use crate::{command, insert};
 
 fn listed(answer: &Value) -> Vec<&str> {
@@ -188,4 +188,81 @@ fn what_is_behind_a_turn_and_a_tool_call_can_be_asked() {
     for params in [json!({}), json!({"turnId": "none"}), json!({"turnId": turn, "format": "html"})] {
         client.refused("_orgAgent/why", &params);
     }
+}
+
+#[test]
+fn a_session_is_let_go_or_deleted_right_behind_a_prompt() {
+    for method in ["session/close", "session/delete"] {
+        let (place, model) = (Place::new(), FakeModel::start());
+        let mut client = place.client(&model);
+        let session = client.session(&place.cwd());
+        model.reply_with(&insert("One."));
+        client.turn(&session, "1");
+        model.take_request_blocking();
+        model.push(Reply::stream().stall());
+        // In one piece: when the second is read, the kernel has not answered to the first.
+        let prompt = json!([{"type": "text", "text": "2"}]);
+        let lines = [
+            json!({"jsonrpc": "2.0", "id": "p", "method": "session/prompt",
+                "params": {"sessionId": session, "prompt": prompt}}),
+            json!({"jsonrpc": "2.0", "id": "c", "method": method, "params": {"sessionId": session}}),
+            json!({"jsonrpc": "2.0", "id": "again", "method": method, "params": {"sessionId": session}}),
+            json!({"jsonrpc": "2.0", "id": "late", "method": "session/prompt",
+                "params": {"sessionId": session, "prompt": prompt}}),
+        ];
+        client.send_raw(lines.map(|line| format!("{line}\n")).concat());
+        let mut answers = std::collections::BTreeMap::new();
+        while answers.len() < 4 {
+            let message = client.next();
+            if message["method"].is_null() {
+                answers.insert(message["id"].as_str().unwrap().to_owned(), message);
+            }
+        }
+        assert_eq!(answers["p"]["result"]["stopReason"], "cancelled", "{answers:?}");
+        assert!(answers["c"]["error"].is_null(), "{method}: {answers:?}");
+        assert!(answers["again"]["result"].is_null(), "{method}: {answers:?}");
+        assert!(answers["late"]["result"].is_null(), "{method}: {answers:?}");
+        model.forget();
+        let mut other = place.client(&model);
+        let params = json!({"sessionId": session, "cwd": place.cwd(), "mcpServers": []});
+        if method == "session/close" {
+            let id = other.ask("session/load", &params);
+            assert_eq!(said(&other.answered(id)), "One.");
+        } else {
+            assert_eq!(other.refused("session/load", &params)["code"], -32002);
+            let fork = json!({"sessionId": session});
+            assert_eq!(client.refused("_orgAgent/fork", &fork)["code"], -32002);
+            assert_eq!(client.refused("session/fork", &params)["code"], -32002);
+        }
+    }
+}
+
+#[test]
+fn what_is_under_way_is_not_told_twice() {
+    let (place, model) = (Place::new(), FakeModel::start());
+    let mut client = place.client(&model);
+    let session = client.session(&place.cwd());
+    let gate = Gate::new();
+    model.push(
+        Reply::stream()
+            .text("(:type :response :payload (:text \"Two words ")
+            .wait(&gate)
+            .text("and more.\"))")
+            .finish("stop"),
+    );
+    let id = client.prompt(&session, "Speak");
+    client.until(|message| is_update(message, "agent_message_chunk"));
+    let params = json!({"sessionId": session, "cwd": place.cwd(), "mcpServers": []});
+    for method in ["session/load", "session/resume"] {
+        let error = client.refused(method, &params);
+        assert_eq!(error["code"], -32012, "{error}");
+        assert!(error["message"].as_str().unwrap().contains("under way"), "{error}");
+    }
+    gate.open();
+    let messages = client.answered(id);
+    assert!(said(&messages).ends_with("and more."), "{messages:?}");
+    model.take_request_blocking();
+    // Then it can be, and other sessions could all the time.
+    let id = client.ask("session/load", &params);
+    assert_eq!(said(&client.answered(id)), "Two words and more.");
 }

@@ -25,7 +25,7 @@ const fn feature(name: &'static str, play: fn(&mut Play<'_>) -> Offered<()>) -> 
 }
 
 /// The rows of the table.
-pub const FEATURES: [Feature; 30] = [
+pub const FEATURES: [Feature; 32] = [
     feature("starts, says who it is, and ends with the client", starts),
     feature("an answer streams in, with umlauts, 庭 and 🌱", streams),
     feature("Org is shown as Markdown", markdown),
@@ -51,6 +51,8 @@ pub const FEATURES: [Feature; 30] = [
     feature("skills are commands: `/`", sessions::slash),
     feature("another model is chosen", sessions::model),
     feature("a mode is chosen, and stays with the session", sessions::mode),
+    feature("a persona is chosen, and speaks", sessions::persona),
+    feature("a stricter sandbox is chosen, and holds", sessions::sandbox),
     feature("tokens are counted", sessions::usage),
     feature("an embedded text goes along", sessions::embedded),
     feature("a file goes along as it is in the editor, unsaved", sessions::unsaved),

@@ -10,6 +10,8 @@
 
 mod acpx;
 mod client;
+#[path = "../common/stage.rs"]
+mod common_stage;
 #[path = "../common/fake_model.rs"]
 mod fake_model;
 mod features;

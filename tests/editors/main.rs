@@ -15,6 +15,8 @@
 )]
 
 mod editor;
+#[path = "../common/stage.rs"]
+mod common_stage;
 #[path = "../common/fake_model.rs"]
 mod fake_model;
 mod features;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::path::Path;
 use std::process::Stdio;
 
 use super::{Ran, World, shown, worlds};
@@ -49,8 +50,8 @@ fn the_temporary_directory_is_private_and_emptied() {
             world.run(&[], "echo x > \"$TMPDIR/sandbox-left\" && mktemp -d >/dev/null && echo \"$TMPDIR\"");
         assert_eq!(ran.status, 0, "{}", ran.err);
         let inside = ran.out.trim();
-        assert!(!std::path::Path::new(inside).join("sandbox-left").exists(), "{inside} was not emptied");
-        assert!(inside == "/tmp" || !std::path::Path::new(inside).exists(), "{inside} was left behind");
+        assert!(!Path::new(inside).join("sandbox-left").exists(), "{inside} was not emptied");
+        assert!(inside == "/tmp" || !Path::new(inside).exists(), "{inside} was left behind");
         let planted = tempfile::NamedTempFile::new_in("/tmp").unwrap();
         world.refused(&format!("cat {}", planted.path().display()));
         world.refused("ls /tmp/.X11-unix");
@@ -161,4 +162,86 @@ fn without_a_working_mechanism_nothing_is_run() {
     let ran = Ran::of(&command.env("PATH", &path).args(["--", "sh", "-c", "echo ran"]).output().unwrap());
     assert_eq!((ran.status, ran.out.as_str()), (125, ""), "{}", ran.err);
     assert!(ran.err.contains("it is broken") && ran.err.contains("hint"), "{}", ran.err);
+}
+
+#[test]
+fn a_workspace_that_may_only_be_read_is_not_written() {
+    for world in worlds() {
+        // A workspace in /tmp is another case for mounts, and what is hidden in it has to stay so.
+        let tmp = tempfile::tempdir().unwrap();
+        fs::write(tmp.path().join("file"), "as-it-was\n").unwrap();
+        fs::write(tmp.path().join("key"), "planted-secret").unwrap();
+        let directories = [world.at("ws"), tmp.path().to_owned()];
+        for directory in directories.iter().map(|path| path.to_str().unwrap()) {
+            let options = ["--read-only", "--dir", directory];
+            for script in [
+                "echo evil > new",
+                "mkdir new",
+                "echo evil >> sub/file || echo evil >> file",
+                "rm -r sub/file file",
+                "truncate -s 0 sub/file file",
+                "mkdir .org-agent",
+                "exec 3<>file",
+            ] {
+                world.refused_with(&options, script);
+            }
+            let script =
+                "echo it > \"$TMPDIR/new\" && cat \"$TMPDIR/new\" && cat file sub/file 2>/dev/null; pwd";
+            let ran = world.run(&options, script);
+            assert_eq!(ran.status, 0, "{}: {}", world.mechanism, ran.err);
+            assert_eq!(ran.out, format!("it\nas-it-was\n{directory}\n"), "{}", world.mechanism);
+        }
+        let ran = Ran::of(
+            &world
+                .sandbox(&["--read-only", "--dir", tmp.path().to_str().unwrap()])
+                .env("NETRC", tmp.path().join("key"))
+                .args(["--", "cat", "key"])
+                .output()
+                .unwrap(),
+        );
+        assert!(ran.status != 0 && !ran.out.contains("planted-secret"), "{}: {}", world.mechanism, ran.out);
+        assert_eq!(fs::read_to_string(world.at("ws/sub/file")).unwrap(), "as-it-was\n");
+        assert_eq!(fs::read_dir(tmp.path()).unwrap().count(), 2);
+        assert!(!world.at("ws/.org-agent").exists());
+        world.unchanged();
+        let both = world.run(&["--read-only", "--write", "/var/tmp"], "true");
+        assert_eq!(both.status, 2, "{}", both.err);
+    }
+}
+
+#[test]
+fn what_another_sandbox_makes_in_a_home_and_removes_is_in_nobody_s_way() {
+    let Some(world) = worlds().into_iter().find(|world| world.mechanism == "bubblewrap") else { return };
+    let home = world.at("home");
+    let before = names(&home);
+    let at_home = std::thread::scope(|scope| {
+        // One works in the home: there, what could be made must not be, so something stands in its place meanwhile.
+        let at_home = scope.spawn(|| {
+            let options = ["--dir", home.to_str().unwrap()];
+            (0..30)
+                .map(|_| {
+                    world
+                        .sandbox(&options)
+                        .env("ORG_AGENT_HOME", world.at("extra"))
+                        .args(["--", "true"])
+                        .output()
+                        .unwrap()
+                })
+                .all(|output| output.status.success())
+        });
+        // Others work elsewhere, and find it there or not.
+        while !at_home.is_finished() {
+            world.run(&["--dir", world.at("ws").to_str().unwrap()], "true").is(0, "");
+        }
+        at_home.join().unwrap()
+    });
+    assert!(at_home);
+    assert_eq!(names(&home), before, "nothing is left in the home");
+}
+
+fn names(directory: &Path) -> Vec<std::ffi::OsString> {
+    let mut names: Vec<_> =
+        fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    names
 }

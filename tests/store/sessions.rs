@@ -98,7 +98,7 @@ fn labels_context_and_receipts_are_kept() {
     );
     change(&mut home, "s", &Change::Label { group: None, tags: Some(vec!["b".into()]) });
     let values = json!({"k": [1, 2]}).as_object().unwrap().clone();
-    change(&mut home, "s", &Change::Context(values));
+    change(&mut home, "s", &Change::Context { values, merge: false });
     let session = home.store.session(&"s".into()).unwrap();
     assert_eq!((&session["group"], &session["tags"]), (&json!("work"), &json!(["b"])));
     assert_eq!(session["context"]["values"], json!({"k": [1, 2]}));

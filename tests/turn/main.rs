@@ -5,6 +5,7 @@
 
 mod keeping;
 mod answers;
+mod chosen;
 #[path = "../common/client.rs"]
 mod client;
 mod clients;

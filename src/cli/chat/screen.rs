@@ -61,7 +61,7 @@ impl Screen {
             text.push_str(&line("why", why));
         }
         text.push_str(&line("rule", actuation.rule()));
-        text.push_str(&line("sandbox", &crate::sandbox::terms(actuation.unconfined())));
+        text.push_str(&line("sandbox", &crate::sandbox::terms(actuation.unconfined(), actuation.limit())));
         write!(stderr, "{text}").map_err(broken_pipe)
     }
 

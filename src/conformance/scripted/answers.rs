@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use super::play::{Part, Play, Played, Turn, body_hash, keep};
 use super::scenes;
 use crate::action::CHAT_BUFFER;
+use crate::chosen::Limit;
 use crate::error::{Code, Error, Result as Checked};
 use crate::ids::{SessionId, TurnId, hex, token};
 use crate::lsp::wire::convert::{Introduction, read};
@@ -202,6 +203,7 @@ impl Play<'_> {
             directory: place.clone(),
             cwd: place,
             network,
+            read_only: false,
             confined: sandbox::confined().is_ok(),
             environment: Warrant::environment(),
         };
@@ -265,7 +267,7 @@ fn identifier(name: &str) -> String {
 
 /// What the sandbox permits here.
 pub(super) fn sandbox_terms() -> String {
-    sandbox::terms(sandbox::confined().err().as_deref())
+    sandbox::terms(sandbox::confined().err().as_deref(), Limit::default())
 }
 
 fn failed(error: &Error) -> Value {

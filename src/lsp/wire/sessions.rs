@@ -282,6 +282,9 @@ pub struct ContextParams {
     pub session_id: String,
     /// All that is kept, at most 64 KiB.
     pub values: Map<String, Value>,
+    /// `true`: what is not named in `values` stays as it is, and what is null there goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merge: Option<bool>,
 }
 
 /// [`CHECKPOINT`] and [`RESTORE`].
@@ -334,7 +337,7 @@ changes! {
     ArchiveParams => |it| Change::Archive(it.archived.unwrap_or(true));
     LabelParams => |it| Change::Label { group: it.group, tags: it.tags };
     PauseParams => |it| Change::Pause(it.paused.unwrap_or(true));
-    ContextParams => |it| Change::Context(it.values);
+    ContextParams => |it| Change::Context { values: it.values, merge: it.merge.unwrap_or_default() };
     ReadParams => |it| Change::Read(it.message_id);
 }
 

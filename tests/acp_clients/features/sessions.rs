@@ -1,5 +1,7 @@
 //! What is done with sessions, and what is chosen for them and goes along with their messages.
 
+use std::fs;
+
 use serde_json::json;
 
 use super::*;
@@ -80,9 +82,9 @@ pub(super) fn delete(play: &mut Play<'_>) -> Offered<()> {
 
 pub(super) fn slash(play: &mut Play<'_>) -> Offered<()> {
     let folder = play.stage.agent_home().join("skills/compost");
-    std::fs::create_dir_all(&folder).unwrap();
+    fs::create_dir_all(&folder).unwrap();
     let skill = "---\nname: compost\ndescription: Was auf den Kompost darf 🍂\n---\nEierschalen dürfen.\n";
-    std::fs::write(folder.join("SKILL.md"), skill).unwrap();
+    fs::write(folder.join("SKILL.md"), skill).unwrap();
     // An agent that is there from its start on.
     play.restart();
     let session = play.client.new_session();
@@ -124,6 +126,41 @@ pub(super) fn mode(play: &mut Play<'_>) -> Offered<()> {
     let told = play.told();
     assert!(told.contains("denied") && told.contains("no command runs"), "{told}");
     assert_eq!(play.questions().len(), 0);
+    assert_eq!(play.stage.read("Kopie.org"), None);
+    Ok(())
+}
+
+pub(super) fn persona(play: &mut Play<'_>) -> Offered<()> {
+    let skills = play.stage.agent_home().join("skills");
+    fs::create_dir_all(&skills).unwrap();
+    let note = "#+TITLE: SKILL: Gärtner\n#+DEPENDS_ON: identity\n\n#+begin_src lisp\n\
+                (defun persona () \"Du bist ein Gärtner 🌱.\")\n\
+                (defskill :gardener :capabilities '(:persona))\n#+end_src\n";
+    fs::write(skills.join("gardener.org"), note).unwrap();
+    let session = play.client.new_session();
+    play.client.set_option(&session, "persona", "gardener")?;
+    play.stage.model.reply_with(&insert(ANSWER));
+    play.send(&session, QUESTION)?;
+    assert_eq!(play.ends(), "end_turn");
+    let told = play.told_all();
+    assert!(told.starts_with("system: Du bist ein Gärtner 🌱."), "{told}");
+    Ok(())
+}
+
+pub(super) fn sandbox(play: &mut Play<'_>) -> Offered<()> {
+    play.client.answers(Some("allow_once"))?;
+    play.stage.write("Notizen.org", "für die Kopie\n");
+    let session = play.client.new_session();
+    play.client.set_option(&session, "sandbox", "read-only")?;
+    play.stage.model.reply_with(&command(COPY));
+    play.stage.model.reply_with(&insert(ANSWER));
+    play.send(&session, QUESTION)?;
+    assert_eq!(play.ends(), "end_turn");
+    play.shown(ANSWER);
+    play.told();
+    let told = play.told();
+    assert!(told.contains("Kopie.org"), "{told}");
+    assert_eq!(play.call()["status"], "failed");
     assert_eq!(play.stage.read("Kopie.org"), None);
     Ok(())
 }

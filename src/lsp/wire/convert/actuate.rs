@@ -25,7 +25,7 @@ impl ActuateParams {
             rule: actuation.rule().to_owned(),
             steps: actuation.steps().map(steps),
             always: actuation.always().map(|rules| rules.iter().map(shown).collect::<Vec<_>>().join("\n")),
-            sandbox: shell.then(|| sandbox::terms(actuation.unconfined())),
+            sandbox: shell.then(|| sandbox::terms(actuation.unconfined(), actuation.limit())),
             confined: shell.then(|| actuation.unconfined().is_none()),
             directory: actuation.location().map(|location| location.directory.clone()),
             host: actuation.location().and_then(|location| location.host.clone()),
