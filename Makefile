@@ -273,7 +273,7 @@ msrv: ## compile everything with the oldest Rust that is to do, and run the test
 bench: ## measure; prints tables, ratios within one run (a good half hour)
 	$(CARGO) bench --locked
 
-# ORG_AGENT_PROGRAM can name a server that is built already; `QUICK=1` takes a few seconds.
+# ORG_AGENT_PROGRAM can name a server that is built already; `QUICK=1` takes half a minute.
 .PHONY: bench-emacs
 bench-emacs: emacs ## measure Emacs while an answer streams in: CPU, blocks, keys (six minutes)
 	$(call need,python3,python3)

@@ -37,6 +37,9 @@
 ;; it could turn off what is checked here; proxies are those of the
 ;; environment.
 ;;
+;; The time is bounded by the one that fetches, too: if this Emacs is killed,
+;; it goes on, but not for long.
+;;
 ;; The bound on the size is kept three times: by what the server announces,
 ;; by a look at the file several times a second, and by the system (`ulimit'),
 ;; for when Emacs is too busy to look.
@@ -61,6 +64,9 @@
 
 (defvar org-agent--fetch-patience 60
   "Seconds after which a fetch of which nothing more comes is given up.")
+
+(defvar org-agent--fetch-time 3600
+  "Seconds that a fetch from an address may take as a whole.")
 
 (defconst org-agent--fetch-host
   "\\(?:[[:alnum:]][-[:alnum:].]*\\|\\[[[:xdigit:]:.]+\\]\\)\\(?::[0-9]+\\)?"
@@ -169,6 +175,9 @@ Call FINISH with nil or words.  Return a function that ends it."
            (list "--noproxy" "localhost,127.0.0.1,::1"))
     "--max-filesize" ,(number-to-string limit)
     "--connect-timeout" "30"
+    ;; For when nobody looks any more, as Emacs was killed.
+    "--speed-limit" "1" "--speed-time" "60"
+    "--max-time" ,(number-to-string org-agent--fetch-time)
     "--output" ,file "--url" ,address))
 
 ;;;; By a second Emacs
@@ -227,14 +236,20 @@ This ends Emacs if there are more than LIMIT bytes."
       (add-hook 'after-change-functions
                 (lambda (&rest _) (org-agent--fetch-watch limit)) nil t)
       (let ((coding-system-for-write 'no-conversion)
-            (written (point-min)))
+            (written (point-min))
+            (began (float-time)) (since (float-time)))
         (write-region "" nil file nil 'silent)
         (while (not org-agent--fetch-came)
           (accept-process-output nil 0.2)
+          ;; For when nobody looks any more, as the other Emacs was killed.
+          (when (< org-agent--fetch-patience (- (float-time) since))
+            (error "Nothing came for %s s" org-agent--fetch-patience))
+          (when (< org-agent--fetch-time (- (float-time) began))
+            (error "It took longer than %s s" org-agent--fetch-time))
           ;; So that it can be seen from outside that something comes.
           (when (< written (point-max))
             (write-region written (point-max) file t 'silent)
-            (setq written (point-max))))
+            (setq written (point-max) since (float-time))))
         (pcase (plist-get (car org-agent--fetch-came) :error)
           (`(error http-redirect-limit ,next)
            (url-expand-file-name next address))

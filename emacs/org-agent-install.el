@@ -36,8 +36,11 @@
 ;; the old one is in its place until the new one said its version, and is
 ;; kept after that, as the way back.
 ;;
-;; The checksum is computed by sha256sum if there is one, as Emacs itself
-;; would need a quarter of a second, for which it could do nothing else.
+;; A program that runs is neither deleted nor replaced, whoever runs it: a
+;; server starts its own program again to confine a command.
+;;
+;; The checksum is computed by sha256sum if there is one that can, as Emacs
+;; itself would need a quarter of a second, for which it could do nothing else.
 
 ;;; Code:
 
@@ -51,14 +54,20 @@
 (defconst org-agent--install-sums-limit 65536
   "How many bytes the file with the checksums may have.")
 
+(defconst org-agent--install-download "\\`org-agent-download-[[:alnum:]]\\{6\\}\\'"
+  "A regexp for the names of the files that `org-agent--install-new-file' makes.")
+
+(defconst org-agent--install-download-age 86400
+  "Seconds after which nothing fetches into such a file any more.")
+
 (defvar org-agent--install-try-time 10
   "Seconds given to a new program to say its version.")
 
 (cl-defstruct (org-agent--install (:copier nil) (:constructor org-agent--install-new))
   "A program on its way: where it comes from, and how far it is.
 The STAGE is one of `sums', `confirm', `fetch', `digest', `try', `done'
-and `failed'."
-  (stage nil) source name (sum nil) (sum-from nil) (file nil) (stop nil)
+and `failed'.  MADE is non-nil if the directory was made for it."
+  (stage nil) source name (made nil) (sum nil) (sum-from nil) (file nil) (stop nil)
   (size 0) (version nil) (words nil))
 
 (defvar org-agent--install nil
@@ -214,7 +223,8 @@ An error in it ends the installation, in words."
   (when (org-agent--install-file it)
     (ignore-errors (delete-file (org-agent--install-file it)))
     (setf (org-agent--install-file it) nil))
-  (org-agent--install-tidy)
+  (when (org-agent--install-made it)
+    (org-agent--install-tidy))
   (remove-hook 'kill-emacs-hook #'org-agent--install-abandon))
 
 (defun org-agent--install-abandon ()
@@ -232,15 +242,29 @@ An error in it ends the installation, in words."
   "Make a file in the directory for the server, and return it."
   (make-temp-file (expand-file-name "org-agent-download-" (org-agent--server-directory))))
 
+(defun org-agent--install-downloads ()
+  "Return the files for what is fetched, those that nothing fetches into, too."
+  (and (file-directory-p (org-agent--server-directory))
+       (directory-files (org-agent--server-directory) t org-agent--install-download)))
+
+(defun org-agent--install-forget-downloads ()
+  "Delete what an Emacs that was killed left of what it fetched."
+  (dolist (file (org-agent--install-downloads))
+    (when (time-less-p (file-attribute-modification-time (file-attributes file))
+                       (time-subtract nil org-agent--install-download-age))
+      (ignore-errors (delete-file file)))))
+
 (defun org-agent--install-begin (it)
   "Make a place for IT, and begin with its checksum or with itself."
-  (org-agent--install-tidy)
+  (setf (org-agent--install-made it)
+        (not (file-directory-p (org-agent--server-directory))))
   (with-file-modes #o700
     (make-directory (org-agent--server-directory) t)
     (unless (zerop (logand #o022 (file-modes (org-agent--server-directory))))
       (error "%s can be changed by others; chmod go-w it, or set \
 `org-agent-server-directory'"
              org-agent-server-directory))
+    (org-agent--install-forget-downloads)
     (setf (org-agent--install-file it)
           (org-agent--install-new-file)))
   (add-hook 'kill-emacs-hook #'org-agent--install-abandon)
@@ -308,23 +332,27 @@ An error in it ends the installation, in words."
         (then (org-agent--install-then it #'org-agent--install-digested)))
     (if (executable-find "sha256sum")
         (setf (org-agent--install-stop it)
-              (org-agent--run
-               (list "sha256sum" "--binary" "--" file)
-               (lambda (status output errors)
-                 (funcall then (and (eq status 0) (car (split-string output " ")))
-                          (org-agent--run-words status errors)))
-               :seconds 60))
-      (funcall then
-               (with-temp-buffer
-                 (set-buffer-multibyte nil)
-                 (insert-file-contents-literally file)
-                 (secure-hash 'sha256 (current-buffer)))
-               nil))))
+              ;; Each sha256sum has this option, and not each a long one.
+              (org-agent--run (list "sha256sum" "-b" "--" file)
+                              (lambda (status output _errors)
+                                (funcall then (and (eq status 0) output)))
+                              :seconds 60))
+      (funcall then nil))))
 
-(defun org-agent--install-digested (it sum words)
-  "Go on with IT if SUM is its checksum; if there is none, WORDS say why."
-  (unless sum
-    (error "Its checksum could not be computed: %s" words))
+(defun org-agent--install-digested (it output)
+  "Go on with IT if it has its checksum, by OUTPUT of sha256sum, or by Emacs."
+  (org-agent--install-judge
+   it
+   ;; The backslash says that there is one in the file's name.
+   (if (and output (string-match "\\`\\\\?\\([0-9a-f]\\{64\\}\\) " output))
+       (match-string 1 output)
+     (with-temp-buffer
+       (set-buffer-multibyte nil)
+       (insert-file-contents-literally (org-agent--install-file it))
+       (secure-hash 'sha256 (current-buffer))))))
+
+(defun org-agent--install-judge (it sum)
+  "Try IT if SUM, its checksum, is the one that it has to have."
   (unless (equal sum (org-agent--install-sum it))
     (error "The checksum is wrong: it is %s.  This is not the program that was meant, \
 or not all of it, and it was not run" sum))
@@ -363,23 +391,52 @@ which programs may run; else build it from source, and set `org-agent-program'"
                       :date (format-time-string "%FT%TZ" nil t)))
          (others (seq-remove (lambda (other)
                                (equal (plist-get other :sha256) (plist-get entry :sha256)))
-                             (org-agent--installed-entries))))
-    (rename-file (org-agent--install-file it) (org-agent--installed-file entry) t)
-    (setf (org-agent--install-file it) nil)
-    (org-agent--install-record (cons entry (seq-take others 1)))))
+                             (org-agent--installed-entries)))
+         (file (org-agent--installed-file entry))
+         (keep (file-exists-p file)))
+    (unwind-protect
+        (progn
+          ;; It has the name of the checksum, so it is the same program.
+          (if (and keep (org-agent--install-runners file))
+              (delete-file (org-agent--install-file it))
+            (rename-file (org-agent--install-file it) file t))
+          (setf (org-agent--install-file it) nil)
+          (org-agent--install-record (cons entry (seq-take others 1)))
+          (setq keep t))
+      (unless keep
+        (ignore-errors (delete-file file))))
+    (ignore-errors (org-agent--install-sweep))))
 
 (defun org-agent--install-record (entries)
-  "Write that ENTRIES are what is installed, and delete what is none of them.
-A program that runs stays until the next time."
+  "Write that ENTRIES are what is installed, or leave what is written as it is."
   (let ((new (org-agent--install-new-file))
         (print-length nil) (print-level nil))
-    (write-region (concat (prin1-to-string entries) "\n") nil new nil 'silent)
-    (rename-file new (org-agent--installed-record) t))
+    (unwind-protect
+        (progn
+          (write-region (concat (prin1-to-string entries) "\n") nil new nil 'silent)
+          (rename-file new (org-agent--installed-record) t)
+          (setq new nil))
+      (when new
+        (ignore-errors (delete-file new))))))
+
+(defun org-agent--install-sweep ()
+  "Delete the programs that the record does not have.
+One that runs stays until the next time."
   (let ((keep (cons (car org-agent--spawned)
-                    (mapcar #'org-agent--installed-file entries))))
+                    (mapcar #'org-agent--installed-file (org-agent--installed-entries)))))
     (dolist (file (org-agent--install-programs))
-      (unless (member file keep)
+      (unless (or (member file keep) (org-agent--install-runners file))
         (ignore-errors (delete-file file))))))
+
+(defun org-agent--install-runners (file)
+  "Return the numbers of the processes that run FILE, whoever started them.
+Those of other users cannot be told."
+  (let ((default-directory "/")
+        (file (file-truename file)))
+    (seq-filter (lambda (number)
+                  (equal file (ignore-errors
+                                (file-symlink-p (format "/proc/%d/exe" number)))))
+                (list-system-processes))))
 
 (defun org-agent--install-programs ()
   "Return the programs that were installed, those of no record, too."

@@ -24,17 +24,22 @@
 ;;
 ;; What is removed is what was installed by these commands, and nothing
 ;; else: the programs, the record of them, and their directory if nothing
-;; else is in it.  Sessions, configuration, skills and chats are the user's;
+;; else is in it.  A program that a server of another Emacs runs stays, and
+;; is named.  Sessions, configuration, skills and chats are the user's;
 ;; where they are is said.
 
 ;;; Code:
 
+(require 'cl-lib)
 (require 'seq)
 (require 'org-agent-config)
 (require 'org-agent-install)
 
 (defvar org-agent--installer-history nil
   "What servers were installed from, newest first.")
+
+(defvar org-agent--installer-removing nil
+  "Non-nil from the time that a removal was agreed to until it is done.")
 
 ;;;; Asking
 
@@ -58,24 +63,32 @@ Build it from source with `cargo build --release', and set `org-agent-program'"
       (complete-with-action action nil string predicate)
     (completion-file-name-table string predicate action)))
 
+(defun org-agent--installer-idle ()
+  "Signal an error if a server is being installed or removed."
+  (when (org-agent--install-under-way-p org-agent--install)
+    (user-error "One is being installed; M-x org-agent-install-cancel gives it up"))
+  (when org-agent--installer-removing
+    (user-error "The server is being removed")))
+
 (defun org-agent--installer-check ()
   "Signal an error if no server can be installed now."
   (when-let ((words (org-agent--installer-elsewhere)))
     (user-error "%s" words))
   (when (org-agent--install-under-way-p org-agent--install)
     (org-agent--install-show)
-    (display-buffer (org-agent--install-buffer))
-    (user-error "One is being installed; M-x org-agent-install-cancel gives it up")))
+    (display-buffer (org-agent--install-buffer)))
+  (org-agent--installer-idle))
 
 (defun org-agent--installer-read ()
   "Ask what to install, and return it with its checksum."
   (org-agent--installer-check)
   (let ((last (plist-get (car (org-agent--installed-entries)) :source)))
-    (list (completing-read
-           (format-prompt "Server from (file name, or https address)"
-                          (and (stringp last) last))
-           #'org-agent--installer-names nil nil nil 'org-agent--installer-history
-           (and (stringp last) last))
+    (list (org-agent--installer-source
+           (completing-read
+            (format-prompt "Server from (file name, or https address)"
+                           (and (stringp last) last))
+            #'org-agent--installer-names nil nil nil 'org-agent--installer-history
+            (and (stringp last) last)))
           (read-string "Its SHA-256, from somewhere you trust \
 (empty: show me that of SHA256SUMS beside it): "))))
 
@@ -168,8 +181,7 @@ again.  Your sessions and configuration stay as they are."
   "Use the server again that was installed before the last one.
 Say it again to go forward."
   (interactive)
-  (when (org-agent--install-under-way-p org-agent--install)
-    (user-error "One is being installed; M-x org-agent-install-cancel gives it up"))
+  (org-agent--installer-idle)
   (pcase (org-agent--installed-entries)
     ((and `(,now ,before) (guard (file-executable-p (org-agent--installed-file before))))
      (org-agent--install-record (list before now))
@@ -184,56 +196,100 @@ Say it again to go forward."
   "Return all files that these commands made and that are there."
   (append (org-agent--install-programs)
           (seq-filter #'file-exists-p (list (org-agent--installed-record)))
-          (and (file-directory-p (org-agent--server-directory))
-               (directory-files (org-agent--server-directory) t
-                                "\\`org-agent-download-[[:alnum:]]\\{6\\}\\'"))))
+          (org-agent--install-downloads)))
+
+(defun org-agent--installer-own-p (number)
+  "Return non-nil if this Emacs started the process NUMBER, itself or by others."
+  (let ((default-directory "/")
+        (left 30))
+    (while (and number (/= number (emacs-pid)) (<= 0 (cl-decf left)))
+      (setq number (alist-get 'ppid (process-attributes number))))
+    (eql number (emacs-pid))))
+
+(defun org-agent--installer-others (file)
+  "Return in words which processes run FILE that are none of this Emacs, or nil."
+  (when-let ((numbers (seq-remove #'org-agent--installer-own-p
+                                  (org-agent--install-runners file))))
+    (concat "process " (mapconcat #'number-to-string numbers ", "))))
 
 ;;;###autoload (autoload 'org-agent-remove-server "org-agent" "Remove the server that `org-agent-install-server' installed." t)
 (defun org-agent-remove-server ()
   "Remove the server that `org-agent-install-server' installed.
 Your sessions, configuration, skills and chats stay; where they are is
-said afterwards."
+said afterwards.  A program that runs for another Emacs stays as well,
+until you say it again."
   (interactive)
-  (when (org-agent--install-under-way-p org-agent--install)
-    (user-error "One is being installed; M-x org-agent-install-cancel gives it up"))
+  (org-agent--installer-idle)
   (when (file-remote-p org-agent-server-directory)
     (user-error "`org-agent-server-directory' is on another machine"))
-  (let ((files (org-agent--installer-files))
-        (program (org-agent--installed)))
+  (let* ((files (org-agent--installer-files))
+         (entries (org-agent--installed-entries))
+         (others (delq nil (mapcar #'org-agent--installer-others
+                                   (org-agent--install-programs)))))
     (unless files
       (user-error "No server was installed in %s" org-agent-server-directory))
     (when (yes-or-no-p
-           (format "Sessions, configuration, skills and chats stay.  Remove the server from %s%s? "
+           (format "Sessions, configuration, skills and chats stay%s.  \
+Remove the server from %s%s? "
+                   (if others
+                       (format ", and what others run (%s)" (string-join others ", "))
+                     "")
                    (abbreviate-file-name org-agent-server-directory)
                    (if (member (car org-agent--spawned) files) ", and end it" "")))
-      (if program
-          (org-agent--run (list program "config" "show" "--json")
-                          (lambda (status output _errors)
-                            (org-agent--installer-remove
-                             (and (eq status 0) (org-agent--config-read output))))
-                          :seconds 10)
-        (org-agent--installer-remove nil)))))
+      ;; The question may have been there for long.
+      (org-agent--installer-idle)
+      (unless (and (equal files (org-agent--installer-files))
+                   (equal entries (org-agent--installed-entries)))
+        (user-error "What is installed has changed meanwhile; nothing was removed"))
+      (org-agent--installer-ask files entries))))
 
-(defun org-agent--installer-remove (places)
-  "Remove what was installed, and say what stays.
-PLACES is what `config show' said, or nil."
-  (when (org-agent--install-under-way-p org-agent--install)
-    (user-error "Nothing is removed while one is being installed"))
-  (let ((files (org-agent--installer-files))
+(defun org-agent--installer-ask (files entries)
+  "Ask the server where the user's things are, and remove FILES.
+ENTRIES are those of the record."
+  (if-let ((program (org-agent--installed)))
+      (setq org-agent--installer-removing
+            (org-agent--run (list program "config" "show" "--json")
+                            (lambda (status output _errors)
+                              (unwind-protect
+                                  (org-agent--installer-remove
+                                   files entries
+                                   (and (eq status 0) (org-agent--config-read output)))
+                                (setq org-agent--installer-removing nil)))
+                            :seconds 10))
+    (org-agent--installer-remove files entries nil)))
+
+(defun org-agent--installer-remove (files entries places)
+  "Remove FILES, which were installed, and say what stays.
+ENTRIES are those of the record that was agreed to.  PLACES is what
+`config show' said, or nil."
+  (let ((ours (seq-difference files (org-agent--install-downloads)))
+        (new (org-agent--installed-entries))
         (left nil))
+    ;; This Emacs installs nothing now, but another one may have.
+    (when (and new (not (equal new entries)))
+      (push "Another one was installed meanwhile, and stays" left)
+      (setq files (seq-difference files
+                                  (cons (org-agent--installed-record)
+                                        (mapcar #'org-agent--installed-file new)))))
     (when (member (car org-agent--spawned) files)
       (org-agent--restart-never)
       (org-agent--disconnect "the server was removed"))
     (dolist (file files)
-      (condition-case problem
-          (delete-file file)
-        (error (push (error-message-string problem) left))))
-    (org-agent--install-tidy)
+      (if-let ((others (org-agent--installer-others file)))
+          (push (format "%s stays, as %s runs it; when that is over, \
+M-x org-agent-remove-server removes it"
+                        file others)
+                left)
+        (condition-case problem
+            (delete-file file)
+          (error (push (error-message-string problem) left)))))
+    (when ours
+      (org-agent--install-tidy))
     (setq org-agent--install nil)
     (with-current-buffer (org-agent--install-buffer)
       (let ((inhibit-read-only t))
         (erase-buffer)
-        (insert (propertize (if left "Not all could be removed" "The server is removed")
+        (insert (propertize (if left "Not all is removed" "The server is removed")
                             'face (if left 'error 'bold))
                 "\n\n"
                 (mapconcat (lambda (words) (concat (org-agent--harmless words) "\n")) left "")

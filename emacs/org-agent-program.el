@@ -153,9 +153,10 @@ build --release', or set `org-agent-program'"
   "Return the file name of the server, or signal an error that helps."
   (pcase-let ((`(,found . ,places) (org-agent--find-program)))
     (or found
-        (user-error "No program `%s'; looked at: %s.  %s"
-                    org-agent-program (string-join places "; ")
-                    org-agent--program-hint))))
+        ;; What to do goes first: the echo area may have room for no more.
+        (user-error "No program `%s'.  %s.  (Looked at: %s)"
+                    org-agent-program org-agent--program-hint
+                    (string-join places "; ")))))
 
 (provide 'org-agent-program)
 ;;; org-agent-program.el ends here

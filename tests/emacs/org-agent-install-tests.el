@@ -4,162 +4,13 @@
 
 ;;; Commentary:
 
-;; Installing, upgrading, going back and removing, from files and from a
-;; server of HTTP that this Emacs is itself, once by curl and once by
-;; Emacs's own means.  After every failure nothing may be left on the disk,
-;; and nothing that was not checked may have run.
+;; Installing, upgrading and finding the server, by files.  After every
+;; failure nothing may be left on the disk, and nothing that was not checked
+;; may have run.
 
 ;;; Code:
 
-(require 'org-agent-real)
-(require 'org-agent-installer)
-
-;;;; A server of HTTP
-
-(defvar org-agent-install-tests-asked nil
-  "The paths that were asked for, newest first.")
-
-(defun org-agent-install-tests-serve (process text routes)
-  "Answer TEXT, which came over PROCESS, as ROUTES say."
-  (let ((text (concat (process-get process 'text) text)))
-    (process-put process 'text text)
-    (when (and (string-search "\r\n\r\n" text)
-               (not (process-get process 'answered))
-               (string-match "\\`GET \\([^ ]+\\) " text))
-      (let* ((path (match-string 1 text))
-             (answer (alist-get path routes nil nil #'equal))
-             (port (process-contact process :service)))
-        (process-put process 'answered t)
-        (push path org-agent-install-tests-asked)
-        (pcase answer
-          ('hang nil)
-          ('nil (org-agent-install-tests-send process "404 Not Found" nil ""))
-          (`(redirect ,to)
-           (org-agent-install-tests-send
-            process "302 Found" (list (format "Location: %s" (format to port))) ""))
-          (`(raw . ,lines)
-           (org-agent-install-tests-send process "200 OK" (butlast lines)
-                                         (car (last lines))))
-          (_ (org-agent-install-tests-send
-              process "200 OK" (list (format "Content-Length: %d" (string-bytes answer)))
-              answer)))))))
-
-(defun org-agent-install-tests-send (process status lines body)
-  "Send STATUS, LINES and BODY over PROCESS, and close it."
-  (process-send-string
-   process (concat "HTTP/1.1 " status "\r\nConnection: close\r\n"
-                   (mapconcat (lambda (line) (concat line "\r\n")) lines "")
-                   "\r\n" body))
-  ;; A reader that had enough may be gone.
-  (ignore-errors (process-send-eof process))
-  (delete-process process))
-
-(defmacro org-agent-install-tests-http (routes &rest body)
-  "Run BODY with a server that answers as ROUTES say; `address' makes addresses.
-ROUTES are conses of a path and the text there, or `hang', or a list
- (redirect TO), or a list (raw LINE... TEXT)."
-  (declare (indent 1) (debug t))
-  `(let* ((routes ,routes)
-          (org-agent-install-tests-asked nil)
-          (server (make-network-process
-                   :name "http" :server t :host 'local :service t :noquery t
-                   :family 'ipv4 :coding 'binary
-                   :filter (lambda (process text)
-                             (org-agent-install-tests-serve process text routes))
-                   :sentinel #'ignore))
-          (address (lambda (path)
-                     (format "http://127.0.0.1:%d%s"
-                             (process-contact server :service) path))))
-     (unwind-protect (progn ,@body)
-       (dolist (process (process-list))
-         (when (string-prefix-p "http" (process-name process))
-           (delete-process process))))))
-
-;;;; Places and programs
-
-(defun org-agent-install-tests-program (version &rest lines)
-  "Return the text of a program that says VERSION and does LINES before."
-  (concat "#!/bin/sh\n" (mapconcat (lambda (line) (concat line "\n")) lines "")
-          (if version (format "echo 'org-agent %s'\n" version) "")))
-
-(defun org-agent-install-tests-sum (text)
-  "Return the checksum of TEXT."
-  (secure-hash 'sha256 text))
-
-(defmacro org-agent-install-tests-with (&rest body)
-  "Run BODY with nothing installed; `root' is a directory for it."
-  (declare (indent 0) (debug t))
-  `(let* ((root (file-name-as-directory (file-truename (make-temp-file "org-agent" t))))
-          (org-agent-server-directory (expand-file-name "server/" root))
-          (org-agent-program "org-agent")
-          (org-agent--install nil)
-          (org-agent--connection org-agent--connection)
-          (org-agent--spawned org-agent--spawned)
-          (kill-emacs-hook kill-emacs-hook)
-          (inhibit-message t))
-     (unwind-protect (save-window-excursion ,@body)
-       (when (org-agent--install-under-way-p org-agent--install)
-         (org-agent-install-cancel))
-       (when (get-buffer "*org-agent install*")
-         (kill-buffer "*org-agent install*"))
-       (delete-directory root t))))
-
-(defun org-agent-install-tests-file (root name text)
-  "Write TEXT into the file NAME below ROOT, and return that file."
-  (let ((file (expand-file-name name root))
-        (coding-system-for-write 'no-conversion))
-    (make-directory (file-name-directory file) t)
-    (write-region text nil file nil 'silent)
-    file))
-
-(defun org-agent-install-tests-wait (&optional stage)
-  "Wait until the installation is over or in STAGE; return its stage and words."
-  (org-agent-fake-until
-   (lambda () (or (not (org-agent--install-under-way-p org-agent--install))
-                  (and stage (eq stage (org-agent--install-stage org-agent--install)))))
-   "the installation")
-  (list (org-agent--install-stage org-agent--install)
-        (org-agent--install-words org-agent--install)))
-
-(defun org-agent-install-tests-install (source &optional sum)
-  "Install from SOURCE with SUM, agree to what is shown, and return how it ended."
-  (org-agent-install-server source sum)
-  (org-agent-install-tests-wait 'confirm)
-  (when (eq 'confirm (org-agent--install-stage org-agent--install))
-    (org-agent-install-confirm))
-  (org-agent-install-tests-wait))
-
-(defun org-agent-install-tests-shown ()
-  "Return what the buffer for installing shows."
-  (with-current-buffer "*org-agent install*"
-    (buffer-substring-no-properties (point-min) (point-max))))
-
-(defun org-agent-install-tests-there ()
-  "Return the names of all that is in the directory for the server, or nil."
-  (and (file-directory-p org-agent-server-directory)
-       (directory-files org-agent-server-directory nil
-                        directory-files-no-dot-files-regexp)))
-
-(defun org-agent-install-tests-failed (words)
-  "Check that the installation failed with WORDS, a regexp, and left nothing."
-  (let ((end (org-agent-install-tests-wait)))
-    (should (eq 'failed (car end)))
-    (should (string-match-p words (cadr end))))
-  (should-not (file-exists-p org-agent-server-directory))
-  (should (string-search "Not installed" (org-agent-install-tests-shown)))
-  (should-not (memq #'org-agent--install-abandon kill-emacs-hook)))
-
-(defmacro org-agent-install-tests-both (&rest body)
-  "Run BODY with curl and without it; `way' says which it is."
-  (declare (indent 0) (debug t))
-  `(dolist (way (if (executable-find "curl") '(curl emacs) '(emacs)))
-     (cl-letf* ((find (symbol-function 'executable-find))
-                ((symbol-function 'executable-find)
-                 (lambda (name &rest args)
-                   (and (or (eq way 'curl) (not (equal name "curl")))
-                        (apply find name args)))))
-       (ert-info ((format "by %s" way))
-         ,@body))))
+(require 'org-agent-install-fixture)
 
 ;;;; What is well
 
@@ -259,192 +110,100 @@ ROUTES are conses of a path and the text there, or `hang', or a list
         (should (equal '(done nil) (org-agent-install-tests-install
                                     file (org-agent-install-tests-sum bytes))))))))
 
+(ert-deftest org-agent-install-computes-a-checksum-if-sha256sum-cannot ()
+  "And asks it for no more than each one has."
+  (org-agent-install-tests-with
+    (let* ((text (org-agent-install-tests-program "1.0.0"))
+           (sum (org-agent-install-tests-sum text))
+           (file (org-agent-install-tests-file root "one" text))
+           (asked (expand-file-name "asked" root))
+           (exec-path (cons (expand-file-name "bin/" root) exec-path)))
+      (pcase-dolist (`(,output . ,status) `(("" . 1) ("nonsense" . 0) (,(concat sum "  x") . 1)))
+        (set-file-modes (org-agent-install-tests-file
+                         root "bin/sha256sum"
+                         (format "#!/bin/sh\necho \"$1\" > '%s'\necho '%s'\nexit %d\n"
+                                 asked output status))
+                        #o700)
+        (should (equal '(done nil) (org-agent-install-tests-install file sum)))
+        (should (equal "-b\n" (with-temp-buffer
+                                (insert-file-contents asked)
+                                (buffer-string))))
+        (org-agent-install-server file (make-string 64 ?a))
+        (should (string-search sum (cadr (org-agent-install-tests-wait))))))))
+
+(ert-deftest org-agent-install-refuses-an-address-before-it-asks-more ()
+  (org-agent-install-tests-with
+    (cl-letf (((symbol-function 'completing-read)
+               (lambda (&rest _) "http://example.org/one"))
+              ((symbol-function 'read-string)
+               (lambda (&rest _) (error "It asked for more"))))
+      (should (string-search
+               "has to be https"
+               (error-message-string
+                (should-error (call-interactively #'org-agent-install-server)
+                              :type 'user-error)))))))
+
+(ert-deftest org-agent-install-deletes-what-a-killed-emacs-left ()
+  "But not what another one fetches, nor what is the user's."
+  (org-agent-install-tests-with
+    (org-agent-install-tests-mine)
+    (pcase-dolist (`(,name . ,age) '(("org-agent-download-aB3xYz" . 100000)
+                                     ("org-agent-download-Zy4wVu" . 4000)
+                                     ("org-agent-download-mine.zip" . 100000)))
+      (set-file-times (org-agent-install-tests-file org-agent-server-directory name "")
+                      (time-subtract nil age)))
+    (let ((text (org-agent-install-tests-program "1.0.0")))
+      (org-agent-install-tests-install (org-agent-install-tests-file root "one" text)
+                                       (make-string 64 ?a)))
+    (should (equal '("org-agent-download-Zy4wVu" "org-agent-download-mine.zip")
+                   (org-agent-install-tests-there)))))
+
 ;;;; What is not
 
-(ert-deftest org-agent-install-runs-nothing-that-is-not-as-its-checksum-says ()
-  (org-agent-install-tests-both
-    (org-agent-install-tests-with
-      (let* ((mark (expand-file-name "ran" root))
-             (text (org-agent-install-tests-program "1.0.0" (concat "touch " mark)))
-             (sum (org-agent-install-tests-sum text))
-             (half (substring text 0 -5))
-             (file (org-agent-install-tests-file root "one" half)))
-        ;; A file that is cut, by itself and over the line.
-        (org-agent-install-server file sum)
-        (org-agent-install-tests-failed "checksum is wrong")
-        (org-agent-install-tests-http
-            `(("/half" . ,half)
-              ("/cut" . (raw ,(format "Content-Length: %d" (length text)) ,half)))
-          (org-agent-install-server (funcall address "/half") sum)
-          (org-agent-install-tests-failed "checksum is wrong")
-          (org-agent-install-server (funcall address "/cut") sum)
-          ;; curl tells; Emacs takes what came, which the checksum does not.
-          (org-agent-install-tests-failed "checksum is wrong\\|remaining\\|left"))
-        (should-not (file-exists-p mark))))))
-
-(ert-deftest org-agent-install-takes-only-so-much ()
-  (org-agent-install-tests-both
-    (org-agent-install-tests-with
-      (let* ((org-agent--install-limit 30000)
-             ;; What fits into the pipe of the system, so that this Emacs can
-             ;; write it all, whoever reads it.
-             (large (make-string 90000 ?x))
-             (sum (org-agent-install-tests-sum large)))
-        (org-agent-install-tests-http
-            `(("/announced" . ,large)
-              ("/unannounced" . (raw ,large))
-              ("/packed" . (raw "Content-Encoding: gzip" ,(substring large 0 1000)))
-              ("/d/SHA256SUMS" . ,large)
-              ("/d/one" . "x"))
-          (dolist (path '("/announced" "/unannounced"))
-            (org-agent-install-server (funcall address path) sum)
-            (org-agent-install-tests-failed "larger than"))
-          (org-agent-install-server (funcall address "/packed") sum)
-          ;; curl does not unpack; Emacs would, to any size.
-          (org-agent-install-tests-failed
-           (if (eq way 'curl) "checksum is wrong" "packed form"))
-          (org-agent-install-server (funcall address "/d/one"))
-          (org-agent-install-tests-failed "SHA256SUMS could not be read: it is larger")
-          (should-not (member "/d/one" org-agent-install-tests-asked)))
-        (should-error (org-agent-install-server
-                       (org-agent-install-tests-file root "large" large) sum)
-                      :type 'user-error)))))
-
-(ert-deftest org-agent-install-follows-only-to-https ()
-  "And what is of this machine goes by no proxy."
-  (org-agent-install-tests-both
-    (org-agent-install-tests-with
-      (let ((sum (make-string 64 ?a))
-            (process-environment (append '("http_proxy=http://127.0.0.1:9/" "no_proxy"
-                                           "HTTP_PROXY=http://127.0.0.1:9/" "NO_PROXY")
-                                         process-environment)))
-        (org-agent-install-tests-http
-            '(("/http" . (redirect "http://127.0.0.1:%d/there"))
-              ("/relative" . (redirect "/there"))
-              ("/file" . (redirect "file:///etc/passwd"))
-              ("/https" . (redirect "https://127.0.0.1:9/there"))
-              ("/there" . "x"))
-          (dolist (path '("/http" "/relative" "/file"))
-            (org-agent-install-server (funcall address path) sum)
-            (org-agent-install-tests-failed "leads on to an address that is not https"))
-          ;; It goes there, where nobody is.
-          (org-agent-install-server (funcall address "/https") sum)
-          (org-agent-install-tests-failed "[Cc]onnect\\|signal")
-          (should-not (member "/there" org-agent-install-tests-asked)))))))
-
-(defmacro org-agent-install-tests-https (root &rest body)
-  "Run BODY with a server of HTTPS for the files in the directory `d' of ROOT.
-`port' is where, and `certificate' a file that vouches for it."
-  (declare (indent 1) (debug t))
-  `(let* ((certificate (expand-file-name "certificate" ,root))
-          (key (expand-file-name "key" ,root))
-          (default-directory (expand-file-name "d/" ,root))
-          (server
-           (progn
-             (should (eql 0 (call-process
-                             "openssl" nil nil nil "req" "-x509" "-newkey" "ec" "-pkeyopt"
-                             "ec_paramgen_curve:prime256v1" "-nodes" "-days" "2" "-subj"
-                             "/CN=127.0.0.1" "-addext" "subjectAltName=IP:127.0.0.1"
-                             "-keyout" key "-out" certificate)))
-             (make-process
-              :name "https" :noquery t :connection-type 'pipe :buffer (generate-new-buffer " *https*")
-              :command (list "openssl" "s_server" "-accept" "127.0.0.1:0" "-WWW" "-cert" certificate
-                             "-key" key))))
-          (port nil))
-     (unwind-protect
-         (progn
-           (org-agent-fake-until
-            (lambda ()
-              (with-current-buffer (process-buffer server)
-                (goto-char (point-min))
-                (and (re-search-forward "^ACCEPT .*:\\([0-9]+\\)$" nil t)
-                     (setq port (string-to-number (match-string 1)))))))
-           ,@body)
-       (delete-process server)
-       (kill-buffer (process-buffer server)))))
-
-(ert-deftest org-agent-install-trusts-only-what-is-vouched-for ()
-  "A certificate that nobody knows is refused, also when another address leads there."
-  (skip-unless (executable-find "openssl"))
-  (org-agent-install-tests-both
-    (org-agent-install-tests-with
-      (let* ((text (org-agent-install-tests-program "1.0.0"))
-             (sum (org-agent-install-tests-sum text)))
-        (org-agent-install-tests-file root "d/one" text)
-        (org-agent-install-tests-https root
-          (let ((here (format "https://127.0.0.1:%d/one" port)))
-            (org-agent-install-tests-http `(("/there" . (redirect ,here)))
-              (dolist (source (list here (funcall address "/there")))
-                (org-agent-install-server source sum)
-                (org-agent-install-tests-failed "certificate problem\\|create connection"))
-              ;; Only curl has a variable for who else vouches.
-              (when (eq way 'curl)
-                (let ((process-environment (cons (concat "CURL_CA_BUNDLE=" certificate)
-                                                 process-environment)))
-                  (dolist (source (list here (funcall address "/there")))
-                    (should (equal '(done nil) (org-agent-install-tests-install source sum)))
-                    (should (equal source (plist-get (car (org-agent--installed-entries))
-                                                     :source)))))))))))))
-
-(ert-deftest org-agent-install-says-what-the-server-said ()
-  (org-agent-install-tests-both
-    (org-agent-install-tests-with
-      (let ((sum (make-string 64 ?a)))
-        (org-agent-install-tests-http
-            `(("/d/one" . "x")
-              ("/d/SHA256SUMS" . ,(concat sum "  d/one\n" sum "  ../one\n" sum "  two\n"))
-              ("/e/one" . "x")
-              ("/e/SHA256SUMS" . ,(concat sum "  one\n" (make-string 64 ?b) "  one\n"))
-              ("/f/one" . "x"))
-          (org-agent-install-server (funcall address "/nowhere") sum)
-          (org-agent-install-tests-failed "404")
-          (org-agent-install-server (funcall address "/d/one"))
-          (org-agent-install-tests-failed "has no line for one")
-          (org-agent-install-server (funcall address "/e/one"))
-          (org-agent-install-tests-failed "has several checksums for one")
-          (org-agent-install-server (funcall address "/f/one"))
-          (org-agent-install-tests-failed "could not be read: .*404")
-          (should-not (seq-intersection '("/d/one" "/e/one" "/f/one")
-                                        org-agent-install-tests-asked))))
-      ;; Nobody is there.
-      (org-agent-install-server "http://127.0.0.1:9/one" (make-string 64 ?a))
-      (org-agent-install-tests-failed "connect\\|refused"))))
-
-(ert-deftest org-agent-install-waits-no-longer-than-it-says ()
-  (org-agent-install-tests-both
-    (org-agent-install-tests-with
-      (org-agent-install-tests-http '(("/hang" . hang))
-        (let ((before (process-list)))
-          (let ((org-agent--fetch-patience 0.5))
-            (org-agent-install-server (funcall address "/hang") (make-string 64 ?a))
-            (org-agent-install-tests-failed "nothing came for"))
-          ;; And the user waits no longer than they like.
-          (setq org-agent-install-tests-asked nil)
-          (org-agent-install-server (funcall address "/hang") (make-string 64 ?a))
-          (org-agent-fake-until (lambda () org-agent-install-tests-asked))
-          (should (memq #'org-agent--install-abandon kill-emacs-hook))
-          ;; One at a time; the one that is there is shown again.
-          (kill-buffer "*org-agent install*")
-          (should-error (org-agent-install-server (funcall address "/hang")) :type 'user-error)
-          (should (string-search "It is being fetched" (org-agent-install-tests-shown)))
-          (should-error (org-agent-remove-server) :type 'user-error)
-          (org-agent-install-cancel)
-          (org-agent-install-tests-failed "you cancelled it")
-          (org-agent-fake-until
-           (lambda () (not (seq-remove (lambda (process)
-                                         (string-prefix-p "http" (process-name process)))
-                                       (seq-difference (process-list) before)))))
-          (should-not (seq-some (lambda (buffer)
-                                  (string-search "org-agent run" (buffer-name buffer)))
-                                (buffer-list))))))))
-
-(ert-deftest org-agent-install-leaves-nothing-when-emacs-ends ()
+(ert-deftest org-agent-install-leaves-nothing-if-the-record-cannot-be-written ()
   (org-agent-install-tests-with
-    (org-agent-install-tests-http '(("/hang" . hang))
-      (org-agent-install-server (funcall address "/hang") (make-string 64 ?a))
-      (should (= 1 (length (org-agent-install-tests-there))))
-      (run-hooks 'kill-emacs-hook)
-      (should-not (file-exists-p org-agent-server-directory)))))
+    (let* ((text (org-agent-install-tests-program "1.0.0"))
+           (sum (org-agent-install-tests-sum text))
+           (file (org-agent-install-tests-file root "one" text))
+           (other (org-agent-install-tests-program "2.0.0"))
+           (record (org-agent--installed-record)))
+      (org-agent-install-tests-mine)
+      ;; No file takes the place of a directory.
+      (make-directory record)
+      (should (eq 'failed (car (org-agent-install-tests-install file sum))))
+      (should (equal (list (file-name-nondirectory record)) (org-agent-install-tests-there)))
+      (delete-directory record)
+      (should (equal '(done nil) (org-agent-install-tests-install file sum)))
+      ;; Neither of another one, nor of the same again, which stays.
+      (let ((there (org-agent-install-tests-there))
+            (entries (org-agent--installed-entries)))
+        (cl-letf* ((rename (symbol-function 'rename-file))
+                   ((symbol-function 'rename-file)
+                    (lambda (from to &rest args)
+                      (if (equal to record)
+                          (error "The disk is full")
+                        (apply rename from to args)))))
+          (dolist (text (list other text))
+            (should (equal '(failed "The disk is full")
+                           (org-agent-install-tests-install
+                            (org-agent-install-tests-file root "two" text)
+                            (org-agent-install-tests-sum text))))
+            (should (equal there (org-agent-install-tests-there)))
+            (should (equal entries (org-agent--installed-entries)))
+            (should (equal "org-agent 1.0.0"
+                           (car (process-lines (org-agent--executable) "--version"))))))))))
+
+(ert-deftest org-agent-install-leaves-a-directory-that-was-there ()
+  (org-agent-install-tests-with
+    (let ((file (org-agent-install-tests-file root "one" "x")))
+      (org-agent-install-tests-mine)
+      (should (eq 'failed (car (org-agent-install-tests-install file (make-string 64 ?a)))))
+      (should (file-directory-p org-agent-server-directory))
+      (should-not (org-agent-install-tests-there))
+      ;; One that was made for it goes with it.
+      (delete-directory org-agent-server-directory)
+      (org-agent-install-server file (make-string 64 ?a))
+      (org-agent-install-tests-failed "checksum is wrong"))))
 
 (ert-deftest org-agent-install-keeps-the-old-one-until-the-new-one-answers ()
   (org-agent-install-tests-with
@@ -545,76 +304,6 @@ ROUTES are conses of a path and the text there, or `hang', or a list
       (should-not (org-agent--installed))
       (should-error (org-agent-remove-server) :type 'user-error))))
 
-;;;; Going back, and removing
-
-(ert-deftest org-agent-install-goes-back-and-removes ()
-  (org-agent-install-tests-with
-    (let ((install (lambda (version)
-                     (let ((text (org-agent-install-tests-program version)))
-                       (should (equal '(done nil)
-                                      (org-agent-install-tests-install
-                                       (org-agent-install-tests-file root version text)
-                                       (org-agent-install-tests-sum text)))))))
-          (version (lambda ()
-                     (car (process-lines (org-agent--executable) "--version"))))
-          (answer nil))
-      (should-error (org-agent-restore-server) :type 'user-error)
-      (should-error (org-agent-remove-server) :type 'user-error)
-      (funcall install "1.0.0")
-      (should-error (org-agent-restore-server) :type 'user-error)
-      (funcall install "2.0.0")
-      (should (string-search "The one before, 1.0.0, is kept" (org-agent-install-tests-shown)))
-      (should (equal "org-agent 2.0.0" (funcall version)))
-      (org-agent-restore-server)
-      (should (equal "org-agent 1.0.0" (funcall version)))
-      (org-agent-restore-server)
-      (should (equal "org-agent 2.0.0" (funcall version)))
-      ;; Two are kept; one that runs is not taken from under the server.
-      (let ((org-agent--spawned (list (org-agent--installed))))
-        (funcall install "3.0.0")
-        (funcall install "4.0.0")
-        (should (file-exists-p (car org-agent--spawned)))
-        (should (= 4 (length (org-agent-install-tests-there)))))
-      (funcall install "5.0.0")
-      (should (= 3 (length (org-agent-install-tests-there))))
-      ;; What is not known to be one's own stays, and its directory with it.
-      (org-agent-install-tests-file org-agent-server-directory "org-agent-mine" "")
-      (org-agent-install-tests-file org-agent-server-directory "org-agent-download-mine.zip" "")
-      (org-agent-install-tests-file org-agent-server-directory "org-agent-download-aB3xYz" "")
-      (cl-letf (((symbol-function 'yes-or-no-p)
-                 (lambda (prompt)
-                   (should (string-search "Sessions, configuration, skills and chats stay"
-                                          prompt))
-                   answer)))
-        (org-agent-remove-server)
-        (should (= 6 (length (org-agent-install-tests-there))))
-        (setq answer t)
-        (org-agent-remove-server)
-        (org-agent-fake-until (lambda () (not (org-agent--installed))))
-        (should (equal '("org-agent-download-mine.zip" "org-agent-mine")
-                       (org-agent-install-tests-there)))
-        (should (string-search "The server is removed" (org-agent-install-tests-shown)))
-        (dolist (words '("what else is in" "~/.local/share/org-agent, or as $ORG_AGENT_HOME or"))
-          (should (string-search words (org-agent-install-tests-shown))))
-        (dolist (name (org-agent-install-tests-there))
-          (delete-file (expand-file-name name org-agent-server-directory)))
-        (funcall install "1.0.0")
-        (org-agent-remove-server)
-        (org-agent-fake-until (lambda () (not (file-exists-p org-agent-server-directory))))))))
-
-(ert-deftest org-agent-install-record-is-data ()
-  "Whatever stands in the record, it is read, and only right entries count."
-  (org-agent-install-tests-with
-    (pcase-dolist (`(,text ,count)
-                   `(("" 0) ("(" 0) ("nonsense" 0) ("((:sha256 1))" 0) ("(a . b)" 0)
-                     ("((:sha256 \"../../../../../../bin/sh\"))" 0)
-                     ("(t (:sha256))" 0)
-                     (,(format "((:sha256 %S) (:sha256 \"x\"))" (make-string 64 ?a)) 1)
-                     (,(make-string 30000 ?\() 0)))
-      (org-agent-install-tests-file org-agent-server-directory "org-agent-installed.eld" text)
-      (should (= count (length (org-agent--installed-entries))))
-      (should-not (org-agent--installed)))))
-
 ;;;; The search
 
 (ert-deftest org-agent-install-has-its-place-in-the-search ()
@@ -681,6 +370,11 @@ ROUTES are conses of a path and the text there, or `hang', or a list
           (org-agent-fake-until (lambda () org-agent--ready) "the new server")
           (org-agent-fake-settle)
           (should (equal (car org-agent--spawned) (org-agent--installed)))
+          ;; The same again does not take the program from under it.
+          (should (equal '(done nil) (org-agent-install-tests-install second)))
+          (should (equal (org-agent--installed)
+                         (file-symlink-p (format "/proc/%d/exe"
+                                                 (process-id org-agent--process)))))
           ;; What was said is there, from the new server, and the chat goes on.
           (set-buffer-modified-p nil)
           (kill-buffer)

@@ -179,7 +179,10 @@
                      (user-error (error-message-string problem)))))))
     (unwind-protect
         (progn
-          (should (string-match-p "No program" (funcall said file)))
+          ;; What to do goes before where it was looked for.
+          (should (string-match-p
+                   "No program .*\\.  Install org-agent with .*\\.  (Looked at: .*(not there))\\'"
+                   (funcall said file)))
           (write-region "" nil file nil 'silent)
           (should (string-match-p "not executable" (funcall said file)))
           (set-file-modes file #o700)

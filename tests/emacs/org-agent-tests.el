@@ -44,7 +44,9 @@
 (require 'org-agent-conformance-tests)
 (require 'org-agent-seams-tests)
 (require 'org-agent-config-tests)
+(require 'org-agent-fetch-tests)
 (require 'org-agent-install-tests)
+(require 'org-agent-installer-tests)
 (require 'org-agent-manual-tests)
 (require 'org-agent-package-tests)
 
