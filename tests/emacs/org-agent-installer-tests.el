@@ -93,8 +93,10 @@
                                      "\"$1\" 1000 </dev/null >/dev/null 2>&1 & echo $!"
                                      "sh" file)))))
           (end (lambda ()
-                 (when (org-agent--install-runners file)
-                   (signal-process number 'KILL))
+                 ;; Once only: the number can be that of another one afterwards.
+                 (when number
+                   (signal-process number 'KILL)
+                   (setq number nil))
                  (org-agent-fake-until
                   (lambda () (not (org-agent--install-runners file)))))))
      (unwind-protect
