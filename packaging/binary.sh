@@ -33,5 +33,5 @@ unset RUSTFLAGS
 export CARGO_ENCODED_RUSTFLAGS=${separated%$'\x1f'}
 export TARGET_CC=$compiler TARGET_CFLAGS="${c[*]}" TARGET_CXXFLAGS="${c[*]}"
 export CARGO_INCREMENTAL=0 LC_ALL=C TZ=UTC
-"${CARGO:-cargo}" build --release --locked --bin org-agent --target "$triple" --target-dir "$target" >&2
-echo "$target/$triple/release/org-agent"
+"${CARGO:-cargo}" build --profile dist --locked --bin org-agent --target "$triple" --target-dir "$target" >&2
+echo "$target/$triple/dist/org-agent"

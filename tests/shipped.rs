@@ -180,7 +180,8 @@ fn documents_name_commands_and_options_that_exist() {
                     .entry(path.clone())
                     .or_insert_with(|| commands(&path.iter().map(String::as_str).collect::<Vec<_>>()));
                 if !there.iter().any(|name| name == word) {
-                    let is_name = !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c == '-');
+                    let is_name =
+                        !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c == '-');
                     assert!(
                         !is_command || !is_name || word.starts_with('-') || there.is_empty(),
                         "{}: org-agent {said}",
