@@ -238,6 +238,29 @@ fn a_session_is_let_go_or_deleted_right_behind_a_prompt() {
 }
 
 #[test]
+fn a_session_that_is_closed_right_behind_a_choice_is_let_go() {
+    let (place, model) = (Place::new(), FakeModel::start());
+    let mut client = place.client(&model);
+    let session = client.session(&place.cwd());
+    model.reply_with(&insert("One."));
+    client.turn(&session, "1");
+    model.take_request_blocking();
+    let choose = |id: &str, value: &str| {
+        let params = json!({"sessionId": session, "configId": "sandbox", "value": value});
+        json!({"jsonrpc": "2.0", "id": id, "method": "session/set_config_option", "params": params})
+    };
+    let close = json!({"jsonrpc": "2.0", "id": "c", "method": "session/close", "params": {"sessionId": session}});
+    let lines = [choose("one", "no-network"), choose("two", "read-only"), close];
+    client.send_raw(lines.map(|line| format!("{line}\n")).concat());
+    for _ in 0..3 {
+        let answer = client.until(|message| message["method"].is_null()).pop().unwrap();
+        assert!(answer["error"].is_null(), "{answer}");
+    }
+    let mut other = place.client(&model);
+    other.request("session/load", &json!({"sessionId": session, "cwd": place.cwd(), "mcpServers": []}));
+}
+
+#[test]
 fn what_is_under_way_is_not_told_twice() {
     let (place, model) = (Place::new(), FakeModel::start());
     let mut client = place.client(&model);

@@ -163,6 +163,26 @@ fn a_turn_that_runs_gets_less_at_once_but_never_more() {
 }
 
 #[test]
+fn a_decision_overtakes_nothing_that_was_chosen_before_it() {
+    let (mut scene, directory) = (Scene::new(), tempfile::tempdir().unwrap());
+    let session = begun(&mut scene);
+    let (turn, actuation) = propose(&mut scene, &session, "touch never", directory.path());
+    // Each waits for the one before it to be on disk; nobody waits for their answers.
+    for number in 0..20 {
+        let params = json!({"sessionId": session, "values": {"number": number}, "merge": true});
+        scene.client.ask(CONTEXT, &params);
+    }
+    let values = json!({"orgAgent.sandbox": "read-only"});
+    scene.client.ask(CONTEXT, &json!({"sessionId": session, "values": values, "merge": true}));
+    let error = scene.decide(&actuation, &json!({"choice": "run", "network": true})).unwrap_err();
+    assert!(error["message"].as_str().unwrap().contains("sandbox of this session"), "{error}");
+    let decided = scene.decide(&actuation, &json!({"choice": "run"})).unwrap();
+    assert_eq!(run(&scene, &decided["token"]).status.code(), Some(1));
+    finish(&mut scene, &turn, &actuation, &decided["token"]);
+    assert!(!directory.path().join("never").exists());
+}
+
+#[test]
 fn a_persona_speaks_in_its_session_and_what_is_asked_of_it_is_shown() {
     let home = tempfile::tempdir().unwrap();
     fs::create_dir_all(home.path().join("skills")).unwrap();
