@@ -186,7 +186,8 @@ impl Server {
         };
         let Some(command) = self.commands.get_mut(actuation) else { return };
         if decided.decision != Decision::Allow {
-            let outcome = record::Outcome { status: Status::Denied, message: words, ..Default::default() };
+            let message = words.or_else(|| (choice != Choice::Deny).then_some(decided.rule));
+            let outcome = record::Outcome { status: Status::Denied, message, ..Default::default() };
             self.show_end(actuation, &outcome);
             self.commands.remove(actuation);
             return;
