@@ -265,4 +265,9 @@ fn a_persona_speaks_in_its_session_and_what_is_asked_of_it_is_shown() {
         assert!(notes.contains(why), "{notes}");
         assert_eq!(named, "Ada");
     }
+    // Also if no skill makes the prompt.
+    note("chat", "(defskill :chat)");
+    keep(&mut scene, &session, "orgAgent.persona", "nobody");
+    let (_, notes, _) = system(&mut scene, "And who leads?");
+    assert!(notes.contains("there is no persona"), "{notes}");
 }
