@@ -256,7 +256,8 @@ mod tests {
     #[test]
     fn the_values_stay_whatever_a_newer_program_wrote_beside_them() {
         let values = serde_json::json!({"orgAgent.sandbox": "read-only"});
-        for strange in [serde_json::json!(7), serde_json::json!([{"new": 1}]), serde_json::json!({"new": []})] {
+        for strange in [serde_json::json!(7), serde_json::json!([{"new": 1}]), serde_json::json!({"new": []})]
+        {
             let text = serde_json::json!({"entities": strange, "intents": strange, "values": values,
                 "summary": strange, "more": strange});
             let found: Context = serde_json::from_value(text).unwrap();

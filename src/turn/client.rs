@@ -174,7 +174,10 @@ impl Turn {
         let mut effects = vec![permitted(actuation, (Decision::Deny, rule), by, None, Approved::default())];
         self.executed(actuation, command, outcome, now, &mut effects);
         let rule = rule.to_owned();
-        (Decided { decision: Decision::Deny, token: None, steps: None, rule, saved: None, hint: None }, effects)
+        (
+            Decided { decision: Decision::Deny, token: None, steps: None, rule, saved: None, hint: None },
+            effects,
+        )
     }
 
     /// Takes the client's report about the action that is under way.

@@ -244,7 +244,9 @@ fn a_command_that_is_asked_about_ends_with_its_session() {
 
 #[test]
 fn a_yes_that_comes_too_late_runs_nothing() {
-    for (first, why) in [("session/close", "the turn was cancelled"), ("session/set_mode", "the user chose that")] {
+    for (first, why) in
+        [("session/close", "the turn was cancelled"), ("session/set_mode", "the user chose that")]
+    {
         let (place, model) = (Place::new(), FakeModel::start());
         let (mut client, session, id, question) = proposed(&place, &model, "touch never");
         model.reply_with(&insert("Then not."));
@@ -257,7 +259,10 @@ fn a_yes_that_comes_too_late_runs_nothing() {
         ];
         if first == "session/close" {
             let params = json!({"sessionId": session, "prompt": prompt});
-            lines.insert(0, json!({"jsonrpc": "2.0", "id": "p", "method": "session/prompt", "params": params}));
+            lines.insert(
+                0,
+                json!({"jsonrpc": "2.0", "id": "p", "method": "session/prompt", "params": params}),
+            );
         }
         client.send_raw(lines.iter().map(|line| format!("{line}\n")).collect::<String>());
         let messages = client.answered(id);

@@ -249,7 +249,8 @@ fn a_session_that_is_closed_right_behind_a_choice_is_let_go() {
         let params = json!({"sessionId": session, "configId": "sandbox", "value": value});
         json!({"jsonrpc": "2.0", "id": id, "method": "session/set_config_option", "params": params})
     };
-    let close = json!({"jsonrpc": "2.0", "id": "c", "method": "session/close", "params": {"sessionId": session}});
+    let close =
+        json!({"jsonrpc": "2.0", "id": "c", "method": "session/close", "params": {"sessionId": session}});
     let lines = [choose("one", "no-network"), choose("two", "read-only"), close];
     client.send_raw(lines.map(|line| format!("{line}\n")).concat());
     for _ in 0..3 {
