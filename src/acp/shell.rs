@@ -13,6 +13,7 @@ use super::options::{Mode, Place};
 use super::questions::Asked;
 use super::server::{Done, Outcome, Server};
 use super::tools;
+use super::turns::Turn;
 use crate::error::{Code, Result};
 use crate::event::{Actuated, Choice, Decide, Decided, Event};
 use crate::ids::{ActuationId, TurnId};
@@ -111,11 +112,13 @@ impl Server {
 
     /// Why no command of a turn runs any more, whatever the user said about it; nothing: it may.
     fn runs_none(&self, turn: &TurnId) -> Option<&'static str> {
-        let Some(turn) = self.turns.get(turn).filter(|turn| !turn.is_stopped()) else { return Some(STOPPED) };
-        match self.sessions.get(&turn.session).filter(|open| !open.leaves).map(|open| open.mode) {
-            Some(Mode::Ask) => None,
-            Some(Mode::Talk) => Some(TALK),
+        let turn = self.turns.get(turn);
+        let open = turn.and_then(|turn| self.sessions.get(&turn.session)).filter(|open| !open.leaves);
+        match open.map(|open| open.mode) {
             None => Some(CLOSED),
+            Some(_) if turn.is_some_and(Turn::is_stopped) => Some(STOPPED),
+            Some(Mode::Talk) => Some(TALK),
+            Some(Mode::Ask) => None,
         }
     }
 

@@ -244,20 +244,25 @@ fn a_command_that_is_asked_about_ends_with_its_session() {
 
 #[test]
 fn a_yes_that_comes_too_late_runs_nothing() {
-    for (first, why) in
-        [("session/close", "the turn was cancelled"), ("session/set_mode", "the user chose that")]
-    {
+    for (first, why) in [
+        ("session/close", "the session is not open"),
+        ("session/cancel", "the turn was cancelled"),
+        ("session/set_mode", "the user chose that"),
+    ] {
         let (place, model) = (Place::new(), FakeModel::start());
         let (mut client, session, id, question) = proposed(&place, &model, "touch never");
         model.reply_with(&insert("Then not."));
-        // In one piece: the kernel has not answered to the prompt when the session is closed, so nothing is cancelled yet.
+        // In one piece: the kernel has not answered to the prompt when the turns are to stop, so none is cancelled yet.
         let prompt = json!([{"type": "text", "text": "2"}]);
         let mut lines = vec![
             json!({"jsonrpc": "2.0", "id": "f", "method": first, "params": {"sessionId": session, "modeId": "talk"}}),
             json!({"jsonrpc": "2.0", "id": question["id"],
                 "result": {"outcome": {"outcome": "selected", "optionId": "run"}}}),
         ];
-        if first == "session/close" {
+        if first == "session/cancel" {
+            lines[0].as_object_mut().unwrap().remove("id");
+        }
+        if first != "session/set_mode" {
             let params = json!({"sessionId": session, "prompt": prompt});
             lines.insert(
                 0,
