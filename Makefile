@@ -38,6 +38,14 @@ ifeq ($(shell uname),Linux)
 	$(call need,bwrap,bubblewrap)
 endif
 
+.PHONY: curl
+curl:
+	$(call need,curl,curl)
+
+.PHONY: openssl
+openssl:
+	$(call need,openssl,openssl)
+
 .PHONY: tmux
 tmux:
 	$(call need,tmux,tmux)
@@ -55,7 +63,7 @@ chat: emacs ## build, and chat in Emacs; without a terminal, run one turn and pr
 ERT = trap '' PIPE; ORG_AGENT_PROGRAM="$(TARGET)/debug/org-agent"
 
 .PHONY: test
-test: emacs bubblewrap makeinfo tmux ## run every test that belongs to a change (about ten minutes)
+test: emacs bubblewrap makeinfo tmux curl openssl ## run every test that belongs to a change (about ten minutes)
 	$(CARGO) test --locked
 	$(ERT) \
 	  $(EMACS) -Q --batch -L emacs -L tests/emacs -l org-agent-tests -f ert-run-tests-batch-and-exit

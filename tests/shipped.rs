@@ -140,8 +140,9 @@ fn the_version_says_what_was_built() {
     assert!(!facts.contains(env!("CARGO_MANIFEST_DIR")), "{facts}");
 }
 
-/// The words behind each `org-agent` in a text, as far as they belong to the command.
-fn calls(text: &str) -> Vec<Vec<&str>> {
+/// The words behind each `org-agent` in a text, as far as they belong to the command; and whether they must be one, as they
+/// stand between backquotes or behind a prompt.
+fn calls(text: &str) -> Vec<(Vec<&str>, bool)> {
     let mut found = Vec::new();
     for (at, name) in text.match_indices("org-agent ") {
         let before = text[..at].chars().next_back();
@@ -150,7 +151,8 @@ fn calls(text: &str) -> Vec<Vec<&str>> {
         }
         let rest = &text[at + name.len()..];
         let end = rest.find(|c: char| "\n\"`|;&<>()".contains(c)).unwrap_or(rest.len());
-        found.push(rest[..end].split_whitespace().take_while(|word| *word != "--").collect());
+        let words = rest[..end].split_whitespace().take_while(|word| *word != "--").collect();
+        found.push((words, text[..at].ends_with(['`']) || text[..at].ends_with("\n$ ")));
     }
     found
 }
@@ -167,7 +169,8 @@ fn documents_name_commands_and_options_that_exist() {
         pages.iter().filter(|page| page.extension().is_some_and(|ending| ending == "md" || ending == "org"))
     {
         let text = fs::read_to_string(page).unwrap();
-        for words in calls(&text) {
+        for (words, is_command) in calls(&text) {
+            let said = words.join(" ");
             let mut path: Vec<String> = Vec::new();
             let mut words = words.into_iter().peekable();
             while let Some(word) =
@@ -177,6 +180,12 @@ fn documents_name_commands_and_options_that_exist() {
                     .entry(path.clone())
                     .or_insert_with(|| commands(&path.iter().map(String::as_str).collect::<Vec<_>>()));
                 if !there.iter().any(|name| name == word) {
+                    let is_name = !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c == '-');
+                    assert!(
+                        !is_command || !is_name || word.starts_with('-') || there.is_empty(),
+                        "{}: org-agent {said}",
+                        page.display()
+                    );
                     break;
                 }
                 path.push(word.to_owned());

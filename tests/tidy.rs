@@ -116,7 +116,8 @@ fn proofs_are_made_in_one_place_only() {
 #[test]
 fn the_changelog_names_the_version() {
     let text = fs::read_to_string(root().join("CHANGELOG.md")).unwrap();
-    assert!(text.contains("## [Unreleased]") || text.contains(env!("CARGO_PKG_VERSION")));
+    let version = concat!("## [", env!("CARGO_PKG_VERSION"), "]");
+    assert!(text.contains("\n## [Unreleased]\n") || text.contains(version));
 }
 
 #[test]

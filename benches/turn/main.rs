@@ -146,7 +146,7 @@ fn turns(effort: &Effort, table: &mut Table) {
 
 /// Many tokens at once, and the memory that all of it takes.
 fn bursts(effort: &Effort, table: &mut Table) {
-    let mut memory: [Samples; 4] = Default::default();
+    let mut memory: [Samples; 6] = Default::default();
     // By how the tokens are sent: all in one write, or each in its own.
     let mut cpu: [Samples; 2] = Default::default();
     let mut wall: [Samples; 2] = Default::default();
@@ -154,7 +154,9 @@ fn bursts(effort: &Effort, table: &mut Table) {
     for _ in 0..effort.servers {
         let home = directory();
         let mut server = Server::start(home.path());
-        memory[0].push(process::memory(server.pid()).resident);
+        let at_first = process::memory(server.pid());
+        memory[0].push(at_first.resident);
+        memory[5].push(at_first.own);
         server.turn();
         memory[1].push(process::memory(server.pid()).resident);
         for run in 0..=effort.bursts {
@@ -168,8 +170,10 @@ fn bursts(effort: &Effort, table: &mut Table) {
                 }
             }
         }
-        memory[2].push(process::memory(server.pid()).resident);
-        memory[3].push(process::memory(server.pid()).peak);
+        let at_last = process::memory(server.pid());
+        memory[2].push(at_last.resident);
+        memory[3].push(at_last.peak);
+        memory[4].push(at_last.own);
         server.finish();
     }
     for (way, name) in ["in one write", "one write each"].into_iter().enumerate() {
@@ -188,6 +192,8 @@ fn bursts(effort: &Effort, table: &mut Table) {
     table.row("resident memory at rest, after one turn", Unit::Bytes, &memory[1]).target("< 15 MB");
     table.row("resident memory at rest, after bursts of 5,000 tokens", Unit::Bytes, &memory[2]);
     table.row("resident memory, peak", Unit::Bytes, &memory[3]);
+    table.row("of that not the program's file: after `initialize`", Unit::Bytes, &memory[5]);
+    table.row("of that not the program's file: after bursts", Unit::Bytes, &memory[4]);
 }
 
 /// What the server does while nothing is to be done.

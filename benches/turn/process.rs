@@ -21,6 +21,8 @@ pub struct Spent {
 pub struct Memory {
     pub resident: u64,
     pub peak: u64,
+    /// Of what is resident, that which is no page of a file.
+    pub own: u64,
 }
 
 /// What the threads of a process have done so far.
@@ -62,7 +64,8 @@ pub fn own_cpu() -> Duration {
 pub fn memory(pid: u32) -> Memory {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     // In units of 1,024 bytes, whatever is written there.
-    Memory { resident: field(&status, "VmRSS") * 1024, peak: field(&status, "VmHWM") * 1024 }
+    let bytes = |name| field(&status, name) * 1024;
+    Memory { resident: bytes("VmRSS"), peak: bytes("VmHWM"), own: bytes("RssAnon") }
 }
 
 fn field(status: &str, name: &str) -> u64 {

@@ -61,7 +61,12 @@ def alone(path):
     with tempfile.TemporaryDirectory() as root:
         shutil.copy(path, f"{root}/org-agent")
         os.mkdir(f"{root}/tmp")
-        answer = run("env", "-i", "ORG_AGENT_HOME=/tmp/home", "chroot", root, "/org-agent", "chat", "Hello")
+        answer = subprocess.check_output(
+            ["/org-agent", "chat", "Hello"],
+            text=True,
+            env={"ORG_AGENT_HOME": "/tmp/home"},
+            preexec_fn=lambda: (os.chroot(root), os.chdir("/")),
+        )
         assert "built-in responder" in answer, answer
     print("it answers where there is nothing else")
 
