@@ -6,7 +6,8 @@
 
 use std::collections::VecDeque;
 
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::ids::TurnId;
@@ -31,20 +32,21 @@ const LOOKED_AT: usize = 16_384;
 const VALUES: usize = 2_000;
 
 /// What a session remembers: `{"entities": [{"kind", "name", "turn", "times"}], "intents": [{"turn", "text"}],
-/// "values": {…}, "summary": {"text", "through", "items", "model"}}`, each list with the newest last.
+/// "values": {…}, "summary": {"text", "through", "items", "model"}}`, each list with the newest last. What is not as it is
+/// here, from a newer program, is forgotten by itself: the values, of which the server obeys some, stay.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Context {
     /// The things that were spoken of.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "if_known")]
     pub entities: VecDeque<Entity>,
     /// What the user asked, in their own words.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "if_known")]
     pub intents: VecDeque<Intent>,
     /// What clients keep.
     #[serde(default)]
     pub values: Map<String, Value>,
     /// What prompts no longer show, in a few words.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "if_known", skip_serializing_if = "Option::is_none")]
     pub summary: Option<Summary>,
 }
 
@@ -68,6 +70,11 @@ pub struct Intent {
     pub turn: TurnId,
     /// The first line of their words.
     pub text: String,
+}
+
+/// What `from` has, or nothing if it has another shape.
+fn if_known<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(from: D) -> Result<T, D::Error> {
+    Ok(serde_json::from_value(Value::deserialize(from)?).unwrap_or_default())
 }
 
 impl Context {
@@ -244,6 +251,19 @@ mod tests {
         );
         context.values.insert("project".into(), "attic".into());
         assert_eq!(context.reminder(3).unwrap(), "Kept with this session: {\"project\":\"attic\"}");
+    }
+
+    #[test]
+    fn the_values_stay_whatever_a_newer_program_wrote_beside_them() {
+        let values = serde_json::json!({"orgAgent.sandbox": "read-only"});
+        for strange in [serde_json::json!(7), serde_json::json!([{"new": 1}]), serde_json::json!({"new": []})]
+        {
+            let text = serde_json::json!({"entities": strange, "intents": strange, "values": values,
+                "summary": strange, "more": strange});
+            let found: Context = serde_json::from_value(text).unwrap();
+            let expected = Context { values: values.as_object().unwrap().clone(), ..Context::default() };
+            assert_eq!(found, expected);
+        }
     }
 
     proptest! {

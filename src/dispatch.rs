@@ -95,7 +95,14 @@ impl Cast {
         Self { triggered, notes: all_notes }
     }
 
-    /// What the triggers noted, each with the name of its skill.
+    /// The same with a note beside those of the triggers.
+    #[must_use]
+    pub fn noting(mut self, note: Option<String>) -> Self {
+        self.notes.extend(note);
+        self
+    }
+
+    /// What the triggers noted, each with the name of its skill, and what was noted beside.
     #[must_use]
     pub fn notes(&self) -> &[String] {
         &self.notes

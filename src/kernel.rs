@@ -224,6 +224,8 @@ impl Kernel {
                 if !self.waiting.is_empty() {
                     continue;
                 }
+                // Decisions that waited may have been taken since.
+                self.tokens.revoke_all();
                 for reply in self.stopping.drain(..) {
                     reply.send(Ok(()));
                 }

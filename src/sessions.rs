@@ -86,13 +86,15 @@ pub fn changed(store: &Store, session: &SessionId, change: &Change) -> Result<Ve
         Change::Pause(paused) => vec![Record::SessionPaused { paused: *paused }],
         Change::Complete if found["status"] == "completed" => Vec::new(),
         Change::Complete => vec![Record::SessionCompleted {}],
-        Change::Context { merge, .. } => {
+        Change::Context { values: said, merge } => {
             let before = found["context"]["values"].as_object().cloned().unwrap_or_default();
             let values = merged(change, &before);
             if *merge && values == before {
                 return Ok(Vec::new());
             }
-            chosen::check(&values)?;
+            // Only what was said: what is there already is no reason to refuse something else.
+            let said = said.iter().filter(|(_, value)| !*merge || !value.is_null());
+            chosen::check(&said.map(|(key, value)| (key.clone(), value.clone())).collect())?;
             if Value::Object(values.clone()).to_string().len() > CONTEXT {
                 return Err(Error::bad_request(format!("values: more than {CONTEXT} bytes")));
             }

@@ -95,6 +95,7 @@ impl Server {
             // What comes of turns that were left waiting is told after what was said before them.
             _ending: self.hold(),
         };
+        let was_open = self.sessions.contains_key(&session);
         // It makes the session ours, or says who has it.
         let resume = Resume { session, applied: Vec::new(), turns: Vec::new(), drop: Vec::new() };
         let resumed = self.tell(|reply| Event::Resume(resume, reply));
@@ -109,6 +110,11 @@ impl Server {
                     Ok((resumed, Found { session: session?, models: models?, skills: skills? }))
                 });
                 match found {
+                    // It was closed or deleted meanwhile, and that was answered; the kernel may have taken it again since.
+                    Ok(_) if was_open && !server.sessions.contains_key(&loading.session) => {
+                        server.refuse(&loading.id, &closing(&loading.session));
+                        server.report(|reply| Event::Release(loading.session, reply));
+                    }
                     Ok((resumed, found)) => {
                         let mut open = Open::new(&loading.session, loading.directory.clone(), &found);
                         if let Some(before) = server.sessions.remove(&loading.session) {

@@ -13,6 +13,7 @@ use super::options::{Mode, Place};
 use super::questions::Asked;
 use super::server::{Done, Outcome, Server};
 use super::tools;
+use super::turns::Turn;
 use crate::error::{Code, Result};
 use crate::event::{Actuated, Choice, Decide, Decided, Event};
 use crate::ids::{ActuationId, TurnId};
@@ -28,6 +29,12 @@ const CANCEL: &str = "cancel";
 
 /// Why a command of a session that is not, or no longer, open here does not run.
 pub(super) const CLOSED: &str = "the session is not open in the editor";
+
+/// Why one of a turn that is to stop does not.
+const STOPPED: &str = "the turn was cancelled";
+
+/// Why none does in the mode `talk`.
+const TALK: &str = "the user chose that no command runs";
 
 /// How much of a rule stands in the name of an option.
 const RULE: usize = 200;
@@ -59,13 +66,8 @@ impl Server {
         let address = actuation.address();
         let Some(turn) = self.turns.get(&address.turn) else { return };
         let (id, session) = (address.actuation.clone(), turn.id.clone());
-        let open = self.sessions.get(&turn.session).filter(|open| !open.leaves);
-        let no = match open.map(|open| open.mode) {
-            Some(Mode::Ask) => None,
-            Some(Mode::Talk) => Some("the user chose that no command runs"),
-            None => Some(CLOSED),
-        };
-        let place = open.map_or(Place::Server, |open| open.place);
+        let no = self.runs_none(&address.turn);
+        let place = self.sessions.get(&turn.session).map_or(Place::Server, |open| open.place);
         let call = tools::command(actuation);
         self.update(&session, SessionUpdate::ToolCall(call.clone()));
         let token = actuation.token().unwrap_or_default().to_owned();
@@ -108,9 +110,21 @@ impl Server {
         self.ask(CLIENT_METHOD_NAMES.session_request_permission, &params, Asked::Permission(id), None);
     }
 
-    /// The user was asked about a command. All that is not plainly a yes means no.
+    /// Why no command of a turn runs any more, whatever the user said about it; nothing: it may.
+    fn runs_none(&self, turn: &TurnId) -> Option<&'static str> {
+        let turn = self.turns.get(turn);
+        let open = turn.and_then(|turn| self.sessions.get(&turn.session)).filter(|open| !open.leaves);
+        match open.map(|open| open.mode) {
+            None => Some(CLOSED),
+            Some(_) if turn.is_some_and(Turn::is_stopped) => Some(STOPPED),
+            Some(Mode::Talk) => Some(TALK),
+            Some(Mode::Ask) => None,
+        }
+    }
+
+    /// The user was asked about a command. All that is not plainly a yes means no; and so does a yes that comes too late.
     pub(super) fn permission(&mut self, actuation: &ActuationId, outcome: Outcome<'_>) {
-        let Some(command) = self.commands.get(actuation) else { return };
+        let Some(turn) = self.commands.get(actuation).map(|command| command.turn.clone()) else { return };
         let answer = outcome.map(|outcome| {
             outcome.map(|result| serde_json::from_str::<RequestPermissionResponse>(result).ok())
         });
@@ -130,12 +144,12 @@ impl Server {
             _ => None,
         };
         match chosen {
-            Some(RUN) => self.decide(actuation, Choice::Run, None),
-            Some(ALWAYS) => self.decide(actuation, Choice::Always, None),
-            Some(CANCEL) => {
-                let turn = command.turn.clone();
-                self.report(|reply| Event::Cancel(turn, reply));
-            }
+            Some(CANCEL) => self.report(|reply| Event::Cancel(turn, reply)),
+            Some(yes @ (RUN | ALWAYS)) => match self.runs_none(&turn) {
+                Some(why) => self.decide(actuation, Choice::Deny, Some(why.to_owned())),
+                None if yes == ALWAYS => self.decide(actuation, Choice::Always, None),
+                None => self.decide(actuation, Choice::Run, None),
+            },
             _ => self.decide(actuation, Choice::Deny, words),
         }
     }
@@ -175,12 +189,19 @@ impl Server {
         };
         let Some(command) = self.commands.get_mut(actuation) else { return };
         if decided.decision != Decision::Allow {
-            let outcome = record::Outcome { status: Status::Denied, message: words, ..Default::default() };
+            let message = words.or_else(|| (choice != Choice::Deny).then_some(decided.rule));
+            let outcome = record::Outcome { status: Status::Denied, message, ..Default::default() };
             self.show_end(actuation, &outcome);
             self.commands.remove(actuation);
             return;
         }
         command.job.token = decided.token.unwrap_or_default();
+        let turn = command.turn.clone();
+        if let Some(why) = self.runs_none(&turn) {
+            let message = Some(why.to_owned());
+            let outcome = record::Outcome { status: Status::Denied, message, ..Default::default() };
+            return self.ended(actuation, outcome);
+        }
         if let Some(hint) = decided.hint {
             let text = format!("nothing was remembered: {}", tools::line(&hint));
             self.show(actuation, ToolCallUpdateFields::new().content(vec![text.into()]));

@@ -67,6 +67,13 @@ pub(super) struct Turn {
     is_behind: bool,
 }
 
+impl Turn {
+    /// Whether it is to stop.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stop != Stop::No
+    }
+}
+
 impl Server {
     pub(super) fn prompt(&mut self, id: &Id, params: PromptRequest) -> Result<()> {
         let (session, open) = self.opened(&params.session_id)?;

@@ -15,9 +15,13 @@ impl Kernel {
     pub(super) fn take(&mut self, event: Event) -> Result<()> {
         let waits = match &event {
             Event::Session(..) => true,
-            Event::Chat(..) | Event::Rehearse(..) | Event::Read(..) | Event::Resume(..) => {
-                !self.waiting.is_empty()
-            }
+            // A decision, too: it must not overtake what makes the session stricter.
+            Event::Chat(..)
+            | Event::Rehearse(..)
+            | Event::Read(..)
+            | Event::Resume(..)
+            | Event::Decide(..)
+            | Event::Release(..) => !self.waiting.is_empty(),
             _ => false,
         };
         if !waits {

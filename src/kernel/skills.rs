@@ -80,12 +80,8 @@ pub(super) fn cast_for(desk: &Desk, setting: Setting) -> (Shelved, Found) {
     let facts = Facts { around: Some(around), ..Facts::of(&shelved.shelf, &env) };
     let (user, assistant) = (facts.user.or(Some(persona.user)), facts.assistant.or(Some(persona.assistant)));
     let world = World::new(event, env).with(Facts { user, assistant, ..facts });
-    let cast = Cast::new(&shelved.shelf, &world);
-    let made = cast.lead().map(|skill| {
-        let (made, mut notes) = Making::begin(skill, &world);
-        notes.extend(note);
-        (skill.name.clone(), (made, notes))
-    });
+    let cast = Cast::new(&shelved.shelf, &world).noting(note);
+    let made = cast.lead().map(|skill| (skill.name.clone(), Making::begin(skill, &world)));
     (own, (Arc::new(cast), world, shelved, made))
 }
 

@@ -44,7 +44,8 @@ struct Cut {
 }
 
 impl Store {
-    /// Appends to the new session `to` the records `first`, and then a copy of what was said and done in `from`.
+    /// Appends to the new session `to` the records `first`, and then a copy of what was said and done in `from`, with the
+    /// values that clients keep with it now, wherever the copy ends: so the copy may do no more than its source.
     /// Turns that have not ended are left out, unless the copy ends with one of their messages.
     ///
     /// # Errors
@@ -74,6 +75,10 @@ impl Store {
         copies.extend(open.into_iter().map(|record| (EventId(String::new()), record)));
         if let Some(end) = cut.as_ref().and_then(|cut| self.loose_end(cut, &copies, &copier)) {
             copies.extend(end.into_iter().map(|record| (EventId(String::new()), record)));
+        }
+        let values = self.session(from)?["context"]["values"].as_object().cloned().unwrap_or_default();
+        if !values.is_empty() {
+            copies.push((EventId(String::new()), Record::SessionContext { values }));
         }
         let forked = Record::SessionForked {
             from: from.clone(),
@@ -165,9 +170,7 @@ impl Store {
                 turns.contains(turn) && cut.is_none_or(|cut| cut.turn != *turn || position <= cut.position)
             };
             let wanted = match &record {
-                Record::SessionImported { .. } | Record::SessionContext { .. } => {
-                    cut.is_none_or(|cut| position <= cut.position)
-                }
+                Record::SessionImported { .. } => cut.is_none_or(|cut| position <= cut.position),
                 Record::ActionProposed { actuation, turn, .. } => {
                     early(turn) && actions.insert(actuation.clone())
                 }

@@ -29,7 +29,7 @@ pub enum DecideError {
     NotNow,
     /// The edited command is not one that the grammar allows.
     Rejected(Rejection),
-    /// It must not run, by this rule.
+    /// What was made of the command must not run, by this rule.
     Denied(String),
     /// The session does not allow that much to any command.
     Limited,
@@ -94,26 +94,11 @@ impl Turn {
             return Err(DecideError::NotNow);
         };
         let actuation = actuation.clone();
-        let mut effects = Vec::new();
         if choice == Choice::Deny {
-            let rule = "the user said no";
-            let decided = (Decision::Deny, rule);
-            effects.push(permitted(&actuation, decided, Decider::User, None, Approved::default()));
-            let shown = command_of(action.action());
             let message = decide.message.clone();
             let outcome = Outcome { status: Status::Denied, message, ..Outcome::default() };
-            self.executed(&actuation, shown, outcome, now, &mut effects);
-            return Ok((
-                Decided {
-                    decision: Decision::Deny,
-                    token: None,
-                    steps: None,
-                    rule: rule.to_owned(),
-                    saved: None,
-                    hint: None,
-                },
-                effects,
-            ));
+            let shown = command_of(action.action());
+            return Ok(self.denied(&actuation, shown, (Decider::User, "the user said no"), outcome, now));
         }
         let action = match command {
             Some(command) => verify::with_command(action, command).map_err(DecideError::Rejected)?,
@@ -121,7 +106,14 @@ impl Turn {
         };
         let permit = policy::judge(action, Some(&self.subject.around), self.foreign.as_deref());
         if permit.decision() == Decision::Deny {
-            return Err(DecideError::Denied(permit.rule().to_owned()));
+            if command.is_some() {
+                return Err(DecideError::Denied(permit.rule().to_owned()));
+            }
+            // The session has become stricter since it was asked about: there is nothing left to decide.
+            let message = Some(format!("the command is denied now: {}", permit.rule()));
+            let outcome = Outcome { status: Status::Denied, message, by_policy: true, ..Outcome::default() };
+            let shown = command_of(permit.action());
+            return Ok(self.denied(&actuation, shown, (Decider::Policy, permit.rule()), outcome, now));
         }
         let around = &self.subject.around;
         if around.limit.confines() && (decide.network || decide.unconfined) {
@@ -154,13 +146,13 @@ impl Turn {
             (Choice::Run | Choice::Deny, _) => format!("the user said run: {}", permit.rule()),
         };
         let shown = command_of(permit.action());
-        effects.push(permitted(
+        let mut effects = vec![permitted(
             &actuation,
             (Decision::Allow, &rule),
             Decider::User,
             command.map(str::to_owned),
             Approved { network: decide.network, unconfined, ..approved(&permit, Some(&token)) },
-        ));
+        )];
         effects.push(self.state(State::Acting, None));
         self.phase = Phase::Running { actuation, command: shown, token: Some(token.clone()), unasked: None };
         if self.subject.around.runs_here {
@@ -168,6 +160,24 @@ impl Turn {
         }
         let steps = permit.steps().map(<[_]>::to_vec);
         Ok((Decided { decision: Decision::Allow, token: Some(token), steps, rule, saved, hint }, effects))
+    }
+
+    /// A command is denied: how that is answered, and what follows.
+    fn denied(
+        &mut self,
+        actuation: &ActuationId,
+        command: String,
+        (by, rule): (Decider, &str),
+        outcome: Outcome,
+        now: Duration,
+    ) -> (Decided, Effects) {
+        let mut effects = vec![permitted(actuation, (Decision::Deny, rule), by, None, Approved::default())];
+        self.executed(actuation, command, outcome, now, &mut effects);
+        let rule = rule.to_owned();
+        (
+            Decided { decision: Decision::Deny, token: None, steps: None, rule, saved: None, hint: None },
+            effects,
+        )
     }
 
     /// Takes the client's report about the action that is under way.

@@ -241,3 +241,43 @@ fn a_command_that_is_asked_about_ends_with_its_session() {
         assert!(!place.cwd().join("never").exists());
     }
 }
+
+#[test]
+fn a_yes_that_comes_too_late_runs_nothing() {
+    for (first, why) in [
+        ("session/close", "the session is not open"),
+        ("session/cancel", "the turn was cancelled"),
+        ("session/set_mode", "the user chose that"),
+    ] {
+        let (place, model) = (Place::new(), FakeModel::start());
+        let (mut client, session, id, question) = proposed(&place, &model, "touch never");
+        model.reply_with(&insert("Then not."));
+        // In one piece: the kernel has not answered to the prompt when the turns are to stop, so none is cancelled yet.
+        let prompt = json!([{"type": "text", "text": "2"}]);
+        let mut lines = vec![
+            json!({"jsonrpc": "2.0", "id": "f", "method": first, "params": {"sessionId": session, "modeId": "talk"}}),
+            json!({"jsonrpc": "2.0", "id": question["id"],
+                "result": {"outcome": {"outcome": "selected", "optionId": "run"}}}),
+        ];
+        if first == "session/cancel" {
+            lines[0].as_object_mut().unwrap().remove("id");
+        }
+        if first != "session/set_mode" {
+            let params = json!({"sessionId": session, "prompt": prompt});
+            lines.insert(
+                0,
+                json!({"jsonrpc": "2.0", "id": "p", "method": "session/prompt", "params": params}),
+            );
+        }
+        client.send_raw(lines.iter().map(|line| format!("{line}\n")).collect::<String>());
+        let messages = client.answered(id);
+        assert_eq!(ending(&messages)["status"], "failed", "{first}: {messages:?}");
+        let call = &question["params"]["toolCall"]["toolCallId"];
+        let found = client.request("_orgAgent/why", &json!({"toolCallId": call, "format": "org"}));
+        let org = found["org"].as_str().unwrap();
+        assert!(org.contains(why) && !org.contains("the user said run"), "{first}: {org}");
+        assert!(client.finish().success());
+        assert!(!place.cwd().join("never").exists(), "{first}");
+        model.forget();
+    }
+}

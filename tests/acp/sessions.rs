@@ -238,6 +238,30 @@ fn a_session_is_let_go_or_deleted_right_behind_a_prompt() {
 }
 
 #[test]
+fn a_session_that_is_closed_right_behind_a_choice_is_let_go() {
+    let (place, model) = (Place::new(), FakeModel::start());
+    let mut client = place.client(&model);
+    let session = client.session(&place.cwd());
+    model.reply_with(&insert("One."));
+    client.turn(&session, "1");
+    model.take_request_blocking();
+    let choose = |id: &str, value: &str| {
+        let params = json!({"sessionId": session, "configId": "sandbox", "value": value});
+        json!({"jsonrpc": "2.0", "id": id, "method": "session/set_config_option", "params": params})
+    };
+    let close =
+        json!({"jsonrpc": "2.0", "id": "c", "method": "session/close", "params": {"sessionId": session}});
+    let lines = [choose("one", "no-network"), choose("two", "read-only"), close];
+    client.send_raw(lines.map(|line| format!("{line}\n")).concat());
+    for _ in 0..3 {
+        let answer = client.until(|message| message["method"].is_null()).pop().unwrap();
+        assert!(answer["error"].is_null(), "{answer}");
+    }
+    let mut other = place.client(&model);
+    other.request("session/load", &json!({"sessionId": session, "cwd": place.cwd(), "mcpServers": []}));
+}
+
+#[test]
 fn what_is_under_way_is_not_told_twice() {
     let (place, model) = (Place::new(), FakeModel::start());
     let mut client = place.client(&model);
@@ -265,4 +289,39 @@ fn what_is_under_way_is_not_told_twice() {
     // Then it can be, and other sessions could all the time.
     let id = client.ask("session/load", &params);
     assert_eq!(said(&client.answered(id)), "Two words and more.");
+}
+
+#[test]
+fn a_session_that_is_closed_right_behind_its_loading_stays_closed() {
+    let (place, model) = (Place::new(), FakeModel::start());
+    let mut client = place.client(&model);
+    let session = client.session(&place.cwd());
+    model.reply_with(&insert("One."));
+    client.turn(&session, "1");
+    model.take_request_blocking();
+    for method in ["session/resume", "session/load"] {
+        let params = json!({"sessionId": session, "cwd": place.cwd(), "mcpServers": []});
+        client.request("session/resume", &params);
+        let lines = [
+            json!({"jsonrpc": "2.0", "id": "r", "method": method, "params": params}),
+            json!({"jsonrpc": "2.0", "id": "c", "method": "session/close", "params": {"sessionId": session}}),
+        ];
+        client.send_raw(lines.map(|line| format!("{line}\n")).concat());
+        let mut answers = std::collections::BTreeMap::new();
+        while answers.len() < 2 {
+            let message = client.next();
+            if message["method"].is_null() {
+                answers.insert(message["id"].as_str().unwrap().to_owned(), message);
+            }
+        }
+        assert!(answers["c"]["error"].is_null(), "{method}: {answers:?}");
+        let error = answers["r"]["error"]["message"].as_str().unwrap_or_default();
+        assert!(error.contains("is being closed"), "{method}: {answers:?}");
+        let error = client.refused("session/prompt", &json!({"sessionId": session, "prompt": []}));
+        assert!(error["message"].as_str().unwrap().contains("is not open here"), "{method}: {error}");
+        // Nothing is left of it: another server can have it.
+        let mut other = place.client(&model);
+        other.request("session/load", &params);
+        other.request("session/close", &json!({"sessionId": session}));
+    }
 }

@@ -256,3 +256,33 @@ fn only_what_stands_in_a_buffer_is_edited() {
     client.finish_unread();
     sound(home.path());
 }
+
+#[test]
+fn a_copy_keeps_the_values_that_its_session_has_now() {
+    let home = home();
+    let mut client = server(home.path());
+    let one = say(&mut client, "", "echo: one");
+    let id = one.session.clone();
+    let values = |client: &mut Client, session: &str| get(client, session)["context"]["values"].clone();
+    let keep = |client: &mut Client, sandbox: &str| {
+        of(client, "context", &id, &json!({"values": {"orgAgent.sandbox": sandbox, "kept": sandbox}}))
+    };
+    let none = fork(&mut client, &id, &Value::Null);
+    assert_eq!(values(&mut client, &none), json!({}));
+    // Chosen after the message with which the copy ends.
+    keep(&mut client, "read-only");
+    let strict = json!({"orgAgent.sandbox": "read-only", "kept": "read-only"});
+    let copy = fork(&mut client, &id, &json!({"messageId": one.event}));
+    assert_eq!(values(&mut client, &copy), strict);
+    // Made looser, and that undone.
+    of(&mut client, "checkpoint", &id, &json!({"name": "a"}));
+    keep(&mut client, "configured");
+    of(&mut client, "restore", &id, &json!({"name": "a"}));
+    assert_eq!(values(&mut client, &id), strict);
+    let copy = fork(&mut client, &id, &Value::Null);
+    assert_eq!(values(&mut client, &copy), strict);
+    client.kill();
+    sound(home.path());
+    let mut client = server(home.path());
+    assert_eq!(values(&mut client, &copy), strict);
+}

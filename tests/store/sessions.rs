@@ -126,6 +126,29 @@ fn labels_context_and_receipts_are_kept() {
 }
 
 #[test]
+fn a_value_that_is_wrong_already_stands_in_the_way_of_no_other() {
+    let mut home = Home::new();
+    home.append("s", &[created("b")]);
+    let map = |value: Value| value.as_object().unwrap().clone();
+    // As a newer program may have it.
+    home.append("s", &[Record::SessionContext { values: map(json!({"orgAgent.sandbox": "newer", "a": 1})) }]);
+    let values = |home: &Home| home.store.session(&"s".into()).unwrap()["context"]["values"].clone();
+    let merge = |values: Value| Change::Context { values: map(values), merge: true };
+    change(&mut home, "s", &merge(json!({"a": 2, "orgAgent.persona": null})));
+    assert_eq!(values(&home), json!({"orgAgent.sandbox": "newer", "a": 2}));
+    for bad in [
+        merge(json!({"orgAgent.sandbox": "off"})),
+        merge(json!({"orgAgent.persona": ""})),
+        Change::Context { values: map(json!({"orgAgent.sandbox": null})), merge: false },
+    ] {
+        assert_eq!(sessions::changed(&home.store, &"s".into(), &bad).unwrap_err().code, Code::BadRequest);
+    }
+    change(&mut home, "s", &merge(json!({"orgAgent.sandbox": null})));
+    assert_eq!(values(&home), json!({"a": 2}));
+    sound(&home);
+}
+
+#[test]
 fn a_session_goes_back_to_a_checkpoint_and_forward_again() {
     let mut home = Home::new();
     home.append("s", &[created("b")]);

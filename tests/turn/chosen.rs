@@ -163,6 +163,49 @@ fn a_turn_that_runs_gets_less_at_once_but_never_more() {
 }
 
 #[test]
+fn what_is_denied_by_the_time_it_is_decided_is_not_asked_again() {
+    let (mut scene, directory) = (Scene::new(), tempfile::tempdir().unwrap());
+    let session = begun(&mut scene);
+    scene.model.reply_with(&command("make"));
+    let params = json!({"sensor": "chat-message", "clientId": "away", "text": "away", "sessionId": session,
+        "directory": directory.path(), "host": "ssh:box"});
+    let turn = scene.event(&params)["turnId"].as_str().unwrap().to_owned();
+    let actuation = scene.wait(&turn, "run ");
+    scene.model.take_request_blocking();
+    keep(&mut scene, &session, "orgAgent.sandbox", "no-network");
+    // What the user makes of it may be something else.
+    let error = scene.decide(&actuation, &json!({"choice": "run", "command": "make -n"})).unwrap_err();
+    assert_eq!(error["message"].as_str().unwrap().split(':').next(), Some("the edited command is denied"));
+    scene.model.reply_with(&insert("Then not."));
+    let decided = scene.decide(&actuation, &json!({"choice": "run"})).unwrap();
+    assert_eq!((&decided["decision"], &decided["token"]), (&json!("deny"), &Value::Null));
+    assert!(decided["rule"].as_str().unwrap().contains("lets nothing run without a sandbox"), "{decided}");
+    assert_eq!(scene.end(&turn).last().unwrap(), "done");
+    let told = scene.model.take_request_blocking().messages().pop().unwrap().1;
+    assert!(told.contains("the command is denied now") && told.contains("without a sandbox"), "{told}");
+}
+
+#[test]
+fn a_decision_overtakes_nothing_that_was_chosen_before_it() {
+    let (mut scene, directory) = (Scene::new(), tempfile::tempdir().unwrap());
+    let session = begun(&mut scene);
+    let (turn, actuation) = propose(&mut scene, &session, "touch never", directory.path());
+    // Each waits for the one before it to be on disk; nobody waits for their answers.
+    for number in 0..20 {
+        let params = json!({"sessionId": session, "values": {"number": number}, "merge": true});
+        scene.client.ask(CONTEXT, &params);
+    }
+    let values = json!({"orgAgent.sandbox": "read-only"});
+    scene.client.ask(CONTEXT, &json!({"sessionId": session, "values": values, "merge": true}));
+    let error = scene.decide(&actuation, &json!({"choice": "run", "network": true})).unwrap_err();
+    assert!(error["message"].as_str().unwrap().contains("sandbox of this session"), "{error}");
+    let decided = scene.decide(&actuation, &json!({"choice": "run"})).unwrap();
+    assert_eq!(run(&scene, &decided["token"]).status.code(), Some(1));
+    finish(&mut scene, &turn, &actuation, &decided["token"]);
+    assert!(!directory.path().join("never").exists());
+}
+
+#[test]
 fn a_persona_speaks_in_its_session_and_what_is_asked_of_it_is_shown() {
     let home = tempfile::tempdir().unwrap();
     fs::create_dir_all(home.path().join("skills")).unwrap();
@@ -222,4 +265,9 @@ fn a_persona_speaks_in_its_session_and_what_is_asked_of_it_is_shown() {
         assert!(notes.contains(why), "{notes}");
         assert_eq!(named, "Ada");
     }
+    // Also if no skill makes the prompt.
+    note("chat", "(defskill :chat)");
+    keep(&mut scene, &session, "orgAgent.persona", "nobody");
+    let (_, notes, _) = system(&mut scene, "And who leads?");
+    assert!(notes.contains("there is no persona"), "{notes}");
 }

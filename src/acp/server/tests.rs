@@ -238,3 +238,24 @@ fn a_command_that_can_not_be_permitted_is_denied() {
     bench.server.answered(&Id::String(id), Ok(&run));
     assert!(bench.events.try_recv().is_err());
 }
+
+#[test]
+fn a_command_that_is_permitted_does_not_begin_if_that_was_taken_back_meanwhile() {
+    let mut bench = Bench::new();
+    bench.turn(State::Thinking);
+    bench.command();
+    let question = bench.written().pop().unwrap();
+    let Id::String(id) = serde_json::from_value(question["id"].clone()).unwrap() else { panic!("no id") };
+    let run = json!({"outcome": {"outcome": "selected", "optionId": "run"}}).to_string();
+    bench.server.answered(&Id::String(id), Ok(&run));
+    let Event::Decide(_, reply) = bench.event() else { panic!("no decision") };
+    bench.call("session/set_mode", &json!({"sessionId": "s", "modeId": "talk"}));
+    assert!(matches!(bench.event(), Event::Session(SessionTask::Change(..), _)));
+    let (rule, token, decision) = ("the user said run".to_owned(), Some("k".to_owned()), Decision::Allow);
+    reply.send(Ok(Decided { decision, token, steps: None, rule, saved: None, hint: None }));
+    bench.run();
+    let Event::Actuated(actuated, _) = bench.event() else { panic!("no report") };
+    assert_eq!(actuated.outcome.status, crate::record::Status::Denied);
+    assert_eq!(actuated.token.as_deref(), Some("k"));
+    assert!(bench.server.commands.is_empty() && bench.server.jobs.is_empty());
+}
