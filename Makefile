@@ -183,13 +183,14 @@ newcomer: ## play a newcomer, timed: clone, build, first reply, first skill, a c
 	python3 -B tests/newcomer/run.py "$(or $(FROM),.)" --write docs/newcomer.md
 
 .PHONY: lint
-lint: emacs ## formatting, clippy, byte-compilation, checkdoc, package-lint
+lint: emacs cargo-deny ## formatting, clippy, byte-compilation, checkdoc, package-lint; licences and sources of dependencies
 	@[ -d /usr/share/emacs/site-lisp/elpa-src ] && ls -d /usr/share/emacs/site-lisp/elpa-src/package-lint-* >/dev/null 2>&1 || \
 	  { if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
 	      apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends elpa-package-lint >/dev/null; \
 	    else echo "package-lint is missing. Install it with: sudo apt-get install elpa-package-lint" >&2; exit 1; fi; }
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) deny --locked --log-level error check --hide-inclusion-graph bans licenses sources
 	$(EMACS) -Q --batch -L emacs -l tests/emacs/lint.el
 
 # Half a minute and more: too long for `make lint`.
@@ -262,11 +263,14 @@ test-debian: debian-parts ## install, use, upgrade and remove the Debian package
 debian-table: debian-parts ## write the table of docs/packages.md anew: what that takes
 	python3 -B tests/dist/debian.py --table
 
-# Building it takes minutes, and its advisories a network: neither is for every change. tests/supply.rs does what needs neither.
+# Built at the first run, which takes two minutes.
 CARGO_DENY := 0.20.2
-.PHONY: deny
-deny: ## have cargo-deny check licences, sources, versions and advisories; built at the first run
+.PHONY: cargo-deny
+cargo-deny:
 	@$(CARGO) deny --version 2>/dev/null | grep -qx 'cargo-deny $(CARGO_DENY)' || $(CARGO) install --locked cargo-deny@$(CARGO_DENY)
+
+.PHONY: deny
+deny: cargo-deny ## have cargo-deny check what `make lint` has it check, and advisories, which it gets from a repository
 	$(CARGO) deny --locked check
 
 # The oldest compiler that will do, as Cargo.toml says.
