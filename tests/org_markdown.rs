@@ -94,6 +94,8 @@ fn text_stays_text() {
         ("[ref]: https://example.org", "\\[ref\\]: <https://example.org>"),
         ("a | b", "a \\| b"),
         ("$x^2$", "$x^2$"),
+        ("$5 and $6", "\\$5 and \\$6"),
+        ("$a =b $[i]`=", "\\$a `` b $[i]` ``"),
     ]);
 }
 

@@ -31,6 +31,9 @@ enum Part {
     Mark(usize, bool),
 }
 
+/// The longest formula, in bytes.
+const LONGEST_FORMULA: usize = 64;
+
 /// The marks of emphasis: Org's, Markdown's, and Org's as text.
 const MARKS: [(char, &str, &str); 4] =
     [('*', "**", "\\*"), ('/', "_", "/"), ('_', "*", "\\_"), ('+', "~~", "+")];
@@ -102,6 +105,7 @@ impl<'a> Line<'a> {
         let Some(c) = rest.chars().next() else { return };
         let length = match c {
             '=' | '~' => self.code(c),
+            '$' => self.formula(),
             '[' if self.place != Place::Link => self.link(),
             'h' | 'm' | '<' if self.place != Place::Link => self.address(c),
             '\\' if rest.starts_with("\\vert{}") => {
@@ -117,6 +121,27 @@ impl<'a> Line<'a> {
                 self.at += c.len_utf8();
             }
         }
+    }
+
+    /// A short formula in which nothing else can begin or end. A renderer that knows formulas would take any two dollars for
+    /// one, also when the second stands in code, whose opening mark then is none.
+    fn formula(&mut self) -> Option<usize> {
+        let inner = self.rest().get(1..)?;
+        let length = inner.bytes().take(LONGEST_FORMULA).position(|byte| byte == b'$')?;
+        let formula = &inner[..length];
+        let is_plain =
+            |c: char| c.is_alphanumeric() || matches!(c, '^' | ' ' | '.' | ',' | '(' | ')' | '-' | '\'');
+        let behind = inner[length + 1..].chars().next();
+        let is_one = !formula.is_empty()
+            && formula.chars().all(is_plain)
+            && !formula.starts_with(' ')
+            && !formula.ends_with(' ')
+            && !self.before().is_some_and(char::is_alphanumeric)
+            && !behind.is_some_and(char::is_alphanumeric);
+        is_one.then(|| {
+            self.made.push_str(&self.text[self.at..self.at + length + 2]);
+            length + 2
+        })
     }
 
     fn close_part(&mut self) {
@@ -288,7 +313,7 @@ impl<'a> Line<'a> {
         let behind = self.rest()[c.len_utf8()..].chars().next();
         let is_word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
         let needs = match c {
-            '\\' | '`' | '*' | '[' | ']' | '~' | '|' => true,
+            '\\' | '`' | '*' | '[' | ']' | '~' | '|' | '$' => true,
             '_' => !(is_word(self.before()) && is_word(behind)),
             '<' => behind.is_some_and(|c| !is_space(c)),
             '&' => behind.is_some_and(|c| c == '#' || c.is_ascii_alphanumeric()),
