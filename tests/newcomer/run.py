@@ -68,6 +68,8 @@ class Newcomer:
     def tidy(self, text):
         """What a command said, without what is of this machine only."""
         text = NOISE.sub("", text)
+        # Which registry it is, is a matter of cargo's settings.
+        text = re.sub(r"Updating \S+ index", "Updating the registry's index", text)
         for real, shown in ((self.repository, "REPOSITORY"), (str(self.home), "~"),
                             (self.env.get("RUSTUP_HOME", "\0"), "~/.rustup")):
             text = text.replace(os.path.realpath(real) if real.startswith("/") else real, shown).replace(real, shown)
